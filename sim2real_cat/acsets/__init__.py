@@ -1,0 +1,1 @@
+"""Databases whose schema is a category. No robot in here."""

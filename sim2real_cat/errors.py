@@ -1,0 +1,71 @@
+"""Every exception the package raises on purpose, and how its one line is put together.
+
+Each message names the thing, the place and the remedy in a single line; the command line prints
+it after ``error:`` and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Sim2RealError(Exception):
+    """Base of every error that the package raises on purpose: bad input, or something missing."""
+
+
+class SchemaError(Sim2RealError):
+    """A schema that is not one, or a name or path that a schema does not have."""
+
+
+class InstanceError(Sim2RealError):
+    """Data that does not fit its schema: an id out of range, a wrong type, a wrong length."""
+
+
+class ExchangeError(Sim2RealError):
+    """A file or text that cannot be read as what it claims to be."""
+
+
+class EngineError(Sim2RealError):
+    """An engine that is not known, or not installed on this machine."""
+
+
+class WorldError(Sim2RealError):
+    """A model, task, sensor or parameter that a world cannot be built from."""
+
+
+class PolicyError(Sim2RealError):
+    """A policy that does not fit its world, cannot be read, or answers with NaN."""
+
+
+class GapError(Sim2RealError):
+    """Samples from which no honest divergence can be estimated."""
+
+
+class LawError(Sim2RealError):
+    """A law that is not known, or cannot be asked of this instance."""
+
+
+class StudyError(Sim2RealError):
+    """A study description with a wrong, missing or contradictory entry."""
+
+
+class EvidenceError(Sim2RealError):
+    """Events or proofs that are malformed or do not match their hash."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names as ``a, b, c``, or ``(none)``."""
+    return ", ".join(names) or "(none)"
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> str:
+    """One line for a name that does not exist: the nearest one that does, then all that do.
+
+    >>> unknown_name("robot", "Hoper", ["Hopper", "Walker2d"])
+    "unknown robot 'Hoper': did you mean 'Hopper'? Valid: Hopper, Walker2d"
+    """
+    names = list(valid)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{name}':{hint} Valid: {listed(names)}"

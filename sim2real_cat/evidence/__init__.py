@@ -1,0 +1,1 @@
+"""Events, trits and proofs."""

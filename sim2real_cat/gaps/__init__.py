@@ -1,0 +1,1 @@
+"""Divergences between samples, with intervals: arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""The sim-to-real schema, its instances and their laws."""

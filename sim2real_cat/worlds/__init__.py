@@ -1,0 +1,1 @@
+"""Worlds in MuJoCo, randomization, policies and rollouts."""
