@@ -1,0 +1,157 @@
+"""Domain randomization: what varies from one simulated world to the next, and the worlds drawn from it.
+
+A *change* says what happens to one parameter: its value is scaled, shifted or set. A `Randomization`
+holds a distribution for every changed parameter; drawing from it gives an `Ensemble`, a table with a
+named column for every parameter and a row for every world. The real world of an experiment is an
+ensemble of one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError, listed, unknown_name
+
+Mode = Literal["scale", "shift", "set"]
+Distribution = Literal["uniform", "loguniform", "normal"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A random change of one parameter.
+
+    Attributes:
+        mode: ``scale`` multiplies the model's value, ``shift`` adds to it, ``set`` replaces it.
+        low: lower end of the range; the mean where the distribution is normal.
+        high: upper end of the range; the standard deviation where the distribution is normal.
+        distribution: ``uniform``, ``loguniform`` (uniform in the logarithm) or ``normal``.
+    """
+
+    mode: Mode
+    low: float
+    high: float
+    distribution: Distribution = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise WorldError(unknown_name("mode", self.mode, get_args(Mode)))
+        if self.distribution not in get_args(Distribution):
+            raise WorldError(unknown_name("distribution", self.distribution, get_args(Distribution)))
+        if not np.all(np.isfinite([self.low, self.high])):
+            raise WorldError(f"a change needs finite numbers, got [{self.low}, {self.high}]")
+        if self.distribution == "normal":
+            if self.high < 0:
+                raise WorldError(f"a normal change is [mean, standard deviation], got the deviation {self.high}")
+        elif self.low > self.high:
+            raise WorldError(f"a change needs low <= high, got [{self.low}, {self.high}]")
+        if self.distribution == "loguniform" and self.low <= 0:
+            raise WorldError(f"a loguniform change needs positive ends, got [{self.low}, {self.high}]")
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """`n` independent draws, shape (n,), in the units of the parameter (a factor where it scales)."""
+        if self.distribution == "normal":
+            return rng.normal(self.low, self.high, n)
+        if self.distribution == "loguniform":
+            return np.exp(rng.uniform(np.log(self.low), np.log(self.high), n))
+        return rng.uniform(self.low, self.high, n)
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Worlds that differ in named parameters: one row each.
+
+    Attributes:
+        parameters: p names, as in ``"body_mass[torso]"``.
+        modes: p modes, how each column changes the model's value.
+        values: (n, p), the numbers drawn.
+        weights: (n,), probability of each world in the mixture; sums to 1.
+    """
+
+    parameters: tuple[str, ...]
+    modes: tuple[Mode, ...]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def nominal(cls) -> Ensemble:
+        """One world: the model as it is."""
+        return cls((), (), np.zeros((1, 0)), np.ones(1))
+
+    @classmethod
+    def single(cls, changes: Mapping[str, tuple[Mode, float]]) -> Ensemble:
+        """One world that differs from the model by the given changes, ``{parameter: (mode, value)}``."""
+        values = np.array([[float(value) for _, value in changes.values()]]).reshape(1, len(changes))
+        return cls(tuple(changes), tuple(mode for mode, _ in changes.values()), values, np.ones(1))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def row(self, member: int) -> dict[str, float]:
+        """The numbers of one world by parameter name."""
+        return dict(zip(self.parameters, (float(v) for v in self.values[member]), strict=True))
+
+    def maximum(self, parameter_field: str) -> float:
+        """The largest number drawn for any parameter of a field, 0 where the field is not changed."""
+        columns = [i for i, name in enumerate(self.parameters) if name.split("[")[0] == parameter_field]
+        return float(self.values[:, columns].max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """A distribution over worlds: a `Change` for every parameter that varies, drawn independently."""
+
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object], place: str = "randomization") -> Randomization:
+        """Read ``{"body_mass[torso]": {"scale": [0.8, 1.2], "distribution": "uniform"}}``, as TOML gives it.
+
+        Raises:
+            WorldError: an entry without a mode, with an unknown key, or with a range that is none.
+        """
+        return cls({name: _change(name, entry, place) for name, entry in table.items()})
+
+    def draw(self, n: int, rng: np.random.Generator) -> Ensemble:
+        """`n` worlds of equal weight; one nominal world where nothing varies."""
+        if n < 1:
+            raise WorldError(f"an ensemble needs at least one world, got {n}")
+        if not self.changes:
+            return Ensemble.nominal()
+        columns = [change.draw(n, rng) for change in self.changes.values()]
+        modes = tuple(change.mode for change in self.changes.values())
+        return Ensemble(tuple(self.changes), modes, np.stack(columns, axis=1), np.full(n, 1.0 / n))
+
+
+def _change(parameter: str, entry: object, place: str) -> Change:
+    """One entry of a table of changes."""
+    where = f"{place}, '{parameter}'"
+    mode, ends = mode_and_value(parameter, entry, place, also=("distribution",))
+    if not (isinstance(ends, Sequence) and len(ends) == 2 and all(is_number(end) for end in ends)):
+        raise WorldError(f"{where}: '{mode}' takes two numbers, as in [0.8, 1.2], got {ends!r}")
+    distribution = entry.get("distribution", "uniform") if isinstance(entry, Mapping) else "uniform"
+    try:
+        return Change(mode, float(ends[0]), float(ends[1]), distribution)
+    except WorldError as error:
+        raise WorldError(f"{where}: {error}") from None
+
+
+def mode_and_value(parameter: str, entry: object, place: str, also: tuple[str, ...] = ()) -> tuple[Mode, object]:
+    """The mode and what it holds in a table entry such as ``{"scale": 1.3}``."""
+    modes = get_args(Mode)
+    if not isinstance(entry, Mapping) or sum(key in modes for key in entry) != 1:
+        raise WorldError(f"{place}, '{parameter}': needs exactly one of {listed(modes)}, got {entry!r}")
+    for key in entry:
+        if key not in (*modes, *also):
+            raise WorldError(f"{place}, '{parameter}': " + unknown_name("key", key, [*modes, *also]))
+    mode: Mode = next(key for key in modes if key in entry)
+    return mode, entry[mode]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value read from a file is a number (booleans are not)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

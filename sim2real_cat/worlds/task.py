@@ -1,0 +1,66 @@
+"""What a world asks of a policy: where episodes start, what is observed, rewarded and when it ends."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import mujoco
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class State:
+    """The states of n simulations.
+
+    Attributes:
+        qpos: (n, nq) generalized positions.
+        qvel: (n, nv) generalized velocities.
+        derived: (n, ...) other MjData fields by name, those that the task asked for.
+    """
+
+    qpos: Array
+    qvel: Array
+    derived: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """A task on one model, vectorised over simulations.
+
+    Attributes:
+        name: what people call it.
+        sensors: names of the d observed channels.
+        steps: control steps after which an episode ends at the latest.
+        derived: MjData fields, besides qpos and qvel, that the task reads.
+        fresh: whether derived fields are computed at the new state after a step; otherwise they are as
+            ``mj_step`` leaves them, one substep behind the state (as Gymnasium's environments read them).
+    """
+
+    name: str
+    sensors: tuple[str, ...]
+    steps: int
+    derived: tuple[str, ...] = ()
+    fresh: bool = False
+
+    @abstractmethod
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw where one episode starts: qpos (nq,) and qvel (nv,)."""
+
+    @abstractmethod
+    def observe(self, state: State) -> Array:
+        """What the sensors would read without noise, (n, d)."""
+
+    @abstractmethod
+    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+        """Reward of a control step, (n,); `before` has no derived fields, `seconds` is the control period."""
+
+    @abstractmethod
+    def terminated(self, state: State) -> NDArray[np.bool_]:
+        """Whether the episode ends in this state, (n,)."""
