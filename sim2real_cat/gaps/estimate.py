@@ -1,0 +1,76 @@
+"""A divergence with its interval, and whether to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a method found out, before it is told whose samples these were.
+
+    Attributes:
+        plug_in: The divergence of the two fitted distributions, in nats.
+        raw: The same with its small-sample bias removed; may be negative.
+        low: Lower end of the interval around `raw`; may be negative.
+        high: Upper end; infinite where there is no honest interval.
+        reasons: Why not to rely on it; empty if reliable.
+        notes: What else the reader should know.
+    """
+
+    plug_in: float
+    raw: float
+    low: float
+    high: float
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of KL(P_real || P_sim) with an interval that respects episodes.
+
+    Attributes:
+        value: The estimate in nats, >= 0: `raw`, or 0 where that is negative.
+        low: Lower end of the interval, >= 0.
+        high: Upper end; infinite where the method can give none.
+        raw: The estimate corrected for its small-sample bias, before clipping at 0.
+        plug_in: The estimate before that correction; the mean of `pointwise` for the method "gaussian".
+        confidence: The nominal coverage of the interval, e.g. 0.95.
+        method: "gaussian" or "knn".
+        level: "occupancy" or "transition".
+        units: "nats per observation" or "nats per control step".
+        n_real: Real points compared: observations or transitions.
+        n_sim: Simulated points compared.
+        episodes_real: Real episodes; independent rows count as one each.
+        episodes_sim: Simulated episodes.
+        members: Fibre members with a positive weight.
+        sensors: Names of the sensors compared.
+        reliable: Whether value and interval can be taken at their word.
+        why: Reasons why not, then notes.
+    """
+
+    value: float
+    low: float
+    high: float
+    raw: float
+    plug_in: float
+    confidence: float
+    method: str
+    level: str
+    units: str
+    n_real: int
+    n_sim: int
+    episodes_real: int
+    episodes_sim: int
+    members: int
+    sensors: tuple[str, ...]
+    reliable: bool
+    why: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """E.g. ``0.213 [0.180, 0.251] nats per control step (gaussian, transition)``."""
+        doubt = "" if self.reliable else ", unreliable"
+        return (
+            f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] {self.units} ({self.method}, {self.level}{doubt})"
+        )

@@ -1,0 +1,185 @@
+"""The front door: KL(P_real || P_sim) from samples, by any method, at either level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim2real_cat.errors import GapError, unknown_name
+from sim2real_cat.gaps import gaussian, knn
+from sim2real_cat.gaps.estimate import Estimate, Measured
+from sim2real_cat.gaps.samples import (
+    UNITS,
+    Cloud,
+    Floats,
+    Observations,
+    Samples,
+    arrange,
+    as_samples,
+    choose_level,
+    comparable,
+    fibre_weights,
+    without_constants,
+)
+
+METHODS = ("gaussian", "knn")
+"""The methods that `gap` knows."""
+
+
+def gap(
+    real: Observations,
+    sim: Observations,
+    method: str = "gaussian",
+    *,
+    level: str | None = None,
+    weights: Mapping[int, float] | ArrayLike | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int = 0,
+    neighbours: int = 5,
+) -> Estimate:
+    """Estimate KL(P_real || P_sim) in nats, with an interval that respects episodes.
+
+    P_sim is the mixture over the fibre, Σ_e w_e P_e. At the level "occupancy" the distributions are
+    those of an observation o. At the level "transition" the gap is the one-step predictive
+    E_real KL(P_real(o'|o) || P_sim(o'|o)), by the chain rule the KL of the joint (o, o') minus that of o.
+    The policy acts on the observation alone and is the same on both sides, so the action given o adds
+    nothing.
+
+    The plug-in estimate is biased upwards; the "gaussian" value is corrected by the jackknife over
+    episodes. Both methods take their interval from the same jackknife, with Student's t.
+
+    Args:
+        real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
+            `episodes`, `members`, `sensors` and `control_period`.
+        sim: Likewise; its members are the fibre.
+        method: "gaussian" compares moment-matched Gaussians, one per member; "knn" nearest-neighbour
+            distances, which assume no shape and need many samples for few sensors.
+        level: "occupancy" or "transition"; by default "transition" where both sides have episodes of at
+            least 2 steps, else "occupancy".
+        weights: Of the members: a mapping, or one number each in the order of the sorted members; equal
+            by default, any positive total.
+        confidence: Nominal coverage of the interval, between 0 and 1.
+        rng: Deals episodes into blocks where there are more than a method leaves out one by one. The
+            default seed 0 makes the result reproducible.
+        neighbours: k of the method "knn".
+
+    Returns:
+        The estimate.
+
+    Raises:
+        GapError: Empty, non-finite or differently shaped input, sensors or control periods that differ
+            between the sides, samples that have no density, or an argument that is not valid.
+    """
+    if method not in METHODS:
+        raise GapError(unknown_name("method", method, METHODS))
+    if not 0 < confidence < 1:
+        raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    real_samples, sim_samples, level, notes = _sides(real, sim, level)
+    fibre = fibre_weights(weights, sim_samples.members)
+    real_cloud, sim_cloud = arrange(real_samples, level), arrange(sim_samples, level)
+    _require_members(sim_cloud, fibre)
+    generator = np.random.default_rng(rng)
+    if method == "gaussian":
+        found = gaussian.measure(real_cloud, sim_cloud, fibre, confidence, generator)
+    else:
+        found = knn.measure(real_cloud, sim_cloud, fibre, confidence, generator, neighbours)
+    reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
+    low, high = found.low, found.high
+    if len(np.unique(real_cloud.episode)) < 2:
+        low, high = 0.0, np.inf
+    compared = np.isin(sim_cloud.member, list(fibre))
+    return Estimate(
+        value=max(found.raw, 0.0),
+        low=max(low, 0.0),
+        high=max(high, 0.0),
+        raw=found.raw,
+        plug_in=found.plug_in,
+        confidence=confidence,
+        method=method,
+        level=level,
+        units=UNITS[level],
+        n_real=len(real_cloud.points),
+        n_sim=int(compared.sum()),
+        episodes_real=len(np.unique(real_cloud.episode)),
+        episodes_sim=len(np.unique(sim_cloud.episode[compared])),
+        members=len(fibre),
+        sensors=real_cloud.sensors,
+        reliable=not (reasons or found.reasons),
+        why=(*reasons, *found.reasons, *notes, *more, *found.notes),
+    )
+
+
+def pointwise(
+    real: Observations,
+    sim: Observations,
+    *,
+    level: str | None = None,
+    weights: Mapping[int, float] | ArrayLike | None = None,
+) -> list[Floats]:
+    """The terms whose mean is the plug-in estimate of the method "gaussian", one for each real point.
+
+    At the level "transition" a term is ln P_real(o'|o) - ln P_sim(o'|o) under the fitted Gaussians, in
+    nats per control step; single terms may be negative.
+
+    Args:
+        real: As for `gap`.
+        sim: As for `gap`.
+        level: As for `gap`.
+        weights: As for `gap`.
+
+    Returns:
+        One array per real episode: (T_i - 1,) at the level "transition", (T_i,) at "occupancy".
+
+    Raises:
+        GapError: As for `gap`.
+    """
+    real_samples, sim_samples, level, _ = _sides(real, sim, level)
+    fibre = fibre_weights(weights, sim_samples.members)
+    real_cloud, sim_cloud = arrange(real_samples, level), arrange(sim_samples, level)
+    _require_members(sim_cloud, fibre)
+    ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
+    counts = np.bincount(real_cloud.episode, minlength=len(real_samples.members))
+    return np.split(ratios, np.cumsum(counts)[:-1])
+
+
+def _sides(
+    real: Observations, sim: Observations, level: str | None
+) -> tuple[Samples, Samples, str, tuple[str, ...]]:
+    """Both sides checked against each other, the level, and notes."""
+    real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
+    chosen = choose_level(level, real_samples, sim_samples)
+    real_kept, sim_kept, notes = without_constants(real_samples, sim_samples)
+    if chosen == "transition":
+        notes += tuple(
+            f"{int((s.lengths < 2).sum())} {s.side} episodes of a single step have no transition"
+            for s in (real_kept, sim_kept)
+            if (s.lengths < 2).any()
+        )
+    return real_kept, sim_kept, chosen, notes
+
+
+def _require_members(sim: Cloud, fibre: Mapping[int, float]) -> None:
+    for member in fibre:
+        if not (sim.member == member).any():
+            raise GapError(f"simulated member {member} has no {sim.rows}: add episodes or give it weight 0")
+
+
+def _about_episodes(
+    real: Cloud, sim: Cloud, fibre: Mapping[int, float]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reasons for doubt and notes from the number of episodes."""
+    reasons: list[str] = []
+    notes: list[str] = []
+    if len(np.unique(real.episode)) < 2:
+        reasons.append("a single real episode says nothing about the spread between episodes: no interval")
+    single = [e for e in fibre if len(np.unique(sim.episode[sim.member == e])) == 1]
+    if single:
+        whose = f"{len(single)} of {len(fibre)} simulated members have a single episode, cut into stretches of time"
+        # Innovations of successive steps are uncorrelated, observations are not: only the latter need whole episodes.
+        if sim.level == "transition":
+            notes.append(f"{whose}: the spread between episodes is taken from the spread within")
+        else:
+            reasons.append(f"{whose}: the spread between episodes is not known, add episodes")
+    return tuple(reasons), tuple(notes)

@@ -1,0 +1,361 @@
+"""What the estimators read: observations in episodes, checked once, and arranged for one level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim2real_cat.errors import GapError, listed, unknown_name
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.intp]
+
+UNITS = {"occupancy": "nats per observation", "transition": "nats per control step"}
+"""The two levels of a gap, and the unit in which each is measured."""
+
+# A column whose spread is below this share of its magnitude holds one value and rounding noise.
+_CONSTANT = 1e-12
+# Smallest eigenvalue of a correlation matrix that still leaves half the digits of a Mahalanobis distance.
+_DEPENDENT = 1e-10
+
+
+@runtime_checkable
+class EpisodicSamples(Protocol):
+    """Observations in episodes, as a rollout or a log has them."""
+
+    @property
+    def episodes(self) -> Sequence[NDArray[np.float64]]:
+        """One array (T_i, d) per episode: observations in time order."""
+
+    @property
+    def members(self) -> NDArray[np.intp]:
+        """(n_episodes,) which member of the simulated fibre each episode comes from."""
+
+    @property
+    def sensors(self) -> Sequence[str]:
+        """The d sensor names."""
+
+    @property
+    def control_period(self) -> float:
+        """Seconds from one observation to the next."""
+
+
+Observations: TypeAlias = EpisodicSamples | NDArray[np.float64] | Sequence[NDArray[np.float64]]
+"""What `gap` accepts: rows (n, d) or (n,) drawn independently, episodes (T_i, d), or an object that has both."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One side of a comparison, checked: finite, at least one row, one dimension.
+
+    Attributes:
+        side: "real" or "simulated", for messages.
+        points: (n, d) observations, episode after episode.
+        episode: (n,) the episode of each row, from 0.
+        members: (n_episodes,) the fibre member of each episode.
+        sensors: The d names; "0", "1", ... where none were given.
+        control_period: Seconds, or None where unknown.
+        named: Whether the sensor names were given.
+        independent: Whether every row is an episode of its own.
+    """
+
+    side: str
+    points: Floats
+    episode: Ints
+    members: Ints
+    sensors: tuple[str, ...]
+    control_period: float | None
+    named: bool
+    independent: bool
+
+    @property
+    def lengths(self) -> Ints:
+        """(n_episodes,) the number of observations of each episode."""
+        return np.bincount(self.episode, minlength=len(self.members)).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The points that a level is about, each with its episode and member.
+
+    Attributes:
+        side: "real" or "simulated", for messages.
+        level: "occupancy" or "transition".
+        points: (n, d) observations, or (n, 2 d) pairs (o, o') of successive observations.
+        episode: (n,) the episode of each point.
+        member: (n,) the fibre member of each point.
+        sensors: The d names.
+    """
+
+    side: str
+    level: str
+    points: Floats
+    episode: Ints
+    member: Ints
+    sensors: tuple[str, ...]
+
+    @property
+    def scopes(self) -> tuple[tuple[int, int], ...]:
+        """(width, sign) of every KL that the level adds up, each over the leading `width` columns.
+
+        The chain rule: E_real KL(P_real(o'|o) || P_sim(o'|o)) = KL of the joint (o, o') - KL of o.
+        """
+        d = len(self.sensors)
+        return ((d, 1),) if self.level == "occupancy" else ((2 * d, 1), (d, -1))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A name for every column of `points`."""
+        return self.sensors if self.level == "occupancy" else (*self.sensors, *(f"next {s}" for s in self.sensors))
+
+    @property
+    def rows(self) -> str:
+        """What a point is, in the plural."""
+        return "observations" if self.level == "occupancy" else "transitions"
+
+
+def as_samples(observations: Observations, side: str) -> Samples:
+    """Check one side and bring it into one form.
+
+    Args:
+        observations: An array (n, d) or (n,) of independent rows, a sequence of (T_i, d) arrays, or an
+            object with the attributes of `EpisodicSamples`.
+        side: "real" or "simulated", for messages.
+
+    Returns:
+        The samples.
+
+    Raises:
+        GapError: Nothing in it, an array of another shape, a value that is not finite (where and how many),
+            or members and sensor names that do not match the arrays.
+    """
+    if isinstance(observations, np.ndarray) and observations.ndim in (1, 2):
+        points = _numbers(observations, f"the {side} side")
+        points = points[:, None] if points.ndim == 1 else points
+        arrays, independent = [points], True
+        members: Ints = np.zeros(len(points), dtype=np.intp)
+        names: Sequence[str] | None = None
+        period: float | None = None
+    elif isinstance(observations, EpisodicSamples):
+        arrays, independent = _episodes(observations.episodes, side), False
+        members = np.asarray(observations.members, dtype=np.intp)
+        names, period = observations.sensors, float(observations.control_period)
+    elif isinstance(observations, np.ndarray | Sequence) and not isinstance(observations, str):
+        arrays, independent = _episodes(list(observations), side), False
+        members, names, period = np.zeros(len(arrays), dtype=np.intp), None, None
+    else:
+        raise GapError(
+            f"the {side} side is a {type(observations).__name__}: give an array (n, d), a list of (T, d) arrays, "
+            "or an object with episodes, members, sensors and control_period"
+        )
+    points = np.concatenate(arrays) if arrays else np.empty((0, 0))
+    if points.size == 0:
+        raise GapError(f"the {side} side is empty: it has {len(arrays)} arrays and no observation")
+    lengths = np.ones(len(points), dtype=np.intp) if independent else np.array([len(a) for a in arrays])
+    episode = np.repeat(np.arange(len(lengths)), lengths)
+    if members.shape != lengths.shape:
+        raise GapError(f"the {side} side has {len(lengths)} episodes but members of shape {members.shape}")
+    sensors = tuple(str(name) for name in (range(points.shape[1]) if names is None else names))
+    if len(sensors) != points.shape[1]:
+        raise GapError(f"the {side} side has {points.shape[1]} columns but {len(sensors)} sensor names")
+    _all_finite(points, episode, sensors, side, independent)
+    return Samples(side, points, episode, members, sensors, period, names is not None, independent)
+
+
+def comparable(real: Samples, sim: Samples) -> tuple[Samples, Samples]:
+    """The two sides, with the same sensors under the same names.
+
+    Raises:
+        GapError: The dimensions, sensor names or control periods differ; both are listed.
+    """
+    if real.named and sim.named and real.sensors != sim.sensors:
+        only_real = [s for s in real.sensors if s not in sim.sensors]
+        only_sim = [s for s in sim.sensors if s not in real.sensors]
+        what = f"only real: {listed(only_real)}; only simulated: {listed(only_sim)}"
+        if not only_real and not only_sim:
+            what = f"their order: real {listed(real.sensors)}; simulated {listed(sim.sensors)}"
+        raise GapError(f"the sensors of the two sides differ in {what}")
+    if real.points.shape[1] != sim.points.shape[1]:
+        raise GapError(
+            f"the real side has {real.points.shape[1]} sensors and the simulated side {sim.points.shape[1]}: "
+            "give both the same sensors"
+        )
+    periods = (real.control_period, sim.control_period)
+    if None not in periods and not np.isclose(*np.array(periods, dtype=float), rtol=1e-6, atol=0.0):
+        raise GapError(f"the control periods differ: real {periods[0]} s, simulated {periods[1]} s; resample one side")
+    names = real.sensors if real.named else sim.sensors
+    return replace(real, sensors=names), replace(sim, sensors=names)
+
+
+def choose_level(level: str | None, real: Samples, sim: Samples) -> str:
+    """The level asked for; by default "transition" where both sides have successive observations.
+
+    Raises:
+        GapError: The level is not known, or "transition" is asked of rows without a time order.
+    """
+    lacking = [s.side for s in (real, sim) if s.independent or s.lengths.max() < 2]
+    if level is None:
+        return "occupancy" if lacking else "transition"
+    if level not in UNITS:
+        raise GapError(unknown_name("level", level, UNITS))
+    if level == "transition" and lacking:
+        raise GapError(
+            f"level 'transition' needs episodes of at least 2 steps, which the {listed(lacking)} side does not have: "
+            "give a list of (T, d) arrays, or level='occupancy'"
+        )
+    return level
+
+
+def without_constants(real: Samples, sim: Samples) -> tuple[Samples, Samples, tuple[str, ...]]:
+    """Both sides without the sensors that hold one and the same value on both.
+
+    Such a sensor says nothing about the gap, and has no density.
+
+    Returns:
+        The two sides, and a note for each side's reader if anything was dropped.
+
+    Raises:
+        GapError: A sensor is constant on one side only or at two values (the divergence is infinite),
+            or no sensor is left.
+    """
+    still_real, still_sim = _constant(real.points), _constant(sim.points)
+    still = _constant(np.concatenate([real.points, sim.points]))
+    infinite = (still_real | still_sim) & ~still
+    if infinite.any():
+        rows = [
+            f"{name} ({'both sides, at different values' if a and b else 'real side only' if a else 'simulated side only'})"
+            for name, a, b, bad in zip(real.sensors, still_real, still_sim, infinite, strict=True)
+            if bad
+        ]
+        raise GapError(
+            f"constant sensors have no density to compare: {listed(rows)}; leave them out or model their noise"
+        )
+    if still.all():
+        raise GapError(f"every sensor is constant on both sides: {listed(real.sensors)}; there is nothing to compare")
+    if not still.any():
+        return real, sim, ()
+    kept = tuple(name for name, gone in zip(real.sensors, still, strict=True) if not gone)
+    dropped = [name for name, gone in zip(real.sensors, still, strict=True) if gone]
+    note = f"dropped as constant and equal on both sides: {listed(dropped)}"
+    return (
+        replace(real, points=real.points[:, ~still], sensors=kept),
+        replace(sim, points=sim.points[:, ~still], sensors=kept),
+        (note,),
+    )
+
+
+def arrange(samples: Samples, level: str) -> Cloud:
+    """The points of one side at a level: observations, or pairs of successive observations of an episode.
+
+    An episode with a single observation has no pair, so it has no point at the level "transition".
+    """
+    points, episode = samples.points, samples.episode
+    if level == "transition":
+        inside = episode[1:] == episode[:-1]
+        points = np.hstack([points[:-1], points[1:]])[inside]
+        episode = episode[1:][inside]
+    return Cloud(samples.side, level, points, episode, samples.members[episode], samples.sensors)
+
+
+def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints) -> dict[int, float]:
+    """Weight of each fibre member, adding up to 1; members of weight 0 are left out.
+
+    Args:
+        weights: None for equal weights, a mapping from member to weight, or one weight per member in the
+            order of the sorted members; any positive total.
+        members: The members that have samples, in any order and with repeats.
+
+    Raises:
+        GapError: A weight for each member is missing or one too many, negative or not finite, or all are 0.
+    """
+    labels = [int(label) for label in np.unique(members)]
+    if weights is None:
+        return dict.fromkeys(labels, 1.0 / len(labels))
+    if isinstance(weights, Mapping):
+        if set(weights) != set(labels):
+            raise GapError(f"weights are for members {sorted(weights)}, the simulated members are {labels}")
+        given = np.array([weights[label] for label in labels], dtype=float)
+    else:
+        given = np.atleast_1d(np.asarray(weights, dtype=float))
+    if given.shape != (len(labels),):
+        raise GapError(f"{given.size} weights for {len(labels)} simulated members {labels}: give one for each")
+    if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
+        raise GapError(f"weights must be finite, not negative and not all 0: {given.tolist()}")
+    return {label: float(w) for label, w in zip(labels, given / given.sum(), strict=True) if w > 0}
+
+
+def require_density(points: Floats, columns: Sequence[str], what: str) -> None:
+    """Check that the points can have a density: enough of them, and no column a linear function of the others.
+
+    Args:
+        points: (n, D).
+        columns: D names, for the message.
+        what: Whose points these are, e.g. "the transitions of simulated member 3".
+
+    Raises:
+        GapError: With the sensors that depend on each other, or the number of points needed, and the remedy.
+    """
+    n, width = points.shape
+    if n <= width + 1:
+        raise GapError(
+            f"{what}: {n} points are too few for a covariance in {width} dimensions (more than {width + 1} needed): "
+            "add episodes or compare fewer sensors"
+        )
+    still = _constant(points)
+    if still.any():
+        names = [name for name, bad in zip(columns, still, strict=True) if bad]
+        raise GapError(f"{what}: constant sensors have no density: {listed(names)}; leave them out")
+    eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(points, rowvar=False)))
+    if eigenvalues[0] < _DEPENDENT:
+        names = [name for name, load in zip(columns, np.abs(vectors[:, 0]), strict=True) if load > 0.1]
+        raise GapError(
+            f"{what}: linearly dependent sensors have no joint density: {listed(names)}; "
+            "leave one of them out or model their noise"
+        )
+
+
+def _episodes(arrays: Sequence[ArrayLike], side: str) -> list[Floats]:
+    """The episodes as float arrays (T_i, d) of one width."""
+    episodes = [_numbers(array, f"episode {i} of the {side} side") for i, array in enumerate(arrays)]
+    for i, episode in enumerate(episodes):
+        if episode.ndim != 2:
+            raise GapError(
+                f"episode {i} of the {side} side has shape {episode.shape}, not (T, d): "
+                "use reshape(-1, 1) for one sensor, or one array (n, d) for independent rows"
+            )
+        if episode.shape[1] != episodes[0].shape[1]:
+            raise GapError(
+                f"episode {i} of the {side} side has {episode.shape[1]} sensors, episode 0 has {episodes[0].shape[1]}"
+            )
+    return episodes
+
+
+def _numbers(array: ArrayLike, what: str) -> Floats:
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise GapError(f"{what} is not an array of numbers") from None
+
+
+def _all_finite(points: Floats, episode: Ints, sensors: Sequence[str], side: str, independent: bool) -> None:
+    bad = ~np.isfinite(points)
+    if not bad.any():
+        return
+    row, column = (int(i) for i in np.argwhere(bad)[0])
+    within = row - int(np.searchsorted(episode, episode[row]))
+    where = f"row {row}" if independent else f"episode {int(episode[row])}, row {within}"
+    raise GapError(
+        f"the {side} side has {int(bad.sum())} values that are NaN or infinite, the first in {where}, "
+        f"sensor '{sensors[column]}': repair or drop them"
+    )
+
+
+def _constant(points: Floats) -> NDArray[np.bool_]:
+    """(d,) which columns hold one value up to rounding."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    still: NDArray[np.bool_] = high - low <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+    return still
