@@ -1,1 +1,1 @@
-"""Databases whose schema is a category. No robot in here."""
+"""Databases whose schema is a category (ACSets): schemas, instances, paths, preimages, exchange. No robot in here."""

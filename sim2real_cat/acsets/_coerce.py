@@ -1,0 +1,181 @@
+"""From what a caller hands over to what a column stores, refusing everything that does not fit.
+
+Problems are raised as :class:`MisfitError`, which knows the position and the value; the caller, who knows
+the table and the column, makes the one line of it.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets.columns import DEFINED, DTYPES, FILL, UNDEFINED, Cells, Ids, Var
+
+_INT64 = np.iinfo(np.int64)
+_ARRAY_KINDS = {float: "fiu", int: "iu", bool: "b"}
+_EXACT_TYPES: dict[type, set[type]] = {float: {float, int}, int: {int}, bool: {bool}, str: {str}}
+_NAMES = {float: "a float", int: "an int", bool: "a bool", str: "a str"}
+
+
+class MisfitError(Exception):
+    """A value that does not fit.
+
+    Attributes:
+        position: where it stands in what was handed over, or None where it is all of it.
+        value: the value.
+        problem: what is wrong: the end of a sentence that begins with the value, or all of it where
+            there is no position.
+    """
+
+    def __init__(self, position: int | None, value: object, problem: str) -> None:
+        super().__init__(position, value, problem)
+        self.position, self.value, self.problem = position, value, problem
+
+    def __str__(self) -> str:
+        return self.problem if self.position is None else f"{brief(self.value)} {self.problem}"
+
+
+def brief(value: object) -> str:
+    """The value on one short line."""
+    return " ".join(reprlib.repr(value).split())
+
+
+def is_scalar(value: object) -> bool:
+    """Whether a value stands for itself, and not for a column of values. A str is a scalar."""
+    return value is None or isinstance(value, (str, bool, int, float, complex, bytes, Var, np.generic, dict))
+
+
+def is_int(value: object) -> bool:
+    """Whether a value is a whole number; a bool is not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def as_sequence(values: object, n: int) -> list[Any] | NDArray[Any]:
+    """A column as a list or a one-dimensional array (possibly masked); a scalar is repeated ``n`` times."""
+    if is_scalar(values):
+        return [values] * n
+    array = values if isinstance(values, np.ndarray) else None
+    if array is None and hasattr(values, "__array__"):
+        array = np.asarray(values)
+    if array is not None:
+        if array.ndim != 1:
+            raise MisfitError(None, array, f"an array of shape {array.shape} is not a column: it needs one dimension")
+        return np.ma.filled(array.astype(object), None) if array.dtype.kind in "OUT" else array
+    if isinstance(values, Iterable) and not isinstance(values, (set, frozenset)):
+        return list(values)
+    raise MisfitError(None, values, f"{brief(values)} is not a column: hand over a list or an array")
+
+
+def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
+    """Ids, shape (n,), with -1 where undefined: None in a list, -1 or the mask in an integer array."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        data, masked = _plain(values)
+        if data.dtype.kind not in "iu" and data.size:
+            raise MisfitError(None, values, f"an array of {data.dtype} is not one of integer ids")
+        targets = _int64(data)
+        targets[masked] = UNDEFINED
+        return targets
+    if not set(map(type, values)) <= {int, type(None)}:
+        for position, value in enumerate(values):
+            if not (value is None or is_int(value)):
+                raise MisfitError(position, value, "is not an integer id")
+    data, status = as_cells(values, int)
+    negative = np.flatnonzero((data < 0) & (status == DEFINED))
+    if len(negative):
+        raise MisfitError(int(negative[0]), int(data[negative[0]]), "is negative, which no id is")
+    return np.where(status == DEFINED, data, UNDEFINED)
+
+
+def as_cells(values: list[Any] | NDArray[Any], python_type: type) -> Cells:
+    """Values of an attribute: None or the mask is undefined, ``Var(k)`` is a variable, NaN is a value."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        data, masked = _plain(values)
+        if data.dtype.kind not in _ARRAY_KINDS.get(python_type, "") and data.size:
+            raise MisfitError(None, values, f"an array of {data.dtype} is not {_NAMES[python_type]} column")
+        data = _int64(data) if python_type is int else data.astype(DTYPES[python_type])
+        data[masked] = FILL[python_type]
+        return Cells(data, np.where(masked, UNDEFINED, DEFINED).astype(np.int64))
+    status = np.full(len(values), DEFINED, np.int64)
+    if not set(map(type, values)) <= _EXACT_TYPES[python_type]:
+        accepts = _accepts(python_type)
+        for position, value in enumerate(values):
+            if value is None:
+                status[position] = UNDEFINED
+            elif isinstance(value, Var):
+                if not is_int(value.k) or value.k < 0:
+                    raise MisfitError(position, value, "is no attribute variable: they are Var(0), Var(1), ...")
+                status[position] = value.k
+            elif not accepts(value):
+                raise MisfitError(position, value, f"is not {_NAMES[python_type]}")
+    defined = np.flatnonzero(status == DEFINED)
+    data = np.full(len(values), FILL[python_type], DTYPES[python_type])
+    try:
+        data[defined] = [python_type(values[position]) for position in defined]
+    except OverflowError:
+        position = next(int(p) for p in defined if not _fits(values[p], python_type))
+        raise MisfitError(position, values[position], "does not fit into 64 bits") from None
+    return Cells(data, status)
+
+
+def as_ids(ids: object, size: int) -> Ids:
+    """Ids of existing parts, shape (n,), from one id or a sequence of them."""
+    try:
+        array = as_targets(as_sequence(ids, 1))
+    except MisfitError as misfit:
+        remedy = (
+            ": numpy.flatnonzero turns a mask into ids"
+            if getattr(getattr(ids, "dtype", None), "kind", "") == "b"
+            else ""
+        )
+        raise MisfitError(misfit.position, misfit.value, misfit.problem + remedy) from None
+    check_range(array, size, undefined_allowed=False)
+    return array
+
+
+def check_range(targets: Ids, size: int, *, undefined_allowed: bool) -> None:
+    """Refuse ids that are not in 0..size-1 (or -1 where undefined is allowed)."""
+    low = UNDEFINED if undefined_allowed else 0
+    outside = np.flatnonzero((targets < low) | (targets >= size))
+    if len(outside):
+        position = int(outside[0])
+        problem = "is undefined" if targets[position] == UNDEFINED else "does not exist"
+        raise MisfitError(position, int(targets[position]), problem)
+
+
+def allowed_ids(ob: str, size: int) -> str:
+    """Which ids an object has, for messages."""
+    return f"{ob} has ids 0..{size - 1}" if size else f"{ob} has no parts"
+
+
+def _plain(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    data: NDArray[Any] = np.ma.getdata(values)
+    return data, np.ma.getmaskarray(values)
+
+
+def _int64(data: NDArray[Any]) -> Ids:
+    if data.dtype.kind == "u":
+        large = np.flatnonzero(data > _INT64.max)
+        if len(large):
+            raise MisfitError(int(large[0]), data[large[0]], "does not fit into 64 bits")
+    return data.astype(np.int64)
+
+
+def _accepts(python_type: type) -> Callable[[object], bool]:
+    if python_type is int:
+        return is_int
+    if python_type is float:
+        return lambda value: is_int(value) or isinstance(value, (float, np.floating))
+    kinds = (bool, np.bool_) if python_type is bool else (str,)
+    return lambda value: isinstance(value, kinds)
+
+
+def _fits(value: Any, python_type: type) -> bool:
+    try:
+        np.asarray(python_type(value), DTYPES[python_type])
+    except OverflowError:
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Rows on their way into an instance: columns checked against the schema, all of them before any is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, as_cells, as_sequence, as_targets, check_range
+from sim2real_cat.acsets.columns import Cells, Ids, Var
+from sim2real_cat.errors import InstanceError, unknown_name
+
+if TYPE_CHECKING:
+    from sim2real_cat.acsets.acset import ACSet
+
+
+class Rows(NamedTuple):
+    """Columns of one object, each of the same length, ready to be stored."""
+
+    homs: dict[str, Ids]
+    attrs: dict[str, Cells]
+
+
+def checked_rows(
+    instance: ACSet, ob: str, n: int, columns: Mapping[str, object], *, grown: int = 0, single: bool = False
+) -> Rows:
+    """Check ``n`` rows of an object.
+
+    Args:
+        instance: where the rows will go.
+        ob: their object.
+        n: how many rows.
+        columns: for each hom or attribute n values, or one value for all rows.
+        grown: how many parts the object will have gained once the rows are stored, so that a new part
+            may refer to itself or to another new one.
+        single: whether each column is one value, not a sequence.
+
+    Raises:
+        SchemaError: for an unknown object.
+        InstanceError: for anything that does not fit.
+    """
+    size = instance.nparts(ob)
+    schema = instance.schema
+    homs, attrs = schema.homs_from(ob), schema.attrs_from(ob)
+    rows = Rows({}, {})
+    for name, values in columns.items():
+        if name not in homs and name not in attrs:
+            raise InstanceError(f"'{ob}' has an {unknown_name('column', name, (*homs, *attrs))}")
+        codom = (schema.homs if name in homs else schema.attrs)[name][1]
+        if name in homs:
+            limit = size + grown if codom == ob else instance.nparts(codom)
+            allowed = f"{allowed_ids(codom, limit)}; None is undefined"
+        else:
+            python_type = schema.attrtypes[codom]
+            allowed = f"{codom} is {python_type.__name__}; None is undefined, Var(k) a variable"
+        try:
+            sequence = [values] if single else as_sequence(values, n)
+            if len(sequence) != n:
+                kind = "new parts" if grown else "parts"
+                raise InstanceError(f"column '{name}' has {len(sequence)} values for {n} {kind} of '{ob}'")
+            if name in homs:
+                rows.homs[name] = as_targets(sequence)
+                check_range(rows.homs[name], limit, undefined_allowed=True)
+            else:
+                rows.attrs[name] = as_cells(sequence, python_type)
+                _check_variables(rows.attrs[name], instance.nvars(codom), codom)
+        except MisfitError as misfit:
+            place = "" if misfit.position is None or single else f" row {misfit.position}:"
+            raise InstanceError(f"column '{name}' of '{ob}':{place} {misfit} ({allowed})") from None
+    return rows
+
+
+def _check_variables(cells: Cells, nvars: int, attrtype: str) -> None:
+    outside = (cells.status >= nvars).nonzero()[0]
+    if len(outside):
+        position = int(outside[0])
+        problem = f"does not exist: {attrtype} has {nvars} variables, add_vars adds more"
+        raise MisfitError(position, Var(int(cells.status[position])), problem)
