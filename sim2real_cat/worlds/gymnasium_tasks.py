@@ -37,7 +37,7 @@ class InvertedPendulum(Task):
         return np.concatenate([state.qpos, state.qvel], axis=1)
 
     def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
-        return 1.0 - self.terminated(after)
+        return np.asarray(1.0 - self.terminated(after), dtype=np.float64)
 
     def terminated(self, state: State) -> NDArray[np.bool_]:
         finite = np.isfinite(state.qpos).all(axis=1) & np.isfinite(state.qvel).all(axis=1)
@@ -122,7 +122,7 @@ class Reacher(Task):
         return np.concatenate(parts, axis=1)
 
     def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
-        return -np.linalg.norm(self._offset(after), axis=1) - np.square(action).sum(axis=1)
+        return np.asarray(-np.linalg.norm(self._offset(after), axis=1) - np.square(action).sum(axis=1))
 
     def terminated(self, state: State) -> NDArray[np.bool_]:
         return np.zeros(len(state.qpos), dtype=bool)
@@ -145,7 +145,8 @@ class _Locomotion(Task):
 
     def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
         forward = (after.qpos[:, 0] - before.qpos[:, 0]) / seconds
-        return forward + self.survival_bonus * self._healthy(after) - self.control_cost * np.square(action).sum(axis=1)
+        cost = self.control_cost * np.square(action).sum(axis=1)
+        return np.asarray(forward + self.survival_bonus * self._healthy(after) - cost)
 
     def terminated(self, state: State) -> NDArray[np.bool_]:
         return ~self._healthy(state)
@@ -175,7 +176,7 @@ class Hopper(_Locomotion):
     def _healthy(self, state: State) -> NDArray[np.bool_]:
         rest = np.concatenate([state.qpos[:, 2:], state.qvel], axis=1)
         upright = (state.qpos[:, 1] > 0.7) & (np.abs(state.qpos[:, 2]) < 0.2)
-        return upright & (np.abs(rest) < 100).all(axis=1)
+        return np.asarray(upright & (np.abs(rest) < 100).all(axis=1))
 
 
 class Walker2d(_Locomotion):

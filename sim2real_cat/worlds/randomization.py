@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,10 +83,20 @@ class Ensemble:
         return cls((), (), np.zeros((1, 0)), np.ones(1))
 
     @classmethod
-    def single(cls, changes: Mapping[str, tuple[Mode, float]]) -> Ensemble:
-        """One world that differs from the model by the given changes, ``{parameter: (mode, value)}``."""
-        values = np.array([[float(value) for _, value in changes.values()]]).reshape(1, len(changes))
-        return cls(tuple(changes), tuple(mode for mode, _ in changes.values()), values, np.ones(1))
+    def single(cls, table: Mapping[str, object], place: str = "world") -> Ensemble:
+        """One world that differs from the model as the table says, ``{"body_mass[torso]": {"scale": 1.3}}``.
+
+        Raises:
+            WorldError: an entry without a mode, with an unknown key, or whose value is not a finite number.
+        """
+        modes, values = [], []
+        for parameter, entry in table.items():
+            mode, keys = _entry(parameter, entry, place)
+            if not (_is_number(keys[mode]) and np.isfinite(keys[mode])):
+                raise WorldError(f"{place}, '{parameter}': '{mode}' takes one finite number, got {keys[mode]!r}")
+            modes.append(mode)
+            values.append(float(keys[mode]))
+        return cls(tuple(table), tuple(modes), np.array([values]).reshape(1, len(table)), np.ones(1))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -130,18 +140,19 @@ class Randomization:
 def _change(parameter: str, entry: object, place: str) -> Change:
     """One entry of a table of changes."""
     where = f"{place}, '{parameter}'"
-    mode, ends = mode_and_value(parameter, entry, place, also=("distribution",))
-    if not (isinstance(ends, Sequence) and len(ends) == 2 and all(is_number(end) for end in ends)):
+    mode, keys = _entry(parameter, entry, place, also=("distribution",))
+    ends = keys[mode]
+    if not (isinstance(ends, Sequence) and len(ends) == 2 and all(_is_number(end) for end in ends)):
         raise WorldError(f"{where}: '{mode}' takes two numbers, as in [0.8, 1.2], got {ends!r}")
-    distribution = entry.get("distribution", "uniform") if isinstance(entry, Mapping) else "uniform"
+    distribution: Distribution = keys.get("distribution", "uniform")
     try:
         return Change(mode, float(ends[0]), float(ends[1]), distribution)
     except WorldError as error:
         raise WorldError(f"{where}: {error}") from None
 
 
-def mode_and_value(parameter: str, entry: object, place: str, also: tuple[str, ...] = ()) -> tuple[Mode, object]:
-    """The mode and what it holds in a table entry such as ``{"scale": 1.3}``."""
+def _entry(parameter: str, entry: object, place: str, also: tuple[str, ...] = ()) -> tuple[Mode, Mapping[str, Any]]:
+    """The mode and all keys of a table entry such as ``{"scale": 1.3}``."""
     modes = get_args(Mode)
     if not isinstance(entry, Mapping) or sum(key in modes for key in entry) != 1:
         raise WorldError(f"{place}, '{parameter}': needs exactly one of {listed(modes)}, got {entry!r}")
@@ -149,9 +160,9 @@ def mode_and_value(parameter: str, entry: object, place: str, also: tuple[str, .
         if key not in (*modes, *also):
             raise WorldError(f"{place}, '{parameter}': " + unknown_name("key", key, [*modes, *also]))
     mode: Mode = next(key for key in modes if key in entry)
-    return mode, entry[mode]
+    return mode, entry
 
 
-def is_number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     """Whether a value read from a file is a number (booleans are not)."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -54,6 +54,4 @@ def rollout(
     member_index = np.repeat(np.arange(len(ensemble)), episodes)
     simulator = Simulator(world, ensemble, member_index, threads)
     generators = np.random.default_rng(rng).spawn(len(member_index))
-    return simulator.run(
-        policy, steps, generators, name=name, until_terminated=until_terminated, progress=progress
-    )
+    return simulator.run(policy, steps, generators, name=name, until_terminated=until_terminated, progress=progress)

@@ -71,7 +71,7 @@ class Trajectories:
     @property
     def returns(self) -> Array:
         """(n,) sum of the rewards of every episode."""
-        return np.nansum(self.rewards, axis=1)
+        return np.asarray(np.nansum(self.rewards, axis=1))
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Trajectories:
         """The episodes in `rows`, an index or a mask."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
 from sim2real_cat.worlds.task import Task
@@ -131,12 +132,13 @@ def compile_model(path: Path, delay: float = 0.0) -> mujoco.MjModel:
     if not path.is_file():
         raise WorldError(f"{path}: no such model file; give the path of an MJCF .xml file")
     try:
-        spec = mujoco.MjSpec.from_file(str(path))
-        if delay > 0:
-            buffer = math.ceil(delay / spec.option.timestep - 1e-9)
-            for actuator in spec.actuators:
-                actuator.nsample = max(actuator.nsample, buffer)
-        return spec.compile()
+        with compiling():
+            spec = mujoco.MjSpec.from_file(str(path))
+            if delay > 0:
+                buffer = math.ceil(delay / spec.option.timestep - 1e-9)
+                for actuator in spec.actuators:
+                    actuator.nsample = max(actuator.nsample, buffer)
+            return spec.compile()
     except (ValueError, mujoco.FatalError) as error:
         reason = " ".join(str(error).split())
         raise WorldError(f"{path}: not a model that MuJoCo can read: {reason}") from None

@@ -1,0 +1,99 @@
+"""Give every simulation of a batch the parameters of its member of the ensemble."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.worlds.fields import resolve, split, unknown_field
+from sim2real_cat.worlds.randomization import Ensemble, Mode
+from sim2real_cat.worlds.task import Array
+from sim2real_cat.worlds.world import World
+
+SENSOR_FIELDS = ("observation_noise", "observation_bias")
+"""Parameters of the sensors rather than of the model, as in ``"observation_bias[pole angle]"``."""
+
+TOGETHER = {"body_inertial": ("body_mass", "body_inertia")}
+"""Parameters that mean several fields: a link of another density changes mass and inertia alike."""
+
+_NON_NEGATIVE = ("body_mass", "body_inertia", "dof_damping", "dof_armature", "geom_friction", "actuator_delay")
+
+
+def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64]) -> None:
+    """Write the model's parameters into the batch and recompute the constants derived from them.
+
+    Raises:
+        WorldError: a field or element that the model does not have, or a value that makes no physics.
+    """
+    for parameter, mode, drawn in _columns(members, member_index):
+        field = split(parameter)[0]
+        if field in SENSOR_FIELDS:
+            continue
+        for name in TOGETHER.get(field, (field,)):
+            elements = list(resolve(model, parameter.replace(field, name, 1)).elements)
+            try:
+                values = batch.expand(name)
+            except (ValueError, KeyError):
+                raise WorldError(unknown_field(name, MODEL_FIELDS)) from None
+            flat = values.reshape(len(member_index), -1).copy()
+            flat[:, elements] = _changed(flat[:, elements], mode, drawn)
+            if name in _NON_NEGATIVE and (flat[:, elements] < 0).any():
+                worst = flat[:, elements].min()
+                raise WorldError(f"'{parameter}': {mode} gives {worst:g}, but {name} cannot be negative")
+            values[...] = flat.reshape(values.shape)
+    try:
+        batch.set_const()
+    except SimulationError as error:
+        raise WorldError(f"the drawn parameters give no physical model: {' '.join(str(error).split())}") from None
+
+
+def sensor_noise(world: World, members: Ensemble, member_index: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Standard deviation and bias of every sensor in every simulation, (n, d) each, in the sensors' units.
+
+    Raises:
+        WorldError: a sensor that the world does not have, or a negative standard deviation.
+    """
+    deviations = np.tile(world.deviations(), (len(member_index), 1))
+    biases = np.zeros_like(deviations)
+    for parameter, mode, drawn in _columns(members, member_index):
+        field, parts = split(parameter)
+        if field not in SENSOR_FIELDS:
+            continue
+        sensor = ", ".join(parts)
+        chosen = [i for i, name in enumerate(world.sensors) if sensor in ("", ":", name)]
+        if not chosen:
+            raise WorldError(f"'{parameter}': " + unknown_name("sensor", sensor, world.sensors))
+        target = deviations if field == "observation_noise" else biases
+        target[:, chosen] = _changed(target[:, chosen], mode, drawn)
+    if (deviations < 0).any():
+        name = world.sensors[int(np.argwhere(deviations < 0)[0, 1])]
+        raise WorldError(f"the noise of sensor '{name}' would be {deviations.min():g}; it cannot be negative")
+    return deviations, biases
+
+
+def check_parameters(world: World, members: Ensemble) -> None:
+    """Refuse parameters that the world does not have, without simulating.
+
+    Raises:
+        WorldError: as `apply_to_model` and `sensor_noise`.
+    """
+    member_index = np.arange(len(members))
+    model = world.compile(delay=members.maximum("actuator_delay"))
+    apply_to_model(Batch(model, len(members), nthread=1), model, members, member_index)
+    sensor_noise(world, members, member_index)
+
+
+def _columns(members: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Array]]:
+    """Each parameter with its mode and the number of every simulation, (n, 1)."""
+    drawn = members.values[member_index]
+    rows = zip(members.parameters, members.modes, strict=True)
+    return [(parameter, mode, drawn[:, [i]]) for i, (parameter, mode) in enumerate(rows)]
+
+
+def _changed(values: Array, mode: Mode, drawn: Array) -> Array:
+    if mode == "scale":
+        return values * drawn
+    return values + drawn if mode == "shift" else np.broadcast_to(drawn, values.shape)

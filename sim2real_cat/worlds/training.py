@@ -1,0 +1,187 @@
+"""Augmented random search: a linear policy trained by finite differences in random directions.
+
+Source: H. Mania, A. Guy, B. Recht, "Simple random search provides a competitive approach to
+reinforcement learning", NeurIPS 2018, algorithm 1, version V2-t (normalised observations, top
+directions only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.worlds.policy import Array, LinearPolicy, Policy
+from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.simulator import Simulator
+from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """The settings of augmented random search, named as in the paper.
+
+    Attributes:
+        iterations: updates of the policy.
+        directions: N, random directions per update; each is tried forwards and backwards.
+        top: b, directions that count, those with the best of their two returns.
+        step_size: alpha.
+        noise: nu, length of a step along a direction (its entries are standard normal).
+        steps: control steps of an episode.
+        reward_shift: subtracted from every reward in training; 1 takes away the bonus for surviving.
+    """
+
+    iterations: int = 100
+    directions: int = 8
+    top: int = 4
+    step_size: float = 0.02
+    noise: float = 0.03
+    steps: int = 1000
+    reward_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.iterations, self.directions, self.top, self.steps) < 1:
+            raise PolicyError("random search needs iterations, directions, top and steps >= 1")
+        if self.top > self.directions:
+            raise PolicyError(
+                f"random search keeps the top {self.top} of {self.directions} directions: top is too large"
+            )
+        if self.step_size <= 0 or self.noise <= 0:
+            raise PolicyError(f"random search needs step_size and noise > 0, got {self.step_size} and {self.noise}")
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What training left: the policy, the one before it, and how the return grew.
+
+    Attributes:
+        policy: the trained policy.
+        birth: the policy before any training.
+        returns: (iterations,) mean return of the tried policies in each update, over the randomized fibre.
+        episodes: episodes simulated.
+        steps: control steps simulated.
+    """
+
+    policy: LinearPolicy
+    birth: LinearPolicy
+    returns: Array
+    episodes: int
+    steps: int
+
+
+class _Perturbed(Policy):
+    """A linear policy with its own gain in every episode."""
+
+    def __init__(self, gains: Array, mean: Array, scale: Array) -> None:
+        self.gains, self.mean, self.scale = gains, mean, scale
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        normalised = (observations - self.mean) / self.scale
+        return np.asarray(np.einsum("nad,nd->na", self.gains[episodes], normalised))
+
+    @property
+    def digest(self) -> str:
+        raise PolicyError("a perturbed policy exists only while training and has no digest")
+
+
+class _RunningMoments:
+    """Mean and standard deviation of all observations seen so far (Chan, Golub and LeVeque 1979)."""
+
+    def __init__(self, d: int) -> None:
+        self.count, self.mean, self.squares = 0, np.zeros(d), np.zeros(d)
+
+    def update(self, rows: Array) -> None:
+        count, mean = len(rows), rows.mean(axis=0)
+        total, shift = self.count + count, mean - self.mean
+        self.squares += np.square(rows - mean).sum(axis=0) + shift**2 * self.count * count / total
+        self.mean = self.mean + shift * count / total
+        self.count = total
+
+    @property
+    def scale(self) -> Array:
+        """Standard deviation; 1 for a sensor that has not moved."""
+        deviation = np.sqrt(self.squares / max(self.count, 1))
+        return np.where(deviation > 1e-8, deviation, 1.0)
+
+
+def train(
+    world: World,
+    settings: RandomSearch,
+    *,
+    rng: np.random.Generator | int,
+    members: Ensemble | None = None,
+    threads: int = 0,
+    progress: Callable[[int, float], None] | None = None,
+) -> Training:
+    """Train a linear policy in a world, over every member of its randomized fibre.
+
+    In each update direction j is tried forwards and backwards in the same member from the same start, and the
+    directions take turns through the members.
+
+    Args:
+        world: model, task, sensors.
+        settings: how to search.
+        rng: a generator, or a seed for one.
+        members: the randomized worlds; the world as it is where none is given.
+        threads: physics threads; 0 means one per available core.
+        progress: called after every update with its number and the mean return of the tried policies.
+
+    Raises:
+        WorldError: every episode of an update diverged.
+    """
+    rng = np.random.default_rng(rng)
+    fibre = Ensemble.nominal() if members is None else members
+    pairs = max(settings.directions, len(fibre))
+    repeats = -(-pairs // settings.directions)
+    pairs = repeats * settings.directions
+    direction_of = np.tile(np.arange(settings.directions), repeats)
+    member_of = np.arange(pairs) % len(fibre)
+    simulator = Simulator(world, fibre, np.concatenate([member_of, member_of]), threads)
+    d, nu = len(world.sensors), int(simulator.model.nu)
+    gain, moments = np.zeros((nu, d)), _RunningMoments(d)
+    birth = LinearPolicy(gain, np.zeros(d), np.ones(d))
+    history, steps = np.zeros(settings.iterations), 0
+    for iteration in range(settings.iterations):
+        delta = settings.noise * rng.standard_normal((settings.directions, nu, d))
+        direction_of = rng.permutation(direction_of)
+        gains = np.concatenate([gain + delta[direction_of], gain - delta[direction_of]])
+        seeds = rng.integers(2**63, size=pairs)
+        generators = [np.random.default_rng(seed) for seed in (*seeds, *seeds)]
+        tried = simulator.run(_Perturbed(gains, moments.mean, moments.scale), settings.steps, generators)
+        seen = tried.observations[tried.kept][:, :-1]
+        seen = seen[np.isfinite(seen).all(axis=2)]
+        if not len(seen):
+            raise WorldError(f"every episode diverged while training in world '{world.name}'; soften its randomization")
+        moments.update(seen)
+        returns = _shifted_returns(tried, settings.reward_shift)
+        forwards = _mean_by(direction_of, returns[:pairs], settings.directions)
+        backwards = _mean_by(direction_of, returns[pairs:], settings.directions)
+        best = np.argsort(-np.maximum(forwards, backwards), kind="stable")[: settings.top]
+        spread = np.concatenate([forwards[best], backwards[best]]).std()
+        if spread > 0:
+            difference = (forwards - backwards)[best]
+            step = np.einsum("j,jad->ad", difference, delta[best] / settings.noise)
+            gain = gain + settings.step_size / (settings.top * spread) * step
+        history[iteration] = tried.returns.mean()
+        steps += int(tried.lengths.sum())
+        if progress is not None:
+            progress(iteration + 1, float(history[iteration]))
+    policy = LinearPolicy(gain, moments.mean, moments.scale)
+    return Training(policy, birth, history, settings.iterations * len(simulator), steps)
+
+
+def _shifted_returns(tried: Trajectories, shift: float) -> Array:
+    """Returns less the shift per step; a diverged episode counts as the worst that was seen."""
+    returns = tried.returns - shift * tried.lengths
+    if tried.diverged.any():
+        returns = np.where(tried.diverged, returns[tried.kept].min(), returns)
+    return returns
+
+
+def _mean_by(group: NDArray[np.intp], values: Array, groups: int) -> Array:
+    """Mean of the values in each of the groups 0..groups-1."""
+    return np.bincount(group, values, groups) / np.bincount(group, minlength=groups)
