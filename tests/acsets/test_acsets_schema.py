@@ -1,0 +1,134 @@
+import copy
+import doctest
+import json
+import pickle
+
+import pytest
+from acset_strategies import FIXED, STUDY, refused, schemas
+from hypothesis import given
+
+from sim2real_cat.acsets import schema as schema_module
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import ExchangeError, SchemaError
+
+GRAPH = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
+
+
+def test_docstrings_tell_the_truth():
+    assert doctest.testmod(schema_module).attempted > 0
+    assert doctest.testmod(schema_module).failed == 0
+
+
+@FIXED
+@given(schemas())
+def test_a_schema_is_a_value(schema):
+    assert eval(repr(schema)) == schema
+    assert hash(eval(repr(schema))) == hash(schema)
+    assert pickle.loads(pickle.dumps(schema)) == schema
+    assert copy.deepcopy(schema) == schema
+    assert Schema.from_json(schema.to_json(), schema.attrtypes, name=schema.name) == schema
+
+
+def test_repr_shows_equations_as_they_are_written():
+    schema = GRAPH.extend("Reflexive", homs={"refl": ("V", "E")}, equations=[("refl.src", ""), ("", ("refl", "tgt"))])
+    assert "equations=[('refl.src', ''), ('', 'refl.tgt')]" in repr(schema)
+    assert eval(repr(schema)) == schema
+    assert pickle.loads(pickle.dumps(schema)) == schema
+    assert [(left.dom, left.codom) for left, _ in schema.equations] == [("V", "V"), ("V", "V")]
+
+
+def test_the_name_is_a_label_and_everything_else_counts():
+    assert Schema("A", obs=["X"]) == Schema("B", obs=["X"])
+    assert Schema("A", obs=["X"]) != Schema("A", obs=["Y"])
+    assert Schema("A", obs=["X"], attrtypes={"T": float}) != Schema("A", obs=["X"], attrtypes={"T": int})
+    loop = {"f": ("X", "X")}
+    assert Schema("A", ["X"], loop) != Schema("A", ["X"], loop, equations=[("f.f", "f")])
+    assert Schema("A", obs=["X"]) != "A"
+
+
+def test_a_schema_does_not_change():
+    with pytest.raises(AttributeError, match="extend"):
+        GRAPH.obs = ("V",)
+    with pytest.raises(AttributeError):
+        del GRAPH.obs
+    with pytest.raises(TypeError):
+        GRAPH.homs["src"] = ("V", "V")
+
+
+def test_extend_puts_the_new_after_the_old():
+    weighted = GRAPH.extend("Weighted", attrtypes={"Weight": float}, attrs={"weight": ("E", "Weight")})
+    assert weighted.obs == GRAPH.obs
+    assert weighted.homs == GRAPH.homs
+    assert weighted.extends(GRAPH)
+    assert not GRAPH.extends(weighted)
+    assert weighted.homs_from("E") == ("src", "tgt")
+    assert weighted.attrs_from("E") == ("weight",)
+    with refused(SchemaError, "hom 'src'", "already in schema Graph", "Weighted"):
+        GRAPH.extend("Weighted", homs={"src": ("V", "V")})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"obs": ["X", "X"]}, ["object 'X'", "all names must differ"]),
+        ({"obs": ["X"], "homs": {"X": ("X", "X")}}, ["hom 'X'", "object"]),
+        ({"obs": ["X"], "attrtypes": {"X": float}}, ["attribute type 'X'", "object"]),
+        ({"obs": ["a b"]}, ["'a b'", "not an identifier"]),
+        ({"obs": [3]}, ["3", "not an identifier"]),
+        ({"obs": "XY"}, ["'XY'", "list"]),
+        ({"obs": ["cat"]}, ["'cat'", "reserved", "Catlab"]),
+        ({"obs": ["X"], "homs": {"_id": ("X", "X")}}, ["'_id'", "reserved"]),
+        ({"obs": ["Env"], "homs": {"f": ("Emv", "Env")}}, ["hom 'f'", "'Emv'", "did you mean 'Env'"]),
+        ({"obs": ["Env"], "homs": {"f": ("Env", "Real")}}, ["hom 'f'", "'Real'", "Valid: Env"]),
+        ({"obs": ["X"], "homs": {"f": "XX"}}, ["hom 'f'", "pair"]),
+        ({"obs": ["X"], "attrs": {"a": ("X", "X")}}, ["attribute 'a'", "unknown attribute type 'X'"]),
+        ({"obs": ["X"], "attrtypes": {"T": list}}, ["'T'", "float, int, str or bool"]),
+        ({"obs": ["X"], "homs": {"f": ("X", "X")}, "equations": [("f", "g")]}, ["'f' = 'g'", "unknown arrow 'g'"]),
+        ({"obs": ["X"], "equations": [("", "")]}, ["two identities", "leave it out"]),
+        ({"obs": ["X"], "equations": ["ab"]}, ["pair of paths"]),
+    ],
+)
+def test_what_is_no_schema_is_refused(arguments, parts):
+    with refused(SchemaError, *parts):
+        Schema("Bad", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("equation", "parts"),
+    [
+        (("src.tgt", "src"), ["'src' ends in V", "'tgt' starts in E", "'src.tgt'"]),
+        (("src", "loop"), ["left side starts in E", "right side in V"]),
+        (("loop", "colour"), ["left side ends in V", "right side in Colour"]),
+        (("src", ""), ["left side ends in V", "right side in E"]),
+    ],
+)
+def test_equations_have_two_sides_with_the_same_ends(equation, parts):
+    extra = {"homs": {"loop": ("V", "V")}, "attrtypes": {"Colour": str}, "attrs": {"colour": ("V", "Colour")}}
+    with refused(SchemaError, "equation", *parts):
+        GRAPH.extend("Bad", **extra, equations=[equation])
+
+
+def test_json_names_the_types_it_was_not_given():
+    text = STUDY.to_json()
+    with refused(SchemaError, "s.json", "TransferGap, Seed", "attrtypes="):
+        Schema.from_json(text, {"Name": str, "Flag": bool}, source="s.json")
+    with refused(SchemaError, "unknown attribute type 'Sed'", "did you mean 'Seed'"):
+        Schema.from_json(text, {**STUDY.attrtypes, "Sed": int})
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda d: [], ["expected a JSON object", "an array"]),
+        (lambda d: {**d, "Homs": []}, ["unknown key 'Homs'", "did you mean 'Hom'"]),
+        (lambda d: {k: v for k, v in d.items() if k != "Attr"}, ["no 'Attr'", "write []"]),
+        (lambda d: {**d, "Ob": {}}, ["'Ob' must be an array"]),
+        (lambda d: {**d, "Ob": ["V"]}, ["Ob[0]", "a string"]),
+        (lambda d: {**d, "Hom": [{"name": "f", "dom": "V"}]}, ["Hom[0]", "'codom'", "nothing"]),
+        (lambda d: {**d, "Hom": [d["Hom"][0], d["Hom"][0]]}, ["Hom[1]", "'src'", "twice"]),
+        (lambda d: {**d, "equations": [{"paths": [["src"]]}]}, ["equations[0]", "two arrays"]),
+    ],
+)
+def test_json_that_is_no_schema_is_refused(change, parts):
+    with refused(ExchangeError, "schema.json", *parts):
+        Schema.from_json(json.dumps(change(json.loads(GRAPH.to_json()))))
