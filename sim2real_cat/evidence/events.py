@@ -1,0 +1,150 @@
+"""Narya events: for every transition of a deployment, what simulation expected and what reality did.
+
+The format is the source document's `Sim2RealNaryaEvent`; a log keeps the events of a deployment as columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import EvidenceError
+from sim2real_cat.evidence.trits import trits
+from sim2real_cat.files import replacing
+
+Array = NDArray[np.float64]
+
+TRANSFER_THRESHOLD = 0.5
+"""Nats per transition above which a transition counts as a failure of transfer."""
+
+
+@dataclass(frozen=True)
+class TransferDelta:
+    """How far one transition of reality is from its simulation.
+
+    Attributes:
+        kl_gap: ln P_real(o'|o) - ln P_sim(o'|o) [nats]; over a deployment its mean is the plug-in gap.
+        observation_error: ||o_real - o_sim||, in the sensors' units.
+        dynamics_error: ||s'_real - s'_predicted||, in the units of the state.
+        latency_delta: how much later reality acts [ms].
+    """
+
+    kl_gap: float
+    observation_error: float
+    dynamics_error: float
+    latency_delta: float
+
+
+@dataclass(frozen=True)
+class Sim2RealNaryaEvent:
+    """Structure-aware diff of one transition.
+
+    Attributes:
+        event_id: policy, episode and step.
+        before: the observation that simulation expected.
+        after: the corresponding observation in reality.
+        delta: the difference.
+        trit: +1 exact match, 0 within tolerance, -1 mismatch.
+    """
+
+    event_id: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    delta: TransferDelta
+    trit: int
+
+    @property
+    def impact(self) -> int:
+        """1 if the transition's gap exceeds `TRANSFER_THRESHOLD`, else 0."""
+        return int(self.delta.kl_gap > TRANSFER_THRESHOLD)
+
+    def to_dict(self) -> dict[str, object]:
+        """The event as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """The N events of one policy's deployment, as columns.
+
+    Attributes:
+        policy: the policy's name.
+        episode: (N,) real episode.
+        step: (N,) control step within it.
+        before: (N, d) observations that simulation expected.
+        after: (N, d) observations of reality.
+        kl_gap: (N,) nats.
+        observation_error: (N,).
+        dynamics_error: (N,).
+        latency_delta: (N,) ms.
+    """
+
+    policy: str
+    episode: NDArray[np.int64]
+    step: NDArray[np.int64]
+    before: Array
+    after: Array
+    kl_gap: Array
+    observation_error: Array
+    dynamics_error: Array
+    latency_delta: Array
+
+    def __post_init__(self) -> None:
+        if len({len(getattr(self, name)) for name in _COLUMNS}) != 1 or self.before.shape != self.after.shape:
+            raise EvidenceError(f"event log of '{self.policy}': its columns differ in length")
+
+    @property
+    def trit(self) -> NDArray[np.int8]:
+        """(N,) the trit of every event."""
+        return trits(self.kl_gap)
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def __iter__(self) -> Iterator[Sim2RealNaryaEvent]:
+        trit = self.trit
+        for i in range(len(self)):
+            delta = TransferDelta(
+                float(self.kl_gap[i]),
+                float(self.observation_error[i]),
+                float(self.dynamics_error[i]),
+                float(self.latency_delta[i]),
+            )
+            yield Sim2RealNaryaEvent(
+                f"transfer_{self.policy}_{self.episode[i]}_{self.step[i]}",
+                tuple(map(float, self.before[i])),
+                tuple(map(float, self.after[i])),
+                delta,
+                int(trit[i]),
+            )
+
+
+_COLUMNS = (
+    "episode",
+    "step",
+    "before",
+    "after",
+    "kl_gap",
+    "observation_error",
+    "dynamics_error",
+    "latency_delta",
+)
+
+
+def write_events(path: Path, logs: Sequence[EventLog]) -> None:
+    """Write the events of all deployments to one Parquet file, whole or not at all."""
+    tables = []
+    for log in logs:
+        columns: dict[str, object] = {"policy": pa.array([log.policy] * len(log), pa.string())}
+        for name in _COLUMNS:
+            values = getattr(log, name)
+            columns[name] = pa.array(list(values), pa.list_(pa.float64())) if values.ndim == 2 else pa.array(values)
+        tables.append(pa.table(columns | {"trit": pa.array(log.trit)}))
+    with replacing(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")

@@ -1,0 +1,155 @@
+"""Build an instance from rollouts: the arrows from what ran where, `kl_gap` from the measured gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.errors import InstanceError
+from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.schema import SchTransferStudy
+from sim2real_cat.worlds.trajectories import Trajectories
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where the episodes of an observation lie.
+
+    Attributes:
+        path: the file, relative to the study's folder.
+        digest: SHA-256 of its bytes.
+    """
+
+    path: str
+    digest: str
+
+
+def build_instance(
+    deployments: Sequence[Deployment],
+    gaps: Sequence[MeasuredGap],
+    epsilon: float,
+    recordings: Mapping[str, Recording] | None = None,
+) -> TransferInstance:
+    """The instance of `SchTransferStudy` that a set of deployments is.
+
+    Args:
+        deployments: every policy on its robot.
+        gaps: their gaps, in the same order.
+        epsilon: bound, in nats per control step, under which a policy transfers.
+        recordings: where the episodes lie, by policy name (simulated side) and robot name (real side).
+
+    Raises:
+        InstanceError: two policies of one name, a policy and a robot of one name, or gaps that do not go with
+            the deployments.
+    """
+    names = [deployment.policy for deployment in deployments]
+    robots = list(dict.fromkeys(deployment.robot for deployment in deployments))
+    if len(gaps) != len(deployments):
+        raise InstanceError(f"{len(deployments)} deployments need as many gaps, got {len(gaps)}")
+    for name in names:
+        if names.count(name) > 1 or name in robots:
+            raise InstanceError(f"the name '{name}' is taken twice; give every policy and robot a name of its own")
+    acset = ACSet(SchTransferStudy, unique_index=["policy_name", "real_name", "sim_name"])
+    known = {} if recordings is None else recordings
+    for robot in robots:
+        parts = [deployment.real for deployment in deployments if deployment.robot == robot]
+        seen = _observation(acset, f"{robot} (real)", parts, known.get(robot))
+        acset.add("RealEnv", real_name=robot, observe_real=seen)
+    taken_over = takeovers(deployments, gaps, epsilon)
+    for deployment, measured in zip(deployments, gaps, strict=True):
+        acset.add(
+            "Policy",
+            policy_name=deployment.policy,
+            deploy=robots.index(deployment.robot),
+            weights_digest=deployment.weights_digest,
+            birth_digest=deployment.birth_digest,
+            return_sim=_mean_return(deployment.sim),
+            return_real=_mean_return(deployment.real),
+            **_measurements(measured),
+        )
+    acset.set("Policy", acset.parts("Policy"), transfer=taken_over)
+    for policy, deployment in enumerate(deployments):
+        _add_fibre(acset, policy, deployment, known.get(deployment.policy))
+    return TransferInstance(acset)
+
+
+def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], epsilon: float) -> NDArray[np.int64]:
+    """The endomorphism `transfer`: where each policy goes, -1 where it is undefined.
+
+    A policy whose gap is under epsilon goes to itself. Where the gap is not, the policy of the same robot with
+    the highest real return among those under epsilon takes over. A policy whose gap was not measured, or
+    that nobody can replace, goes nowhere.
+
+    Returns:
+        (n,) 0-based policies.
+    """
+    gap = np.array([np.nan if g.transition is None else g.transition.value for g in gaps])
+    returns = np.array([_mean_return(d.real) if d.real.kept.any() else -np.inf for d in deployments], dtype=float)
+    transfers = gap < epsilon
+    target = np.full(len(deployments), -1, dtype=np.int64)
+    for policy, deployment in enumerate(deployments):
+        if transfers[policy]:
+            target[policy] = policy
+        elif not np.isnan(gap[policy]):
+            heirs = [i for i, d in enumerate(deployments) if d.robot == deployment.robot and transfers[i]]
+            if heirs:
+                target[policy] = max(heirs, key=lambda heir: (returns[heir], -heir))
+    return target
+
+
+def _add_fibre(acset: ACSet, policy: int, deployment: Deployment, recording: Recording | None) -> None:
+    """A SimEnv, its observation and its draws for every member of a policy's fibre."""
+    fibre = deployment.fibre
+    for member in range(len(fibre)):
+        name = f"{deployment.policy}/{member}"
+        seen = _observation(acset, name, [deployment.sim.select(deployment.sim.member_index == member)], recording)
+        env = acset.add(
+            "SimEnv", sim_name=name, train=policy, observe_sim=seen, sim_weight=float(fibre.weights[member])
+        )
+        acset.add_parts(
+            "Draw",
+            len(fibre.parameters),
+            drawn_in=[env] * len(fibre.parameters),
+            parameter=list(fibre.parameters),
+            change=list(fibre.modes),
+            drawn_value=fibre.values[member],
+        )
+
+
+def _observation(acset: ACSet, name: str, parts: Sequence[Trajectories], recording: Recording | None) -> int:
+    """A row for what was observed in one world."""
+    return acset.add(
+        "Observation",
+        observation_name=name,
+        recording=None if recording is None else recording.path,
+        recording_digest=None if recording is None else recording.digest,
+        episodes=sum(len(part) for part in parts),
+        frames=sum(int((part.lengths + 1).sum()) for part in parts),
+        diverged=sum(int(part.diverged.sum()) for part in parts),
+    )
+
+
+def _mean_return(trajectories: Trajectories) -> float | None:
+    """Mean return of the episodes that did not diverge, None where all did."""
+    return float(trajectories.returns[trajectories.kept].mean()) if trajectories.kept.any() else None
+
+
+def _measurements(measured: MeasuredGap) -> dict[str, object]:
+    """The attributes of a policy that its gap fills; an interval without an upper end leaves it undefined."""
+    row: dict[str, object] = {"gap_note": measured.note or None}
+    if (transition := measured.transition) is not None:
+        row |= _interval("kl_gap", "gap_low", "gap_high", transition)
+        row |= {"gap_method": transition.method, "gap_level": transition.level, "gap_reliable": transition.reliable}
+    if (occupancy := measured.occupancy) is not None:
+        row |= _interval("occupancy_gap", "occupancy_low", "occupancy_high", occupancy)
+    return row
+
+
+def _interval(value: str, low: str, high: str, estimate: Estimate) -> dict[str, object]:
+    return {value: estimate.value, low: estimate.low, high: estimate.high if np.isfinite(estimate.high) else None}

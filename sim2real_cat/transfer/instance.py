@@ -1,0 +1,144 @@
+"""An instance of the transfer schema with named accessors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
+from sim2real_cat.files import write_text
+from sim2real_cat.transfer import laws as _laws
+from sim2real_cat.transfer.laws import DEFAULT_EPSILON, LawReport
+from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
+
+if TYPE_CHECKING:
+    import networkx
+
+Ids = NDArray[np.int64]
+
+NAMES = {"SimEnv": "sim_name", "RealEnv": "real_name", "Policy": "policy_name", "Observation": "observation_name"}
+"""The attribute that names the parts of an object, in `SchTransferStudy`."""
+
+
+class TransferInstance:
+    """Policies, where they were trained and deployed, what was observed and how large the gap is.
+
+    Args:
+        acset: an ACSet whose schema is `SchSim2RealTransfer` or extends it.
+
+    Raises:
+        InstanceError: the ACSet has another schema.
+    """
+
+    def __init__(self, acset: ACSet) -> None:
+        if not acset.schema.extends(SchSim2RealTransfer):
+            raise InstanceError(
+                f"schema '{acset.schema.name}' does not extend SchSim2RealTransfer, so it holds no transfer instance"
+            )
+        self.acset = acset
+
+    def __repr__(self) -> str:
+        return f"TransferInstance({self.acset!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TransferInstance) and self.acset == other.acset
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def read(cls, path: str | Path, schema: Schema | None = None) -> TransferInstance:
+        """Read an instance from ACSets.jl's JSON.
+
+        Args:
+            path: the file.
+            schema: the schema it is an instance of; `SchTransferStudy` or `SchSim2RealTransfer`, whichever the
+                file's tables fit, where none is given.
+
+        Raises:
+            ExchangeError: the file is missing, truncated, or no instance of the schema.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ExchangeError(f"{path}: no such instance; give the path of an instance.json") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ExchangeError(
+                f"{path}: cannot be read as text ({error}); give the path of an instance.json"
+            ) from None
+        if schema is None:
+            study_only = (ob for ob in SchTransferStudy.obs if ob not in SchSim2RealTransfer.obs)
+            schema = SchTransferStudy if any(f'"{ob}"' in text for ob in study_only) else SchSim2RealTransfer
+        return cls(ACSet.from_json(schema, text, source=str(path)))
+
+    def write(self, path: str | Path) -> None:
+        """Write the instance as ACSets.jl's JSON, whole or not at all."""
+        write_text(Path(path), self.acset.to_json())
+
+    def name(self, ob: str, part: int) -> str:
+        """What people call a part: its name where the schema has one, else ``Policy 3``."""
+        if NAMES.get(ob) in self.acset.schema.attrs:
+            value = self.acset.subpart(NAMES[ob], part)
+            if isinstance(value, str):
+                return value
+        return f"{ob} {part}"
+
+    def policy(self, policy: int | str) -> int:
+        """The id of a policy given by id or name.
+
+        Raises:
+            InstanceError: there is no such policy.
+        """
+        if isinstance(policy, str):
+            known = [self.name("Policy", int(part)) for part in self.acset.parts("Policy")]
+            if policy not in known:
+                raise InstanceError(unknown_name("policy", policy, known))
+            return known.index(policy)
+        if not 0 <= policy < self.acset.nparts("Policy"):
+            raise InstanceError(f"there is no policy {policy}: the instance has {self.acset.nparts('Policy')}")
+        return policy
+
+    def fibre(self, policy: int | str) -> Ids:
+        """The simulated worlds that trained a policy: its preimage under `train`, sorted."""
+        return np.asarray(self.acset.incident(self.policy(policy), "train"))
+
+    def transferring(self) -> Ids:
+        """The policies that `transfer` sends to themselves: the equalizer of `transfer` and the identity."""
+        parts = self.acset.parts("Policy")
+        return np.asarray(parts[self.acset.column("transfer") == parts])
+
+    def failing(self) -> Ids:
+        """The policies that were measured and that `transfer` does not send to themselves."""
+        parts = self.acset.parts("Policy")
+        measured = ~np.ma.getmaskarray(self.acset.column("kl_gap"))
+        return np.asarray(parts[measured & (self.acset.column("transfer") != parts)])
+
+    def check(self, epsilon: float = DEFAULT_EPSILON, laws: Sequence[str] | None = None) -> LawReport:
+        """Check laws by name, all of `sim2real_cat.laws.ALL` where none are named.
+
+        Args:
+            epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
+            laws: names of laws.
+
+        Raises:
+            LawError: an unknown law, or an epsilon that is not a positive number.
+        """
+        return _laws.check(self.acset, epsilon, laws)
+
+    def transfer_graph(self) -> networkx.MultiDiGraph:
+        """Worlds, policies and robots as nodes ``(object, id)``; train, deploy and transfer as edges.
+
+        Nodes carry `label` and the attributes that are defined, edges are keyed by the arrow's name.
+        """
+        elements = self.acset.to_networkx()
+        shown = {"SimEnv", "Policy", "RealEnv"}
+        graph = elements.subgraph([node for node in elements if node[0] in shown]).copy()
+        for ob, part in graph:
+            graph.nodes[ob, part]["label"] = self.name(ob, part)
+        return graph

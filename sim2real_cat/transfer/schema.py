@@ -1,0 +1,65 @@
+"""The schemas of sim-to-real transfer.
+
+`SchSim2RealTransfer` is the schema of the source document, arrow for arrow. `SchTransferStudy` extends it
+with names, digests and measurements: what a person needs to read the rows.
+"""
+
+from __future__ import annotations
+
+from sim2real_cat.acsets.schema import Schema
+
+SchSim2RealTransfer = Schema(
+    "SchSim2RealTransfer",
+    obs=["SimEnv", "RealEnv", "Policy", "Observation"],
+    homs={
+        "train": ("SimEnv", "Policy"),
+        "deploy": ("Policy", "RealEnv"),
+        "observe_sim": ("SimEnv", "Observation"),
+        "observe_real": ("RealEnv", "Observation"),
+        "transfer": ("Policy", "Policy"),
+    },
+    attrtypes={"TransferGap": float},
+    attrs={"kl_gap": ("Policy", "TransferGap")},
+)
+"""Which environments trained which policy, where it is deployed, what was observed, and how large the gap is."""
+
+SchTransferStudy = SchSim2RealTransfer.extend(
+    "SchTransferStudy",
+    obs=["Draw"],
+    homs={"drawn_in": ("Draw", "SimEnv")},
+    attrtypes={"Name": str, "Digest": str, "Number": float, "Count": int, "Flag": bool},
+    attrs={
+        "sim_name": ("SimEnv", "Name"),
+        "sim_weight": ("SimEnv", "Number"),
+        "parameter": ("Draw", "Name"),
+        "change": ("Draw", "Name"),
+        "drawn_value": ("Draw", "Number"),
+        "real_name": ("RealEnv", "Name"),
+        "policy_name": ("Policy", "Name"),
+        "weights_digest": ("Policy", "Digest"),
+        "birth_digest": ("Policy", "Digest"),
+        "return_sim": ("Policy", "Number"),
+        "return_real": ("Policy", "Number"),
+        "gap_low": ("Policy", "TransferGap"),
+        "gap_high": ("Policy", "TransferGap"),
+        "gap_method": ("Policy", "Name"),
+        "gap_level": ("Policy", "Name"),
+        "gap_reliable": ("Policy", "Flag"),
+        "gap_note": ("Policy", "Name"),
+        "occupancy_gap": ("Policy", "TransferGap"),
+        "occupancy_low": ("Policy", "TransferGap"),
+        "occupancy_high": ("Policy", "TransferGap"),
+        "observation_name": ("Observation", "Name"),
+        "recording": ("Observation", "Name"),
+        "recording_digest": ("Observation", "Digest"),
+        "episodes": ("Observation", "Count"),
+        "frames": ("Observation", "Count"),
+        "diverged": ("Observation", "Count"),
+    },
+)
+"""`SchSim2RealTransfer` with what a study measures.
+
+A `Draw` is one number drawn for one parameter of one simulated world. `kl_gap`, `gap_low` and `gap_high`
+are in nats per control step where `gap_level` is ``transition``; the `occupancy_*` are in nats per
+observation. `gap_note` says why a gap is missing or not to be relied on.
+"""
