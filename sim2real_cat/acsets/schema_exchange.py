@@ -44,6 +44,9 @@ def read(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: 
             raise ExchangeError(f"{source}: {unknown_name('key', key, _KEYS)}")
     generators = {key: _entries(document, key, source) for key in _GENERATORS}
     names = [_text(entry, "name", f"{source}: AttrType[{i}]") for i, entry in enumerate(generators["AttrType"])]
+    twice = {attrtype for attrtype in names if names.count(attrtype) > 1}
+    if twice:
+        raise ExchangeError(f"{source}: AttrType has {listed(sorted(twice))} twice: all names must differ")
     missing = [attrtype for attrtype in names if attrtype not in attrtypes]
     if missing:
         raise SchemaError(
@@ -53,14 +56,14 @@ def read(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: 
     for attrtype in attrtypes:
         if attrtype not in names:
             raise SchemaError(f"{source}: attrtypes has an {unknown_name('attribute type', attrtype, names)}")
-    return Schema(
-        name,
-        [_text(entry, "name", f"{source}: Ob[{i}]") for i, entry in enumerate(generators["Ob"])],
-        _arrows(generators["Hom"], f"{source}: Hom"),
-        {attrtype: attrtypes[attrtype] for attrtype in names},
-        _arrows(generators["Attr"], f"{source}: Attr"),
-        _equations(_entries(document, "equations", source) if "equations" in document else [], source),
-    )
+    obs = [_text(entry, "name", f"{source}: Ob[{i}]") for i, entry in enumerate(generators["Ob"])]
+    homs = _arrows(generators["Hom"], f"{source}: Hom")
+    attrs = _arrows(generators["Attr"], f"{source}: Attr")
+    equations = _equations(_entries(document, "equations", source) if "equations" in document else [], source)
+    try:
+        return Schema(name, obs, homs, {attrtype: attrtypes[attrtype] for attrtype in names}, attrs, equations)
+    except SchemaError as error:
+        raise SchemaError(f"{source}: {error}") from None
 
 
 def _entries(document: dict[str, object], key: str, source: str) -> list[dict[str, object]]:

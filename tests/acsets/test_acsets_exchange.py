@@ -111,6 +111,7 @@ def changed(table, row, **columns):
         (changed("SimEnv", 2, trian=1), ["SimEnv row _id=3", "unknown column 'trian'", "did you mean 'train'"]),
         (lambda t: {**t, "Name": [{"_id": 1, "x": 1}]}, ["Name row _id=1", "unknown column 'x'"]),
         (changed("SimEnv", 2, train=9), ["SimEnv row _id=3", "'train' points to Policy 9", "there are 3 Policy parts"]),
+        (changed("SimEnv", 2, train=4), ["SimEnv row _id=3", "'train' points to Policy 4", "there are 3 Policy parts"]),
         (changed("SimEnv", 2, train=-1), ["SimEnv row _id=3", "'train' is -1", "negative"]),
         (changed("SimEnv", 2, train="1"), ["SimEnv row _id=3", "'train' is '1'", "not an integer id"]),
         (changed("SimEnv", 2, train=1.0), ["SimEnv row _id=3", "'train' is 1.0", "not an integer id"]),

@@ -65,6 +65,15 @@ def test_a_preimage_is_read_right_to_left():
     assert x.incident(7, "seed").dtype == np.int64
 
 
+def test_a_preimage_is_sorted_whatever_way_it_was_reached():
+    x = ACSet(STUDY)
+    x.add("RealEnv")
+    x.add_parts("Policy", 2, deploy=0, policy_name="same")
+    x.add_parts("SimEnv", 4, train=[1, 0, 1, 0])
+    assert x.incident(0, "train.deploy").tolist() == [0, 1, 2, 3]
+    assert [ids.tolist() for ids in x.incident(["same", "same"], "train.policy_name")] == [[0, 1, 2, 3]] * 2
+
+
 def test_nan_is_a_value_that_can_be_found():
     x = study()
     x.set("Policy", 1, kl_gap=float("nan"))
@@ -146,6 +155,13 @@ def test_equality_is_schema_and_content():
     assert other != study()
 
 
+def test_what_a_mask_covers_leaves_no_trace():
+    masked, listed = ACSet(STUDY), ACSet(STUDY)
+    masked.add_parts("Policy", 2, kl_gap=np.ma.MaskedArray([0.5, 0.6], mask=[True, False]))
+    listed.add_parts("Policy", 2, kl_gap=[None, 0.6])
+    assert masked == listed
+
+
 def test_unique_columns_stay_unique():
     x = ACSet(STUDY, index=["train"], unique_index=["policy_name", "deploy"])
     x.add_parts("RealEnv", 3)
@@ -161,8 +177,11 @@ def test_unique_columns_stay_unique():
     x.set("Policy", [0, 1], policy_name=["b", "a"])
     x.set("Policy", 0, policy_name=None)
     assert x.add("Policy", policy_name="b") == 3
+    twin = x.copy()
+    twin.add_parts("Policy", 2, policy_name=[None, "c"])
     with refused(InstanceError, "unique"):
-        x.copy().add("Policy", policy_name="b")
+        twin.add("Policy", policy_name="b")
+    assert x.add("Policy", policy_name="c") == 4
 
 
 def test_engines_and_indexes_are_checked_by_name():

@@ -116,6 +116,12 @@ def test_json_names_the_types_it_was_not_given():
         Schema.from_json(text, {**STUDY.attrtypes, "Sed": int})
 
 
+def test_json_of_what_is_no_schema_names_its_source():
+    text = GRAPH.to_json().replace('"codom":"V"', '"codom":"W"')
+    with refused(SchemaError, "s.json: hom 'src'", "unknown object 'W'"):
+        Schema.from_json(text, source="s.json")
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
@@ -126,6 +132,7 @@ def test_json_names_the_types_it_was_not_given():
         (lambda d: {**d, "Ob": ["V"]}, ["Ob[0]", "a string"]),
         (lambda d: {**d, "Hom": [{"name": "f", "dom": "V"}]}, ["Hom[0]", "'codom'", "nothing"]),
         (lambda d: {**d, "Hom": [d["Hom"][0], d["Hom"][0]]}, ["Hom[1]", "'src'", "twice"]),
+        (lambda d: {**d, "AttrType": [{"name": "T"}, {"name": "T"}]}, ["AttrType has T twice"]),
         (lambda d: {**d, "equations": [{"paths": [["src"]]}]}, ["equations[0]", "two arrays"]),
     ],
 )
