@@ -71,6 +71,4 @@ class Estimate:
     def __str__(self) -> str:
         """E.g. ``0.213 [0.180, 0.251] nats per control step (gaussian, transition)``."""
         doubt = "" if self.reliable else ", unreliable"
-        return (
-            f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] {self.units} ({self.method}, {self.level}{doubt})"
-        )
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] {self.units} ({self.method}, {self.level}{doubt})"

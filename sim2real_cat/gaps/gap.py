@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import gaussian, knn
-from sim2real_cat.gaps.estimate import Estimate, Measured
+from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
@@ -47,8 +47,9 @@ def gap(
     The policy acts on the observation alone and is the same on both sides, so the action given o adds
     nothing.
 
-    The plug-in estimate is biased upwards; the "gaussian" value is corrected by the jackknife over
-    episodes. Both methods take their interval from the same jackknife, with Student's t.
+    The plug-in estimate of finite samples is biased. The "gaussian" value is corrected by the jackknife
+    over episodes, the "knn" value by extrapolating from k and 4 k neighbours. Both intervals are Student's
+    t over the same jackknife, widened by a share of the correction because that is not exact either.
 
     Args:
         real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
@@ -144,9 +145,7 @@ def pointwise(
     return np.split(ratios, np.cumsum(counts)[:-1])
 
 
-def _sides(
-    real: Observations, sim: Observations, level: str | None
-) -> tuple[Samples, Samples, str, tuple[str, ...]]:
+def _sides(real: Observations, sim: Observations, level: str | None) -> tuple[Samples, Samples, str, tuple[str, ...]]:
     """Both sides checked against each other, the level, and notes."""
     real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
     chosen = choose_level(level, real_samples, sim_samples)
@@ -166,9 +165,7 @@ def _require_members(sim: Cloud, fibre: Mapping[int, float]) -> None:
             raise GapError(f"simulated member {member} has no {sim.rows}: add episodes or give it weight 0")
 
 
-def _about_episodes(
-    real: Cloud, sim: Cloud, fibre: Mapping[int, float]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _about_episodes(real: Cloud, sim: Cloud, fibre: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Reasons for doubt and notes from the number of episodes."""
     reasons: list[str] = []
     notes: list[str] = []

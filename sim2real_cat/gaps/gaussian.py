@@ -14,6 +14,9 @@ from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import Cloud, Floats, require_density
 
 _MOST_BLOCKS = 64
+# What the jackknife leaves of the bias, as a share of what it removes: it sees the first order in 1/n only. Measured
+# on 11 sensors and 2 episodes for each member, where it was 0.6; with 4 sensors it is nearer to 0.1.
+_BIAS_DOUBT = 0.5
 # A kurtosis this far from a Gaussian's, relative to it, is worth a word; a uniform is 0.4 below, a Laplace 1 above.
 _KURTOSIS = 0.25
 # More than this share of the real samples beyond the farthest simulated one is no matter of tails.
@@ -142,7 +145,7 @@ def measure(
     spread = jackknife(plug_in, strata)
     raw = plug_in - spread.bias
     reasons, notes = _shape(real, sim, weights)
-    return Measured(plug_in, raw, *spread.interval(raw, confidence), reasons, notes)
+    return Measured(plug_in, raw, *spread.interval(raw, confidence, _BIAS_DOUBT * abs(spread.bias)), reasons, notes)
 
 
 def _shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -217,7 +220,7 @@ def _left_out(
             without_real[j] += sign * (Normal.fit(at[kept]).mean_logpdf() - log_mixture[kept].mean())
         for column, member in enumerate(members):
             rows = sim.member == member
-            for j in np.flatnonzero(sim_blocks.stratum == member):
+            for j in np.flatnonzero(sim_blocks.stratum == member).tolist():
                 kept_points = sim.points[rows & (sim_blocks.label != j), :width]
                 without_sim[j] += sign * (-entropy - mixture.logpdf_with(column, kept_points).mean())
     strata = [LeftOut(real_blocks.sizes, without_real)]

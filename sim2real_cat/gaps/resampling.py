@@ -105,9 +105,10 @@ class Jackknife:
     variance: float
     freedom: float
 
-    def interval(self, centre: float, confidence: float) -> tuple[float, float]:
-        """The t interval around a centre."""
-        half = float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * float(np.sqrt(self.variance))
+    def interval(self, centre: float, confidence: float, doubt: float) -> tuple[float, float]:
+        """The t interval around a centre whose systematic error has the standard deviation `doubt`."""
+        sampling = float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * float(np.sqrt(self.variance))
+        half = float(np.hypot(sampling, stats.norm.ppf(0.5 + confidence / 2) * doubt))
         return centre - half, centre + half
 
 

@@ -144,7 +144,7 @@ def as_samples(observations: Observations, side: str) -> Samples:
         arrays, independent = _episodes(observations.episodes, side), False
         members = np.asarray(observations.members, dtype=np.intp)
         names, period = observations.sensors, float(observations.control_period)
-    elif isinstance(observations, np.ndarray | Sequence) and not isinstance(observations, str):
+    elif isinstance(observations, np.ndarray | list | tuple):
         arrays, independent = _episodes(list(observations), side), False
         members, names, period = np.zeros(len(arrays), dtype=np.intp), None, None
     else:
@@ -184,9 +184,9 @@ def comparable(real: Samples, sim: Samples) -> tuple[Samples, Samples]:
             f"the real side has {real.points.shape[1]} sensors and the simulated side {sim.points.shape[1]}: "
             "give both the same sensors"
         )
-    periods = (real.control_period, sim.control_period)
-    if None not in periods and not np.isclose(*np.array(periods, dtype=float), rtol=1e-6, atol=0.0):
-        raise GapError(f"the control periods differ: real {periods[0]} s, simulated {periods[1]} s; resample one side")
+    a, b = real.control_period, sim.control_period
+    if a is not None and b is not None and not np.isclose(a, b, rtol=1e-6, atol=0.0):
+        raise GapError(f"the control periods differ: real {a} s, simulated {b} s; resample one side")
     names = real.sensors if real.named else sim.sensors
     return replace(real, sensors=names), replace(sim, sensors=names)
 
@@ -226,11 +226,13 @@ def without_constants(real: Samples, sim: Samples) -> tuple[Samples, Samples, tu
     still = _constant(np.concatenate([real.points, sim.points]))
     infinite = (still_real | still_sim) & ~still
     if infinite.any():
-        rows = [
-            f"{name} ({'both sides, at different values' if a and b else 'real side only' if a else 'simulated side only'})"
-            for name, a, b, bad in zip(real.sensors, still_real, still_sim, infinite, strict=True)
-            if bad
-        ]
+        where = {
+            (True, True): "both sides, at different values",
+            (True, False): "real side only",
+            (False, True): "simulated side only",
+        }
+        columns = zip(real.sensors, still_real.tolist(), still_sim.tolist(), infinite, strict=True)
+        rows = [f"{name} ({where[a, b]})" for name, a, b, bad in columns if bad]
         raise GapError(
             f"constant sensors have no density to compare: {listed(rows)}; leave them out or model their noise"
         )
