@@ -15,12 +15,12 @@ from sim2real_cat.gaps.samples import (
     Cloud,
     Floats,
     Observations,
-    Samples,
     arrange,
     as_samples,
     choose_level,
     comparable,
     fibre_weights,
+    of_members,
     without_constants,
 )
 
@@ -77,10 +77,7 @@ def gap(
         raise GapError(unknown_name("method", method, METHODS))
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    real_samples, sim_samples, level, notes = _sides(real, sim, level)
-    fibre = fibre_weights(weights, sim_samples.members)
-    real_cloud, sim_cloud = arrange(real_samples, level), arrange(sim_samples, level)
-    _require_members(sim_cloud, fibre)
+    real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
     generator = np.random.default_rng(rng)
     if method == "gaussian":
         found = gaussian.measure(real_cloud, sim_cloud, fibre, confidence, generator)
@@ -90,7 +87,6 @@ def gap(
     low, high = found.low, found.high
     if len(np.unique(real_cloud.episode)) < 2:
         low, high = 0.0, np.inf
-    compared = np.isin(sim_cloud.member, list(fibre))
     return Estimate(
         value=max(found.raw, 0.0),
         low=max(low, 0.0),
@@ -99,12 +95,12 @@ def gap(
         plug_in=found.plug_in,
         confidence=confidence,
         method=method,
-        level=level,
-        units=UNITS[level],
+        level=real_cloud.level,
+        units=UNITS[real_cloud.level],
         n_real=len(real_cloud.points),
-        n_sim=int(compared.sum()),
+        n_sim=len(sim_cloud.points),
         episodes_real=len(np.unique(real_cloud.episode)),
-        episodes_sim=len(np.unique(sim_cloud.episode[compared])),
+        episodes_sim=len(np.unique(sim_cloud.episode)),
         members=len(fibre),
         sensors=real_cloud.sensors,
         reliable=not (reasons or found.reasons),
@@ -136,33 +132,32 @@ def pointwise(
     Raises:
         GapError: As for `gap`.
     """
-    real_samples, sim_samples, level, _ = _sides(real, sim, level)
-    fibre = fibre_weights(weights, sim_samples.members)
-    real_cloud, sim_cloud = arrange(real_samples, level), arrange(sim_samples, level)
-    _require_members(sim_cloud, fibre)
+    real_cloud, sim_cloud, fibre, _ = _sides(real, sim, level, weights)
     ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
-    counts = np.bincount(real_cloud.episode, minlength=len(real_samples.members))
+    counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 
 
-def _sides(real: Observations, sim: Observations, level: str | None) -> tuple[Samples, Samples, str, tuple[str, ...]]:
-    """Both sides checked against each other, the level, and notes."""
+def _sides(
+    real: Observations, sim: Observations, level: str | None, weights: Mapping[int, float] | ArrayLike | None
+) -> tuple[Cloud, Cloud, dict[int, float], tuple[str, ...]]:
+    """Both sides checked and arranged, the weights of the fibre, and notes."""
     real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
+    fibre = fibre_weights(weights, sim_samples.members)
+    sim_samples = of_members(sim_samples, fibre)
     chosen = choose_level(level, real_samples, sim_samples)
-    real_kept, sim_kept, notes = without_constants(real_samples, sim_samples)
+    real_samples, sim_samples, notes = without_constants(real_samples, sim_samples)
     if chosen == "transition":
         notes += tuple(
             f"{int((s.lengths < 2).sum())} {s.side} episodes of a single step have no transition"
-            for s in (real_kept, sim_kept)
+            for s in (real_samples, sim_samples)
             if (s.lengths < 2).any()
         )
-    return real_kept, sim_kept, chosen, notes
-
-
-def _require_members(sim: Cloud, fibre: Mapping[int, float]) -> None:
+    real_cloud, sim_cloud = arrange(real_samples, chosen), arrange(sim_samples, chosen)
     for member in fibre:
-        if not (sim.member == member).any():
-            raise GapError(f"simulated member {member} has no {sim.rows}: add episodes or give it weight 0")
+        if not (sim_cloud.member == member).any():
+            raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
+    return real_cloud, sim_cloud, fibre, notes
 
 
 def _about_episodes(real: Cloud, sim: Cloud, fibre: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:

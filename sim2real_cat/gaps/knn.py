@@ -42,7 +42,9 @@ _MOST_BLOCKS = 16
 # The second number of neighbours, as a multiple of the first.
 _FARTHER = 4
 # What the extrapolation leaves of the bias, as a share of what it removes: the exponent is a bound, not a law.
-_BIAS_DOUBT = 0.25
+_BIAS_DOUBT = 0.5
+# A correction of more nats than this that makes up more than half of the result is not a measurement any more.
+_CORRECTION = 0.1
 # How many simulated points tell what distances are usual inside the simulated cloud.
 _PROBES = 1000
 # A tail that the simulated samples do not reach holds most of a divergence, so even a small share matters.
@@ -163,20 +165,18 @@ def measure(
     Raises:
         GapError: Too few points for k neighbours, or dependent sensors.
     """
-    kept = np.isin(sim.member, list(weights))
-    points, episode, member = sim.points[kept], sim.episode[kept], sim.member[kept]
-    pooled = np.concatenate([real.points, points])
+    pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(episode, member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
     _require_neighbours(real_blocks, sim_blocks, neighbours)
-    probes = rng.permutation(len(points))[:_PROBES]
+    probes = rng.permutation(len(sim.points))[:_PROBES]
     reasons: list[str] = []
     far = _FARTHER * neighbours
     whole, without_real, without_sim = np.zeros(2), np.zeros(real_blocks.count), np.zeros(sim_blocks.count)
     for width, sign in real.scopes:
         factor = np.linalg.cholesky(np.atleast_2d(np.cov(pooled[:, :width], rowvar=False)))
-        white_real, white_sim = _whitened(real.points[:, :width], factor), _whitened(points[:, :width], factor)
+        white_real, white_sim = _whitened(real.points[:, :width], factor), _whitened(sim.points[:, :width], factor)
         real_trees = [cKDTree(white_real[real_blocks.label == j]) for j in range(real_blocks.count)]
         sim_trees = [cKDTree(white_sim[sim_blocks.label == j]) for j in range(sim_blocks.count)]
         near = Neighbours(
@@ -197,6 +197,11 @@ def measure(
         groups.append(LeftOut(sim_blocks.sizes[mine], without_sim[mine]))
     plug_in, raw = (float(number) for number in whole)
     interval = jackknife(raw, groups).interval(raw, confidence, _BIAS_DOUBT * abs(plug_in - raw))
+    if abs(plug_in - raw) > max(_CORRECTION, 0.5 * abs(raw)):
+        reasons.append(
+            f"{raw - plug_in:+.2f} nats are extrapolated from the number of neighbours: too few points for "
+            f"{len(real.columns)} dimensions"
+        )
     return Measured(plug_in, raw, *interval, tuple(dict.fromkeys(reasons)))
 
 

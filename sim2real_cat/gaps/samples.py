@@ -89,6 +89,7 @@ class Cloud:
         episode: (n,) the episode of each point.
         member: (n,) the fibre member of each point.
         sensors: The d names.
+        episodes: How many episodes there are, with or without a point.
     """
 
     side: str
@@ -97,6 +98,7 @@ class Cloud:
     episode: Ints
     member: Ints
     sensors: tuple[str, ...]
+    episodes: int
 
     @property
     def scopes(self) -> tuple[tuple[int, int], ...]:
@@ -155,6 +157,8 @@ def as_samples(observations: Observations, side: str) -> Samples:
     points = np.concatenate(arrays) if arrays else np.empty((0, 0))
     if points.size == 0:
         raise GapError(f"the {side} side is empty: it has {len(arrays)} arrays and no observation")
+    if len(points) == 1:
+        raise GapError(f"the {side} side has a single observation: a distribution needs more")
     lengths = np.ones(len(points), dtype=np.intp) if independent else np.array([len(a) for a in arrays])
     episode = np.repeat(np.arange(len(lengths)), lengths)
     if members.shape != lengths.shape:
@@ -260,7 +264,7 @@ def arrange(samples: Samples, level: str) -> Cloud:
         inside = episode[1:] == episode[:-1]
         points = np.hstack([points[:-1], points[1:]])[inside]
         episode = episode[1:][inside]
-    return Cloud(samples.side, level, points, episode, samples.members[episode], samples.sensors)
+    return Cloud(samples.side, level, points, episode, samples.members[episode], samples.sensors, len(samples.members))
 
 
 def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints) -> dict[int, float]:
@@ -288,6 +292,14 @@ def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints
     if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
         raise GapError(f"weights must be finite, not negative and not all 0: {given.tolist()}")
     return {label: float(w) for label, w in zip(labels, given / given.sum(), strict=True) if w > 0}
+
+
+def of_members(samples: Samples, fibre: Mapping[int, float]) -> Samples:
+    """The episodes of the members that have a weight."""
+    kept = np.isin(samples.members, list(fibre))
+    rows = kept[samples.episode]
+    renumbered = (np.cumsum(kept) - 1)[samples.episode[rows]]
+    return replace(samples, points=samples.points[rows], episode=renumbered, members=samples.members[kept])
 
 
 def require_density(points: Floats, columns: Sequence[str], what: str) -> None:

@@ -1,0 +1,94 @@
+"""Every bad input is refused in one line that says what, where and what to do."""
+
+import numpy as np
+import pytest
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.gap import gap, pointwise
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(50, 2))
+EPISODES = list(RNG.normal(size=(5, 20, 2)))
+LINE = np.arange(20.0)[:, None]
+
+
+def with_nan():
+    episodes = [e.copy() for e in EPISODES]
+    episodes[2][7, 1] = np.nan
+    episodes[4][0, 0] = np.inf
+    return episodes
+
+
+@pytest.mark.parametrize(
+    ("real", "sim", "options", "message"),
+    [
+        (ROWS[:0], ROWS, {}, "the real side is empty"),
+        ([], EPISODES, {}, "the real side is empty: it has 0 arrays"),
+        (ROWS, "x", {}, "the simulated side is a str: give an array"),
+        (ROWS, ROWS[:, :1], {}, "the real side has 2 sensors and the simulated side 1"),
+        (with_nan(), EPISODES, {}, "2 values that are NaN or infinite, the first in episode 2, row 7, sensor '1'"),
+        (ROWS, np.where(np.arange(100).reshape(50, 2) == 6, np.inf, ROWS), {}, "the first in row 3, sensor '0'"),
+        ([np.zeros(3)], EPISODES, {}, r"episode 0 of the real side has shape \(3,\), not \(T, d\)"),
+        ([*EPISODES, ROWS[:, :1]], EPISODES, {}, "episode 5 of the real side has 1 sensors, episode 0 has 2"),
+        (np.array(["a", "b"]), ROWS, {}, "the real side is not an array of numbers"),
+        (ROWS, ROWS, {"method": "gausian"}, "unknown method 'gausian': did you mean 'gaussian'"),
+        (ROWS, ROWS, {"level": "transitions"}, "unknown level 'transitions': did you mean 'transition'"),
+        (ROWS, EPISODES, {"level": "transition"}, "needs episodes of at least 2 steps, which the real side"),
+        (ROWS, ROWS, {"confidence": 95}, "confidence is 95: give a number between 0 and 1"),
+        (ROWS[:1], ROWS, {}, "the real side has a single observation"),
+        (ROWS, ROWS[:3], {}, "observations of simulated member 0: 3 points are too few"),
+        (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 20 nearest"),
+        (ROWS, ROWS, {"method": "knn", "neighbours": 0}, "neighbours is 0"),
+        (ROWS, ROWS, {"weights": [1, 2]}, r"2 weights for 1 simulated members \[0\]"),
+        (ROWS, ROWS, {"weights": {1: 1.0}}, r"weights are for members \[1\], the simulated members are \[0\]"),
+        (ROWS, ROWS, {"weights": [-1]}, "weights must be finite, not negative"),
+        (ROWS, np.hstack([ROWS[:, :1], ROWS[:, :1] * 0]), {}, r"to compare: 1 \(simulated side only\)"),
+        (np.ones((9, 1)), np.zeros((9, 1)), {}, r"0 \(both sides, at different values\)"),
+        (np.ones((9, 1)), np.ones((9, 1)), {}, "every sensor is constant"),
+        (ROWS @ [[1, 1], [0, 0]], ROWS, {}, "real side: linearly dependent sensors .*: 0, 1"),
+        ([LINE, LINE], [LINE, LINE + RNG.normal(size=(20, 1))], {}, "linearly dependent sensors .*: 0, next 0"),
+    ],
+)
+def test_refused(real, sim, options, message):
+    with pytest.raises(GapError, match=message) as caught:
+        gap(real, sim, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_sensors_and_periods_must_agree(recorded):
+    members = np.zeros(5, int)
+    ab = recorded(EPISODES, members, ("a", "b"))
+    with pytest.raises(GapError, match="differ in only real: a; only simulated: c"):
+        gap(ab, recorded(EPISODES, members, ("b", "c")))
+    with pytest.raises(GapError, match="differ in their order: real a, b; simulated b, a"):
+        gap(ab, recorded(EPISODES, members, ("b", "a")))
+    with pytest.raises(GapError, match=r"control periods differ: real 0.02 s, simulated 0.01 s"):
+        pointwise(ab, recorded(EPISODES, members, ("a", "b"), 0.01))
+    with pytest.raises(GapError, match=r"5 episodes but members of shape \(4,\)"):
+        gap(ab, recorded(EPISODES, members[:4], ("a", "b")))
+    with pytest.raises(GapError, match="2 columns but 1 sensor names"):
+        gap(recorded(EPISODES, members, ("a",)), ab)
+    assert gap(ab, EPISODES).sensors == ("a", "b")
+
+
+def test_member_without_transitions(recorded):
+    real = recorded(EPISODES, np.zeros(5, int))
+    sim = recorded([*EPISODES, EPISODES[0][:1]], np.array([0, 0, 0, 0, 0, 9]))
+    with pytest.raises(GapError, match="simulated member 9 has no transitions: add episodes or give it weight 0"):
+        gap(real, sim)
+    assert "1 simulated episodes of a single step" in gap(real, sim, weights=[1, 0]).why[0]
+
+
+def test_constant_sensor_is_dropped_and_said(recorded):
+    still = [np.hstack([e, np.full((20, 1), 3.0)]) for e in EPISODES]
+    other = list(np.random.default_rng(1).normal(size=(5, 20, 2)))
+    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other])
+    assert with_it.why == ("dropped as constant and equal on both sides: 2",)
+    assert with_it.raw == pytest.approx(gap(EPISODES, other).raw)
+
+
+def test_quantised_samples_are_not_believed():
+    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1)
+    assert np.isfinite(found.raw)
+    assert not found.reliable
+    assert "coincide" in found.why[0]
