@@ -48,7 +48,7 @@ _CORRECTION = 0.1
 # How many simulated points tell what distances are usual inside the simulated cloud.
 _PROBES = 1000
 # A tail that the simulated samples do not reach holds most of a divergence, so even a small share matters.
-_OUTSIDE = 0.01
+_OUTSIDE = 0.02
 # More than this share of points that coincide is no matter of chance or of a common initial state.
 _COINCIDENT = 0.01
 
