@@ -18,7 +18,7 @@ from sim2real_cat.errors import WorldError, listed, unknown_name
 if TYPE_CHECKING:
     import mujoco
 
-_PARAMETER = re.compile(r"^(?P<field>[A-Za-z_][\w.]*)(?:\[(?P<elements>[^\[\]]*)\])?$")
+_PARAMETER = re.compile(r"^(?P<field>[A-Za-z_][\w.]*)(?:\[(?P<elements>.*)\])?$")
 
 OBJECT_OF_PREFIX = {
     "body": "BODY",
@@ -81,16 +81,18 @@ def resolve(model: mujoco.MjModel, parameter: str) -> Field:
     """The elements of the model that a parameter names.
 
     Raises:
-        WorldError: no such field, element or column in this model, or a pattern that matches nothing.
+        WorldError: no such field, element or column in this model, a pattern that matches nothing, or a field
+            of whole numbers.
     """
     field, parts = split(parameter)
     shape = values(model, field).shape
     if len(parts) > max(len(shape), 1):
         raise WorldError(f"'{parameter}': {field} has {len(shape)} axes, the brackets name {len(parts)}")
+    if not np.issubdtype(values(model, field).dtype, np.floating):
+        raise WorldError(f"'{parameter}': {field} holds whole numbers or flags, not a quantity that can vary")
+    shape = shape or (1,)
     selected = [_select(model, parameter, field, axis, part, shape[axis]) for axis, part in enumerate(parts)]
     selected += [list(range(size)) for size in shape[len(parts) :]]
-    if not shape:
-        return Field(field, (0,))
     grid = np.ix_(*selected)
     return Field(field, tuple(int(i) for i in np.ravel_multi_index(grid, shape).ravel()))
 
@@ -108,13 +110,18 @@ def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: 
     if axis > 0 or prefix not in OBJECT_OF_PREFIX:
         raise WorldError(f"'{parameter}': axis {axis} of {field} has no names, write an index 0..{size - 1} or ':'")
     known = names(model, OBJECT_OF_PREFIX[prefix])
-    found = [i for i, name in enumerate(known) if name and fnmatch.fnmatchcase(name, part)]
+    found = [i for i, name in enumerate(known) if name and matches(name, part)]
     if not found:
         kind = OBJECT_OF_PREFIX[prefix].lower()
         raise WorldError(f"'{parameter}': " + unknown_name(kind, part, [name for name in known if name]))
     if prefix == "dof":
         return [dof for dof in range(size) if int(model.dof_jntid[dof]) in found]
     return found
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name is meant by a pattern of ``*`` and ``?``; brackets are taken literally."""
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def joint_address(model: mujoco.MjModel, joint: str, quantity: str) -> list[int]:

@@ -7,8 +7,9 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError, unknown_name
-from sim2real_cat.worlds.fields import resolve, split, unknown_field
+from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.fields import matches, resolve, split, unknown_field
 from sim2real_cat.worlds.randomization import Ensemble, Mode
 from sim2real_cat.worlds.task import Array
 from sim2real_cat.worlds.world import World
@@ -17,9 +18,35 @@ SENSOR_FIELDS = ("observation_noise", "observation_bias")
 """Parameters of the sensors rather than of the model, as in ``"observation_bias[pole angle]"``."""
 
 TOGETHER = {"body_inertial": ("body_mass", "body_inertia")}
-"""Parameters that mean several fields: a link of another density changes mass and inertia alike."""
+"""Parameters that mean several fields: a link of another density scales mass and inertia alike."""
 
-_NON_NEGATIVE = ("body_mass", "body_inertia", "dof_damping", "dof_armature", "geom_friction", "actuator_delay")
+_NON_NEGATIVE = (
+    "body_mass",
+    "body_inertia",
+    "dof_damping",
+    "dof_armature",
+    "dof_frictionloss",
+    "geom_friction",
+    "actuator_delay",
+    "opt.density",
+    "opt.viscosity",
+)
+
+
+def compile_members(world: World, members: Ensemble) -> mujoco.MjModel:
+    """The world's model, with history buffers long enough for the longest actuator delay among the members.
+
+    Raises:
+        WorldError: as `World.compile`, or a delay of an actuator that the model does not have.
+    """
+    model = world.compile()
+    delays = np.tile(np.asarray(model.actuator_delay), (len(members), 1))
+    for parameter, mode, drawn in _columns(members, np.arange(len(members))):
+        if split(parameter)[0] == "actuator_delay":
+            elements = list(resolve(model, parameter).elements)
+            delays[:, elements] = _changed(delays[:, elements], mode, drawn)
+    longest = float(delays.max(initial=0.0))
+    return model if longest <= model.actuator_delay.max(initial=0.0) else world.compile(delay=longest)
 
 
 def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64]) -> None:
@@ -32,6 +59,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
         field = split(parameter)[0]
         if field in SENSOR_FIELDS:
             continue
+        if field in TOGETHER and mode != "scale":
+            raise WorldError(f"'{parameter}': {field} can only scale, as {listed(TOGETHER[field])} differ in units")
+        if field == "opt.timestep":
+            raise WorldError(f"'{parameter}': the control period hangs on the timestep; change it in the model's file")
         for name in TOGETHER.get(field, (field,)):
             elements = list(resolve(model, parameter.replace(field, name, 1)).elements)
             try:
@@ -63,7 +94,7 @@ def sensor_noise(world: World, members: Ensemble, member_index: NDArray[np.int64
         if field not in SENSOR_FIELDS:
             continue
         sensor = ", ".join(parts)
-        chosen = [i for i, name in enumerate(world.sensors) if sensor in ("", ":", name)]
+        chosen = [i for i, name in enumerate(world.sensors) if sensor in ("", ":") or matches(name, sensor)]
         if not chosen:
             raise WorldError(f"'{parameter}': " + unknown_name("sensor", sensor, world.sensors))
         target = deviations if field == "observation_noise" else biases
@@ -81,8 +112,9 @@ def check_parameters(world: World, members: Ensemble) -> None:
         WorldError: as `apply_to_model` and `sensor_noise`.
     """
     member_index = np.arange(len(members))
-    model = world.compile(delay=members.maximum("actuator_delay"))
-    apply_to_model(Batch(model, len(members), nthread=1), model, members, member_index)
+    model = compile_members(world, members)
+    with to_logging():
+        apply_to_model(Batch(model, len(members), nthread=1), model, members, member_index)
     sensor_noise(world, members, member_index)
 
 

@@ -107,8 +107,16 @@ class Ensemble:
 
     def maximum(self, parameter_field: str) -> float:
         """The largest number drawn for any parameter of a field, 0 where the field is not changed."""
+        return float(self._of_field(parameter_field).max(initial=0.0))
+
+    def expected(self, parameter_field: str) -> float:
+        """The weighted mean of the numbers drawn for a field, 0 where the field is not changed."""
+        drawn = self._of_field(parameter_field)
+        return float(self.weights @ drawn.mean(axis=1)) if drawn.shape[1] else 0.0
+
+    def _of_field(self, parameter_field: str) -> NDArray[np.float64]:
         columns = [i for i, name in enumerate(self.parameters) if name.split("[")[0] == parameter_field]
-        return float(self.values[:, columns].max(initial=0.0))
+        return self.values[:, columns]
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,15 @@ class Randomization:
         columns = [change.draw(n, rng) for change in self.changes.values()]
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, np.stack(columns, axis=1), np.full(n, 1.0 / n))
+
+    def extremes(self) -> Ensemble:
+        """Two worlds: every parameter at its low end, and at its high end (three deviations where it is normal)."""
+        ends = [
+            (c.low - 3 * c.high, c.low + 3 * c.high) if c.distribution == "normal" else (c.low, c.high)
+            for c in self.changes.values()
+        ]
+        modes = tuple(change.mode for change in self.changes.values())
+        return Ensemble(tuple(self.changes), modes, np.array(ends).reshape(-1, 2).T, np.full(2, 0.5))
 
 
 def _change(parameter: str, entry: object, place: str) -> Change:

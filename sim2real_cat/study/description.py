@@ -1,0 +1,253 @@
+"""What a study is: robots, how reality differs, how simulation is randomized, and policies. Read from TOML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
+from sim2real_cat.gaps.gap import METHODS
+from sim2real_cat.study.table import Table
+from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.worlds.gymnasium_tasks import MODELS
+from sim2real_cat.worlds.parameters import check_parameters
+from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.quadratic_task import QuadraticTask
+from sim2real_cat.worlds.randomization import Ensemble, Randomization
+from sim2real_cat.worlds.training import RandomSearch
+from sim2real_cat.worlds.world import World
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot: its simulated world, and how the real one differs.
+
+    Attributes:
+        name: what people call it.
+        world: the nominal simulated world.
+        reality: an ensemble of one, the real world.
+        steps: control steps of an episode.
+        randomizations: by name, what may vary in simulation; ``none`` is always among them.
+        training: how its policies are trained unless they say otherwise, as in the study's document.
+    """
+
+    name: str
+    world: World
+    reality: Ensemble
+    steps: int
+    randomizations: Mapping[str, Randomization]
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A policy of a study.
+
+    Attributes:
+        name: what people call it.
+        robot: the robot it is for.
+        randomization: what varies between the worlds of its fibre.
+        members: how many worlds its fibre has.
+        training: how it is trained.
+        weights: a saved policy that is deployed instead of training one; None to train.
+    """
+
+    name: str
+    robot: Robot
+    randomization: Randomization
+    members: int
+    training: RandomSearch
+    weights: LinearPolicy | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A study as described.
+
+    Attributes:
+        name: what people call it.
+        seed: all randomness of the study comes from it.
+        epsilon: nats per control step under which a policy transfers.
+        method: how gaps are estimated.
+        confidence: nominal coverage of the intervals.
+        real_episodes: episodes of each policy on its robot.
+        sim_episodes: episodes of each policy in each world of its fibre.
+        candidates: the policies.
+        source: the TOML document it was read from.
+    """
+
+    name: str
+    seed: int
+    epsilon: float
+    method: str
+    confidence: float
+    real_episodes: int
+    sim_episodes: int
+    candidates: tuple[Candidate, ...]
+    source: Mapping[str, Any]
+
+
+def read_description(path: Path) -> Description:
+    """Read a study from a TOML file and check every entry against the models it speaks of.
+
+    Raises:
+        StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
+        WorldError: a model, sensor or parameter that does not exist.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such study; give the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read as text: {error}") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path}: not valid TOML: {error}") from None
+    return describe(document, str(path), path.parent)
+
+
+def describe(document: Mapping[str, Any], place: str, folder: Path) -> Description:
+    """A study from a TOML document; `folder` is where its relative paths start."""
+    root = Table(document, place)
+    head = root.table("study")
+    robots_table, policies_table = root.table("robots"), root.table("policies")
+    root.raw("versions")
+    root.close()
+    robots = {name: _robot(name, robots_table.table(name), folder) for name in robots_table.values}
+    if not robots:
+        raise StudyError(f"{place}: the study has no robot; add a table [robots.NAME]")
+    candidates = tuple(_candidate(name, policies_table.table(name), robots, folder) for name in policies_table.values)
+    if not candidates:
+        raise StudyError(f"{place}: the study has no policy; add a table [policies.NAME]")
+    for name in (*robots, *(candidate.name for candidate in candidates)):
+        if not _NAME.fullmatch(name):
+            raise StudyError(f"{place}: the name '{name}' needs to be made of letters, digits, '_', '.' and '-'")
+    clash = sorted(set(robots) & {candidate.name for candidate in candidates})
+    if clash:
+        raise StudyError(f"{place}: {listed(clash)} names both a robot and a policy; rename one")
+    method = head.text("method", "gaussian")
+    if method not in METHODS:
+        raise StudyError(f"{head.place}: " + unknown_name("method", method, METHODS))
+    confidence = head.number("confidence", 0.95, above=0.0)
+    if confidence >= 1:
+        raise StudyError(f"{head.place}: confidence needs to be under 1, got {confidence:g}")
+    description = Description(
+        name=head.text("name"),
+        seed=head.integer("seed", 0, least=0),
+        epsilon=head.number("epsilon", DEFAULT_EPSILON, above=0.0),
+        method=method,
+        confidence=confidence,
+        real_episodes=head.integer("real_episodes", 24, least=2),
+        sim_episodes=head.integer("sim_episodes", 4, least=2),
+        candidates=candidates,
+        source=document,
+    )
+    head.close()
+    return description
+
+
+def _robot(name: str, table: Table, folder: Path) -> Robot:
+    world = _world(name, table, folder)
+    steps = table.integer("steps", world.task.steps)
+    place = f"{table.place[:-1]}.reality]"
+    reality = Ensemble.single(table.table("reality").values, place)
+    _check(world, reality, place)
+    randomizations = {"none": Randomization()}
+    entries = table.table("randomizations")
+    for key in entries.values:
+        entry = entries.table(key)
+        randomizations[key] = Randomization.from_table(entry.values, entry.place)
+        _check(world, randomizations[key].extremes(), entry.place)
+    training = table.table("training").values
+    table.close()
+    return Robot(name, world, reality, steps, randomizations, training)
+
+
+def _check(world: World, members: Ensemble, place: str) -> None:
+    """Refuse parameters that the world does not have, saying where they stand."""
+    try:
+        check_parameters(world, members)
+    except WorldError as error:
+        raise WorldError(f"{place}: {error}") from None
+
+
+def _world(name: str, table: Table, folder: Path) -> World:
+    """The world of a robot: one of Gymnasium's, or your own model with a declared task."""
+    noise: float | dict[str, float]
+    noise = table.numbers("noise") if isinstance(table.values.get("noise"), Mapping) else table.number("noise", 0.0)
+    known, xml = table.optional_text("world"), table.optional_text("xml")
+    if (known is None) == (xml is None):
+        raise StudyError(f"{table.place}: give either world, one of {listed(MODELS)}, or xml, the path of a model")
+    try:
+        if known is not None:
+            return World.gymnasium(known, noise)
+        period, task = table.number("control_period", above=0.0), _task(table.table("task"))
+        return World.from_xml(folder / str(xml), task, period, name=name, noise=noise)
+    except WorldError as error:
+        raise WorldError(f"{table.place}: {error}") from None
+
+
+def _task(table: Table) -> QuadraticTask:
+    task = QuadraticTask(
+        observe=table.texts("observe"),
+        steps=table.integer("steps", 1000),
+        alive=table.number("alive", 0.0),
+        forward=table.numbers("forward"),
+        cost=table.numbers("cost"),
+        target=table.numbers("target"),
+        action_cost=table.number("action_cost", 0.0),
+        healthy=table.ranges("healthy"),
+        start_noise=table.number("start_noise", 0.01),
+    )
+    table.close()
+    return task
+
+
+def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Path) -> Candidate:
+    robot_name = table.text("robot")
+    if robot_name not in robots:
+        raise StudyError(f"{table.place}: " + unknown_name("robot", robot_name, robots))
+    robot = robots[robot_name]
+    randomization = table.text("randomization", "none")
+    if randomization not in robot.randomizations:
+        raise StudyError(f"{table.place}: " + unknown_name("randomization", randomization, robot.randomizations))
+    members = table.integer("members", 1 if randomization == "none" else 8)
+    if randomization == "none" and members != 1:
+        raise StudyError(f"{table.place}: without randomization all worlds are the same; leave members out")
+    own = table.table("training")
+    training = _training(Table({"steps": robot.steps, **robot.training, **own.values}, own.place))
+    weights = table.optional_text("weights")
+    table.close()
+    return Candidate(
+        name,
+        robot,
+        robot.randomizations[randomization],
+        members,
+        training,
+        None if weights is None else LinearPolicy.load(folder / weights),
+    )
+
+
+def _training(table: Table) -> RandomSearch:
+    default = RandomSearch()
+    try:
+        settings = RandomSearch(
+            iterations=table.integer("iterations", default.iterations),
+            directions=table.integer("directions", default.directions),
+            top=table.integer("top", default.top),
+            step_size=table.number("step_size", default.step_size, above=0.0),
+            noise=table.number("noise", default.noise, above=0.0),
+            steps=table.integer("steps", default.steps),
+            reward_shift=table.number("reward_shift", default.reward_shift),
+        )
+    except PolicyError as error:
+        raise StudyError(f"{table.place}: {error}") from None
+    table.close()
+    return settings

@@ -1,0 +1,39 @@
+"""What a study leaves in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim2real_cat.evidence.events import EventLog
+from sim2real_cat.evidence.proof import ProofBundle
+from sim2real_cat.study.description import Description
+from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.worlds.policy import LinearPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What came out of a study.
+
+    Attributes:
+        description: the study.
+        policies: the weights by policy name.
+        deployments: what each policy did, in the order of the description.
+        gaps: how large each policy's gap is, in the same order.
+        instance: the categorical database.
+        report: whether its laws hold.
+        events: the events of every policy whose gap was measured.
+        proofs: the proof bundle of each of them, by policy name.
+    """
+
+    description: Description
+    policies: Mapping[str, LinearPolicy]
+    deployments: tuple[Deployment, ...]
+    gaps: tuple[MeasuredGap, ...]
+    instance: TransferInstance
+    report: LawReport
+    events: tuple[EventLog, ...]
+    proofs: Mapping[str, ProofBundle]

@@ -1,0 +1,173 @@
+"""Run a study: train, roll out in simulation and reality, measure, build the instance, check the laws."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from sim2real_cat.evidence.events import EventLog
+from sim2real_cat.evidence.proof import verify_transfer_success
+from sim2real_cat.gaps.gap import pointwise
+from sim2real_cat.study.description import Candidate, Description, read_description
+from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
+from sim2real_cat.study.result import StudyResult
+from sim2real_cat.transfer.build import build_instance
+from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.rollout import rollout
+from sim2real_cat.worlds.training import train
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be run.
+
+    Attributes:
+        description: what is studied.
+    """
+
+    description: Description
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Study:
+        """Read a study from a TOML file.
+
+        Raises:
+            StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
+            WorldError: a model, sensor or parameter that does not exist.
+        """
+        return cls(read_description(Path(path)))
+
+    @classmethod
+    def demo(cls) -> Study:
+        """The study that ships with the package: six policies on two of Gymnasium's robots."""
+        return cls.from_toml(Path(str(files("sim2real_cat.study") / "demo.toml")))
+
+    def run(self, out: str | Path | None = None, progress: Progress | None = None, threads: int = 0) -> StudyResult:
+        """Run the study; the same study and seed give the same result.
+
+        Args:
+            out: the folder to write to; nothing is written where none is given.
+            progress: shown the progress of the long parts.
+            threads: physics threads; 0 means one per available core.
+
+        Raises:
+            StudyError: the folder holds something that is no study.
+            WorldError, PolicyError: a world that cannot be simulated, a policy that does not fit it.
+        """
+        described, show = self.description, progress or _silent
+        folder = None if out is None else Path(out)
+        if folder is not None:
+            check_folder(folder)
+        policies, deployments, gaps = {}, [], []
+        for candidate in described.candidates:
+            policies[candidate.name], deployment = _deploy(described, candidate, show, threads)
+            deployments.append(deployment)
+        for done, deployment in enumerate(deployments):
+            show("measuring gaps", done, len(deployments))
+            rng = _generator(described.seed, "gap", deployment.policy)
+            gaps.append(measure(deployment, method=described.method, confidence=described.confidence, rng=rng))
+        show("measuring gaps", len(deployments), len(deployments))
+        recordings = {} if folder is None else write_recordings(folder, deployments)
+        instance = build_instance(deployments, gaps, described.epsilon, recordings)
+        events = tuple(
+            _events(candidate, deployment)
+            for candidate, deployment, measured in zip(described.candidates, deployments, gaps, strict=True)
+            if measured.transition is not None
+        )
+        result = StudyResult(
+            description=described,
+            policies=policies,
+            deployments=tuple(deployments),
+            gaps=tuple(gaps),
+            instance=instance,
+            report=instance.check(described.epsilon),
+            events=events,
+            proofs={log.policy: verify_transfer_success(log) for log in events},
+        )
+        if folder is not None:
+            write_folder(folder, result)
+        return result
+
+
+def _deploy(
+    described: Description, candidate: Candidate, show: Progress, threads: int
+) -> tuple[LinearPolicy, Deployment]:
+    """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
+    seed, robot, name = described.seed, candidate.robot, candidate.name
+    fibre = candidate.randomization.draw(candidate.members, _generator(seed, "fibre", name))
+    policy, birth = candidate.weights, None
+    if policy is None:
+        iterations = candidate.training.iterations
+        trained = train(
+            robot.world,
+            candidate.training,
+            rng=_generator(seed, "train", name),
+            members=fibre,
+            threads=threads,
+            progress=lambda done, _: show(f"training {name}", done, iterations),
+        )
+        policy, birth = trained.policy, trained.birth.digest
+    sim = rollout(
+        robot.world,
+        policy,
+        rng=_generator(seed, "sim", name),
+        members=fibre,
+        episodes=described.sim_episodes if len(fibre) > 1 else described.real_episodes,
+        steps=robot.steps,
+        name=name,
+        threads=threads,
+        progress=lambda done: show(f"simulating {name}", done, robot.steps),
+    )
+    real = rollout(
+        robot.world,
+        policy,
+        rng=_generator(seed, "real", name),
+        members=robot.reality,
+        episodes=described.real_episodes,
+        steps=robot.steps,
+        name=name,
+        threads=threads,
+        progress=lambda done: show(f"deploying {name}", done, robot.steps),
+    )
+    return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real)
+
+
+def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
+    """What the nominal world expected of every transition, and what the robot did."""
+    real = deployment.real
+    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
+    expected = predict_steps(candidate.robot.world, real)
+    after = real.observations[expected.episode, expected.step + 1]
+    state = np.concatenate([real.qpos, real.qvel], axis=2)[expected.episode, expected.step + 1]
+    later = candidate.robot.reality.expected("actuator_delay") - deployment.fibre.expected("actuator_delay")
+    return EventLog(
+        policy=deployment.policy,
+        episode=expected.episode,
+        step=expected.step,
+        before=expected.observation,
+        after=after,
+        kl_gap=np.concatenate(pointwise(real, deployment.sim, level="transition", weights=weights)),
+        observation_error=np.linalg.norm(after - expected.observation, axis=1),
+        dynamics_error=np.linalg.norm(state - expected.state, axis=1),
+        latency_delta=np.full(len(after), 1000.0 * later),
+    )
+
+
+def _generator(seed: int, purpose: str, name: str) -> np.random.Generator:
+    """A random stream of its own for every purpose and name, so that adding a policy changes no other."""
+    label = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(label[:8], "little")])
+
+
+def _silent(doing: str, done: int, total: int) -> None:
+    """Show no progress."""
