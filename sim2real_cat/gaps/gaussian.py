@@ -15,7 +15,7 @@ from sim2real_cat.gaps.samples import Cloud, Floats, require_density
 
 _MOST_BLOCKS = 64
 # What the jackknife leaves of the bias, as a share of what it removes: it sees the first order in 1/n only. Measured
-# on 11 sensors and 2 episodes for each member, where it was 0.6; with 4 sensors it is nearer to 0.1.
+# on 11 sensors and 2 episodes for each member, where it was 0.6; with 4 sensors it is 0.1 to 0.4.
 _BIAS_DOUBT = 0.5
 # A kurtosis this far from a Gaussian's, relative to it, is worth a word; a uniform is 0.4 below, a Laplace 1 above.
 _KURTOSIS = 0.25

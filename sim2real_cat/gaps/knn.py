@@ -1,6 +1,6 @@
 """KL from nearest-neighbour distances, without a model of the distributions.
 
-Wang, Kulkarni and Verdú 2009, IEEE Transactions on Information Theory 55:2392-2405, eq. (5): with
+Wang, Kulkarni and Verdú 2009, IEEE Transactions on Information Theory 55:2392-2405: with
 ρ_k(i) the distance of real point i to its k-th nearest other real point, ν_k(i) to its k-th nearest
 simulated point, n and m points in d dimensions,
 

@@ -26,12 +26,10 @@ class Blocks:
     Attributes:
         label: (n,) the block of each point, from 0.
         stratum: (n_blocks,) the fibre member of each block; 0 on the real side.
-        single: The strata that have one episode only, whose blocks are stretches of its time.
     """
 
     label: Ints
     stratum: Ints
-    single: tuple[int, ...]
 
     @property
     def count(self) -> int:
@@ -61,12 +59,10 @@ def deal(episode: Ints, stratum: Ints, at_most: int, rng: np.random.Generator) -
     """
     label = np.empty(len(episode), dtype=np.intp)
     strata: list[int] = []
-    single: list[int] = []
     for s in np.unique(stratum):
         rows = np.flatnonzero(stratum == s)
         names, index = np.unique(episode[rows], return_inverse=True)
         if len(names) == 1:
-            single.append(int(s))
             count = min(PIECES, len(rows))
             part = np.arange(len(rows)) * count // len(rows)
         elif len(names) <= at_most:
@@ -75,7 +71,7 @@ def deal(episode: Ints, stratum: Ints, at_most: int, rng: np.random.Generator) -
             count, part = at_most, (rng.permutation(len(names)) % at_most)[index]
         label[rows] = len(strata) + part
         strata += [int(s)] * count
-    return Blocks(label, np.array(strata, dtype=np.intp), tuple(single))
+    return Blocks(label, np.array(strata, dtype=np.intp))
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def jackknife(statistic: float, strata: Sequence[LeftOut]) -> Jackknife:
     """Bias and variance of a statistic of several independent samples, each cut into blocks.
 
     Within a stratum this is the delete-m_j jackknife for blocks of unequal size (Busing, Meijer and
-    van der Leeden 1999, Statistics and Computing 9:3-8, eqs. 8 and 10): with h_j = n / m_j,
+    van der Leeden 1999, Statistics and Computing 9:3-8): with h_j = n / m_j,
 
         corrected = g θ - Σ_j (1 - 1/h_j) θ_(-j)
         variance  = 1/g Σ_j (h_j θ - (h_j - 1) θ_(-j) - corrected)² / (h_j - 1)

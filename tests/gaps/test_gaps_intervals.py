@@ -101,6 +101,5 @@ def test_blocks_are_whole_episodes_of_one_member():
 
 def test_only_episode_is_cut_in_time():
     blocks = deal(np.zeros(80, int), np.zeros(80, int), 4, np.random.default_rng(0))
-    assert blocks.single == (0,)
     assert (np.diff(blocks.label) >= 0).all()
     assert blocks.sizes.tolist() == [10] * 8
