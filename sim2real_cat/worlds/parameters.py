@@ -45,8 +45,8 @@ def compile_members(world: World, members: Ensemble) -> mujoco.MjModel:
         if split(parameter)[0] == "actuator_delay":
             elements = list(resolve(model, parameter).elements)
             delays[:, elements] = _changed(delays[:, elements], mode, drawn)
-    longest = float(delays.max(initial=0.0))
-    return model if longest <= model.actuator_delay.max(initial=0.0) else world.compile(delay=longest)
+    unchanged = (delays == model.actuator_delay).all()
+    return model if unchanged else world.compile(delay=float(delays.max()))
 
 
 def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64]) -> None:
