@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import names
-from sim2real_cat.worlds.parameters import apply_to_model, sensor_noise
+from sim2real_cat.worlds.parameters import apply_to_model, compile_members, sensor_noise
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.recorder import Recorder, Rows
@@ -21,8 +21,9 @@ from sim2real_cat.worlds.task import Array, State
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
-_DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_{name}")) for name in ("BADQPOS", "BADQVEL", "BADQACC")]
-"""Warnings at which MuJoCo resets a simulation that blew up."""
+_BAD = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
+_DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_{name}")) for name in _BAD]
+"""Warnings at which MuJoCo resets a simulation that blew up, or ignores controls beyond all bounds."""
 
 
 class Simulator:
@@ -48,11 +49,12 @@ class Simulator:
         members = Ensemble.nominal() if members is None else members
         self.world = world
         self.member_index = np.arange(len(members)) if member_index is None else member_index
-        self.model = world.compile(delay=members.maximum("actuator_delay"))
+        self.model = compile_members(world, members)
         self.actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(self.model, "ACTUATOR")))
         self.control_period = world.substeps * float(self.model.opt.timestep)
-        self._batch = Batch(self.model, len(self.member_index), nthread=threads or len(os.sched_getaffinity(0)))
-        apply_to_model(self._batch, self.model, members, self.member_index)
+        self._batch = Batch(self.model, len(self.member_index), nthread=threads or _available_cores())
+        with to_logging():
+            apply_to_model(self._batch, self.model, members, self.member_index)
         self._deviations, self._biases = sensor_noise(world, members, self.member_index)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self._derived = {name: self._batch.bind(name) for name in world.task.derived}
@@ -134,7 +136,10 @@ class Simulator:
         return State(self._qpos[rows], self._qvel[rows], {name: values[rows] for name, values in self._derived.items()})
 
     def _advance(self, action: Array, running: NDArray[np.intp], step: int) -> NDArray[np.bool_]:
-        """One control step of the running simulations; which of them blew up."""
+        """One control step of the running simulations; which of them blew up.
+
+        MuJoCo looks for a bad state when it steps on from it; one that the last substep made is looked for here.
+        """
         self._ctrl[self._rows(running)] = action
         ids = None if len(running) == len(self) else running
         try:
@@ -142,8 +147,9 @@ class Simulator:
         except SimulationError as error:
             reason = " ".join(str(error).split())
             raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
-        counts = self._batch.warning[:, _DIVERGED, 1][self._rows(running)]
-        return np.asarray(counts.any(axis=1))
+        rows = self._rows(running)
+        warned = self._batch.warning[:, _DIVERGED, 1].any(axis=1)
+        return np.asarray(warned | _unbounded(self._qpos) | _unbounded(self._qvel))[rows]
 
     def _checked(self, action: Array, running: NDArray[np.intp], step: int) -> Array:
         """The policy's answer, if it has the right shape and is finite."""
@@ -158,3 +164,14 @@ class Simulator:
                 f"{running[row]}, control step {step}, of {where}; check its weights and its observations"
             )
         return action
+
+
+def _unbounded(values: Array) -> NDArray[np.bool_]:
+    """Which rows hold a number that MuJoCo takes for a diverged one: NaN, or beyond mjMAXVAL."""
+    return np.asarray(~(np.abs(values) <= mujoco.mjMAXVAL).all(axis=1))
+
+
+def _available_cores() -> int:
+    """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
