@@ -65,8 +65,8 @@ class LinearPolicy(Policy):
     scale: Array
 
     def __post_init__(self) -> None:
-        d = self.gain.shape[-1]
-        if self.gain.ndim != 2 or self.mean.shape != (d,) or self.scale.shape != (d,):
+        d = self.gain.shape[-1:]
+        if self.gain.ndim != 2 or self.mean.shape != d or self.scale.shape != d:
             shapes = f"{self.gain.shape}, {self.mean.shape} and {self.scale.shape}"
             raise PolicyError(f"a linear policy needs gain (nu, d), mean (d,) and scale (d,), got {shapes}")
         if not all(np.isfinite(part).all() for part in (self.gain, self.mean, self.scale)):
@@ -97,12 +97,14 @@ class LinearPolicy(Policy):
         """
         try:
             with np.load(path, allow_pickle=False) as content:
-                policy = LinearPolicy(content["gain"], content["mean"], content["scale"])
+                gain, mean, scale = (np.asarray(content[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
                 digest = str(content["digest"])
+            policy = LinearPolicy(gain, mean, scale)
         except FileNotFoundError:
             raise PolicyError(f"{path}: no such policy file") from None
-        except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise PolicyError(f"{path}: not a policy written by sim2real_cat ({error}); save it again") from None
+        except (PolicyError, KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            reason = " ".join(str(error).split())
+            raise PolicyError(f"{path}: not a policy written by sim2real_cat ({reason}); save it again") from None
         if policy.digest != digest:
             raise PolicyError(f"{path}: the weights do not match their digest; the file was changed, save it again")
         return policy

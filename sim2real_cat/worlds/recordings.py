@@ -58,7 +58,7 @@ def write_log(path: Path, trajectories: Trajectories) -> str:
     }
     table = table.replace_schema_metadata({_KEY: json.dumps(head, separators=(",", ":")).encode()})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         return hashlib.sha256(temporary.read_bytes()).hexdigest()
 
 
@@ -72,14 +72,14 @@ def read_log(path: str | Path) -> Trajectories:
     if not path.is_file():
         raise ExchangeError(f"{path}: no such log")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
         head: dict[str, Any] = json.loads((table.schema.metadata or {})[_KEY])
         if head["version"] != _VERSION:
             raise ExchangeError(f"{path}: format version {head['version']}, this package reads {_VERSION}; update it")
         return _from_table(table, head)
     except KeyError as error:
         raise ExchangeError(f"{path}: not a log written by sim2real_cat, {error} is missing") from None
-    except (pa.ArrowException, ValueError, IndexError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ExchangeError(f"{path}: not a whole Parquet log ({reason}); write or copy it again") from None
 
@@ -97,7 +97,7 @@ def _from_table(table: pa.Table, head: dict[str, Any]) -> Trajectories:
     def spread(name: str, frames: int) -> Array:
         """A column as (n, frames, ...), NaN where there is no value."""
         column = table[name].combine_chunks()
-        values = _matrix(column) if pa.types.is_fixed_size_list(column.type) else column.to_numpy(zero_copy_only=False)
+        values = column.to_numpy(zero_copy_only=False) if pa.types.is_floating(column.type) else _matrix(column)
         out = np.full((n, longest + 1, *values.shape[1:]), np.nan)
         out[episode, frame] = values
         return out[:, :frames]
@@ -129,14 +129,18 @@ def _acted_rows(values: Array, episode: NDArray[np.int64], frame: NDArray[np.int
     return rows
 
 
-def _lists(rows: Array, missing: NDArray[np.bool_] | None = None) -> pa.FixedSizeListArray:
-    """Rows of a matrix as an Arrow array of fixed-size lists, null where missing."""
+def _lists(rows: Array, missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Rows of a matrix as an Arrow array of fixed-size lists, null where missing; a matrix without columns is null."""
+    if not rows.shape[1]:
+        return pa.nulls(len(rows))
     mask = None if missing is None else pa.array(missing)
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1], mask=mask)
 
 
-def _matrix(column: pa.FixedSizeListArray) -> Array:
-    """An Arrow array of fixed-size lists as a matrix, NaN where null."""
+def _matrix(column: pa.Array) -> Array:
+    """An Arrow array that `_lists` made as a matrix, NaN where null."""
+    if pa.types.is_null(column.type):
+        return np.zeros((len(column), 0))
     width = column.type.list_size
     rows = np.full((len(column), width), np.nan)
     valid = column.is_valid().to_numpy(zero_copy_only=False)
