@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import mujoco
@@ -44,7 +45,7 @@ def predict_steps(world: World, trajectories: Trajectories) -> StepPrediction:
         trajectories: episodes whose true states are known; diverged ones are left out.
 
     Raises:
-        WorldError: the recording has no states, or other sensors or sizes than the world.
+        WorldError: the recording has no states, or other sensors, sizes or control period than the world.
     """
     model = world.compile()
     sizes = (trajectories.qpos.shape[2], trajectories.qvel.shape[2], trajectories.actions.shape[2])
@@ -53,6 +54,12 @@ def predict_steps(world: World, trajectories: Trajectories) -> StepPrediction:
             f"world '{world.name}' has {model.nq} positions, {model.nv} velocities, {model.nu} actuators and "
             f"{len(world.sensors)} sensors; the recording has {sizes[0]}, {sizes[1]}, {sizes[2]} and "
             f"{len(trajectories.sensors)}"
+        )
+    period = world.substeps * float(model.opt.timestep)
+    if not math.isclose(period, trajectories.control_period):
+        raise WorldError(
+            f"world '{world.name}' has a control period of {period:g} s, the recording of "
+            f"{trajectories.control_period:g} s"
         )
     lengths = np.where(trajectories.kept, trajectories.lengths, 0)
     episode = np.repeat(np.arange(len(lengths)), lengths)

@@ -54,8 +54,14 @@ class QuadraticTask:
         """The task on a model.
 
         Raises:
-            WorldError: a channel names a joint or sensor that the model does not have, or nothing is observed.
+            WorldError: a channel names a joint or sensor that the model does not have, nothing is observed, or a
+                number is out of its range.
         """
+        if self.steps < 1 or not 0 <= self.start_noise < np.inf:
+            raise WorldError(f"the task needs steps >= 1 and start_noise >= 0, got {self.steps} and {self.start_noise}")
+        for channel, (low, high) in self.healthy.items():
+            if not low < high:
+                raise WorldError(f"the healthy range of '{channel}' needs low < high, got [{low}, {high}]")
         if not self.observe:
             raise WorldError("the task observes nothing: list channels such as 'qpos[hinge]' under observe")
         return _BoundQuadraticTask(self, model)

@@ -95,7 +95,8 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     """All episodes of several trajectories of one robot, padded with NaN to the longest.
 
     Raises:
-        WorldError: nothing to join, or the parts differ in sensors, actuators or control period.
+        WorldError: nothing to join, or the parts differ in sensors, actuators, control period or number of
+            coordinates.
     """
     if not parts:
         raise WorldError("no trajectories to join")
@@ -110,6 +111,9 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     joined: dict[str, object] = {}
     for name in _PER_EPISODE:
         arrays = [getattr(part, name) for part in parts]
+        widths = {array.shape[2:] for array in arrays}
+        if len(widths) > 1:
+            raise WorldError(f"trajectories of different robots cannot be joined: {name} has {len(widths)} widths")
         if arrays[0].ndim > 1:
             longest = max(array.shape[1] for array in arrays)
             arrays = [_pad(array, longest) for array in arrays]

@@ -90,7 +90,7 @@ class World:
         path = Path(path)
         model = compile_model(path)
         ratio = control_period / model.opt.timestep
-        substeps = round(ratio)
+        substeps = round(ratio) if math.isfinite(ratio) else 0
         if substeps < 1 or abs(ratio - substeps) > 1e-9 * max(ratio, 1.0):
             raise WorldError(
                 f"{path}: control period {control_period:g} s is not a whole multiple of the model's "
