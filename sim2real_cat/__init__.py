@@ -1,1 +1,92 @@
-"""sim2real_cat."""
+"""sim2real_cat: does a robot policy transfer from simulation to reality, by how much not, and why.
+
+Every name below is imported when it is first used, so that importing the package is quick and loads
+neither MuJoCo nor Julia.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    __version__: str
+    from sim2real_cat.acsets.acset import ACSet as ACSet
+    from sim2real_cat.acsets.columns import Var as Var
+    from sim2real_cat.acsets.schema import Schema as Schema
+    from sim2real_cat.evidence.events import EventLog as EventLog
+    from sim2real_cat.evidence.events import Sim2RealNaryaEvent as Sim2RealNaryaEvent
+    from sim2real_cat.evidence.events import TransferDelta as TransferDelta
+    from sim2real_cat.evidence.proof import ProofBundle as ProofBundle
+    from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
+    from sim2real_cat.gaps.estimate import Estimate as Estimate
+    from sim2real_cat.gaps.gap import gap as gap
+    from sim2real_cat.study.result import StudyResult as StudyResult
+    from sim2real_cat.study.study import Study as Study
+    from sim2real_cat.transfer import laws as laws
+    from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
+    from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
+    from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
+    from sim2real_cat.worlds.policy import Policy as Policy
+    from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
+    from sim2real_cat.worlds.randomization import Ensemble as Ensemble
+    from sim2real_cat.worlds.randomization import Randomization as Randomization
+    from sim2real_cat.worlds.recordings import read_log as read_log
+    from sim2real_cat.worlds.recordings import write_log as write_log
+    from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.training import RandomSearch as RandomSearch
+    from sim2real_cat.worlds.training import train as train
+    from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
+    from sim2real_cat.worlds.world import World as World
+
+_HOME = {
+    "ACSet": "acsets.acset",
+    "Ensemble": "worlds.randomization",
+    "Estimate": "gaps.estimate",
+    "EventLog": "evidence.events",
+    "LinearPolicy": "worlds.policy",
+    "Policy": "worlds.policy",
+    "ProofBundle": "evidence.proof",
+    "QuadraticTask": "worlds.quadratic_task",
+    "RandomSearch": "worlds.training",
+    "Randomization": "worlds.randomization",
+    "SchSim2RealTransfer": "transfer.schema",
+    "SchTransferStudy": "transfer.schema",
+    "Schema": "acsets.schema",
+    "Sim2RealNaryaEvent": "evidence.events",
+    "Study": "study.study",
+    "StudyResult": "study.result",
+    "Trajectories": "worlds.trajectories",
+    "TransferDelta": "evidence.events",
+    "TransferInstance": "transfer.instance",
+    "Var": "acsets.columns",
+    "World": "worlds.world",
+    "gap": "gaps.gap",
+    "laws": "transfer",
+    "read_log": "worlds.recordings",
+    "rollout": "worlds.rollout",
+    "train": "worlds.training",
+    "verify_transfer_success": "evidence.proof",
+    "write_log": "worlds.recordings",
+}
+"""The module in which each public name lives."""
+
+__all__ = [
+    "__version__",
+    *_HOME,
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("sim2real-cat")
+    if name not in _HOME:
+        raise AttributeError(f"module 'sim2real_cat' has no attribute '{name}'")
+    if name == "laws":
+        return import_module("sim2real_cat.transfer.laws")
+    return getattr(import_module(f"sim2real_cat.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

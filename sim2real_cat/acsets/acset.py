@@ -253,7 +253,7 @@ class ACSet:
 
         return exchange.read(schema, text, source)
 
-    def to_networkx(self) -> networkx.MultiDiGraph:
+    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
         """The category of elements as a graph; see :func:`sim2real_cat.acsets.elements.to_networkx`."""
         from sim2real_cat.acsets import elements
 

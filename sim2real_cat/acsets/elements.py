@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sim2real_cat.acsets.acset import ACSet
 
 
-def to_networkx(instance: ACSet) -> networkx.MultiDiGraph:
+def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
     """The Grothendieck construction of an instance.
 
     There is a node ``(ob, id)`` for every part, with the values of its attributes as node data

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
@@ -131,7 +132,26 @@ class TransferInstance:
         """
         return _laws.check(self.acset, epsilon, laws)
 
-    def transfer_graph(self) -> networkx.MultiDiGraph:
+    def along(self, paths: Sequence[str]) -> dict[str, list[object]]:
+        """What each part of one object has along paths that start there, e.g. ``policy_name`` and ``deploy.real_name``.
+
+        Returns:
+            A column of plain values for ``id`` (0-based) and every path, None where undefined.
+
+        Raises:
+            SchemaError: a path that does not exist or does not compose.
+            InstanceError: no path, or paths that start at different objects.
+        """
+        routes = [self.acset.schema.path(path) for path in paths]
+        objects = dict.fromkeys(route.dom for route in routes)
+        if len(objects) != 1:
+            starts = ", ".join(f"'{path}' at {route.dom}" for path, route in zip(paths, routes, strict=True))
+            raise InstanceError(f"a query's paths start at one object, but here {starts or 'there is no path'}")
+        parts = [int(part) for part in self.acset.parts(next(iter(objects)))]
+        columns = {path: [_plain(self.acset.subpart(path, part)) for part in parts] for path in paths}
+        return {"id": list(parts), **columns}
+
+    def transfer_graph(self) -> networkx.MultiDiGraph[Any]:
         """Worlds, policies and robots as nodes ``(object, id)``; train, deploy and transfer as edges.
 
         Nodes carry `label` and the attributes that are defined, edges are keyed by the arrow's name.
@@ -142,3 +162,8 @@ class TransferInstance:
         for ob, part in graph:
             graph.nodes[ob, part]["label"] = self.name(ob, part)
         return graph
+
+
+def _plain(value: object) -> object:
+    """A value for a person: an attribute variable as its text."""
+    return repr(value) if isinstance(value, Var) else value

@@ -1,0 +1,220 @@
+"""The command line: ``sim2real-cat demo | run | gap | check | query | report | engines``.
+
+Exit codes: 0 all holds, 1 a law is violated, 2 bad input or something missing (one line to stderr).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sim2real_cat
+from sim2real_cat.errors import ExchangeError, Sim2RealError
+
+if TYPE_CHECKING:
+    from sim2real_cat.study.study import Study
+    from sim2real_cat.transfer.instance import TransferInstance
+    from sim2real_cat.transfer.laws import LawReport
+
+OK, VIOLATED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except Sim2RealError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        sys.stderr.close()
+    except OSError as error:
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted; files already written are whole", file=sys.stderr)
+        return INTERRUPTED
+    return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sim2real-cat",
+        description="Does a robot policy transfer from simulation to reality, by how much not, and why?",
+    )
+    parser.add_argument("--version", action="version", version=f"sim2real-cat {sim2real_cat.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="train and deploy six policies on two of Gymnasium's MuJoCo robots")
+    demo.set_defaults(command=_demo)
+    run = commands.add_parser("run", help="run a study described in TOML")
+    run.add_argument("study", type=Path, metavar="STUDY.toml")
+    run.set_defaults(command=_run)
+    for command in (demo, run):
+        command.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: NAME_study)")
+        command.add_argument("--threads", type=int, default=0, help="physics threads (default: one per core)")
+
+    gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
+    gap.add_argument("real", type=Path, metavar="REAL.parquet")
+    gap.add_argument("sim", type=Path, metavar="SIM.parquet")
+    gap.add_argument("--policy", help="only the episodes of this policy in REAL")
+    gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
+    gap.add_argument("--level", help="transition or occupancy (default: transition)")
+    gap.set_defaults(command=_gap)
+
+    check = commands.add_parser("check", help="check the laws of an instance")
+    check.add_argument("instance", type=Path, metavar="INSTANCE.json")
+    check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.1)")
+    check.add_argument("--laws", help="names separated by commas (default: all)")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.set_defaults(command=_check)
+
+    query = commands.add_parser("query", help="read columns along paths, e.g. 'policy_name, deploy.real_name, kl_gap'")
+    query.add_argument("instance", type=Path, metavar="INSTANCE.json")
+    query.add_argument("paths", metavar="PATHS", help="paths from one object, separated by commas")
+    query.add_argument("--json", action="store_true", help="print rows as JSON")
+    query.set_defaults(command=_query)
+
+    report = commands.add_parser("report", help="write report.html of a study's folder again")
+    report.add_argument("folder", type=Path, metavar="DIR")
+    report.set_defaults(command=_report)
+
+    engines = commands.add_parser("engines", help="what is here, what is missing and how to get it")
+    engines.set_defaults(command=_engines)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from sim2real_cat.study.study import Study
+
+    return _run_study(Study.demo(), options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sim2real_cat.study.study import Study
+
+    return _run_study(Study.from_toml(options.study), options)
+
+
+def _run_study(study: Study, options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sim2real_cat.report.page import write_page
+    from sim2real_cat.report.rows import rows
+    from sim2real_cat.report.terminal import policies_table, progress_bars
+
+    name = study.description.name
+    out = options.out or Path(f"{name}_study")
+    with progress_bars(Console(stderr=True)) as show:
+        result = study.run(out, show, options.threads)
+    write_page(out / "report.html", f"Study {name}", result.instance, result.report)
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(policies_table(rows(result.instance, result.report)))
+    console.print()
+    code = _print_report(result.instance, result.report)
+    diverged = sum(int(part.diverged.sum()) for d in result.deployments for part in (d.sim, d.real))
+    if diverged:
+        print(f"{diverged} episodes diverged; they are marked in the recordings and left out of the gaps")
+    print(f"\nwritten to {out}{'/'}: instance.json, laws.json, trajectories/ and a report, {out / 'report.html'}")
+    return code
+
+
+def _gap(options: argparse.Namespace) -> int:
+    from sim2real_cat.errors import GapError, unknown_name
+    from sim2real_cat.gaps.gap import gap
+    from sim2real_cat.worlds.recordings import read_log
+
+    real, sim = read_log(options.real), read_log(options.sim)
+    if options.policy is not None:
+        if options.policy not in real.policies:
+            raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
+        real = real.of_policy(options.policy)
+    estimate = gap(real, sim, options.method, level=options.level)
+    print(estimate)
+    for note in estimate.why:
+        print(f"note: {note}")
+    return OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from sim2real_cat.transfer.instance import TransferInstance
+
+    instance = TransferInstance.read(options.instance)
+    epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
+    laws = None if options.laws is None else [name.strip() for name in options.laws.split(",")]
+    report = instance.check(epsilon, laws)
+    if options.json:
+        print(json.dumps(report.to_table(), indent=2))
+        return VIOLATED if report.verdict == "violated" else OK
+    return _print_report(instance, report)
+
+
+def _query(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sim2real_cat.report.terminal import query_table
+    from sim2real_cat.transfer.instance import TransferInstance
+
+    instance = TransferInstance.read(options.instance)
+    columns = instance.along([path.strip() for path in options.paths.split(",")])
+    if options.json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(query_table(columns))
+    return OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from sim2real_cat.report.page import write_page
+    from sim2real_cat.transfer.instance import TransferInstance
+    from sim2real_cat.transfer.schema import SchTransferStudy
+
+    path = options.folder / "instance.json"
+    instance = TransferInstance.read(path, SchTransferStudy)
+    report = instance.check(_epsilon_beside(path))
+    write_page(options.folder / "report.html", f"Study {options.folder.resolve().name}", instance, report)
+    print(f"written: {options.folder / 'report.html'}")
+    return OK
+
+
+def _engines(options: argparse.Namespace) -> int:
+    from sim2real_cat.report.engines import engines
+
+    for engine in engines():
+        print(f"{engine.name:10} {'here   ' if engine.here else 'missing'}  {engine.detail}")
+    return OK
+
+
+def _print_report(instance: TransferInstance, report: LawReport) -> int:
+    """Print what the laws say; the exit code that goes with it."""
+    from rich.console import Console
+
+    from sim2real_cat.report.terminal import laws_table
+
+    Console(width=None if sys.stdout.isatty() else 110).print(laws_table(instance, report))
+    if report.verdict == "undecided":
+        print("\nsome laws are undecided: no law is violated, but the intervals are too wide to say that all hold")
+    return VIOLATED if report.verdict == "violated" else OK
+
+
+def _epsilon_beside(instance: Path) -> float:
+    """The epsilon of the study that an instance lies in, the default where there is none."""
+    import tomllib
+
+    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+
+    beside = instance.parent / "study.toml"
+    if not beside.is_file():
+        return DEFAULT_EPSILON
+    try:
+        return float(tomllib.loads(beside.read_text(encoding="utf-8"))["study"]["epsilon"])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ExchangeError(f"{beside}: no epsilon can be read from it ({error}); give --epsilon") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The result of a study as a picture: every gap with its interval, and what it did to the return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim2real_cat.files import replacing
+from sim2real_cat.report.rows import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = {"transfers": "#2a7f4f", "fails": "#b5412f", "open": "#8a8a8a"}
+
+
+def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
+    """Gaps with intervals on the left, returns in simulation and reality on the right."""
+    from matplotlib.figure import Figure
+
+    measured = [row for row in rows if np.isfinite(row.gap)]
+    floor = epsilon / 30
+    figure = Figure(figsize=(10, 1.4 + 0.42 * len(rows)), layout="constrained")
+    gaps, returns = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
+    places = {row.policy: len(rows) - 1 - i for i, row in enumerate(rows)}
+    ceiling = 3 * max([epsilon, *(row.high if np.isfinite(row.high) else row.gap for row in measured)])
+    for row in measured:
+        value, low, high = (min(max(number, floor), ceiling) for number in (row.gap, row.low, row.high))
+        colour = _COLOURS[_kind(row)]
+        place = places[row.policy]
+        gaps.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
+        gaps.plot([value], [place], "o", color=colour, markersize=7)
+        gaps.annotate(row.interval, (high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+    gaps.axvline(epsilon, color="black", linewidth=1, linestyle="--")
+    gaps.annotate(
+        f"ε = {epsilon:g}",
+        (epsilon, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 4),
+        textcoords="offset points",
+        fontsize=8,
+    )
+    gaps.set_xscale("log")
+    gaps.set_xlim(floor / 1.5, ceiling * 12)
+    gaps.set_xlabel("KL(P_real ‖ P_sim)  [nats per control step]")
+    gaps.set_yticks(list(places.values()), list(places))
+    gaps.set_ylim(-0.6, len(rows) - 0.4)
+    _draw_returns(returns, rows, places)
+    for axes in (gaps, returns):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", alpha=0.25)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the picture in the format of the path's ending, without a date, whole or not at all."""
+    metadata = {".svg": {"Date": None}, ".png": {"Software": None}}.get(path.suffix)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, metadata=metadata)
+
+
+def _draw_returns(axes: Axes, rows: Sequence[Row], places: dict[str, int]) -> None:
+    """The return of every policy in reality as a share of its return in simulation, where that is positive."""
+    widest = 1.6
+    for row in rows:
+        kept = row.return_real / row.return_sim if row.return_sim > 0 else np.nan
+        bar = min(max(kept, 0.0), widest) if np.isfinite(kept) else 0.0
+        axes.barh(places[row.policy], bar, height=0.5, color=_COLOURS[_kind(row)], alpha=0.8)
+        axes.annotate(
+            f"{row.return_sim:.0f} → {row.return_real:.0f}",
+            (bar, places[row.policy]),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.axvline(1.0, color="black", linewidth=1, linestyle=":")
+    axes.set_xlim(0, widest + 0.4)
+    axes.set_xlabel("return kept: real / simulated")
+
+
+def _kind(row: Row) -> str:
+    if not row.decided:
+        return "open"
+    return "transfers" if row.transfers else "fails"

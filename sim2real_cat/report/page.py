@@ -1,0 +1,94 @@
+"""The result of a study as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import io
+from pathlib import Path
+
+import numpy as np
+
+from sim2real_cat.files import write_text
+from sim2real_cat.report.figure import draw
+from sim2real_cat.report.rows import Row, rows
+from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws import LawReport
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse; width: 100% } th, td { padding: .35rem .7rem; text-align: left; vertical-align: top }
+th { border-bottom: 2px solid #444 } td { border-bottom: 1px solid #ddd }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+.transfers, .holds { color: #2a7f4f } .fails, .violated { color: #b5412f } .open, .undecided { color: #777 }
+svg { width: 100%; height: auto } small { color: #666 }
+"""
+
+
+def write_page(path: Path, title: str, instance: TransferInstance, report: LawReport) -> None:
+    """Write the page of an instance of `SchTransferStudy`, whole or not at all."""
+    found = rows(instance, report)
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{_summary(found, report)}</p>",
+        _picture(found, report.epsilon),
+        "<h2>Policies</h2>",
+        _policies(found),
+        "<h2>Laws</h2>",
+        _laws(instance, report),
+    ]
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    write_text(
+        path, f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _summary(found: list[Row], report: LawReport) -> str:
+    transferred = sum(row.transfers for row in found)
+    return (
+        f"{transferred} of {len(found)} policies transfer: their gap KL(P_real ‖ P_sim) is under "
+        f"ε = {report.epsilon:g} nats per control step. Laws: "
+        f'<b class="{report.verdict}">{report.verdict}</b>.'
+    )
+
+
+def _picture(found: list[Row], epsilon: float) -> str:
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "sim2real_cat", "svg.fonttype": "none"}):
+        draw(found, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _policies(found: list[Row]) -> str:
+    titles = ("policy", "robot", "return simulated", "return real", "gap", "verdict")
+    lines = ["<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
+    for row in found:
+        kind = "open" if not row.decided else "transfers" if row.transfers else "fails"
+        note = f"<br><small>{html.escape(row.note)}</small>" if row.note else ""
+        lines.append(
+            f"<tr><td>{html.escape(row.policy)}</td><td>{html.escape(row.robot)}</td>"
+            f'<td class="number">{_number(row.return_sim)}</td><td class="number">{_number(row.return_real)}</td>'
+            f'<td class="number">{row.interval}</td><td class="{kind}">{html.escape(row.verdict)}{note}</td></tr>'
+        )
+    return "\n".join([*lines, "</table>"])
+
+
+def _laws(instance: TransferInstance, report: LawReport) -> str:
+    lines = ["<table><tr><th>law</th><th>says</th><th>verdict</th></tr>"]
+    for result in report.results:
+        said = "".join(
+            f"<br><small>{html.escape(instance.name(w.ob, w.id))}: {html.escape(w.message)}</small>"
+            for w in result.witnesses
+        )
+        lines.append(
+            f"<tr><td>{result.law.name}</td><td>{html.escape(result.law.statement)}<br>"
+            f"<small>{html.escape(result.law.symbols)}</small></td>"
+            f'<td class="{result.verdict}">{result.verdict}{said}</td></tr>'
+        )
+    return "\n".join([*lines, "</table>"])
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if np.isfinite(value) else "–"

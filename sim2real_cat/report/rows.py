@@ -1,0 +1,101 @@
+"""What a study found, one row for each policy, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws import LawReport
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a person wants to know of one policy.
+
+    Attributes:
+        policy: its name.
+        robot: the real world it was deployed on.
+        return_sim: mean return in its fibre; NaN where there is none.
+        return_real: mean return on the robot; NaN where there is none.
+        gap: in nats; NaN where it was not measured.
+        low: lower end of its interval.
+        high: upper end, infinite where there is none.
+        decided: whether the laws leave nothing open about it.
+        transfers: whether `transfer` sends it to itself.
+        verdict: what became of it, in words.
+        note: why the gap is missing or not to be relied on.
+    """
+
+    policy: str
+    robot: str
+    return_sim: float
+    return_real: float
+    gap: float
+    low: float
+    high: float
+    decided: bool
+    transfers: bool
+    verdict: str
+    note: str
+
+    @property
+    def interval(self) -> str:
+        """The gap with its interval as text."""
+        if np.isnan(self.gap):
+            return "not measured"
+        return f"{_short(self.gap)} [{_short(self.low)}, {_short(self.high)}]"
+
+
+def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
+    """A row for every policy of an instance of `SchTransferStudy`."""
+    acset = instance.acset
+    undecided = {
+        witness.id
+        for result in report.results
+        if result.law.name == "transfer-identity"
+        for witness in result.witnesses
+        if witness.verdict == "undecided"
+    }
+    numbers = {
+        name: np.asarray(np.ma.filled(acset.column(name), np.nan))
+        for name in ("return_sim", "return_real", "kl_gap", "gap_low", "gap_high")
+    }
+    found = []
+    for policy in map(int, acset.parts("Policy")):
+        target = acset.subpart("transfer", policy)
+        robot = acset.subpart("deploy", policy)
+        gap = float(numbers["kl_gap"][policy])
+        decided = policy not in undecided
+        if np.isnan(gap):
+            verdict = "not measured"
+        elif target == policy:
+            verdict = "transfers" if decided else "transfers (undecided)"
+        else:
+            verdict = "does not transfer" if target is None else f"replaced by {instance.name('Policy', target)}"
+            verdict += "" if decided else " (undecided)"
+        high = float(numbers["gap_high"][policy])
+        found.append(
+            Row(
+                policy=instance.name("Policy", policy),
+                robot="" if robot is None else instance.name("RealEnv", robot),
+                return_sim=float(numbers["return_sim"][policy]),
+                return_real=float(numbers["return_real"][policy]),
+                gap=gap,
+                low=float(numbers["gap_low"][policy]),
+                high=np.inf if np.isnan(high) else high,
+                decided=decided,
+                transfers=target == policy,
+                verdict=verdict,
+                note=acset.subpart("gap_note", policy) or "",
+            )
+        )
+    return found
+
+
+def _short(value: float) -> str:
+    """Three significant digits without an exponent."""
+    if not np.isfinite(value):
+        return "∞"
+    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
