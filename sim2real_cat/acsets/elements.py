@@ -24,7 +24,7 @@ def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
     import networkx
 
     schema = instance.schema
-    graph = networkx.MultiDiGraph()
+    graph: networkx.MultiDiGraph[Any] = networkx.MultiDiGraph()
     for ob in schema.obs:
         graph.add_nodes_from((ob, part) for part in range(instance.nparts(ob)))
         for name in schema.attrs_from(ob):
@@ -38,6 +38,6 @@ def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
     for name, (dom, codom) in schema.homs.items():
         targets = instance.column(name)
         defined = np.flatnonzero(targets != UNDEFINED)
-        pairs = zip(defined.tolist(), targets[defined].tolist(), strict=True)
-        graph.add_edges_from(((dom, part), (codom, target), name, {}) for part, target in pairs)
+        for part, target in zip(defined.tolist(), targets[defined].tolist(), strict=True):
+            graph.add_edge((dom, part), (codom, target), key=name)
     return graph
