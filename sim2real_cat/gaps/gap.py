@@ -23,6 +23,7 @@ from sim2real_cat.gaps.samples import (
     of_members,
     without_constants,
 )
+from sim2real_cat.linear_algebra import on_one_thread
 
 METHODS = ("gaussian", "knn")
 """The methods that `gap` knows."""
@@ -79,10 +80,11 @@ def gap(
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
     generator = np.random.default_rng(rng)
-    if method == "gaussian":
-        found = gaussian.measure(real_cloud, sim_cloud, fibre, confidence, generator)
-    else:
-        found = knn.measure(real_cloud, sim_cloud, fibre, confidence, generator, neighbours)
+    with on_one_thread():
+        if method == "gaussian":
+            found = gaussian.measure(real_cloud, sim_cloud, fibre, confidence, generator)
+        else:
+            found = knn.measure(real_cloud, sim_cloud, fibre, confidence, generator, neighbours)
     reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
     low, high = found.low, found.high
     if len(np.unique(real_cloud.episode)) < 2:
@@ -133,7 +135,8 @@ def pointwise(
         GapError: As for `gap`.
     """
     real_cloud, sim_cloud, fibre, _ = _sides(real, sim, level, weights)
-    ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
+    with on_one_thread():
+        ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
     counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 

@@ -11,6 +11,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members, sensor_noise
@@ -53,7 +54,7 @@ class Simulator:
         self.actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(self.model, "ACTUATOR")))
         self.control_period = world.substeps * float(self.model.opt.timestep)
         self._batch = Batch(self.model, len(self.member_index), nthread=threads or _available_cores())
-        with to_logging():
+        with to_logging(), on_one_thread():
             apply_to_model(self._batch, self.model, members, self.member_index)
         self._deviations, self._biases = sensor_noise(world, members, self.member_index)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
@@ -90,7 +91,7 @@ class Simulator:
             WorldError: MuJoCo refused to simulate.
         """
         task = self.world.task
-        with to_logging():
+        with to_logging(), on_one_thread():
             noise = self._start(steps, generators)
             start = self._state(slice(None))
             record = Recorder(noise, int(self.model.nu), start, task.observe(start))
