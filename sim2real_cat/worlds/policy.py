@@ -75,7 +75,8 @@ class LinearPolicy(Policy):
             raise PolicyError(f"a linear policy needs scale > 0, got {self.scale.min()}")
 
     def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
-        return np.asarray(((observations - self.mean) / self.scale) @ self.gain.T)
+        # not a matrix product: BLAS rounds a row differently when other rows stand beside it
+        return np.asarray(np.einsum("nd,ad->na", (observations - self.mean) / self.scale, self.gain))
 
     @property
     def digest(self) -> str:
