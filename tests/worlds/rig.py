@@ -9,6 +9,7 @@ import numpy as np
 
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
+from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.world import World
 
 TIMESTEP = 0.01
@@ -73,6 +74,13 @@ def rig_world(folder: Path, *, text: str = RIG, substeps: int = 1, noise=None, *
     settings = {"observe": SENSORS, "steps": 20, "start_noise": 0.0} | task
     return World.from_xml(
         write_model(folder, text), QuadraticTask(**settings), substeps * TIMESTEP, name="rig", noise=noise
+    )
+
+
+def members(parameter: str, mode: str, values) -> Ensemble:
+    """An ensemble with a world for each value."""
+    return Ensemble(
+        (parameter,), (mode,), np.array(values, dtype=float)[:, None], np.full(len(values), 1 / len(values))
     )
 
 
