@@ -117,7 +117,7 @@ class TransferInstance:
     def failing(self) -> Ids:
         """The policies that were measured and that `transfer` does not send to themselves."""
         parts = self.acset.parts("Policy")
-        measured = ~np.ma.getmaskarray(self.acset.column("kl_gap"))
+        measured = ~np.isnan(np.ma.filled(self.acset.column("kl_gap"), np.nan))
         return np.asarray(parts[measured & (self.acset.column("transfer") != parts)])
 
     def check(self, epsilon: float = DEFAULT_EPSILON, laws: Sequence[str] | None = None) -> LawReport:

@@ -230,12 +230,11 @@ def _transfer_idempotent(instance: ACSet, epsilon: float) -> Iterable[Witness]:
 
 def _transfer_deploy(instance: ACSet, epsilon: float) -> Iterable[Witness]:
     transfer, deploy = instance.column("transfer"), instance.column("deploy")
-    defined = transfer >= 0
-    after = np.where(defined, deploy[np.maximum(transfer, 0)], deploy) if len(transfer) else deploy
+    after = np.where(transfer >= 0, deploy[np.maximum(transfer, 0)], -1) if len(transfer) else deploy
     return _each(
         "violated",
         "Policy",
-        after != deploy,
+        (deploy >= 0) & (after >= 0) & (after != deploy),
         lambda row: (
             f"runs on RealEnv {deploy[row]}, but Policy {transfer[row]}, which took over, runs on RealEnv {after[row]}"
         ),
