@@ -136,15 +136,27 @@ _COLUMNS = (
     "latency_delta",
 )
 
+_SCHEMA = pa.schema(
+    [
+        ("policy", pa.string()),
+        ("episode", pa.int64()),
+        ("step", pa.int64()),
+        ("before", pa.list_(pa.float64())),
+        ("after", pa.list_(pa.float64())),
+        *((name, pa.float64()) for name in _COLUMNS[4:]),
+        ("trit", pa.int8()),
+    ]
+)
+
 
 def write_events(path: Path, logs: Sequence[EventLog]) -> None:
     """Write the events of all deployments to one Parquet file, whole or not at all."""
-    tables = []
+    tables = [_SCHEMA.empty_table()]
     for log in logs:
-        columns: dict[str, object] = {"policy": pa.array([log.policy] * len(log), pa.string())}
+        columns: dict[str, object] = {"policy": [log.policy] * len(log), "trit": log.trit}
         for name in _COLUMNS:
             values = getattr(log, name)
-            columns[name] = pa.array(list(values), pa.list_(pa.float64())) if values.ndim == 2 else pa.array(values)
-        tables.append(pa.table(columns | {"trit": pa.array(log.trit)}))
+            columns[name] = list(values) if values.ndim == 2 else values
+        tables.append(pa.table(columns, _SCHEMA))
     with replacing(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
