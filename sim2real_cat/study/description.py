@@ -22,6 +22,7 @@ from sim2real_cat.worlds.training import RandomSearch
 from sim2real_cat.worlds.world import World
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME_NEEDS = "names files: make it of letters, digits, '_', '.' and '-', a letter or digit first"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Description:
         sim_episodes: episodes of each policy in each world of its fibre.
         candidates: the policies.
         source: the TOML document it was read from.
+        folder: where the document's relative paths start.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Description:
     sim_episodes: int
     candidates: tuple[Candidate, ...]
     source: Mapping[str, Any]
+    folder: Path
 
 
 def read_description(path: Path) -> Description:
@@ -99,6 +102,7 @@ def read_description(path: Path) -> Description:
     Raises:
         StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
         WorldError: a model, sensor or parameter that does not exist.
+        PolicyError: saved weights that are missing, damaged or made for another robot.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -108,7 +112,7 @@ def read_description(path: Path) -> Description:
         raise StudyError(f"{path}: cannot be read as text: {error}") from None
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of too many digits, brackets nested too deep
         raise StudyError(f"{path}: not valid TOML: {error}") from None
     return describe(document, str(path), path.parent)
 
@@ -128,10 +132,12 @@ def describe(document: Mapping[str, Any], place: str, folder: Path) -> Descripti
         raise StudyError(f"{place}: the study has no policy; add a table [policies.NAME]")
     for name in (*robots, *(candidate.name for candidate in candidates)):
         if not _NAME.fullmatch(name):
-            raise StudyError(f"{place}: the name '{name}' needs to be made of letters, digits, '_', '.' and '-'")
+            raise StudyError(f"{place}: the name '{name}' {_NAME_NEEDS}")
     clash = sorted(set(robots) & {candidate.name for candidate in candidates})
     if clash:
         raise StudyError(f"{place}: {listed(clash)} names both a robot and a policy; rename one")
+    if not _NAME.fullmatch(head.text("name")):
+        raise StudyError(f"{head.place}: the name '{head.text('name')}' {_NAME_NEEDS}")
     method = head.text("method", "gaussian")
     if method not in METHODS:
         raise StudyError(f"{head.place}: " + unknown_name("method", method, METHODS))
@@ -148,6 +154,7 @@ def describe(document: Mapping[str, Any], place: str, folder: Path) -> Descripti
         sim_episodes=head.integer("sim_episodes", 4, least=2),
         candidates=candidates,
         source=document,
+        folder=folder,
     )
     head.close()
     return description
@@ -163,11 +170,14 @@ def _robot(name: str, table: Table, folder: Path) -> Robot:
     entries = table.table("randomizations")
     for key in entries.values:
         entry = entries.table(key)
+        if key in randomizations:
+            raise StudyError(f"{entry.place}: '{key}' is the name of no randomization at all; choose another")
         randomizations[key] = Randomization.from_table(entry.values, entry.place)
         _check(world, randomizations[key].extremes(), entry.place)
-    training = table.table("training").values
+    training = table.table("training")
+    _training(Table({"steps": steps, **training.values}, training.place))
     table.close()
-    return Robot(name, world, reality, steps, randomizations, training)
+    return Robot(name, world, reality, steps, randomizations, training.values)
 
 
 def _check(world: World, members: Ensemble, place: str) -> None:
@@ -224,6 +234,8 @@ def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Pat
     own = table.table("training")
     training = _training(Table({"steps": robot.steps, **robot.training, **own.values}, own.place))
     weights = table.optional_text("weights")
+    if weights is not None and own.values:
+        raise StudyError(f"{table.place}: weights are deployed as they are; leave either weights or training out")
     table.close()
     return Candidate(
         name,
@@ -231,8 +243,23 @@ def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Pat
         robot.randomizations[randomization],
         members,
         training,
-        None if weights is None else LinearPolicy.load(folder / weights),
+        None if weights is None else _weights(folder / weights, robot.world, table.place),
     )
+
+
+def _weights(path: Path, world: World, place: str) -> LinearPolicy:
+    """A saved policy that fits a world."""
+    try:
+        policy = LinearPolicy.load(path)
+    except PolicyError as error:
+        raise PolicyError(f"{place}: {error}") from None
+    expected = (int(world.compile().nu), len(world.sensors))
+    if policy.gain.shape != expected:
+        raise PolicyError(
+            f"{place}: {path}: world '{world.name}' has {expected[0]} actuators and {expected[1]} sensors, "
+            f"the policy is for {policy.gain.shape[0]} and {policy.gain.shape[1]}"
+        )
+    return policy
 
 
 def _training(table: Table) -> RandomSearch:

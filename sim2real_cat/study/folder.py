@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -24,15 +25,39 @@ from sim2real_cat.worlds.trajectories import concatenate
 _PACKAGES = ("sim2real-cat", "gymnasium", "mujoco", "numpy", "pyarrow", "scipy")
 
 
+_ENTRIES = (
+    "events.parquet",
+    "instance.json",
+    "laws.json",
+    "policies",
+    "proof.json",
+    "report.html",
+    "schema.json",
+    "study.toml",
+    "trajectories",
+)
+"""What lies in a study's folder; ``study.toml`` is written last."""
+
+
 def check_folder(out: Path) -> None:
-    """Refuse a place where something else would be overwritten.
+    """Refuse a place where something else would be overwritten, or where nothing can be written.
+
+    What a run that was interrupted left behind may be overwritten.
 
     Raises:
-        StudyError: `out` is a file, or a folder that holds files but no study.
+        StudyError: `out` is a file or lies in one, cannot be written to, or holds files that are no study's.
     """
-    if out.exists() and not out.is_dir():
-        raise StudyError(f"{out}: is a file; name a folder for the study")
-    if out.is_dir() and any(out.iterdir()) and not (out / "study.toml").is_file():
+    standing = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not standing.is_dir():
+        raise StudyError(f"{standing}: is a file; name a folder for the study")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise StudyError(f"{standing}: cannot be written to; name another folder")
+    if standing != out:
+        return
+    held = {entry.name for entry in out.iterdir()}
+    if "study.toml" in held and "instance.json" not in held:
+        raise StudyError(f"{out}: holds a study.toml that was not written by a run; name another folder")
+    if "study.toml" not in held and not held <= set(_ENTRIES):
         raise StudyError(f"{out}: holds files but no study, which would be mixed up; name another folder")
 
 
@@ -52,17 +77,21 @@ def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, 
 def write_folder(out: Path, result: StudyResult) -> None:
     """Write everything but the recordings, which are there before the instance that refers to them."""
     for name, policy in result.policies.items():
-        policy.save(out / "policies" / f"{name}.npz")
+        policy.save(out / _saved(name))
     write_events(out / "events.parquet", result.events)
     write_json(out / "laws.json", result.report.to_table())
     write_json(out / "proof.json", {name: proof.to_dict() for name, proof in result.proofs.items()})
     write_text(out / "schema.json", result.instance.acset.schema.to_json())
     result.instance.write(out / "instance.json")
-    write_text(out / "study.toml", tomli_w.dumps(resolved(result.description)))
+    write_text(out / "study.toml", tomli_w.dumps(resolved(result.description, out)))
 
 
-def resolved(description: Description) -> dict[str, Any]:
-    """The study's document with all defaults of its head filled in and the versions it ran with."""
+def resolved(description: Description, out: Path) -> dict[str, Any]:
+    """The study's document as it can be run again from the folder `out`.
+
+    The defaults of its head are filled in and the versions it ran with added. A model's path leads from `out` to
+    the model, which is not copied, as it may include other files; weights are those in the folder.
+    """
     head = {
         "name": description.name,
         "seed": description.seed,
@@ -73,7 +102,26 @@ def resolved(description: Description) -> dict[str, Any]:
         "sim_episodes": description.sim_episodes,
     }
     versions = {package: version(package) for package in _PACKAGES} | {"python": platform.python_version()}
-    return {**description.source, "study": head, "versions": versions}
+    robots = {
+        name: {**robot, "xml": _from(out, description.folder / robot["xml"])} if "xml" in robot else robot
+        for name, robot in description.source["robots"].items()
+    }
+    policies = {
+        name: {**policy, "weights": _saved(name).as_posix()} if "weights" in policy else policy
+        for name, policy in description.source["policies"].items()
+    }
+    tables = {"study": head, "robots": robots, "policies": policies, "versions": versions}
+    return {**description.source, **tables}
+
+
+def _saved(policy: str) -> Path:
+    """Where a policy's weights lie in the folder."""
+    return Path("policies") / f"{policy}.npz"
+
+
+def _from(out: Path, path: Path) -> str:
+    """A path as it is written in the folder."""
+    return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
 def write_json(path: Path, content: object) -> None:

@@ -25,7 +25,7 @@ class StudyResult:
         gaps: how large each policy's gap is, in the same order.
         instance: the categorical database.
         report: whether its laws hold.
-        events: the events of every policy whose gap was measured.
+        events: the events of every policy whose gap was measured and has a Gaussian plug-in.
         proofs: the proof bundle of each of them, by policy name.
     """
 

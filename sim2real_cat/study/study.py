@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
+from sim2real_cat.errors import GapError
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.gap import pointwise
@@ -17,7 +18,7 @@ from sim2real_cat.study.description import Candidate, Description, read_descript
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.rollout import rollout
@@ -44,6 +45,7 @@ class Study:
         Raises:
             StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
             WorldError: a model, sensor or parameter that does not exist.
+            PolicyError: saved weights that are missing, damaged or made for another robot.
         """
         return cls(read_description(Path(path)))
 
@@ -61,29 +63,27 @@ class Study:
             threads: physics threads; 0 means one per available core.
 
         Raises:
-            StudyError: the folder holds something that is no study.
+            StudyError: the folder cannot be written to, or holds something that is no study.
             WorldError, PolicyError: a world that cannot be simulated, a policy that does not fit it.
         """
         described, show = self.description, progress or _silent
         folder = None if out is None else Path(out)
         if folder is not None:
             check_folder(folder)
-        policies, deployments, gaps = {}, [], []
+        policies, deployments, gaps, events = {}, [], [], []
         for candidate in described.candidates:
             policies[candidate.name], deployment = _deploy(described, candidate, show, threads)
             deployments.append(deployment)
-        for done, deployment in enumerate(deployments):
+        for done, (candidate, deployment) in enumerate(zip(described.candidates, deployments, strict=True)):
             show("measuring gaps", done, len(deployments))
-            rng = _generator(described.seed, "gap", deployment.policy)
-            gaps.append(measure(deployment, method=described.method, confidence=described.confidence, rng=rng))
+            measured, log = _measure(described, candidate, deployment)
+            gaps.append(measured)
+            if log is not None:
+                events.append(log)
         show("measuring gaps", len(deployments), len(deployments))
+        proofs = {log.policy: verify_transfer_success(log) for log in events}
         recordings = {} if folder is None else write_recordings(folder, deployments)
         instance = build_instance(deployments, gaps, described.epsilon, recordings)
-        events = tuple(
-            _events(candidate, deployment)
-            for candidate, deployment, measured in zip(described.candidates, deployments, gaps, strict=True)
-            if measured.transition is not None
-        )
         result = StudyResult(
             description=described,
             policies=policies,
@@ -91,8 +91,8 @@ class Study:
             gaps=tuple(gaps),
             instance=instance,
             report=instance.check(described.epsilon),
-            events=events,
-            proofs={log.policy: verify_transfer_success(log) for log in events},
+            events=tuple(events),
+            proofs=proofs,
         )
         if folder is not None:
             write_folder(folder, result)
@@ -140,6 +140,21 @@ def _deploy(
         progress=lambda done: show(f"deploying {name}", done, robot.steps),
     )
     return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real)
+
+
+def _measure(
+    described: Description, candidate: Candidate, deployment: Deployment
+) -> tuple[MeasuredGap, EventLog | None]:
+    """The gap of a deployment and its events; none where the samples allow none, and the gap's note says why."""
+    rng = _generator(described.seed, "gap", deployment.policy)
+    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng)
+    if measured.transition is None:
+        return measured, None
+    try:
+        return measured, _events(candidate, deployment)
+    except GapError as error:  # the method "knn" can measure what has no Gaussian density
+        note = " | ".join(filter(None, [measured.note, f"events: {error}"]))
+        return replace(measured, note=note), None
 
 
 def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
