@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,14 @@ import sim2real_cat
 from sim2real_cat.errors import ExchangeError, Sim2RealError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import LawReport
+
+_WIDTH = 10_000
+"""Characters in a line of a file or pipe, more than any table needs."""
 
 OK, VIOLATED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -56,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     for command in (demo, run):
         command.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: NAME_study)")
-        command.add_argument("--threads", type=int, default=0, help="physics threads (default: one per core)")
+        command.add_argument("--threads", type=_count, default=0, help="physics threads (default: one per core)")
 
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
@@ -88,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    """A whole number from 1 on, as argparse reads it."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needs to be a whole number >= 1, got '{text}'")
+    return int(text)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from sim2real_cat.study.study import Study
 
@@ -112,14 +124,13 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
     with progress_bars(Console(stderr=True)) as show:
         result = study.run(out, show, options.threads)
     write_page(out / "report.html", f"Study {name}", result.instance, result.report)
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(policies_table(rows(result.instance, result.report)))
-    console.print()
+    _show(policies_table(rows(result.instance, result.report)))
+    print()
     code = _print_report(result.instance, result.report)
     diverged = sum(int(part.diverged.sum()) for d in result.deployments for part in (d.sim, d.real))
     if diverged:
         print(f"{diverged} episodes diverged; they are marked in the recordings and left out of the gaps")
-    print(f"\nwritten to {out}{'/'}: instance.json, laws.json, trajectories/ and a report, {out / 'report.html'}")
+    print(f"\nwritten to {out}/: instance.json, laws.json, trajectories/ and a report, {out / 'report.html'}")
     return code
 
 
@@ -154,8 +165,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from sim2real_cat.report.terminal import query_table
     from sim2real_cat.transfer.instance import TransferInstance
 
@@ -164,7 +173,7 @@ def _query(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(query_table(columns))
+        _show(query_table(columns))
     return OK
 
 
@@ -176,7 +185,7 @@ def _report(options: argparse.Namespace) -> int:
     path = options.folder / "instance.json"
     instance = TransferInstance.read(path, SchTransferStudy)
     report = instance.check(_epsilon_beside(path))
-    write_page(options.folder / "report.html", f"Study {options.folder.resolve().name}", instance, report)
+    write_page(options.folder / "report.html", f"Study {_name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     return OK
 
@@ -191,29 +200,50 @@ def _engines(options: argparse.Namespace) -> int:
 
 def _print_report(instance: TransferInstance, report: LawReport) -> int:
     """Print what the laws say; the exit code that goes with it."""
-    from rich.console import Console
-
     from sim2real_cat.report.terminal import laws_table
 
-    Console(width=None if sys.stdout.isatty() else 110).print(laws_table(instance, report))
+    _show(laws_table(instance, report))
     if report.verdict == "undecided":
         print("\nsome laws are undecided: no law is violated, but the intervals are too wide to say that all hold")
     return VIOLATED if report.verdict == "violated" else OK
 
 
-def _epsilon_beside(instance: Path) -> float:
-    """The epsilon of the study that an instance lies in, the default where there is none."""
-    import tomllib
+def _show(table: Table) -> None:
+    """Print a table; whole where nobody's terminal limits its width."""
+    from rich.console import Console
 
-    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+
+
+def _head_beside(instance: Path) -> Mapping[str, object]:
+    """The table [study] of the study that an instance lies in, empty where there is none."""
+    import tomllib
 
     beside = instance.parent / "study.toml"
     if not beside.is_file():
-        return DEFAULT_EPSILON
+        return {}
     try:
-        return float(tomllib.loads(beside.read_text(encoding="utf-8"))["study"]["epsilon"])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ExchangeError(f"{beside}: no epsilon can be read from it ({error}); give --epsilon") from None
+        head = tomllib.loads(beside.read_text(encoding="utf-8"))["study"]
+    except (ValueError, KeyError) as error:
+        raise ExchangeError(f"{beside}: not the description of a study ({error}); write it again") from None
+    if not isinstance(head, Mapping):
+        raise ExchangeError(f"{beside}: study needs to be a table, got {head!r}")
+    return head
+
+
+def _epsilon_beside(instance: Path) -> float:
+    """The epsilon of the study that an instance lies in, the default where there is none."""
+    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+
+    epsilon = _head_beside(instance).get("epsilon", DEFAULT_EPSILON)
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
+        raise ExchangeError(f"{instance.parent / 'study.toml'}: epsilon is {epsilon!r}, no number; give --epsilon")
+    return float(epsilon)
+
+
+def _name_of(folder: Path) -> object:
+    """The name of the study in a folder, the folder's where it does not say."""
+    return _head_beside(folder / "instance.json").get("name", folder.resolve().name)
 
 
 if __name__ == "__main__":

@@ -22,16 +22,15 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
     """Gaps with intervals on the left, returns in simulation and reality on the right."""
     from matplotlib.figure import Figure
 
-    measured = [row for row in rows if np.isfinite(row.gap)]
+    placed = list(zip(range(len(rows) - 1, -1, -1), rows, strict=True))
+    measured = [(place, row) for place, row in placed if np.isfinite(row.gap)]
     floor = epsilon / 30
     figure = Figure(figsize=(10, 1.4 + 0.42 * len(rows)), layout="constrained")
     gaps, returns = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
-    places = {row.policy: len(rows) - 1 - i for i, row in enumerate(rows)}
-    ceiling = 3 * max([epsilon, *(row.high if np.isfinite(row.high) else row.gap for row in measured)])
-    for row in measured:
+    ceiling = 3 * max([epsilon, *(row.high if np.isfinite(row.high) else row.gap for _, row in measured)])
+    for place, row in measured:
         value, low, high = (min(max(number, floor), ceiling) for number in (row.gap, row.low, row.high))
-        colour = _COLOURS[_kind(row)]
-        place = places[row.policy]
+        colour = _COLOURS[row.kind]
         gaps.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         gaps.plot([value], [place], "o", color=colour, markersize=7)
         gaps.annotate(row.interval, (high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
@@ -47,9 +46,9 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
     gaps.set_xscale("log")
     gaps.set_xlim(floor / 1.5, ceiling * 12)
     gaps.set_xlabel("KL(P_real ‖ P_sim)  [nats per control step]")
-    gaps.set_yticks(list(places.values()), list(places))
+    gaps.set_yticks([place for place, _ in placed], [row.policy for row in rows], parse_math=False)
     gaps.set_ylim(-0.6, len(rows) - 0.4)
-    _draw_returns(returns, rows, places)
+    _draw_returns(returns, placed)
     for axes in (gaps, returns):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -65,16 +64,16 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=150, metadata=metadata)
 
 
-def _draw_returns(axes: Axes, rows: Sequence[Row], places: dict[str, int]) -> None:
+def _draw_returns(axes: Axes, placed: Sequence[tuple[int, Row]]) -> None:
     """The return of every policy in reality as a share of its return in simulation, where that is positive."""
     widest = 1.6
-    for row in rows:
+    for place, row in placed:
         kept = row.return_real / row.return_sim if row.return_sim > 0 else np.nan
         bar = min(max(kept, 0.0), widest) if np.isfinite(kept) else 0.0
-        axes.barh(places[row.policy], bar, height=0.5, color=_COLOURS[_kind(row)], alpha=0.8)
+        axes.barh(place, bar, height=0.5, color=_COLOURS[row.kind], alpha=0.8)
         axes.annotate(
-            f"{row.return_sim:.0f} → {row.return_real:.0f}",
-            (bar, places[row.policy]),
+            f"{_rounded(row.return_sim)} → {_rounded(row.return_real)}",
+            (bar, place),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
@@ -85,7 +84,5 @@ def _draw_returns(axes: Axes, rows: Sequence[Row], places: dict[str, int]) -> No
     axes.set_xlabel("return kept: real / simulated")
 
 
-def _kind(row: Row) -> str:
-    if not row.decided:
-        return "open"
-    return "transfers" if row.transfers else "fails"
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if np.isfinite(value) else "–"

@@ -44,7 +44,7 @@ def write_page(path: Path, title: str, instance: TransferInstance, report: LawRe
 
 
 def _summary(found: list[Row], report: LawReport) -> str:
-    transferred = sum(row.transfers for row in found)
+    transferred = sum(row.transfers and np.isfinite(row.gap) for row in found)
     return (
         f"{transferred} of {len(found)} policies transfer: their gap KL(P_real ‖ P_sim) is under "
         f"ε = {report.epsilon:g} nats per control step. Laws: "
@@ -65,12 +65,11 @@ def _policies(found: list[Row]) -> str:
     titles = ("policy", "robot", "return simulated", "return real", "gap", "verdict")
     lines = ["<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
     for row in found:
-        kind = "open" if not row.decided else "transfers" if row.transfers else "fails"
         note = f"<br><small>{html.escape(row.note)}</small>" if row.note else ""
         lines.append(
             f"<tr><td>{html.escape(row.policy)}</td><td>{html.escape(row.robot)}</td>"
             f'<td class="number">{_number(row.return_sim)}</td><td class="number">{_number(row.return_real)}</td>'
-            f'<td class="number">{row.interval}</td><td class="{kind}">{html.escape(row.verdict)}{note}</td></tr>'
+            f'<td class="number">{row.interval}</td><td class="{row.kind}">{html.escape(row.verdict)}{note}</td></tr>'
         )
     return "\n".join([*lines, "</table>"])
 

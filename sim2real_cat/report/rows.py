@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.transfer.laws import LawReport, intervals
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Row:
         return_sim: mean return in its fibre; NaN where there is none.
         return_real: mean return on the robot; NaN where there is none.
         gap: in nats; NaN where it was not measured.
-        low: lower end of its interval.
+        low: lower end of its interval, as `laws.intervals` has it.
         high: upper end, infinite where there is none.
         decided: whether the laws leave nothing open about it.
         transfers: whether `transfer` sends it to itself.
@@ -47,6 +48,13 @@ class Row:
             return "not measured"
         return f"{_short(self.gap)} [{_short(self.low)}, {_short(self.high)}]"
 
+    @property
+    def kind(self) -> Literal["transfers", "fails", "open"]:
+        """The verdict in one word: what colours a row."""
+        if np.isnan(self.gap) or not self.decided:
+            return "open"
+        return "transfers" if self.transfers else "fails"
+
 
 def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
     """A row for every policy of an instance of `SchTransferStudy`."""
@@ -58,15 +66,13 @@ def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
         for witness in result.witnesses
         if witness.verdict == "undecided"
     }
-    numbers = {
-        name: np.asarray(np.ma.filled(acset.column(name), np.nan))
-        for name in ("return_sim", "return_real", "kl_gap", "gap_low", "gap_high")
-    }
+    numbers = {name: np.asarray(np.ma.filled(acset.column(name), np.nan)) for name in ("return_sim", "return_real")}
+    gaps, lows, highs = intervals(acset)
     found = []
     for policy in map(int, acset.parts("Policy")):
         target = acset.subpart("transfer", policy)
         robot = acset.subpart("deploy", policy)
-        gap = float(numbers["kl_gap"][policy])
+        gap = float(gaps[policy])
         decided = policy not in undecided
         if np.isnan(gap):
             verdict = "not measured"
@@ -75,7 +81,7 @@ def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
         else:
             verdict = "does not transfer" if target is None else f"replaced by {instance.name('Policy', target)}"
             verdict += "" if decided else " (undecided)"
-        high = float(numbers["gap_high"][policy])
+        note = acset.subpart("gap_note", policy)
         found.append(
             Row(
                 policy=instance.name("Policy", policy),
@@ -83,12 +89,12 @@ def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
                 return_sim=float(numbers["return_sim"][policy]),
                 return_real=float(numbers["return_real"][policy]),
                 gap=gap,
-                low=float(numbers["gap_low"][policy]),
-                high=np.inf if np.isnan(high) else high,
+                low=float(lows[policy]),
+                high=float(highs[policy]),
                 decided=decided,
                 transfers=target == policy,
                 verdict=verdict,
-                note=acset.subpart("gap_note", policy) or "",
+                note=note if isinstance(note, str) else "",
             )
         )
     return found

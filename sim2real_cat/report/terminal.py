@@ -16,6 +16,7 @@ from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import LawReport
 
 _COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
+_KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
 
 
 def policies_table(found: list[Row]) -> Table:
@@ -24,9 +25,10 @@ def policies_table(found: list[Row]) -> Table:
     for name in ("policy", "robot", "return sim", "return real", "gap [nats/step]", "verdict"):
         table.add_column(name, justify="right" if name.startswith(("return", "gap")) else "left", no_wrap=True)
     for row in found:
-        colour = "yellow" if not row.decided else "green" if row.transfers else "red"
         numbers = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (row.return_sim, row.return_real)]
-        table.add_row(Text(row.policy), Text(row.robot), *numbers, Text(row.interval), Text(row.verdict, style=colour))
+        table.add_row(
+            Text(row.policy), Text(row.robot), *numbers, Text(row.interval), Text(row.verdict, style=_KINDS[row.kind])
+        )
     return table
 
 
@@ -46,9 +48,9 @@ def laws_table(instance: TransferInstance, report: LawReport, most: int = 5) -> 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for everything that is being done, on the console given."""
+    """A bar for everything that is being done, on the console given; nothing where that is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = {}
 
         def show(doing: str, done: int, total: int) -> None:
