@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check the laws of an instance")
     check.add_argument("instance", type=Path, metavar="INSTANCE.json")
-    check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.1)")
+    check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.5)")
     check.add_argument("--laws", help="names separated by commas (default: all)")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(command=_check)

@@ -28,6 +28,11 @@ from sim2real_cat.linear_algebra import on_one_thread
 METHODS = ("gaussian", "knn")
 """The methods that `gap` knows."""
 
+_NEGATIVE = (
+    "the whole interval lies below 0, where no KL does: the simulated mixture fits the real samples better than the "
+    "model of the real samples itself, so the value 0 is no finding"
+)
+
 
 def gap(
     real: Observations,
@@ -87,7 +92,9 @@ def gap(
             found = knn.measure(real_cloud, sim_cloud, fibre, confidence, generator, neighbours)
     reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
     low, high = found.low, found.high
-    if len(np.unique(real_cloud.episode)) < 2:
+    if high < 0:
+        reasons = (*reasons, _NEGATIVE)
+    if high < 0 or len(np.unique(real_cloud.episode)) < 2:
         low, high = 0.0, np.inf
     return Estimate(
         value=max(found.raw, 0.0),

@@ -14,8 +14,8 @@ from sim2real_cat.errors import LawError, unknown_name
 
 Verdict = Literal["holds", "violated", "undecided"]
 
-DEFAULT_EPSILON = 0.1
-"""Nats per control step under which a policy transfers: the bound of an exact match in the source document."""
+DEFAULT_EPSILON = 0.5
+"""Nats per control step under which a policy transfers: above it the source document calls a transition a mismatch."""
 
 
 @dataclass(frozen=True)
@@ -185,19 +185,21 @@ def _transfer_identity(instance: ACSet, epsilon: float) -> Iterable[Witness]:
         "violated",
         "Policy",
         under & ~identity,
-        lambda row: f"kl_gap {gap[row]:.4g} < {epsilon:g}, but transfer {said[row]} instead of itself",
+        lambda row: f"kl_gap {_told(gap[row], epsilon)} < {epsilon:g}, but transfer {said[row]} instead of itself",
     )
     yield from _each(
         "violated",
         "Policy",
         over & identity,
-        lambda row: f"kl_gap {gap[row]:.4g} >= {epsilon:g}, but transfer is the identity",
+        lambda row: f"kl_gap {_told(gap[row], epsilon)} >= {epsilon:g}, but transfer is the identity",
     )
     yield from _each(
         "undecided",
         "Policy",
         straddles,
-        lambda row: f"the interval [{low[row]:.4g}, {high[row]:.4g}] of kl_gap straddles {epsilon:g}",
+        lambda row: (
+            f"the interval [{_told(low[row], epsilon)}, {_told(high[row], epsilon)}] of kl_gap straddles {epsilon:g}"
+        ),
     )
     yield from _each(
         "undecided", "Policy", doubtful, lambda row: f"kl_gap {gap[row]:.4g} is marked unreliable, see gap_note"
@@ -208,6 +210,12 @@ def _transfer_identity(instance: ACSet, epsilon: float) -> Iterable[Witness]:
         ~measured & (transfer >= 0),
         lambda row: f"transfer {said[row]}, but kl_gap was not measured",
     )
+
+
+def _told(value: float, epsilon: float) -> str:
+    """Four significant digits, or all where four would put the value on the other side of epsilon."""
+    short = f"{value:.4g}"
+    return short if (float(short) < epsilon) == (value < epsilon) else repr(float(value))
 
 
 def _arrow(target: int, row: int) -> str:

@@ -102,12 +102,16 @@ def _from_table(table: pa.Table, head: dict[str, Any]) -> Trajectories:
         out[episode, frame] = values
         return out[:, :frames]
 
+    observations, actions = spread("observation.state", longest + 1), spread("action", longest)
+    widths = (n, len(head["sensors"]), len(head["actuators"]))
+    if widths != (len(head["diverged"]), observations.shape[2], actions.shape[2]):
+        raise ValueError("its metadata does not fit its columns")
     done = table["next.done"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False)
     terminated = np.zeros(n, dtype=bool)
     terminated[episode[done]] = True
     return Trajectories(
-        observations=spread("observation.state", longest + 1),
-        actions=spread("action", longest),
+        observations=observations,
+        actions=actions,
         rewards=spread("next.reward", longest),
         qpos=spread("physics.qpos", longest + 1),
         qvel=spread("physics.qvel", longest + 1),

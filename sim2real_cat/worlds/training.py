@@ -50,8 +50,10 @@ class RandomSearch:
             raise PolicyError(
                 f"random search keeps the top {self.top} of {self.directions} directions: top is too large"
             )
-        if self.step_size <= 0 or self.noise <= 0:
+        if not (0 < self.step_size < np.inf and 0 < self.noise < np.inf):
             raise PolicyError(f"random search needs step_size and noise > 0, got {self.step_size} and {self.noise}")
+        if not np.isfinite(self.reward_shift):
+            raise PolicyError(f"random search needs a finite reward_shift, got {self.reward_shift}")
 
 
 @dataclass(frozen=True, eq=False)

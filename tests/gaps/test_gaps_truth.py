@@ -120,3 +120,16 @@ def test_transition_level_of_a_linear_system(recorded):
     assert (found.level, found.units) == ("transition", "nats per control step")
     assert found.value == pytest.approx(truth, rel=0.15)
     assert found.low < truth < found.high
+
+
+def test_mixture_that_fits_better_than_the_model_of_reality_is_no_finding(recorded):
+    rng = np.random.default_rng(7)
+    sides = np.array([-6.0, 6.0])
+    real = recorded([side + rng.normal(size=(100, 1)) for side in np.tile(sides, 8)], np.zeros(16, dtype=int))
+    members = np.repeat([0, 1], 8)
+    sim = recorded([sides[member] + rng.normal(size=(100, 1)) for member in members], members)
+    found = gap(real, sim, level="occupancy")
+    assert found.plug_in < -1.0
+    assert (found.value, found.low, found.high) == (0.0, 0.0, np.inf)
+    assert not found.reliable
+    assert "below 0" in found.why[0]
