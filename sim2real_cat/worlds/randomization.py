@@ -134,12 +134,13 @@ class Randomization:
         """
         return cls({name: _change(name, entry, place) for name, entry in table.items()})
 
-    def draw(self, n: int, rng: np.random.Generator) -> Ensemble:
-        """`n` worlds of equal weight; one nominal world where nothing varies."""
+    def draw(self, n: int, rng: np.random.Generator | int) -> Ensemble:
+        """`n` worlds of equal weight, from a generator or a seed; one nominal world where nothing varies."""
         if n < 1:
             raise WorldError(f"an ensemble needs at least one world, got {n}")
         if not self.changes:
             return Ensemble.nominal()
+        rng = np.random.default_rng(rng)
         columns = [change.draw(n, rng) for change in self.changes.values()]
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, np.stack(columns, axis=1), np.full(n, 1.0 / n))
