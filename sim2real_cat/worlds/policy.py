@@ -97,7 +97,7 @@ class LinearPolicy(Policy):
             PolicyError: the file is missing, truncated, holds something else, or was changed.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 gain, mean, scale = (np.asarray(content[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
                 digest = str(content["digest"])
             policy = LinearPolicy(gain, mean, scale)
