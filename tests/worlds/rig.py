@@ -10,6 +10,7 @@ import numpy as np
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
 from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
 TIMESTEP = 0.01
@@ -97,3 +98,35 @@ def _arrays(one, other):
         first, second = getattr(one, name), getattr(other, name)
         assert first.dtype == second.dtype, name
         yield first, second
+
+
+def made(
+    lengths, *, d=2, nu=1, nq=3, nv=3, diverged=None, members=None, policies=None, number=None, seed=0
+) -> Trajectories:
+    """Trajectories of the given lengths out of random numbers, with `number` as the first of every array."""
+    rng, n = np.random.default_rng(seed), len(lengths)
+    longest = max(lengths, default=0)
+
+    def padded(frames: int, ends, *width: int) -> np.ndarray:
+        values = rng.standard_normal((n, frames, *width))
+        if number is not None and values.size:
+            values.flat[0] = number
+        values[np.arange(frames) >= np.asarray(ends, dtype=int)[:, None]] = np.nan
+        return values
+
+    after = [length + 1 for length in lengths]
+    return Trajectories(
+        observations=padded(longest + 1, after, d),
+        actions=padded(longest, lengths, nu),
+        rewards=padded(longest, lengths),
+        qpos=padded(longest + 1, after, nq),
+        qvel=padded(longest + 1, after, nv),
+        lengths=np.array(lengths, dtype=np.int64),
+        terminated=np.array([length > 0 for length in lengths], dtype=bool),
+        diverged=np.array(diverged if diverged is not None else [False] * n, dtype=bool),
+        member_index=np.array(members if members is not None else [0] * n, dtype=np.int64),
+        policies=tuple(policies if policies is not None else ["policy"] * n),
+        sensors=("x", "y", "z")[:d],
+        actuators=("a", "b", "c")[:nu],
+        control_period=0.1,
+    )
