@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write report.html of a study's folder again")
     report.add_argument("folder", type=Path, metavar="DIR")
+    report.add_argument("--picture", type=Path, metavar="FILE", help="save the picture too, as .png, .svg or .pdf")
     report.set_defaults(command=_report)
 
     engines = commands.add_parser("engines", help="what is here, what is missing and how to get it")
@@ -178,7 +179,9 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from sim2real_cat.report.figure import draw, save
     from sim2real_cat.report.page import write_page
+    from sim2real_cat.report.rows import rows
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
 
@@ -187,6 +190,9 @@ def _report(options: argparse.Namespace) -> int:
     report = instance.check(_epsilon_beside(path))
     write_page(options.folder / "report.html", f"Study {_name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
+    if options.picture is not None:
+        save(draw(rows(instance, report), report.epsilon, ""), options.picture)
+        print(f"written: {options.picture}")
     return OK
 
 

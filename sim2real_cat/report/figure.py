@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim2real_cat.errors import StudyError, unknown_name
 from sim2real_cat.files import replacing
 from sim2real_cat.report.rows import Row
 
@@ -33,7 +34,6 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
         colour = _COLOURS[row.kind]
         gaps.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         gaps.plot([value], [place], "o", color=colour, markersize=7)
-        gaps.annotate(row.interval, (high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     gaps.axvline(epsilon, color="black", linewidth=1, linestyle="--")
     gaps.annotate(
         f"ε = {epsilon:g}",
@@ -44,10 +44,11 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
         fontsize=8,
     )
     gaps.set_xscale("log")
-    gaps.set_xlim(floor / 1.5, ceiling * 12)
+    gaps.set_xlim(floor / 1.5, ceiling)
     gaps.set_xlabel("KL(P_real ‖ P_sim)  [nats per control step]")
     gaps.set_yticks([place for place, _ in placed], [row.policy for row in rows], parse_math=False)
     gaps.set_ylim(-0.6, len(rows) - 0.4)
+    _write_beside(gaps, [(place, row.interval) for place, row in placed])
     _draw_returns(returns, placed)
     for axes in (gaps, returns):
         axes.spines[["top", "right"]].set_visible(False)
@@ -57,11 +58,20 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
     return figure
 
 
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Formats that `save` writes, by ending, and the metadata that would make each file different."""
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write the picture in the format of the path's ending, without a date, whole or not at all."""
-    metadata = {".svg": {"Date": None}, ".png": {"Software": None}}.get(path.suffix)
+    """Write the picture in the format of the path's ending, without a date, whole or not at all.
+
+    Raises:
+        StudyError: the ending is none of `FORMATS`.
+    """
+    if path.suffix not in FORMATS:
+        raise StudyError(f"{path}: " + unknown_name("picture format", path.suffix, FORMATS))
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata=metadata)
+        figure.savefig(temporary, dpi=150, metadata=FORMATS[path.suffix])
 
 
 def _draw_returns(axes: Axes, placed: Sequence[tuple[int, Row]]) -> None:
@@ -71,17 +81,19 @@ def _draw_returns(axes: Axes, placed: Sequence[tuple[int, Row]]) -> None:
         kept = row.return_real / row.return_sim if row.return_sim > 0 else np.nan
         bar = min(max(kept, 0.0), widest) if np.isfinite(kept) else 0.0
         axes.barh(place, bar, height=0.5, color=_COLOURS[row.kind], alpha=0.8)
-        axes.annotate(
-            f"{_rounded(row.return_sim)} → {_rounded(row.return_real)}",
-            (bar, place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
     axes.axvline(1.0, color="black", linewidth=1, linestyle=":")
-    axes.set_xlim(0, widest + 0.4)
+    axes.set_xlim(0, widest)
+    labels = [(place, f"{_rounded(row.return_sim)} → {_rounded(row.return_real)}") for place, row in placed]
+    _write_beside(axes, labels)
     axes.set_xlabel("return kept: real / simulated")
+
+
+def _write_beside(axes: Axes, labels: Sequence[tuple[int, str]]) -> None:
+    """A column of text to the right of the axes, where no line crosses it."""
+    side = axes.secondary_yaxis("right")
+    side.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
+    side.tick_params(length=0)
+    side.spines["right"].set_visible(False)
 
 
 def _rounded(value: float) -> str:

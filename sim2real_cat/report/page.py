@@ -19,6 +19,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% } th, td { padding: .35rem .7rem; text-align: left; vertical-align: top }
 th { border-bottom: 2px solid #444 } td { border-bottom: 1px solid #ddd }
+td:first-child, td.number { white-space: nowrap }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 .transfers, .holds { color: #2a7f4f } .fails, .violated { color: #b5412f } .open, .undecided { color: #777 }
 svg { width: 100%; height: auto } small { color: #666 }

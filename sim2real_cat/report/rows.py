@@ -104,4 +104,6 @@ def _short(value: float) -> str:
     """Three significant digits without an exponent."""
     if not np.isfinite(value):
         return "∞"
-    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    if value < 1:
+        return f"{value:.3f}"
+    return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:.0f}"
