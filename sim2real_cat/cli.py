@@ -6,7 +6,9 @@ Exit codes: 0 all holds, 1 a law is violated, 2 bad input or something missing (
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,19 +27,24 @@ if TYPE_CHECKING:
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
 
-OK, VIOLATED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, VIOLATED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode shows "?" rather than a traceback
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
+        return code
     except Sim2RealError as error:
         print(f"error: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # who read our output has gone, and Python would complain again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except OSError as error:
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -218,7 +225,10 @@ def _show(table: Table) -> None:
     """Print a table; whole where nobody's terminal limits its width."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    print(captured.get(), end="")
 
 
 def _head_beside(instance: Path) -> Mapping[str, object]:

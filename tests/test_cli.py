@@ -1,0 +1,383 @@
+"""The command line: what it prints, what it writes, and its exit codes 0, 1 and 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import sim2real_cat
+from sim2real_cat.cli import main
+from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+
+COMMANDS = ["demo", "run", "gap", "check", "query", "report", "engines"]
+
+
+def tree(folder):
+    """Every file under a folder with its bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def say(capsys):
+    """Run a command; its exit code, what it printed and the lines it complained."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def refuse(say, tmp_path):
+    """Expect exit code 2, one line of error with the given parts, nothing printed and nothing written."""
+
+    def run(*arguments, parts):
+        before = tree(tmp_path)
+        code, out, err = say(*arguments)
+        assert (code, out, len(err)) == (2, "", 1), err
+        assert err[0].startswith("error: ")
+        for part in parts:
+            assert str(part) in err[0]
+        assert tree(tmp_path) == before
+
+    return run
+
+
+@pytest.fixture
+def study_copy(tiny_run, tmp_path):
+    """The tiny study's folder, to be changed."""
+    shutil.copytree(tiny_run[0], tmp_path / "study")
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def write_instance(make_instance, tmp_path):
+    """Write an instance of policies that keep, leave open or violate a law."""
+    policies = {
+        "holds": {"kl_gap": 0.01, "transfer": 0},
+        "undecided": {"kl_gap": 0.01, "gap_low": 0.0, "transfer": 0},
+        "violated": {"kl_gap": 0.01},
+    }
+
+    def write(verdict):
+        make_instance(policies[verdict]).write(tmp_path / f"{verdict}.json")
+        return tmp_path / f"{verdict}.json"
+
+    return write
+
+
+# run
+
+
+def test_run_writes_a_study_and_says_what_it_found(say, tiny_document, write_study, tiny_run, tmp_path):
+    path = write_study(tiny_document)
+    code, out, err = say("run", path, "--threads", 1)
+    assert (code, err) == (0, [])
+    written = tree(tmp_path / "tiny_study")
+    assert {name: content for name, content in written.items() if name != "report.html"} == tree(tiny_run[0])
+    assert b"Study tiny" in written["report.html"]
+    for part in ("plain", "wide", "pendulum", "transfer-identity", "written to tiny_study/"):
+        assert part in out
+
+
+def test_the_report_written_again_is_the_same(say, tiny_document, write_study, tmp_path):
+    say("run", write_study(tiny_document), "--out", "a", "--threads", 1)
+    before = tree(tmp_path / "a")
+    (tmp_path / "a" / "report.html").unlink()
+    assert say("report", "a") == (0, "written: a/report.html\n", [])
+    assert tree(tmp_path / "a") == before
+
+
+def test_demo_runs_the_study_of_the_package(say, monkeypatch, tiny_document, write_study, tmp_path):
+    tiny = sim2real_cat.Study.from_toml(write_study(tiny_document))
+    monkeypatch.setattr("sim2real_cat.study.study.Study.demo", lambda: tiny)
+    code, out, err = say("demo", "--out", "somewhere", "--threads", 1)
+    assert (code, err) == (0, [])
+    assert "written to somewhere/" in out
+    assert (tmp_path / "somewhere" / "report.html").is_file()
+
+
+def test_diverged_episodes_are_counted(say, tiny_document, write_study):
+    tiny_document["robots"]["pendulum"]["reality"] = {"opt.gravity[2]": {"set": -1e12}}
+    code, out, _ = say("run", write_study(tiny_document), "--threads", 1)
+    assert code == 0
+    assert "8 episodes diverged" in out
+    assert "not measured" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda document: document["study"].update(sed=1), "unknown key 'sed'"),
+        (lambda document: document["robots"]["pendulum"].update(world="Hoper"), "did you mean 'Hopper'?"),
+        (lambda document: document["policies"]["plain"].update(weights="no.npz"), "no such policy file"),
+    ],
+)
+def test_a_wrong_study_is_refused(refuse, tiny_document, write_study, change, part):
+    change(tiny_document)
+    path = write_study(tiny_document)
+    refuse("run", path, parts=[path, part])
+
+
+def test_a_missing_study_is_refused(refuse):
+    refuse("run", "no.toml", parts=["no.toml: no such study"])
+
+
+def test_a_folder_of_something_else_is_refused(refuse, tiny_document, write_study, tmp_path):
+    path = write_study(tiny_document)
+    refuse("run", path, "--out", tmp_path, parts=["holds files but no study"])
+    refuse("run", path, "--out", path, parts=["is a file"])
+    refuse("run", path, "--out", path / "in", parts=["is a file"])
+
+
+def test_an_interrupt_is_one_line(say, monkeypatch, tiny_document, write_study):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sim2real_cat.study.study._deploy", interrupted)
+    assert say("run", write_study(tiny_document)) == (
+        130,
+        "",
+        ["error: interrupted; files already written are whole"],
+    )
+
+
+# check
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("holds", 0), ("undecided", 0), ("violated", 1)])
+def test_check_tells_by_its_exit_code(say, write_instance, verdict, code):
+    path = write_instance(verdict)
+    found, out, err = say("check", path)
+    assert (found, err) == (code, [])
+    assert ("some laws are undecided" in out) == (verdict == "undecided")
+    assert "transfer-identity" in out
+    found, out, err = say("check", path, "--json")
+    assert (found, err) == (code, [])
+    assert json.loads(out) == TransferInstance.read(path).check().to_table()
+    assert json.loads(out)["verdict"] == verdict
+
+
+def test_check_takes_laws_and_epsilon(say, write_instance):
+    path = write_instance("violated")
+    assert say("check", path, "--laws", "functor, gap-valid")[0] == 0
+    assert say("check", path, "--epsilon", 0.005)[0] == 0
+    code, out, _ = say("check", path, "--json", "--laws", "gap-valid", "--epsilon", 0.25)
+    table = json.loads(out)
+    assert (code, table["epsilon"], [law["name"] for law in table["laws"]]) == (0, 0.25, ["gap-valid"])
+
+
+def test_check_takes_the_epsilon_of_the_study_beside(say, write_instance, tmp_path):
+    path = write_instance("holds")
+    assert json.loads(say("check", path, "--json")[1])["epsilon"] == DEFAULT_EPSILON
+    (tmp_path / "study.toml").write_text("[study]\nepsilon = 0.001\n")
+    code, out, _ = say("check", path, "--json")
+    assert (code, json.loads(out)["epsilon"]) == (1, 0.001)
+    assert say("check", path, "--epsilon", 0.1)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[study\n", "not the description of a study"),
+        ("", "not the description of a study"),
+        ("study = 3\n", "study needs to be a table, got 3"),
+        ("[study]\nepsilon = 'a'\n", "epsilon is 'a', no number; give --epsilon"),
+        ("[study]\nepsilon = true\n", "epsilon is True, no number"),
+        ("[study]\nepsilon = -1\n", "epsilon must be a positive number"),
+    ],
+)
+def test_a_damaged_study_beside_is_refused(refuse, write_instance, tmp_path, text, part):
+    path = write_instance("holds")
+    (tmp_path / "study.toml").write_text(text)
+    refuse("check", path, parts=[part])
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--laws", "functr"], "unknown law 'functr': did you mean 'functor'?"),
+        (["--laws", ""], "unknown law ''"),
+        (["--epsilon", "0"], "epsilon must be a positive number"),
+        (["--epsilon", "nan"], "epsilon must be a positive number"),
+    ],
+)
+def test_check_refuses_wrong_options(refuse, write_instance, options, part):
+    refuse("check", write_instance("holds"), *options, parts=[part])
+
+
+# query
+
+
+def test_query_reads_along_paths(say, study_copy):
+    path = study_copy / "instance.json"
+    code, out, err = say("query", path, "policy_name, deploy.real_name, weights_digest, birth_digest")
+    instance = TransferInstance.read(path)
+    assert (code, err) == (0, [])
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0] == ["id", "policy_name", "deploy.real_name", "weights_digest", "birth_digest"]
+    columns = instance.along(["weights_digest", "birth_digest"])
+    assert rows[1] == ["0", "plain", "pendulum", columns["weights_digest"][0], columns["birth_digest"][0]]
+    code, out, _ = say("query", path, "sim_name,sim_weight", "--json")
+    assert json.loads(out)[1] == {"id": 1, "sim_name": "wide/0", "sim_weight": 1 / 3}
+
+
+@pytest.mark.parametrize(
+    ("paths", "part"),
+    [
+        ("polcy_name", "policy_name"),
+        ("", "error: "),
+        ("deploy.policy_name", "deploy.policy_name"),
+        ("policy_name,real_name", "'policy_name' at Policy, 'real_name' at RealEnv"),
+    ],
+)
+def test_query_refuses_paths_that_are_none(refuse, write_instance, paths, part):
+    refuse("query", write_instance("holds"), paths, parts=[part])
+
+
+# instances that are none, for every command that reads one
+
+
+@pytest.mark.parametrize("command", [["check"], ["query", "kl_gap"], ["report"]])
+@pytest.mark.parametrize(
+    ("damage", "part"),
+    [
+        (lambda path: path.unlink(), "no such instance"),
+        (lambda path: path.write_text(path.read_text()[:700]), "cut short"),
+        (lambda path: path.write_text(path.read_text().replace('"deploy":1', '"deploy":9')), "points to RealEnv 9"),
+        (lambda path: path.write_text("{}"), "is missing"),
+    ],
+)
+def test_a_damaged_instance_is_refused(refuse, study_copy, command, damage, part):
+    path = study_copy / "instance.json"
+    damage(path)
+    name, *more = command
+    refuse(name, study_copy if name == "report" else path, *more, parts=[path, part])
+
+
+def test_a_report_needs_a_study(refuse, tmp_path):
+    refuse("report", tmp_path / "nowhere", parts=["instance.json: no such instance"])
+
+
+# gap
+
+
+def test_gap_of_two_recordings(say, study_copy, tiny_run):
+    real = study_copy / "trajectories" / "real_pendulum.parquet"
+    sim = study_copy / "trajectories" / "sim_plain.parquet"
+    code, out, err = say("gap", real, sim, "--policy", "plain")
+    assert (code, err) == (0, [])
+    assert out.splitlines()[0] == str(tiny_run[1].gaps[0].transition)
+    assert say("gap", real, sim, "--level", "occupancy")[1].count("nats per observation") == 1
+    assert "(knn, transition" in say("gap", real, sim, "--method", "knn")[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--policy", "plan"], "unknown policy 'plan': did you mean 'plain'? Valid: plain, wide"),
+        (["--method", "gauss"], "unknown method 'gauss'"),
+        (["--level", "steps"], "unknown level 'steps'"),
+    ],
+)
+def test_gap_refuses_wrong_options(refuse, study_copy, options, part):
+    folder = study_copy / "trajectories"
+    refuse("gap", folder / "real_pendulum.parquet", folder / "sim_plain.parquet", *options, parts=[part])
+
+
+def test_gap_refuses_files_that_are_no_recordings(refuse, study_copy):
+    real = study_copy / "trajectories" / "real_pendulum.parquet"
+    refuse("gap", real, "no.parquet", parts=["no.parquet: no such log"])
+    refuse("gap", study_copy / "instance.json", real, parts=["instance.json: not a whole Parquet log"])
+    refuse("gap", study_copy / "events.parquet", real, parts=["events.parquet: not a log written by sim2real_cat"])
+
+
+# engines, help and arguments
+
+
+def test_engines_lists_each_on_a_line(say):
+    code, out, err = say("engines")
+    assert (code, err) == (0, [])
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["embedded", "here"],
+        ["mujoco", "here"],
+        ["catlab", "missing"],
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS), ["--version"]])
+def test_help(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert "sim2real-cat" in out
+    assert arguments != ["--help"] or all(command in out for command in COMMANDS)
+    assert arguments != ["--version"] or sim2real_cat.__version__ in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "COMMAND"),
+        (["chek", "x"], "invalid choice: 'chek'"),
+        (["run"], "STUDY.toml"),
+        (["run", "a.toml", "--threads", "0"], "needs to be a whole number >= 1, got '0'"),
+        (["run", "a.toml", "--threads", "-2"], "needs to be a whole number >= 1, got '-2'"),
+        (["run", "a.toml", "--threads", "two"], "needs to be a whole number >= 1, got 'two'"),
+        (["check", "a.json", "--epsilon", "small"], "invalid float value: 'small'"),
+        (["check", "a.json", "--jsno"], "unrecognized arguments: --jsno"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(capsys, arguments, part):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert part in capsys.readouterr().err
+
+
+# as a program
+
+
+def program(*arguments, **options):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-W", "error", "-m", "sim2real_cat.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False, **options)
+
+
+def test_the_program_exits_with_the_codes(write_instance, tmp_path):
+    violated = program("check", write_instance("violated"))
+    assert (violated.returncode, violated.stderr) == (1, b"")
+    missing = program("check", tmp_path / "no.json")
+    assert (missing.returncode, missing.stdout, missing.stderr.count(b"\n")) == (2, b"", 1)
+    assert missing.stderr.startswith(b"error: ")
+
+
+def test_a_terminal_without_unicode_gets_what_it_can_show(make_instance, tmp_path):
+    make_instance({"kl_gap": 0.01, "policy_name": "naïve"}).write(tmp_path / "instance.json")
+    found = program("check", tmp_path / "instance.json")
+    assert (found.returncode, found.stderr) == (1, b"")
+    assert b"na?ve" in found.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_broken_pipe_is_no_violated_law(write_instance):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        command = [sys.executable, "-m", "sim2real_cat.cli", "check", str(write_instance("holds"))]
+        found = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (found.returncode, found.stderr) == (141, b"")
