@@ -13,6 +13,7 @@ from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.simulator import Simulator
+from sim2real_cat.worlds.task import State
 from sim2real_cat.worlds.world import World
 
 SEEDS = (0, 1, 2, 3, 4, 5, 6, 7)
@@ -124,3 +125,26 @@ def test_impossible_noise_is_refused(noise, message):
 def test_the_star_is_the_noise_of_unnamed_sensors():
     world = World.gymnasium("InvertedPendulum", noise={"*": 0.5, "pole angle": 0.25})
     assert world.deviations().tolist() == [0.5, 0.25, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["Hopper", "Walker2d"])
+def test_the_same_states_are_healthy(name):
+    """States on both sides of every bound, which random actions reach only in the order of a fall."""
+    with compiling():
+        environment = gymnasium.make(f"{name}-v5", disable_env_checker=True).unwrapped
+    world, model = World.gymnasium(name), environment.model
+    rng = np.random.default_rng(0)
+    qpos = np.tile(environment.init_qpos, (4000, 1))
+    qpos[:, 1] = rng.uniform(0.6, 2.2, len(qpos))
+    qpos[:, 2] = rng.choice([0.05, 1.0], len(qpos)) * rng.uniform(-1.2, 1.2, len(qpos))
+    qpos[:500, 1] = rng.uniform(0.69, 0.71, 500)
+    qpos[500:1000, 2] = rng.uniform(0.19, 0.21, 500)
+    qvel = rng.uniform(-1, 1, (len(qpos), model.nv)) * rng.choice([1.0, 102.0], (len(qpos), 1))
+    healthy = []
+    for position, velocity in zip(qpos, qvel, strict=True):
+        environment.data.qpos, environment.data.qvel = position, velocity
+        healthy.append(bool(environment.is_healthy))
+    environment.close()
+    ours = ~world.task.terminated(State(qpos, qvel))
+    assert 0.05 < np.mean(healthy) < 0.95
+    np.testing.assert_array_equal(ours, healthy)
