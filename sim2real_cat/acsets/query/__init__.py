@@ -1,0 +1,1 @@
+"""Conjunctive queries over an instance: text or values in, a table of columns out."""
