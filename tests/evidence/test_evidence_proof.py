@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -78,6 +79,12 @@ def test_the_hash_changes_with_any_event(make_log):
     hashes |= {verify_transfer_success(part).proof_hash for part in (events[1:], events[:-1], events[::-1])}
     assert len(hashes) == 2 + 8 * 4 + 3
     assert verify_transfer_success(events).proof_hash == verify_transfer_success(make_log()).proof_hash
+
+
+def test_the_hash_can_be_recomputed_by_anyone(make_log):
+    events = [event.to_dict() for event in make_log()]
+    text = json.dumps(events, sort_keys=True, separators=(",", ":"))
+    assert verify_transfer_success(make_log()).proof_hash == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_no_events_prove_nothing(make_log, refused):

@@ -22,7 +22,7 @@ def every_kind(make_instance):
         {"kl_gap": 0.3, "gap_low": 0.2, "gap_high": 0.4, "gap_reliable": False, "gap_note": "few <episodes>"},
         {"gap_note": "transition: every episode diverged", "return_sim": 10.0},
         {"transfer": 0},
-        {"transfer": 7},
+        {"transfer": 8},
         {"kl_gap": 0.05, "transfer": 9, "policy_name": HARD, "gap_note": HARD},
     ]
     return make_instance(*({"deploy": i % 2} | row for i, row in enumerate(policies)), robots=2)

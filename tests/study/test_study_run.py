@@ -14,6 +14,7 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import StudyError
 from sim2real_cat.study import study as study_module
 from sim2real_cat.study.study import Study
+from sim2real_cat.transfer.deployment import measure
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.schema import SchTransferStudy
 from sim2real_cat.worlds.policy import LinearPolicy
@@ -125,6 +126,44 @@ def test_nothing_is_written_without_a_folder(tiny_run, tiny_document, write_stud
     assert [entry.name for entry in tmp_path.iterdir()] == ["described.toml"]
     assert result.report == before.report
     assert result.instance.along(["kl_gap"]) == before.instance.along(["kl_gap"])
+
+
+def test_gaps_are_measured_with_a_stream_of_their_own(tiny_document, write_study, monkeypatch):
+    drawn = []
+
+    def watched(deployment, *, rng, **options):
+        drawn.append(rng.random())
+        return measure(deployment, rng=rng, **options)
+
+    monkeypatch.setattr(study_module, "measure", watched)
+    study = Study.from_toml(write_study(tiny_document))
+    for _ in range(2):
+        study.run(threads=1)
+    assert drawn[:2] == drawn[2:]
+    assert drawn[0] != drawn[1]
+
+
+# robots
+
+
+def test_a_robot_that_is_its_simulation_has_no_dynamics_error(tiny_document, run):
+    del tiny_document["robots"]["pendulum"]["reality"]
+    _, result = run(tiny_document)
+    for log in result.events:
+        assert log.dynamics_error.max() < 1e-9
+        assert 0 < log.observation_error.max() < 0.1
+        assert set(log.latency_delta) == {0.0}
+
+
+def test_every_robot_has_its_own_recording(tiny_document, run):
+    tiny_document["robots"]["twin"] = tiny_document["robots"]["pendulum"]
+    tiny_document["policies"]["wide"]["robot"] = "twin"
+    folder, result = run(tiny_document)
+    for robot, policy in [("pendulum", "plain"), ("twin", "wide")]:
+        assert read_log(folder / "trajectories" / f"real_{robot}.parquet").policies == (policy,) * 4
+    places = result.instance.along(["policy_name", "deploy.real_name", "deploy.observe_real.episodes"])
+    assert places["deploy.real_name"] == ["pendulum", "twin"]
+    assert places["deploy.observe_real.episodes"] == [4, 4]
 
 
 # one's own model and weights

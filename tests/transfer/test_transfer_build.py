@@ -124,7 +124,11 @@ def test_diverged_episodes_are_counted_and_left_out_of_the_return(make_deploymen
         make_deployment("all", returns=(5.0, 5.0), diverged=[0, 1]),
     ]
     instance = build_instance(deployments, [make_gap(0.0), make_gap(None)], 0.1)
-    assert instance.along(["return_real"])["return_real"] == [2.0, None]
+    assert instance.along(["return_real", "return_sim"]) == {
+        "id": [0, 1],
+        "return_real": [2.0, None],
+        "return_sim": [10.0, 10.0],
+    }
     assert instance.along(["episodes", "diverged"])["diverged"][0] == 3
 
 
