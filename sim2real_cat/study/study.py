@@ -19,6 +19,7 @@ from sim2real_cat.study.folder import check_folder, write_folder, write_recordin
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
+from sim2real_cat.worlds.parameters import actuator_delays
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.rollout import rollout
@@ -159,12 +160,13 @@ def _measure(
 
 def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
     """What the nominal world expected of every transition, and what the robot did."""
-    real = deployment.real
+    real, world = deployment.real, candidate.robot.world
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
-    expected = predict_steps(candidate.robot.world, real)
+    expected = predict_steps(world, real)
     after = real.observations[expected.episode, expected.step + 1]
     state = np.concatenate([real.qpos, real.qvel], axis=2)[expected.episode, expected.step + 1]
-    later = candidate.robot.reality.expected("actuator_delay") - deployment.fibre.expected("actuator_delay")
+    late = actuator_delays(world, candidate.robot.reality).mean()
+    later = late - deployment.fibre.weights @ actuator_delays(world, deployment.fibre).mean(axis=1)
     return EventLog(
         policy=deployment.policy,
         episode=expected.episode,

@@ -40,13 +40,23 @@ def compile_members(world: World, members: Ensemble) -> mujoco.MjModel:
         WorldError: as `World.compile`, or a delay of an actuator that the model does not have.
     """
     model = world.compile()
+    delays = _delays(model, members)
+    unchanged = (delays == model.actuator_delay).all()
+    return model if unchanged else world.compile(delay=float(delays.max()))
+
+
+def actuator_delays(world: World, members: Ensemble) -> Array:
+    """How late each actuator acts in each member, (members, nu) [s]."""
+    return _delays(world.compile(), members)
+
+
+def _delays(model: mujoco.MjModel, members: Ensemble) -> Array:
     delays = np.tile(np.asarray(model.actuator_delay), (len(members), 1))
     for parameter, mode, drawn in _columns(members, np.arange(len(members))):
         if split(parameter)[0] == "actuator_delay":
             elements = list(resolve(model, parameter).elements)
             delays[:, elements] = _changed(delays[:, elements], mode, drawn)
-    unchanged = (delays == model.actuator_delay).all()
-    return model if unchanged else world.compile(delay=float(delays.max()))
+    return delays
 
 
 def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64]) -> None:

@@ -105,19 +105,6 @@ class Ensemble:
         """The numbers of one world by parameter name."""
         return dict(zip(self.parameters, (float(v) for v in self.values[member]), strict=True))
 
-    def maximum(self, parameter_field: str) -> float:
-        """The largest number drawn for any parameter of a field, 0 where the field is not changed."""
-        return float(self._of_field(parameter_field).max(initial=0.0))
-
-    def expected(self, parameter_field: str) -> float:
-        """The weighted mean of the numbers drawn for a field, 0 where the field is not changed."""
-        drawn = self._of_field(parameter_field)
-        return float(self.weights @ drawn.mean(axis=1)) if drawn.shape[1] else 0.0
-
-    def _of_field(self, parameter_field: str) -> NDArray[np.float64]:
-        columns = [i for i, name in enumerate(self.parameters) if name.split("[")[0] == parameter_field]
-        return self.values[:, columns]
-
 
 @dataclass(frozen=True)
 class Randomization:

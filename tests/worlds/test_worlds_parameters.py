@@ -9,9 +9,10 @@ from mujoco.batch import Batch
 from rig import GRAVITY, MASS, RIG, SENSORS, STIFFNESS, TIMESTEP, Constant, members
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.parameters import apply_to_model, check_parameters
+from sim2real_cat.worlds.parameters import actuator_delays, apply_to_model, check_parameters
 from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
 from sim2real_cat.worlds.rollout import rollout
+from sim2real_cat.worlds.world import World
 
 STEPS = np.arange(21)
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -148,3 +149,11 @@ def test_gravity_of_the_rig_is_as_the_tests_assume(rig):
     assert model.opt.timestep == TIMESTEP
     assert mujoco.mj_getTotalmass(model) == pytest.approx(4 * MASS)
     assert rig.sensors == SENSORS
+
+
+def test_actuator_delays_follow_every_mode() -> None:
+    world = World.gymnasium("Hopper")
+    members = Ensemble.single({"actuator_delay": {"set": 0.01}, "actuator_delay[1]": {"scale": 2.0}})
+
+    assert actuator_delays(world, members).tolist() == [[0.01, 0.02, 0.01]]
+    assert actuator_delays(world, Ensemble.nominal()).tolist() == [[0.0, 0.0, 0.0]]
