@@ -1,0 +1,106 @@
+"""Pulling instances back along functors: Catlab's own answers, and functoriality."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from acset_strategies import FIXED, STUDY, acsets, refused, schemas, study
+from hypothesis import given
+from hypothesis import strategies as st
+from migration_strategies import functors_into
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.delta import delta
+from sim2real_cat.acsets.functor import SchemaFunctor
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import SchemaError
+
+FILE = Path(__file__).parents[3] / "shared" / "conformance" / "catlab.json"
+GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
+
+
+@pytest.mark.skipif(not FILE.exists(), reason="the conformance cases are not at ../shared/conformance/catlab.json")
+def test_what_catlab_answers():
+    document = json.loads(FILE.read_text(encoding="utf-8"))
+    python_types = {"float": float, "int": int, "str": str, "bool": bool}
+    types = document["conventions"]["attribute_types"]
+    schemas = {
+        name: Schema.from_json(json.dumps(text), {t: python_types[p] for t, p in types.get(name, {}).items()}, name)
+        for name, text in document["schemas"].items()
+    }
+    count = 0
+    for case in document["cases"]:
+        for step in case["steps"]:
+            if step["op"] == "delta":
+                source, target = schemas[case["schema"]], schemas[case["target"]]
+                functor = SchemaFunctor(target, source, step["ob"], step["hom"])
+                x = ACSet.from_json(source, json.dumps(case["instance"]), case["name"])
+                assert delta(functor, x) == ACSet.from_json(target, json.dumps(step["expect_instance"]))
+                count += 1
+    assert count == 12
+
+
+@FIXED
+@given(st.data())
+def test_delta_is_functorial(data):
+    schema = data.draw(schemas())
+    g = data.draw(functors_into(schema, "B"))
+    f = data.draw(functors_into(g.dom, "A"))
+    x = data.draw(acsets(schema))
+    assert delta(SchemaFunctor.identity(schema), x) == x
+    assert delta(f.then(g), x) == delta(f, delta(g, x))
+
+
+@FIXED
+@given(st.data())
+def test_every_column_is_the_composite_of_its_path(data):
+    x = data.draw(acsets())
+    f = data.draw(functors_into(x.schema))
+    y = delta(f, x)
+    for ob, image in f.obs.items():
+        assert y.nparts(ob) == x.nparts(image)
+        for name in (*f.dom.homs_from(ob), *f.dom.attrs_from(ob)):
+            path = {**f.homs, **f.attrs}[name].arrows
+            assert [y.subpart(name, i) for i in y.parts(ob)] == [x.subpart(path, int(i), ob=image) for i in y.parts(ob)]
+
+
+def test_variables_and_undefined_values_come_along():
+    gaps = Schema("Gaps", ["Env"], attrtypes={"G": float}, attrs={"gap": ("Env", "G"), "next_gap": ("Env", "G")})
+    f = SchemaFunctor(
+        gaps,
+        STUDY,
+        {"Env": "SimEnv"},
+        attrtypes={"G": "TransferGap"},
+        attrs={"gap": "train.kl_gap", "next_gap": "train.transfer.kl_gap"},
+    )
+    y = delta(f, study())
+    assert y.nvars("G") == 2
+    assert [y.subpart("gap", i) for i in range(4)] == [Var(1), 0.02, 0.02, 0.7]
+    assert [y.subpart("next_gap", i) for i in range(4)] == [None, 0.02, 0.02, 0.02]
+
+
+def test_the_result_is_independent_of_what_it_came_from():
+    x = ACSet(GRAPH)
+    x.add_parts("V", 2)
+    x.add("E", src=0, tgt=1)
+    y = delta(SchemaFunctor.identity(GRAPH), x)
+    y.set("E", 0, src=1)
+    x.add("V")
+    assert (x.subpart("src", 0), y.subpart("src", 0), y.nparts("V")) == (0, 1, 2)
+
+
+def test_an_instance_of_another_schema_is_refused():
+    with refused(SchemaError, "delta", "Graph", "Study"):
+        delta(SchemaFunctor.identity(GRAPH), study())
+
+
+def test_a_million_parts_are_one_composite_of_columns():
+    dynamics = Schema("Dynamics", ["X"], {"next": ("X", "X")})
+    n = 10**6
+    x = ACSet(dynamics)
+    x.add_parts("X", n)
+    x.set("X", x.parts("X"), next=(np.arange(n) * 7 + 3) % n)
+    y = delta(SchemaFunctor(GRAPH, dynamics, {"V": "X", "E": "X"}, {"src": "", "tgt": "next.next"}), x)
+    assert y.subpart("tgt", 5) == (38 * 7 + 3) % n
