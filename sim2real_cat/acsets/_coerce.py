@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.columns import DEFINED, DTYPES, FILL, UNDEFINED, Cells, Ids, Var
+from sim2real_cat.acsets.codecs import Codec, type_name
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, all_defined, dtype_of, fill_of
 
 _INT64 = np.iinfo(np.int64)
-_ARRAY_KINDS = {float: "fiu", int: "iu", bool: "b"}
-_EXACT_TYPES: dict[type, set[type]] = {float: {float, int}, int: {int}, bool: {bool}, str: {str}}
-_NAMES = {float: "a float", int: "an int", bool: "a bool", str: "a str"}
+_ARRAY_KINDS: dict[type | Codec, str] = {float: "fiu", int: "iu", bool: "b"}
+_EXACT_TYPES: dict[type | Codec, set[type]] = {float: {float, int}, int: {int}, bool: {bool}, str: {str}}
 
 
 class MisfitError(Exception):
@@ -44,8 +44,10 @@ def brief(value: object) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
-def is_scalar(value: object) -> bool:
+def is_scalar(value: object, python_type: type | Codec = int) -> bool:
     """Whether a value stands for itself, and not for a column of values. A str is a scalar."""
+    if isinstance(python_type, Codec) and isinstance(value, python_type.python_type):
+        return True
     return value is None or isinstance(value, (str, bool, int, float, complex, bytes, Var, np.generic, dict))
 
 
@@ -54,9 +56,12 @@ def is_int(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def as_sequence(values: object, n: int) -> list[Any] | NDArray[Any]:
-    """A column as a list or a one-dimensional array (possibly masked); a scalar is repeated ``n`` times."""
-    if is_scalar(values):
+def as_sequence(values: object, n: int, python_type: type | Codec = int) -> list[Any] | NDArray[Any]:
+    """A column as a list or a one-dimensional array (possibly masked); a scalar is repeated ``n`` times.
+
+    Where the column has a codec, one value of its type is a scalar too, even a tuple.
+    """
+    if is_scalar(values, python_type):
         return [values] * n
     array = values if isinstance(values, np.ndarray) else None
     if array is None and hasattr(values, "__array__"):
@@ -71,14 +76,16 @@ def as_sequence(values: object, n: int) -> list[Any] | NDArray[Any]:
 
 
 def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
-    """Ids, shape (n,), with -1 where undefined: None in a list, -1 or the mask in an integer array."""
+    """Ids, shape (n,), with -1 where undefined: None in a list, -1 or the mask in an integer array.
+
+    An array of int64 without a mask comes back as it is.
+    """
     if isinstance(values, np.ndarray) and values.dtype != object:
         data, masked = _plain(values)
         if data.dtype.kind not in "iu" and data.size:
             raise MisfitError(None, values, f"an array of {data.dtype} is not one of integer ids")
         targets = _int64(data)
-        targets[masked] = UNDEFINED
-        return targets
+        return targets if masked is None else np.where(masked, UNDEFINED, targets)
     if not set(map(type, values)) <= {int, type(None)}:
         for position, value in enumerate(values):
             if not (value is None or is_int(value)):
@@ -90,17 +97,22 @@ def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
     return np.where(status == DEFINED, data, UNDEFINED)
 
 
-def as_cells(values: list[Any] | NDArray[Any], python_type: type) -> Cells:
-    """Values of an attribute: None or the mask is undefined, ``Var(k)`` is a variable, NaN is a value."""
+def as_cells(values: list[Any] | NDArray[Any], python_type: type | Codec) -> Cells:
+    """Values of an attribute: None or the mask is undefined, ``Var(k)`` is a variable, NaN is a value.
+
+    The data of an array that has the column's dtype and no mask is that array.
+    """
+    fill, dtype = fill_of(python_type), dtype_of(python_type)
     if isinstance(values, np.ndarray) and values.dtype != object:
         data, masked = _plain(values)
         if data.dtype.kind not in _ARRAY_KINDS.get(python_type, "") and data.size:
-            raise MisfitError(None, values, f"an array of {data.dtype} is not {_NAMES[python_type]} column")
-        data = _int64(data) if python_type is int else data.astype(DTYPES[python_type])
-        data[masked] = FILL[python_type]
-        return Cells(data, np.where(masked, UNDEFINED, DEFINED).astype(np.int64))
+            raise MisfitError(None, values, f"an array of {data.dtype} is not {_called(python_type)} column")
+        data = _int64(data) if python_type is int else data.astype(dtype, copy=False)
+        if masked is None:
+            return Cells(data, all_defined(len(data)))
+        return Cells(np.where(masked, fill, data).astype(dtype, copy=False), np.where(masked, UNDEFINED, DEFINED))
     status = np.full(len(values), DEFINED, np.int64)
-    if not set(map(type, values)) <= _EXACT_TYPES[python_type]:
+    if not set(map(type, values)) <= _EXACT_TYPES.get(python_type, set()):
         accepts = _accepts(python_type)
         for position, value in enumerate(values):
             if value is None:
@@ -110,13 +122,14 @@ def as_cells(values: list[Any] | NDArray[Any], python_type: type) -> Cells:
                     raise MisfitError(position, value, "is no attribute variable: they are Var(0), Var(1), ...")
                 status[position] = value.k
             elif not accepts(value):
-                raise MisfitError(position, value, f"is not {_NAMES[python_type]}")
+                raise MisfitError(position, value, f"is not {_called(python_type)}")
     defined = np.flatnonzero(status == DEFINED)
-    data = np.full(len(values), FILL[python_type], DTYPES[python_type])
+    data = np.full(len(values), fill, dtype)
+    stored: Callable[[Any], Any] = (lambda value: value) if isinstance(python_type, Codec) else python_type
     try:
-        data[defined] = [python_type(values[position]) for position in defined]
+        data[defined] = np.fromiter((stored(values[position]) for position in defined.tolist()), dtype, len(defined))
     except OverflowError:
-        position = next(int(p) for p in defined if not _fits(values[p], python_type))
+        position = next(int(p) for p in defined if not _fits(values[p], stored, dtype))
         raise MisfitError(position, values[position], "does not fit into 64 bits") from None
     return Cells(data, status)
 
@@ -139,11 +152,19 @@ def as_ids(ids: object, size: int) -> Ids:
 def check_range(targets: Ids, size: int, *, undefined_allowed: bool) -> None:
     """Refuse ids that are not in 0..size-1 (or -1 where undefined is allowed)."""
     low = UNDEFINED if undefined_allowed else 0
-    outside = np.flatnonzero((targets < low) | (targets >= size))
-    if len(outside):
-        position = int(outside[0])
+    if len(targets) and (targets.min() < low or targets.max() >= size):
+        position = int(np.flatnonzero((targets < low) | (targets >= size))[0])
         problem = "is undefined" if targets[position] == UNDEFINED else "does not exist"
         raise MisfitError(position, int(targets[position]), problem)
+
+
+def check_distinct(ids: Ids) -> None:
+    """Refuse ids of which one occurs twice."""
+    ordered = np.sort(ids)
+    repeated = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(repeated):
+        value = ordered[repeated[0]]
+        raise MisfitError(int(np.flatnonzero(ids == value)[1]), int(value), "is given twice: give each id once")
 
 
 def allowed_ids(ob: str, size: int) -> str:
@@ -151,9 +172,11 @@ def allowed_ids(ob: str, size: int) -> str:
     return f"{ob} has ids 0..{size - 1}" if size else f"{ob} has no parts"
 
 
-def _plain(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    data: NDArray[Any] = np.ma.getdata(values)
-    return data, np.ma.getmaskarray(values)
+def _plain(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """An array without its mask, and the mask."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values, None
+    return np.ma.getdata(values), np.ma.getmaskarray(values)
 
 
 def _int64(data: NDArray[Any]) -> Ids:
@@ -161,10 +184,17 @@ def _int64(data: NDArray[Any]) -> Ids:
         large = np.flatnonzero(data > _INT64.max)
         if len(large):
             raise MisfitError(int(large[0]), data[large[0]], "does not fit into 64 bits")
-    return data.astype(np.int64)
+    return data.astype(np.int64, copy=False)
 
 
-def _accepts(python_type: type) -> Callable[[object], bool]:
+def _called(python_type: type | Codec) -> str:
+    """An attribute type's Python type with its article."""
+    return f"{'an' if python_type is int else 'a'} {type_name(python_type)}"
+
+
+def _accepts(python_type: type | Codec) -> Callable[[object], bool]:
+    if isinstance(python_type, Codec):
+        return python_type.accepts
     if python_type is int:
         return is_int
     if python_type is float:
@@ -173,9 +203,9 @@ def _accepts(python_type: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, kinds)
 
 
-def _fits(value: Any, python_type: type) -> bool:
+def _fits(value: Any, stored: Callable[[Any], Any], dtype: np.dtype[Any]) -> bool:
     try:
-        np.asarray(python_type(value), DTYPES[python_type])
+        np.asarray(stored(value), dtype)
     except OverflowError:
         return False
     return True

@@ -10,27 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets._coerce import MisfitError, as_cells, as_targets, check_range
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, Hits, HomColumn, Ids, Var
+from sim2real_cat.acsets._index import Fibres, Hits, fibres
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, HomColumn, Ids
 from sim2real_cat.acsets.paths import Path
 
 
-def follow(route: Path, ids: Ids, homs: Mapping[str, HomColumn], attrs: Mapping[str, AttrColumn]) -> Ids | Cells:
-    """What the composite of a path's arrows sends ``ids`` to; undefined from the first undefined arrow on."""
-    for name in route.arrows:
+def follow(route: Path, ids: Ids | None, homs: Mapping[str, HomColumn], attrs: Mapping[str, AttrColumn]) -> Ids | Cells:
+    """What the composite of a path's arrows sends ``ids`` to; undefined from the first undefined arrow on.
+
+    Without ids, which the empty path needs, it is the whole composite. The arrays are new.
+    """
+    if not route.arrows:
+        return np.array(ids, np.int64)
+    first, *others = route.arrows
+    if first in attrs:
+        return attrs[first].take(ids) if ids is not None else attrs[first].cells.copied()
+    if ids is not None:
+        ids = homs[first].take(ids)
+    else:
+        ids = homs[first].targets if others else homs[first].targets.copy()
+    for name in others:
         if name in attrs:
             return attrs[name].take(ids)
         ids = homs[name].take(ids)
     return ids
 
 
-def one_value(reached: Ids | Cells) -> Any:
-    """The first of some ids or cells as a Python value: None where undefined, ``Var(k)`` for a variable."""
-    if not isinstance(reached, Cells):
-        return None if reached[0] == UNDEFINED else int(reached[0])
-    status = int(reached.status[0])
-    if status == DEFINED:
-        return reached.data.tolist()[0]
-    return None if status == UNDEFINED else Var(status)
+def follow_one(route: Path, part: int, homs: Mapping[str, HomColumn], attrs: Mapping[str, AttrColumn]) -> Any:
+    """What a path sends one id to, as a Python value: an id, a value, ``Var(k)``, or None where undefined."""
+    for name in route.arrows:
+        if name in attrs:
+            return attrs[name].one(part)
+        part = homs[name].one(part)
+        if part == UNDEFINED:
+            return None
+    return part
 
 
 def whole_array(reached: Ids | Cells) -> NDArray[Any]:
@@ -38,6 +52,31 @@ def whole_array(reached: Ids | Cells) -> NDArray[Any]:
     if not isinstance(reached, Cells):
         return reached
     return np.ma.MaskedArray(reached.data, mask=reached.status != DEFINED)
+
+
+def preimage(
+    route: Path,
+    value: Any,
+    nparts: Mapping[str, int],
+    homs: Mapping[str, HomColumn],
+    attrs: Mapping[str, AttrColumn],
+) -> Ids:
+    """The sorted ids of the path's domain that the path sends to one value.
+
+    Raises:
+        MisfitError: as :func:`preimages`.
+    """
+    *others, last = route.arrows or (None,)
+    ids: Ids | None = None
+    if last in attrs:
+        ids = attrs[last].short_preimage(value)
+    elif last is not None and type(value) is int and 0 <= value < nparts[route.codom]:
+        ids = homs[last].preimage(value, nparts[route.codom])
+    if ids is None:
+        return preimages(route, [value], nparts, homs, attrs)[0]
+    for name in reversed(others):
+        ids = homs[name].preimages(ids, nparts[homs[name].codom]).ids
+    return np.sort(ids) if others else ids
 
 
 def preimages(
@@ -54,11 +93,21 @@ def preimages(
     """
     owner, ids = _last_preimages(route, values, nparts, homs, attrs)
     for name in reversed(route.arrows[:-1]):
-        hits = homs[name].preimages(ids)
+        hits = homs[name].preimages(ids, nparts[homs[name].codom])
         owner, ids = owner[hits.owner], hits.ids
     order = np.lexsort((ids, owner))
     bounds = np.searchsorted(owner[order], np.arange(len(values) + 1)).tolist()
     return [ids[order[start:end]] for start, end in itertools.pairwise(bounds)]
+
+
+def all_fibres(route: Path, nparts: Mapping[str, int], homs: Mapping[str, HomColumn]) -> Fibres:
+    """The preimages of every part of the codomain of a path of homs."""
+    size = nparts[route.codom]
+    if len(route.arrows) == 1:
+        return homs[route.arrows[0]].fibres(size)
+    composite = follow(route, np.arange(nparts[route.dom]) if not route.arrows else None, homs, {})
+    assert not isinstance(composite, Cells)
+    return fibres(composite, size)
 
 
 def _last_preimages(
@@ -77,5 +126,6 @@ def _last_preimages(
             raise MisfitError(int(undefined[0]), None, "is not a value")
         return column.preimages(cells)
     ids = as_targets(values)
-    check_range(ids, nparts[route.codom], undefined_allowed=False)
-    return homs[route.arrows[-1]].preimages(ids) if route.arrows else Hits(np.arange(len(ids)), ids)
+    size = nparts[route.codom]
+    check_range(ids, size, undefined_allowed=False)
+    return homs[route.arrows[-1]].preimages(ids, size) if route.arrows else Hits(np.arange(len(ids)), ids)

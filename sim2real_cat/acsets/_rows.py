@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, as_cells, as_sequence, as_targets, check_range
+from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.columns import Cells, Ids, Var
 from sim2real_cat.errors import InstanceError, unknown_name
 
@@ -13,11 +15,18 @@ if TYPE_CHECKING:
     from sim2real_cat.acsets.acset import ACSet
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Columns of one object, each of the same length, ready to be stored."""
 
     homs: dict[str, Ids]
     attrs: dict[str, Cells]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.homs or name in self.attrs
+
+    def __getitem__(self, name: str) -> Ids | Cells:
+        return self.homs[name] if name in self.homs else self.attrs[name]
 
 
 def checked_rows(
@@ -43,6 +52,7 @@ def checked_rows(
     homs, attrs = schema.homs_from(ob), schema.attrs_from(ob)
     rows = Rows({}, {})
     for name, values in columns.items():
+        python_type: type | Codec = int
         if name not in homs and name not in attrs:
             raise InstanceError(f"'{ob}' has an {unknown_name('column', name, (*homs, *attrs))}")
         codom = (schema.homs if name in homs else schema.attrs)[name][1]
@@ -51,9 +61,9 @@ def checked_rows(
             allowed = f"{allowed_ids(codom, limit)}; None is undefined"
         else:
             python_type = schema.attrtypes[codom]
-            allowed = f"{codom} is {python_type.__name__}; None is undefined, Var(k) a variable"
+            allowed = f"{codom} is {type_name(python_type)}; None is undefined, Var(k) a variable"
         try:
-            sequence = [values] if single else as_sequence(values, n)
+            sequence = [values] if single else as_sequence(values, n, python_type)
             if len(sequence) != n:
                 kind = "new parts" if grown else "parts"
                 raise InstanceError(f"column '{name}' has {len(sequence)} values for {n} {kind} of '{ob}'")
@@ -69,9 +79,28 @@ def checked_rows(
     return rows
 
 
+def quick_row(instance: ACSet, ob: str, subparts: Mapping[str, object]) -> dict[str, Any] | None:
+    """One new row of plain Python values that fit as they are: what to push onto each column of an object.
+
+    None where a value is missing, unusual or wrong, or its column unique: then :func:`checked_rows` decides.
+    """
+    schema, homs, attrs = instance.schema, instance._homs, instance._attrs
+    row: dict[str, Any] = dict.fromkeys((*schema.homs_from(ob), *schema.attrs_from(ob)))
+    for name, value in subparts.items():
+        if name not in row or name in instance._unique:
+            return None
+        if name in homs:
+            codom = homs[name].codom
+            if type(value) is not int or not 0 <= value < instance._nparts[codom] + (codom == ob):
+                return None
+        elif type(value) is not attrs[name].python_type or (type(value) is int and not -(2**63) <= value < 2**63):
+            return None
+        row[name] = value
+    return row
+
+
 def _check_variables(cells: Cells, nvars: int, attrtype: str) -> None:
-    outside = (cells.status >= nvars).nonzero()[0]
-    if len(outside):
-        position = int(outside[0])
+    if len(cells.status) and cells.status.max() >= nvars:
+        position = int((cells.status >= nvars).nonzero()[0][0])
         problem = f"does not exist: {attrtype} has {nvars} variables, add_vars adds more"
         raise MisfitError(position, Var(int(cells.status[position])), problem)

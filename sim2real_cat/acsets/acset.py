@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.acsets import _coerce
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
-from sim2real_cat.acsets._reading import follow, one_value, preimages, whole_array
-from sim2real_cat.acsets._rows import Rows, checked_rows
-from sim2real_cat.acsets.columns import UNDEFINED, AttrColumn, HomColumn, Ids, UniqueOwners, Var, cell_keys, target_keys
+from sim2real_cat.acsets._index import Fibres
+from sim2real_cat.acsets._reading import all_fibres, follow, follow_one, preimage, preimages, whole_array
+from sim2real_cat.acsets._rows import Rows, checked_rows, quick_row
+from sim2real_cat.acsets._unique import UniqueOwners, keys_at, keys_of
+from sim2real_cat.acsets.codecs import type_name
+from sim2real_cat.acsets.columns import UNDEFINED, AttrColumn, HomColumn, Ids, Var
 from sim2real_cat.acsets.paths import PathLike
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError, InstanceError, SchemaError, listed, unknown_name
@@ -67,7 +70,7 @@ class ACSet:
                 raise SchemaError(f"an index needs a hom or an attribute: {unknown_name('arrow', str(name), arrows)}")
         self._nparts = dict.fromkeys(schema.obs, 0)
         self._nvars = dict.fromkeys(schema.attrtypes, 0)
-        self._homs = {name: HomColumn() for name in schema.homs}
+        self._homs = {name: HomColumn(codom) for name, (_, codom) in schema.homs.items()}
         self._attrs = {name: AttrColumn(schema.attrtypes[kind]) for name, (_, kind) in schema.attrs.items()}
         self._unique = {name: UniqueOwners() for name in self.unique_index}
 
@@ -94,7 +97,17 @@ class ACSet:
             SchemaError: for an unknown object.
             InstanceError: for an unknown column, or a value that does not fit it.
         """
-        return int(self._append(ob, 1, checked_rows(self, ob, 1, subparts, grown=1, single=True))[0])
+        new = self.nparts(ob)
+        row = quick_row(self, ob, subparts)
+        if row is None:
+            self._append(ob, 1, checked_rows(self, ob, 1, subparts, grown=1, single=True))
+            return new
+        for name in self.schema.homs_from(ob):
+            self._homs[name].push(row[name])
+        for name in self.schema.attrs_from(ob):
+            self._attrs[name].push(row[name])
+        self._nparts[ob] = new + 1
+        return new
 
     def add_parts(self, ob: str, n: int, /, **columns: object) -> Ids:
         """Add ``n`` parts and return their ids, shape (n,).
@@ -122,10 +135,7 @@ class ACSet:
             InstanceError: for an id that does not exist or occurs twice, an unknown column, a wrong
                 length, or a value that does not fit.
         """
-        parts = self._checked_ids(ob, ids, "set")
-        if len(np.unique(parts)) != len(parts):
-            values, counts = np.unique(parts, return_counts=True)
-            raise InstanceError(f"set: '{ob}' id {values[counts > 1][0]} is given twice: give each id once")
+        parts = self._checked_ids(ob, ids, "set", distinct=True)
         rows = checked_rows(self, ob, len(parts), subparts, single=_coerce.is_scalar(ids))
         self._check_unique(ob, parts, rows)
         self._put(parts, rows)
@@ -186,10 +196,15 @@ class ACSet:
             InstanceError: for ids that do not exist.
         """
         route = self.schema.path(path, ob)
-        where = f"subpart '{route}'" if route.arrows else "subpart"
-        current = self.parts(route.dom) if ids is None else self._checked_ids(route.dom, ids, where)
-        reached = follow(route, current, self._homs, self._attrs)
-        return one_value(reached) if ids is not None and _coerce.is_scalar(ids) else whole_array(reached)
+        if ids is None:
+            whole = None if route.arrows else self.parts(route.dom)
+            return whole_array(follow(route, whole, self._homs, self._attrs))
+        if type(ids) is not int or not 0 <= ids < self._nparts[route.dom]:
+            parts = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
+            if not _coerce.is_scalar(ids):
+                return whole_array(follow(route, parts, self._homs, self._attrs))
+            ids = int(parts[0])
+        return follow_one(route, ids, self._homs, self._attrs)
 
     def column(self, name: str) -> NDArray[Any]:
         """A whole hom or attribute, as :meth:`subpart` gives it for all parts; a copy."""
@@ -212,14 +227,33 @@ class ACSet:
             InstanceError: for ids that do not exist, or values of a wrong type or undefined.
         """
         route = self.schema.path(path, ob)
+        python_type = self.schema.attrtypes.get(route.codom, int)
         try:
+            if _coerce.is_scalar(values, python_type):
+                return preimage(route, values, self._nparts, self._homs, self._attrs)
             sequence = _coerce.as_sequence(values, 1)
-            found = preimages(route, sequence, self._nparts, self._homs, self._attrs)
+            return preimages(route, sequence, self._nparts, self._homs, self._attrs)
         except MisfitError as misfit:
-            codom, kind = route.codom, self.schema.attrtypes.get(route.codom)
-            allowed = f"{codom} is {kind.__name__}" if kind else allowed_ids(codom, self.nparts(codom))
+            codom = route.codom
+            is_attr = codom in self.schema.attrtypes
+            allowed = f"{codom} is {type_name(python_type)}" if is_attr else allowed_ids(codom, self.nparts(codom))
             raise InstanceError(f"incident '{route}': {misfit} ({allowed})") from None
-        return found[0] if _coerce.is_scalar(values) else found
+
+    def preimages(self, path: PathLike, *, ob: str | None = None) -> Fibres:
+        """All preimages along a path of homs at once, its domain grouped by value.
+
+        Returns:
+            ``(offsets, ids)``, read-only: the preimage of the part v of the codomain, which has m parts,
+            is ``ids[offsets[v]:offsets[v + 1]]``, sorted; offsets has shape (m + 1,). Where the path is
+            undefined there is no value, so ids may be shorter than the domain.
+
+        Raises:
+            SchemaError: for a path that the schema does not have, or that ends in an attribute.
+        """
+        route = self.schema.path(path, ob)
+        if route.codom in self.schema.attrtypes:
+            raise SchemaError(f"path '{route}' ends in an attribute, whose values are no parts: use incident")
+        return all_fibres(route, self._nparts, self._homs)
 
     # The whole instance
 
@@ -275,10 +309,13 @@ class ACSet:
         counts = ", ".join(f"{ob}: {n}" for ob, n in {**self._nparts, **self._nvars}.items())
         return f"<ACSet {self.schema.name} {{{counts}}}>"
 
-    def _checked_ids(self, ob: str, ids: object, where: str) -> Ids:
+    def _checked_ids(self, ob: str, ids: object, where: str, *, distinct: bool = False) -> Ids:
         size = self.nparts(ob)
         try:
-            return _coerce.as_ids(ids, size)
+            parts = _coerce.as_ids(ids, size)
+            if distinct:
+                _coerce.check_distinct(parts)
+            return parts
         except MisfitError as misfit:
             raise InstanceError(f"{where}: '{ob}' ids: {misfit} ({allowed_ids(ob, size)})") from None
 
@@ -287,17 +324,26 @@ class ACSet:
         ids = np.arange(self._nparts[ob], self._nparts[ob] + n)
         self._check_unique(ob, ids, rows)
         for name in self.schema.homs_from(ob):
-            self._homs[name].grow(n)
+            if name in rows.homs:
+                self._homs[name].extend(rows.homs[name])
+            else:
+                self._homs[name].grow(n)
         for name in self.schema.attrs_from(ob):
-            self._attrs[name].grow(n)
+            if name in rows.attrs:
+                self._attrs[name].extend(rows.attrs[name])
+            else:
+                self._attrs[name].grow(n)
         self._nparts[ob] += n
-        self._put(ids, rows)
+        for name, owners in self._unique.items():
+            if name in rows:
+                owners.move(ids.tolist(), (), keys_of(rows[name]))
         return ids
 
     def _put(self, ids: Ids, rows: Rows) -> None:
+        """Store checked rows at parts that exist."""
         for name, owners in self._unique.items():
-            if name in rows.homs or name in rows.attrs:
-                owners.move(ids.tolist(), self._keys(name, ids), _keys(rows, name))
+            if name in rows:
+                owners.move(ids.tolist(), keys_at(self._column(name), ids), keys_of(rows[name]))
         for name, targets in rows.homs.items():
             self._homs[name].put(ids, targets)
         for name, cells in rows.attrs.items():
@@ -305,19 +351,13 @@ class ACSet:
 
     def _check_unique(self, ob: str, ids: Ids, rows: Rows) -> None:
         for name, owners in self._unique.items():
-            if name in rows.homs or name in rows.attrs:
-                clash = owners.clash(ids.tolist(), _keys(rows, name))
+            if name in rows:
+                clash = owners.clash(ids.tolist(), keys_of(rows[name]))
                 if clash is not None:
                     first, second, value = clash
                     raise InstanceError(
                         f"column '{name}' of '{ob}' is unique, but ids {first} and {second} would share {brief(value)}"
                     )
 
-    def _keys(self, name: str, ids: Ids) -> list[object]:
-        if name in self._homs:
-            return target_keys(self._homs[name].take(ids))
-        return cell_keys(self._attrs[name].take(ids))
-
-
-def _keys(rows: Rows, name: str) -> list[object]:
-    return target_keys(rows.homs[name]) if name in rows.homs else cell_keys(rows.attrs[name])
+    def _column(self, name: str) -> HomColumn | AttrColumn:
+        return self._homs[name] if name in self._homs else self._attrs[name]

@@ -1,32 +1,35 @@
 """Storage of one hom or one attribute: growing numpy arrays, and the preimages read from them.
 
 A hom is an array of ids, an attribute an array of values beside an array that says which of them are
-defined. A preimage is read from a stable sort of the column, made when it is first asked for and
-dropped when the column changes.
+defined. A preimage is read from an index, made when it is first asked for and dropped when the column
+changes; short columns are searched as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
+from sim2real_cat.acsets._buffer import Buffer
+from sim2real_cat.acsets._index import Fibres, Hits, Ids, ValueIndex, fibres
+from sim2real_cat.acsets.codecs import Codec
 
 UNDEFINED = -1
 DEFINED = -2  # the status of an attribute's slot is DEFINED, UNDEFINED or the number k >= 0 of a variable
 
-DTYPES: dict[type, np.dtype[Any]] = {
+DTYPES: dict[type | Codec, np.dtype[Any]] = {
     float: np.dtype(np.float64),
     int: np.dtype(np.int64),
     bool: np.dtype(np.bool_),
     str: np.dtype(object),
 }
 # What stands where no value does. It is always the same, so equal columns are equal arrays.
-FILL: dict[type, Any] = {float: np.nan, int: 0, bool: False, str: ""}
+FILL: dict[type | Codec, Any] = {float: np.nan, int: 0, bool: False, str: ""}
+
+_SHORT = 256  # to scan so many slots takes about as long as to look into an index
 
 
 @dataclass(frozen=True, order=True)
@@ -50,70 +53,33 @@ class Cells(NamedTuple):
     data: NDArray[Any]
     status: Ids
 
-
-class Hits(NamedTuple):
-    """Preimages of several values at once: ``ids[j]`` is mapped to the value at position ``owner[j]``."""
-
-    owner: Ids
-    ids: Ids
+    def copied(self) -> Cells:
+        """The same in new arrays."""
+        return Cells(self.data.copy(), self.status.copy())
 
 
-class _Buffer:
-    """An array that grows at its end in amortised constant time, by doubling its capacity."""
-
-    def __init__(self, dtype: np.dtype[Any], fill: object) -> None:
-        self._array = np.full(0, fill, dtype)
-        self._fill = fill
-        self._size = 0
-
-    @property
-    def values(self) -> NDArray[Any]:
-        """The content, shape (n,), as a view that cannot be written to."""
-        view = self._array[: self._size]
-        view.flags.writeable = False
-        return view
-
-    def grow(self, n: int) -> None:
-        """Append ``n`` fills."""
-        size = self._size + n
-        if size > len(self._array):
-            larger = np.full(max(size, 2 * len(self._array)), self._fill, self._array.dtype)
-            larger[: self._size] = self._array[: self._size]
-            self._array = larger
-        self._size = size
-
-    def put(self, ids: Ids, values: NDArray[Any]) -> None:
-        self._array[ids] = values
-
-    def copy(self) -> _Buffer:
-        twin = _Buffer(self._array.dtype, self._fill)
-        twin._array, twin._size = self._array[: self._size].copy(), self._size
-        return twin
+def dtype_of(python_type: type | Codec) -> np.dtype[Any]:
+    """The dtype of the array that holds values of an attribute type; object where there is a codec."""
+    return DTYPES.get(python_type, DTYPES[str])
 
 
-class _SortedIndex:
-    """The ids of some slots, sorted by their keys; equal keys keep the order of their ids."""
+def fill_of(python_type: type | Codec) -> Any:
+    """What stands in that array where no value does; None where there is a codec."""
+    return FILL.get(python_type)
 
-    def __init__(self, keys: NDArray[Any], ids: Ids) -> None:
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._ids = keys[order], ids[order]
 
-    def find(self, values: NDArray[Any]) -> Hits:
-        """All ids whose key equals one of the values, grouped by value. NaN equals NaN here."""
-        low = np.searchsorted(self._keys, values, side="left")
-        counts = np.searchsorted(self._keys, values, side="right") - low
-        owner = np.repeat(np.arange(len(values)), counts)
-        first = np.cumsum(counts) - counts
-        within = np.arange(len(owner)) - first[owner]
-        return Hits(owner, self._ids[low[owner] + within])
+def all_defined(n: int) -> Ids:
+    """The status of n slots that all hold a value, as a read-only array that takes no memory."""
+    return np.broadcast_to(np.int64(DEFINED), n)
 
 
 class HomColumn:
     """A hom as the array of its values: ``targets[i]`` is an id of the codomain, or -1 where undefined."""
 
-    def __init__(self) -> None:
-        self._targets = _Buffer(np.dtype(np.int64), UNDEFINED)
-        self._index: _SortedIndex | None = None
+    def __init__(self, codom: str) -> None:
+        self.codom = codom
+        self._targets = Buffer(np.dtype(np.int64), UNDEFINED)
+        self._fibres: Fibres | None = None
 
     @property
     def targets(self) -> Ids:
@@ -123,28 +89,67 @@ class HomColumn:
     def grow(self, n: int) -> None:
         """Append ``n`` undefined slots."""
         self._targets.grow(n)
-        self._index = None
+        self._fibres = None
+
+    def extend(self, targets: Ids) -> None:
+        """Append slots with these values."""
+        self._targets.extend(targets)
+        self._fibres = None
+
+    def push(self, target: int | None) -> None:
+        """Append one slot with this value, None for undefined."""
+        self._targets.push(UNDEFINED if target is None else target)
+        self._fibres = None
 
     def put(self, ids: Ids, targets: Ids) -> None:
         """Overwrite the slots ``ids``."""
         self._targets.put(ids, targets)
-        self._index = None
+        self._fibres = None
+
+    def move(self, sources: Ids, destinations: Ids, size: int) -> None:
+        """Copy some slots over others, then keep the first ``size``."""
+        self._targets.put(destinations, self.targets[sources])
+        self._targets.truncate(size)
+        self._fibres = None
+
+    def replace(self, targets: Ids) -> None:
+        """Overwrite all slots."""
+        self._targets.put(np.s_[: self._targets.size], targets)
+        self._fibres = None
+
+    def one(self, i: int) -> int:
+        """The value at one id, -1 where undefined."""
+        return int(self._targets.one(i))
 
     def take(self, ids: Ids) -> Ids:
         """The values at ``ids`` as a new array; -1 where an id is -1."""
-        if len(self.targets) == 0:  # then every id is -1, and nothing can be indexed
-            return ids.copy()
-        return np.where(ids == UNDEFINED, UNDEFINED, self.targets[ids])
+        return self._targets.take(ids)
 
-    def preimages(self, values: Ids) -> Hits:
-        """Which slots are mapped to which of the given ids (all >= 0)."""
-        if self._index is None:
-            self._index = _SortedIndex(self.targets, np.arange(len(self.targets)))
-        return self._index.find(values)
+    def fibres(self, size: int) -> Fibres:
+        """The preimages of all ids below ``size``, which is at least the size of the codomain; read-only."""
+        if self._fibres is None:
+            self._fibres = fibres(self.targets, size)
+        elif len(self._fibres.offsets) <= size:  # parts have come to the codomain, and nothing is sent to them
+            offsets, ids = self._fibres
+            self._fibres = Fibres(np.pad(offsets, (0, size + 1 - len(offsets)), "edge"), ids)
+        for array in self._fibres:
+            array.flags.writeable = False
+        return self._fibres
+
+    def preimages(self, values: Ids, size: int) -> Hits:
+        """Which slots are mapped to which of the given ids of a codomain of this size."""
+        return self.fibres(size).of(values)
+
+    def preimage(self, value: int, size: int) -> Ids:
+        """The sorted slots that are mapped to one id of a codomain of this size, as a new array."""
+        if self._targets.size <= _SHORT:
+            return (self.targets == value).nonzero()[0]
+        offsets, ids = self.fibres(size)
+        return ids[offsets[value] : offsets[value + 1]].copy()
 
     def copy(self) -> HomColumn:
         """An independent column with the same content."""
-        twin = HomColumn()
+        twin = HomColumn(self.codom)
         twin._targets = self._targets.copy()
         return twin
 
@@ -153,46 +158,82 @@ class HomColumn:
 
 
 class AttrColumn:
-    """An attribute as its values and, beside them, what each slot holds: a value, nothing or a variable."""
+    """An attribute as its values and, beside them, what each slot holds: a value, nothing or a variable.
 
-    def __init__(self, python_type: type) -> None:
+    The second array is there only once a slot holds something else than a value.
+    """
+
+    def __init__(self, python_type: type | Codec) -> None:
         self.python_type = python_type
-        self._data = _Buffer(DTYPES[python_type], FILL[python_type])
-        self._status = _Buffer(np.dtype(np.int64), UNDEFINED)
-        self._indexes: tuple[_SortedIndex, _SortedIndex] | None = None
+        self._data = Buffer(dtype_of(python_type), fill_of(python_type))
+        self._status: Buffer | None = None
+        self._indexes: tuple[ValueIndex, ValueIndex] | None = None
 
     @property
     def cells(self) -> Cells:
         """All slots, read-only."""
-        return Cells(self._data.values, self._status.values)
+        return Cells(self._data.values, all_defined(self._data.size) if self._status is None else self._status.values)
 
     def grow(self, n: int) -> None:
         """Append ``n`` undefined slots."""
         self._data.grow(n)
-        self._status.grow(n)
+        if n:
+            self._status_before(n).grow(n)
+        self._indexes = None
+
+    def extend(self, cells: Cells) -> None:
+        """Append slots with this content."""
+        n = len(cells.data)
+        self._data.extend(cells.data)
+        if self._status is not None or not (cells.status == DEFINED).all():
+            self._status_before(n).extend(cells.status)
+        self._indexes = None
+
+    def push(self, value: object) -> None:
+        """Append one slot with this value, None for undefined."""
+        self._data.push(fill_of(self.python_type) if value is None else value)
+        if self._status is not None or value is None:
+            self._status_before(1).push(UNDEFINED if value is None else DEFINED)
         self._indexes = None
 
     def put(self, ids: Ids, cells: Cells) -> None:
         """Overwrite the slots ``ids``."""
         self._data.put(ids, cells.data)
-        self._status.put(ids, cells.status)
+        if self._status is not None or not (cells.status == DEFINED).all():
+            self._status_before(0).put(ids, cells.status)
         self._indexes = None
+
+    def move(self, sources: Ids, destinations: Ids, size: int) -> None:
+        """Copy some slots over others, then keep the first ``size``."""
+        for buffer in (self._data, self._status):
+            if buffer is not None:
+                buffer.put(destinations, buffer.values[sources])
+                buffer.truncate(size)
+        self._indexes = None
+
+    def one(self, i: int) -> Any:
+        """One slot as a Python value: None where undefined, ``Var(k)`` for a variable."""
+        status = DEFINED if self._status is None else self._status.one(i)
+        if status == DEFINED:
+            return self._data.one(i)
+        return None if status == UNDEFINED else Var(status)
 
     def take(self, ids: Ids) -> Cells:
         """The slots ``ids`` as new arrays; undefined where an id is -1."""
-        nowhere = ids == UNDEFINED
-        if len(self.cells.status) == 0:  # then every id is -1, and nothing can be indexed
-            return Cells(np.full(len(ids), FILL[self.python_type], DTYPES[self.python_type]), ids.copy())
-        data, status = self.cells.data[ids], self.cells.status[ids]
-        data[nowhere], status[nowhere] = FILL[self.python_type], UNDEFINED
-        return Cells(data, status)
+        if self._status is not None:
+            status = self._status.take(ids)
+        elif len(ids) and ids.min() == UNDEFINED:
+            status = np.where(ids == UNDEFINED, UNDEFINED, DEFINED)
+        else:
+            status = all_defined(len(ids))
+        return Cells(self._data.take(ids), status)
 
     def preimages(self, wanted: Cells) -> Hits:
         """Which slots hold which of the given values or variables (none of them undefined)."""
         if self._indexes is None:
             data, status = self.cells
             valued, variable = np.flatnonzero(status == DEFINED), np.flatnonzero(status >= 0)
-            self._indexes = _SortedIndex(data[valued], valued), _SortedIndex(status[variable], variable)
+            self._indexes = ValueIndex(data[valued], valued), ValueIndex(status[variable], variable)
         owners, ids = [], []
         questions = (wanted.status == DEFINED, wanted.data), (wanted.status >= 0, wanted.status)
         for index, (asked, keys) in zip(self._indexes, questions, strict=True):
@@ -202,68 +243,35 @@ class AttrColumn:
             ids.append(hits.ids)
         return Hits(np.concatenate(owners), np.concatenate(ids))
 
+    def short_preimage(self, value: object) -> Ids | None:
+        """The sorted slots that hold one value of exactly the column's type; None where an index is needed."""
+        if self._data.size > _SHORT or type(value) is not self.python_type or value != value:
+            return None
+        equal = self._data.values == value
+        if self._status is not None:
+            equal &= self._status.values == DEFINED
+        return equal.nonzero()[0]
+
     def copy(self) -> AttrColumn:
         """An independent column with the same content."""
         twin = AttrColumn(self.python_type)
-        twin._data, twin._status = self._data.copy(), self._status.copy()
+        twin._data = self._data.copy()
+        twin._status = None if self._status is None else self._status.copy()
         return twin
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, AttrColumn) or self.python_type is not other.python_type:
+        if not isinstance(other, AttrColumn) or self.python_type != other.python_type:
             return NotImplemented
-        nan_equals_nan = self.python_type is float
-        return np.array_equal(self.cells.status, other.cells.status) and np.array_equal(
-            self.cells.data, other.cells.data, equal_nan=nan_equals_nan
-        )
+        (data, status), (other_data, other_status) = self.cells, other.cells
+        if not np.array_equal(status, other_status):
+            return False
+        if data.dtype == object:  # as lists, because there a value equals itself even where == denies it
+            return bool(data.tolist() == other_data.tolist())
+        return np.array_equal(data, other_data, equal_nan=self.python_type is float)
 
-
-class UniqueOwners:
-    """Which part owns each value of a column where no defined value may occur twice.
-
-    Kept beside the column, because the sorted index would be rebuilt at every single insertion.
-    """
-
-    def __init__(self) -> None:
-        self._owner: dict[object, int] = {}
-
-    def clash(self, ids: Iterable[int], keys: Iterable[object]) -> tuple[int, int, object] | None:
-        """The first two parts that would share a value if each of ``ids`` took its key, with the value."""
-        ids = list(ids)
-        moving = set(ids)
-        taken: dict[object, int] = {}
-        for part, key in zip(ids, keys, strict=True):
-            if key is None:
-                continue
-            owner = self._owner.get(key)
-            if owner is not None and owner not in moving:
-                return owner, part, key
-            if key in taken:
-                return taken[key], part, key
-            taken[key] = part
-        return None
-
-    def move(self, ids: Iterable[int], old: Iterable[object], new: Iterable[object]) -> None:
-        """The parts give up their old keys and take new ones; None is no key."""
-        for key in old:
-            self._owner.pop(key, None)
-        self._owner.update((key, part) for part, key in zip(ids, new, strict=True) if key is not None)
-
-    def copy(self) -> UniqueOwners:
-        """An independent copy."""
-        twin = UniqueOwners()
-        twin._owner = dict(self._owner)
-        return twin
-
-
-def target_keys(targets: Ids) -> list[object]:
-    """A hom's values as keys of :class:`UniqueOwners`."""
-    return [None if target == UNDEFINED else target for target in targets.tolist()]
-
-
-def cell_keys(cells: Cells) -> list[object]:
-    """An attribute's values as keys of :class:`UniqueOwners`; variables are not known to differ or agree."""
-    # One NaN object stands for all, because a dictionary finds NaN only by identity.
-    return [
-        None if status != DEFINED else np.nan if value != value else value
-        for value, status in zip(cells.data.tolist(), cells.status.tolist(), strict=True)
-    ]
+    def _status_before(self, n: int) -> Buffer:
+        """The second array, made now if it was not there, as it was before the last ``n`` slots came."""
+        if self._status is None:
+            self._status = Buffer(np.dtype(np.int64), UNDEFINED)
+            self._status.extend(all_defined(self._data.size - n))
+        return self._status

@@ -17,8 +17,9 @@ from sim2real_cat.acsets import _json
 from sim2real_cat.acsets._coerce import MisfitError, as_cells, as_targets, brief
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
-from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.schema import AttrPythonType, Schema
 from sim2real_cat.errors import ExchangeError, listed, unknown_name
 
 Row = dict[str, Any]
@@ -52,7 +53,8 @@ def _values(instance: ACSet, name: str) -> list[Any]:
     """An attribute as JSON values, None where undefined."""
     ob, attrtype = instance.schema.attrs[name]
     column = instance.column(name)
-    if instance.schema.attrtypes[attrtype] is float:
+    python_type = instance.schema.attrtypes[attrtype]
+    if python_type is float:
         infinite = np.flatnonzero(~np.isfinite(np.ma.filled(column, 0.0)))
         if len(infinite):
             row = int(infinite[0])
@@ -61,6 +63,15 @@ def _values(instance: ACSet, name: str) -> list[Any]:
                 "which JSON does not have: set a finite number or None"
             )
     values: list[Any] = column.tolist()
+    if isinstance(python_type, Codec):
+        for row in np.flatnonzero(~np.ma.getmaskarray(column)).tolist():
+            try:
+                values[row] = python_type.to_json(column.data[row])
+            except ValueError as error:
+                raise ExchangeError(
+                    f"cannot write {ob} row _id={row + 1} (id {row}): '{name}' is {brief(column.data[row])}, "
+                    f"which {error}: mend the codec of {attrtype}"
+                ) from None
     variables = instance.variables(name)
     for i in np.flatnonzero(variables != UNDEFINED):
         values[i] = {"_var": int(variables[i]) + 1}
@@ -153,12 +164,15 @@ def _targets(rows: list[Row], name: str, codom: str, sizes: dict[str, int], plac
     return targets
 
 
-def _cells(rows: list[Row], name: str, python_type: type, nvars: int, place: str) -> Cells:
+def _cells(rows: list[Row], name: str, python_type: AttrPythonType, nvars: int, place: str) -> Cells:
     column = [row.get(name) for row in rows]
+    values = column
     if dict in set(map(type, column)):
-        column = [_variable(value) if isinstance(value, dict) else value for value in column]
+        values = [_variable(value) if isinstance(value, dict) else value for value in column]
     try:
-        cells = as_cells(column, python_type)
+        if isinstance(python_type, Codec):
+            values = _decoded(values, python_type)
+        cells = as_cells(values, python_type)
         unknown = np.flatnonzero(cells.status >= nvars)
         if len(unknown):
             problem = f"does not exist: its attribute type has {nvars} rows"
@@ -168,8 +182,18 @@ def _cells(rows: list[Row], name: str, python_type: type, nvars: int, place: str
             if len(infinite):
                 raise MisfitError(int(infinite[0]), column[infinite[0]], "is not a finite number")
     except MisfitError as misfit:
-        raise _misfit(misfit, name, place, f"write {python_type.__name__}, or leave it out if undefined") from None
+        raise _misfit(misfit, name, place, f"write {type_name(python_type)}, or leave it out if undefined") from None
     return cells
+
+
+def _decoded(values: list[Any], codec: Codec) -> list[Any]:
+    decoded = []
+    for position, value in enumerate(values):
+        try:
+            decoded.append(value if value is None or isinstance(value, Var) else codec.from_json(value))
+        except ValueError as error:
+            raise MisfitError(position, value, str(error)) from None
+    return decoded
 
 
 def _variable(value: Row) -> object:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.paths import Path, PathLike, names_of, parse_path
 from sim2real_cat.errors import SchemaError, unknown_name
 
-AttrPythonType = type[float] | type[int] | type[str] | type[bool]
+AttrPythonType = type[float] | type[int] | type[str] | type[bool] | Codec
 Arrow = tuple[str, str]
 Equation = tuple[Path, Path]
 
 ATTRIBUTE_PYTHON_TYPES: tuple[AttrPythonType, ...] = (float, int, str, bool)
 RESERVED = {"cat": "Catlab uses it itself", "_id": "it is the row's id in the exchange format"}
+_REMEMBERED_PATHS = 1024
 
 
 class Schema:
@@ -25,7 +27,7 @@ class Schema:
 
     Two schemas are equal when they have the same generators, in the same order, and the same
     equations; the name is a label and does not count. A schema never changes: it can be hashed, and
-    ``eval(repr(schema)) == schema``.
+    ``eval(repr(schema)) == schema`` (with codecs where :class:`~sim2real_cat.acsets.codecs.Codec` says so).
 
     >>> graph = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
     >>> graph.path("src")
@@ -37,7 +39,7 @@ class Schema:
         name: a label, used in messages.
         obs: names of the objects.
         homs: each hom's (domain, codomain), both objects.
-        attrtypes: each attribute type's Python type: float, int, str or bool.
+        attrtypes: each attribute type's Python type: float, int, str or bool, or a ``Codec`` for another.
         attrs: each attribute's (object, attribute type).
         equations: pairs of paths with the same ends; a path is ``"a.b"``, a tuple of names, or ``""``
             for the identity on the object where the other side starts.
@@ -47,7 +49,7 @@ class Schema:
             unknown, or an equation whose sides do not compose or do not have the same ends.
     """
 
-    __slots__ = ("attrs", "attrtypes", "equations", "homs", "name", "obs")
+    __slots__ = ("_columns", "_paths", "attrs", "attrtypes", "equations", "homs", "name", "obs")
 
     name: str
     obs: tuple[str, ...]
@@ -55,6 +57,8 @@ class Schema:
     attrtypes: Mapping[str, AttrPythonType]
     attrs: Mapping[str, Arrow]
     equations: tuple[Equation, ...]
+    _columns: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    _paths: dict[tuple[PathLike, str | None], Path]
 
     def __init__(
         self,
@@ -70,9 +74,10 @@ class Schema:
         homs, attrtypes, attrs = homs or {}, attrtypes or {}, attrs or {}
         _check_names({"object": obs, "hom": homs, "attribute type": attrtypes, "attribute": attrs})
         for attrtype, python_type in attrtypes.items():
-            if not any(python_type is valid for valid in ATTRIBUTE_PYTHON_TYPES):
+            if not isinstance(python_type, Codec) and not any(python_type is valid for valid in ATTRIBUTE_PYTHON_TYPES):
                 raise SchemaError(
-                    f"attribute type '{attrtype}' has Python type {python_type!r}: use float, int, str or bool"
+                    f"attribute type '{attrtype}' has Python type {python_type!r}: use float, int, str or bool, "
+                    "or a Codec for another type"
                 )
         _check_arrows("hom", homs, obs, "object", obs)
         _check_arrows("attribute", attrs, obs, "attribute type", attrtypes)
@@ -83,19 +88,38 @@ class Schema:
         store(self, "homs", MappingProxyType({f: (a, b) for f, (a, b) in homs.items()}))
         store(self, "attrtypes", MappingProxyType(dict(attrtypes)))
         store(self, "attrs", MappingProxyType({f: (a, b) for f, (a, b) in attrs.items()}))
+        store(
+            self,
+            "_columns",
+            {ob: tuple(tuple(f for f, (a, _) in arrows.items() if a == ob) for arrows in (homs, attrs)) for ob in obs},
+        )
+        store(self, "_paths", {})
         store(self, "equations", tuple(_equation(self, sides) for sides in equations))
 
     def path(self, path: PathLike, ob: str | None = None) -> Path:
         """The path with its domain and codomain; see :func:`sim2real_cat.acsets.paths.parse_path`."""
-        return parse_path(self, path, ob)
+        if not isinstance(path, (str, tuple)):
+            return parse_path(self, path, ob)
+        try:
+            return self._paths[path, ob]
+        except KeyError:
+            if len(self._paths) == _REMEMBERED_PATHS:
+                self._paths.clear()
+            return self._paths.setdefault((path, ob), parse_path(self, path, ob))
+        except TypeError:  # a tuple of something unhashable, which is no path
+            return parse_path(self, path, ob)
 
     def homs_from(self, ob: str) -> tuple[str, ...]:
         """The homs whose domain is ``ob``, in schema order."""
-        return tuple(f for f, (dom, _) in self.homs.items() if dom == ob)
+        return self._columns[ob][0] if ob in self._columns else ()
 
     def attrs_from(self, ob: str) -> tuple[str, ...]:
         """The attributes of ``ob``, in schema order."""
-        return tuple(f for f, (dom, _) in self.attrs.items() if dom == ob)
+        return self._columns[ob][1] if ob in self._columns else ()
+
+    def homs_into(self, ob: str) -> tuple[str, ...]:
+        """The homs whose codomain is ``ob``, in schema order."""
+        return tuple(f for f, (_, codom) in self.homs.items() if codom == ob)
 
     def extend(
         self,
@@ -202,7 +226,10 @@ class Schema:
             fields.append(f"homs={dict(self.homs)!r}")
         if self.attrtypes:
             types = ", ".join(
-                f"{attrtype!r}: {python_type.__name__}" for attrtype, python_type in self.attrtypes.items()
+                f"{attrtype!r}: {python_type!r}"
+                if isinstance(python_type, Codec)
+                else f"{attrtype!r}: {python_type.__name__}"
+                for attrtype, python_type in self.attrtypes.items()
             )
             fields.append(f"attrtypes={{{types}}}")
         if self.attrs:

@@ -51,7 +51,7 @@ def read(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: 
     if missing:
         raise SchemaError(
             f"{source}: no Python type for attribute type {listed(missing)}: "
-            f"give attrtypes={{{', '.join(f'{m!r}: float' for m in missing)}}} (or int, str, bool)"
+            f"give attrtypes={{{', '.join(f'{m!r}: float' for m in missing)}}} (or int, str, bool, a Codec)"
         )
     for attrtype in attrtypes:
         if attrtype not in names:

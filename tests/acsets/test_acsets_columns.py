@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, HomColumn, UniqueOwners, Var
+from sim2real_cat.acsets._unique import UniqueOwners
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, HomColumn, Var
 
 
 def test_adding_one_by_one_copies_a_column_only_now_and_then():
-    column = HomColumn()
+    column = HomColumn("X")
     moves = 0
     for _ in range(1000):
         before = column.targets
@@ -16,21 +17,21 @@ def test_adding_one_by_one_copies_a_column_only_now_and_then():
 
 
 def test_what_a_column_shows_cannot_be_written_to():
-    column = HomColumn()
+    column = HomColumn("X")
     column.grow(2)
     with pytest.raises(ValueError, match="read-only"):
         column.targets[0] = 1
 
 
 def test_a_change_drops_the_index():
-    column = HomColumn()
+    column = HomColumn("X")
     column.grow(3)
     column.put(np.array([0, 2]), np.array([5, 5]))
-    assert column.preimages(np.array([5])).ids.tolist() == [0, 2]
+    assert column.preimages(np.array([5]), 6).ids.tolist() == [0, 2]
     column.put(np.array([0]), np.array([1]))
-    assert column.preimages(np.array([5])).ids.tolist() == [2]
+    assert column.preimages(np.array([5]), 6).ids.tolist() == [2]
     column.grow(1)
-    assert column.preimages(np.array([5, 1])).ids.tolist() == [2, 0]
+    assert column.preimages(np.array([5, 1]), 6).ids.tolist() == [2, 0]
 
 
 def test_values_and_variables_are_found_apart():

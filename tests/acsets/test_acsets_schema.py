@@ -82,7 +82,7 @@ def test_extend_puts_the_new_after_the_old():
         ({"obs": ["Env"], "homs": {"f": ("Env", "Real")}}, ["hom 'f'", "'Real'", "Valid: Env"]),
         ({"obs": ["X"], "homs": {"f": "XX"}}, ["hom 'f'", "pair"]),
         ({"obs": ["X"], "attrs": {"a": ("X", "X")}}, ["attribute 'a'", "unknown attribute type 'X'"]),
-        ({"obs": ["X"], "attrtypes": {"T": list}}, ["'T'", "float, int, str or bool"]),
+        ({"obs": ["X"], "attrtypes": {"T": list}}, ["'T'", "float, int, str or bool", "Codec"]),
         ({"obs": ["X"], "homs": {"f": ("X", "X")}, "equations": [("f", "g")]}, ["'f' = 'g'", "unknown arrow 'g'"]),
         ({"obs": ["X"], "equations": [("", "")]}, ["two identities", "leave it out"]),
         ({"obs": ["X"], "equations": ["ab"]}, ["pair of paths"]),
