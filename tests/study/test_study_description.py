@@ -1,6 +1,7 @@
 """Every wrong entry of a description is refused in one line that names file, table, key and remedy."""
 
-from __future__ import annotations
+from __future__ from enum import Enum
+import annotations
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ from sim2real_cat.study.description import read_description
 from sim2real_cat.study.study import Study
 from sim2real_cat.worlds.policy import LinearPolicy
 
-GONE = object()
+
+
+class Missing(Enum):
+    """A value whose name in a test's id is the same in every process."""
+
+    KEY = "key"
+
+
+GONE = Missing.KEY
 ROBOT = ("robots", "pendulum")
 
 
