@@ -6,8 +6,9 @@ import numpy as np
 
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.columns import DEFINED, FILL, UNDEFINED, Cells
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, fill_of
 from sim2real_cat.acsets.functor import SchemaFunctor
+from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.paths import Path
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import SchemaError
@@ -35,6 +36,20 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     return result
 
 
+def delta_morphism(functor: SchemaFunctor, morphism: Morphism) -> Morphism:
+    """The morphism Δ_F(α): Δ_F(X) -> Δ_F(Y) of α: X -> Y, whose component at c is that of α at F(c).
+
+    Raises:
+        SchemaError: where the morphism's instances are not ones of the functor's codomain.
+    """
+    return Morphism(
+        delta(functor, morphism.dom),
+        delta(functor, morphism.codom),
+        {ob: morphism.components[image] for ob, image in functor.obs.items()},
+        {kind: morphism.variables[image] for kind, image in functor.attrtypes.items()},
+    )
+
+
 def cells_along(instance: ACSet, path: Path) -> Cells:
     """What a path that ends in an attribute gives for all parts of its domain: values, nothing or variables."""
     *way, name = path.arrows
@@ -43,7 +58,7 @@ def cells_along(instance: ACSet, path: Path) -> Cells:
     mask = np.ma.getmaskarray(values)
     variables = np.append(instance.variables(name), UNDEFINED)[ids]  # -1 takes the last, which is undefined
     data = np.ma.getdata(values).copy()
-    data[mask] = FILL[instance.schema.attrtypes[path.codom]]
+    data[mask] = fill_of(instance.schema.attrtypes[path.codom])
     return Cells(data, np.where(mask, variables, DEFINED))
 
 

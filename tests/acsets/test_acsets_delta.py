@@ -12,9 +12,11 @@ from migration_strategies import functors_into
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.delta import delta
+from sim2real_cat.acsets.delta import delta, delta_morphism
 from sim2real_cat.acsets.functor import SchemaFunctor
+from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.union import disjoint_union
 from sim2real_cat.errors import SchemaError
 
 FILE = Path(__file__).parents[3] / "shared" / "conformance" / "catlab.json"
@@ -64,6 +66,32 @@ def test_every_column_is_the_composite_of_its_path(data):
         for name in (*f.dom.homs_from(ob), *f.dom.attrs_from(ob)):
             path = {**f.homs, **f.attrs}[name].arrows
             assert [y.subpart(name, i) for i in y.parts(ob)] == [x.subpart(path, int(i), ob=image) for i in y.parts(ob)]
+
+
+@FIXED
+@given(st.data())
+def test_delta_is_a_functor_of_instances(data):
+    """It keeps identities, composites and naturality, here of an inclusion into two copies and their folding."""
+    x = data.draw(acsets())
+    f = data.draw(functors_into(x.schema))
+    both, _, second = disjoint_union(x, x)
+    kinds = x.schema.attrtypes
+    inclusion = Morphism(
+        x,
+        both,
+        {ob: second[ob] for ob in x.schema.obs},
+        {kind: tuple(map(Var, second[kind].tolist())) for kind in kinds},
+    )
+    folding = Morphism(
+        both,
+        x,
+        {ob: np.tile(x.parts(ob), 2) for ob in x.schema.obs},
+        {kind: tuple(map(Var, range(x.nvars(kind)))) * 2 for kind in kinds},
+    )
+    assert delta_morphism(f, Morphism.identity(x)) == Morphism.identity(delta(f, x))
+    assert delta_morphism(f, inclusion).is_natural
+    assert delta_morphism(f, folding).is_natural
+    assert delta_morphism(f, inclusion).then(delta_morphism(f, folding)) == Morphism.identity(delta(f, x))
 
 
 def test_variables_and_undefined_values_come_along():
