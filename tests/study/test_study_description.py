@@ -1,7 +1,8 @@
 """Every wrong entry of a description is refused in one line that names file, table, key and remedy."""
 
-from __future__ from enum import Enum
-import annotations
+from __future__ import annotations
+
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from sim2real_cat.errors import PolicyError, StudyError, WorldError
 from sim2real_cat.study.description import read_description
 from sim2real_cat.study.study import Study
 from sim2real_cat.worlds.policy import LinearPolicy
-
 
 
 class Missing(Enum):
