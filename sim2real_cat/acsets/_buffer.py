@@ -54,6 +54,10 @@ class Buffer:
         """Overwrite the slots ``ids``."""
         self._array[ids] = values
 
+    def overwrite(self, values: NDArray[Any]) -> None:
+        """Overwrite all slots."""
+        self._array[: self.size] = values
+
     def truncate(self, size: int) -> None:
         """Keep the first ``size`` slots; the memory goes back when most of it is not needed."""
         self._array[size : self.size] = self._fill

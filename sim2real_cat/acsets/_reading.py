@@ -25,10 +25,9 @@ def follow(route: Path, ids: Ids | None, homs: Mapping[str, HomColumn], attrs: M
     first, *others = route.arrows
     if first in attrs:
         return attrs[first].take(ids) if ids is not None else attrs[first].cells.copied()
-    if ids is not None:
-        ids = homs[first].take(ids)
-    else:
-        ids = homs[first].targets if others else homs[first].targets.copy()
+    if ids is None and not others:
+        return homs[first].targets.copy()
+    ids = homs[first].targets if ids is None else homs[first].take(ids)
     for name in others:
         if name in attrs:
             return attrs[name].take(ids)
@@ -66,11 +65,11 @@ def preimage(
     Raises:
         MisfitError: as :func:`preimages`.
     """
-    *others, last = route.arrows or (None,)
+    *others, last = route.arrows or ("",)
     ids: Ids | None = None
     if last in attrs:
         ids = attrs[last].short_preimage(value)
-    elif last is not None and type(value) is int and 0 <= value < nparts[route.codom]:
+    elif last and type(value) is int and 0 <= value < nparts[route.codom]:
         ids = homs[last].preimage(value, nparts[route.codom])
     if ids is None:
         return preimages(route, [value], nparts, homs, attrs)[0]

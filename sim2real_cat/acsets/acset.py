@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim2real_cat.acsets import _coerce
+from sim2real_cat.acsets import _coerce, equations, removal, restriction, union
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
 from sim2real_cat.acsets._index import Fibres
 from sim2real_cat.acsets._reading import all_fibres, follow, follow_one, preimage, preimages, whole_array
-from sim2real_cat.acsets._rows import Rows, checked_rows, quick_row
-from sim2real_cat.acsets._unique import UniqueOwners, keys_at, keys_of
+from sim2real_cat.acsets._rows import checked_rows, quick_row
+from sim2real_cat.acsets._storage import Storage
 from sim2real_cat.acsets.codecs import type_name
-from sim2real_cat.acsets.columns import UNDEFINED, AttrColumn, HomColumn, Ids, Var
+from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.equations import EquationViolation
 from sim2real_cat.acsets.paths import PathLike
+from sim2real_cat.acsets.restriction import Dangling, Restriction
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.union import DisjointUnion
 from sim2real_cat.errors import EngineError, InstanceError, SchemaError, listed, unknown_name
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 ENGINES = ("embedded",)
 
 
-class ACSet:
+class ACSet(Storage):
     """An attributed C-set: a set of parts for each object of a schema C, a function for each hom.
 
     The parts of an object with n parts are the ids 0..n-1. A hom may be undefined at a part (None, or
@@ -61,30 +64,15 @@ class ACSet:
     ) -> None:
         if engine not in ENGINES:
             raise EngineError(f"this version has no engine {engine!r}; it has: {listed(ENGINES)}")
-        self.schema = schema
         self.engine = engine
         self.index, self.unique_index = tuple(index), tuple(unique_index)
         arrows = [*schema.homs, *schema.attrs]
         for name in (*self.index, *self.unique_index):
             if name not in arrows:
                 raise SchemaError(f"an index needs a hom or an attribute: {unknown_name('arrow', str(name), arrows)}")
-        self._nparts = dict.fromkeys(schema.obs, 0)
-        self._nvars = dict.fromkeys(schema.attrtypes, 0)
-        self._homs = {name: HomColumn(codom) for name, (_, codom) in schema.homs.items()}
-        self._attrs = {name: AttrColumn(schema.attrtypes[kind]) for name, (_, kind) in schema.attrs.items()}
-        self._unique = {name: UniqueOwners() for name in self.unique_index}
+        super().__init__(schema, self.unique_index)
 
     # Parts
-
-    def nparts(self, ob: str) -> int:
-        """The number of parts of an object.
-
-        Raises:
-            SchemaError: for an unknown object.
-        """
-        if ob not in self._nparts:
-            raise SchemaError(unknown_name("object", str(ob), self.schema.obs))
-        return self._nparts[ob]
 
     def parts(self, ob: str) -> Ids:
         """The ids of an object, 0..n-1."""
@@ -99,14 +87,10 @@ class ACSet:
         """
         new = self.nparts(ob)
         row = quick_row(self, ob, subparts)
-        if row is None:
+        if row is not None:
+            self._push(ob, row)
+        else:
             self._append(ob, 1, checked_rows(self, ob, 1, subparts, grown=1, single=True))
-            return new
-        for name in self.schema.homs_from(ob):
-            self._homs[name].push(row[name])
-        for name in self.schema.attrs_from(ob):
-            self._attrs[name].push(row[name])
-        self._nparts[ob] = new + 1
         return new
 
     def add_parts(self, ob: str, n: int, /, **columns: object) -> Ids:
@@ -140,17 +124,38 @@ class ACSet:
         self._check_unique(ob, parts, rows)
         self._put(parts, rows)
 
-    # Attribute variables
-
-    def nvars(self, attrtype: str) -> int:
-        """The number of attribute variables of an attribute type.
+    def clear(self, ob: str, ids: int | ArrayLike, /, *names: str) -> None:
+        """Make homs and attributes undefined at one part or at several distinct ones.
 
         Raises:
-            SchemaError: for an unknown attribute type.
+            SchemaError: for an unknown object.
+            InstanceError: for no name or one that is no column of the object, or ids as in :meth:`set`.
         """
-        if attrtype not in self._nvars:
-            raise SchemaError(unknown_name("attribute type", str(attrtype), self.schema.attrtypes))
-        return self._nvars[attrtype]
+        self._checked_ids(ob, ids, "clear")
+        if not names:
+            columns = (*self.schema.homs_from(ob), *self.schema.attrs_from(ob))
+            raise InstanceError(f"clear: say which columns of '{ob}' become undefined: {listed(columns)}")
+        self.set(ob, ids, **dict.fromkeys(names))
+
+    def remove(self, ob: str, ids: int | ArrayLike, /, cascade: bool = False) -> dict[str, Ids]:
+        """Remove parts, with ACSets.jl's dense numbering: the last part takes the freed id, highest ids first.
+
+        Args:
+            ob: the object.
+            ids: one id, or distinct ids in any order.
+            cascade: whether everything that points at a removed part goes too, and what points at that.
+                Otherwise the homs that pointed at a removed part become undefined.
+
+        Returns:
+            For every object of the schema, changed or not, old ids to new, shape (n,), -1 where removed.
+
+        Raises:
+            SchemaError: for an unknown object.
+            InstanceError: for ids that do not exist or occur twice.
+        """
+        return removal.remove(self, ob, ids, cascade=cascade)
+
+    # Attribute variables
 
     def add_vars(self, attrtype: str, n: int = 1) -> tuple[Var, ...]:
         """Add ``n`` new attribute variables and return them; they stand for values not known yet."""
@@ -260,11 +265,60 @@ class ACSet:
     def copy(self) -> ACSet:
         """An independent instance with the same content."""
         twin = ACSet(self.schema, self.index, self.unique_index, self.engine)
-        twin._nparts, twin._nvars = dict(self._nparts), dict(self._nvars)
-        twin._homs = {name: column.copy() for name, column in self._homs.items()}
-        twin._attrs = {name: column.copy() for name, column in self._attrs.items()}
-        twin._unique = {name: owners.copy() for name, owners in self._unique.items()}
+        twin._take_from(self)
         return twin
+
+    def restrict(self, parts: Mapping[str, int | ArrayLike], dangling: Dangling = "undefined") -> Restriction:
+        """A new instance on some of the parts, numbered in the order they are given; also a way to renumber.
+
+        Args:
+            parts: for an object the distinct ids to keep; an object that is not named keeps all. All
+                attribute variables stay.
+            dangling: what becomes of a hom that leads from a part that is kept to one that is not:
+                "undefined", or an "error" (then the result is a sub-instance, closed under homs).
+
+        Returns:
+            ``(instance, maps)`` with old ids to new for every object, -1 where left out.
+
+        Raises:
+            SchemaError: for an unknown object.
+            InstanceError: for ids that do not exist or occur twice, or a dangling hom.
+        """
+        return restriction.restrict(self, parts, dangling)
+
+    def disjoint_union(self, other: ACSet) -> DisjointUnion:
+        """The coproduct of two instances: first the parts and variables of this one, then the other's.
+
+        The new instance has the indexes of both but no unique ones: the union exists even where both
+        have the same value.
+
+        Returns:
+            ``(instance, left, right)`` with the inclusions, for each object and each attribute type.
+
+        Raises:
+            SchemaError: where the schemas differ.
+        """
+        return union.disjoint_union(self, other)
+
+    def canonical(self, limit: int = 10_000) -> ACSet:
+        """An isomorphic instance that is the same for all instances isomorphic to this one.
+
+        Isomorphisms renumber parts and attribute variables and keep all values.
+
+        Raises:
+            InstanceError: where symmetries ask for more than ``limit`` choices between parts.
+        """
+        from sim2real_cat.acsets import canonical
+
+        return canonical.canonical(self, limit)
+
+    def check(self) -> list[EquationViolation]:
+        """The equations of the schema that do not hold, in schema order, each with the parts that violate it.
+
+        Two sides that are both undefined agree; one that is undefined and one that is not do not. An
+        attribute variable is a value of its own: it agrees with itself alone. NaN agrees with NaN.
+        """
+        return equations.check(self)
 
     def to_json(self) -> str:
         """The instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.exchange.write`.
@@ -297,67 +351,8 @@ class ACSet:
         """Whether schema, parts, variables and all values are the same; NaN equals NaN."""
         if not isinstance(other, ACSet):
             return NotImplemented
-        return (
-            self.schema == other.schema
-            and self._nparts == other._nparts
-            and self._nvars == other._nvars
-            and self._homs == other._homs
-            and self._attrs == other._attrs
-        )
+        return self.schema == other.schema and self._agrees_with(other)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{ob}: {n}" for ob, n in {**self._nparts, **self._nvars}.items())
         return f"<ACSet {self.schema.name} {{{counts}}}>"
-
-    def _checked_ids(self, ob: str, ids: object, where: str, *, distinct: bool = False) -> Ids:
-        size = self.nparts(ob)
-        try:
-            parts = _coerce.as_ids(ids, size)
-            if distinct:
-                _coerce.check_distinct(parts)
-            return parts
-        except MisfitError as misfit:
-            raise InstanceError(f"{where}: '{ob}' ids: {misfit} ({allowed_ids(ob, size)})") from None
-
-    def _append(self, ob: str, n: int, rows: Rows) -> Ids:
-        """Store checked rows as new parts."""
-        ids = np.arange(self._nparts[ob], self._nparts[ob] + n)
-        self._check_unique(ob, ids, rows)
-        for name in self.schema.homs_from(ob):
-            if name in rows.homs:
-                self._homs[name].extend(rows.homs[name])
-            else:
-                self._homs[name].grow(n)
-        for name in self.schema.attrs_from(ob):
-            if name in rows.attrs:
-                self._attrs[name].extend(rows.attrs[name])
-            else:
-                self._attrs[name].grow(n)
-        self._nparts[ob] += n
-        for name, owners in self._unique.items():
-            if name in rows:
-                owners.move(ids.tolist(), (), keys_of(rows[name]))
-        return ids
-
-    def _put(self, ids: Ids, rows: Rows) -> None:
-        """Store checked rows at parts that exist."""
-        for name, owners in self._unique.items():
-            if name in rows:
-                owners.move(ids.tolist(), keys_at(self._column(name), ids), keys_of(rows[name]))
-        for name, targets in rows.homs.items():
-            self._homs[name].put(ids, targets)
-        for name, cells in rows.attrs.items():
-            self._attrs[name].put(ids, cells)
-
-    def _check_unique(self, ob: str, ids: Ids, rows: Rows) -> None:
-        for name, owners in self._unique.items():
-            if name in rows:
-                clash = owners.clash(ids.tolist(), keys_of(rows[name]))
-                if clash is not None:
-                    first, second, value = clash
-                    raise InstanceError(
-                        f"column '{name}' of '{ob}' is unique, but ids {first} and {second} would share {brief(value)}"
-                    )
-
-    def _column(self, name: str) -> HomColumn | AttrColumn:
-        return self._homs[name] if name in self._homs else self._attrs[name]

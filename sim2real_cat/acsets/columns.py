@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets._buffer import Buffer
-from sim2real_cat.acsets._index import Fibres, Hits, Ids, ValueIndex, fibres
+from sim2real_cat.acsets._index import Fibres, Hits, ValueIndex, fibres
+from sim2real_cat.acsets._index import Ids as Ids
 from sim2real_cat.acsets.codecs import Codec
 
 UNDEFINED = -1
@@ -114,7 +115,7 @@ class HomColumn:
 
     def replace(self, targets: Ids) -> None:
         """Overwrite all slots."""
-        self._targets.put(np.s_[: self._targets.size], targets)
+        self._targets.overwrite(targets)
         self._fibres = None
 
     def one(self, i: int) -> int:
@@ -143,9 +144,11 @@ class HomColumn:
     def preimage(self, value: int, size: int) -> Ids:
         """The sorted slots that are mapped to one id of a codomain of this size, as a new array."""
         if self._targets.size <= _SHORT:
-            return (self.targets == value).nonzero()[0]
+            found: Ids = (self.targets == value).nonzero()[0]
+            return found
         offsets, ids = self.fibres(size)
-        return ids[offsets[value] : offsets[value + 1]].copy()
+        preimage: Ids = ids[offsets[value] : offsets[value + 1]].copy()
+        return preimage
 
     def copy(self) -> HomColumn:
         """An independent column with the same content."""
@@ -250,7 +253,8 @@ class AttrColumn:
         equal = self._data.values == value
         if self._status is not None:
             equal &= self._status.values == DEFINED
-        return equal.nonzero()[0]
+        found: Ids = equal.nonzero()[0]
+        return found
 
     def copy(self) -> AttrColumn:
         """An independent column with the same content."""

@@ -1,0 +1,88 @@
+"""The equations of a schema as laws of an instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets._coerce import brief
+from sim2real_cat.acsets._reading import follow
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
+
+if TYPE_CHECKING:
+    from sim2real_cat.acsets.acset import ACSet
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class EquationViolation:
+    """An equation and the parts at which its two sides differ.
+
+    Attributes:
+        equation: the text ``left = right``, an identity written as ``id``.
+        ob: the object in which both sides start.
+        ids: the parts at which they differ, sorted, shape (n,).
+        left: what the left side sends them to, shape (n,): ids, -1 where undefined; for an attribute
+            an object array of its values, None where undefined and ``Var(k)`` for a variable.
+        right: the same for the right side.
+    """
+
+    equation: str
+    ob: str
+    ids: Ids
+    left: NDArray[Any]
+    right: NDArray[Any]
+
+    def __str__(self) -> str:
+        """The equation, how many parts violate it, and the first of them, on one line."""
+        shown = "; ".join(
+            f"at {part}: {one} and {other}"
+            for part, one, other in zip(self.ids[:_SHOWN].tolist(), _shown(self.left), _shown(self.right), strict=True)
+        )
+        more = "; ..." if len(self.ids) > _SHOWN else ""
+        return f"{self.equation} fails at {len(self.ids)} of '{self.ob}' ({shown}{more})"
+
+
+def check(instance: ACSet) -> list[EquationViolation]:
+    """The violated equations; see :meth:`~sim2real_cat.acsets.acset.ACSet.check`."""
+    violations = []
+    for left, right in instance.schema.equations:
+        everything = instance.parts(left.dom)
+        sides = [follow(path, everything, instance._homs, instance._attrs) for path in (left, right)]
+        ids = np.flatnonzero(_differ(*sides))
+        if len(ids):
+            text = f"{str(left) or 'id'} = {str(right) or 'id'}"
+            violations.append(EquationViolation(text, left.dom, ids, *(_values(side, ids) for side in sides)))
+    return violations
+
+
+def _differ(left: Ids | Cells, right: Ids | Cells) -> NDArray[np.bool_]:
+    if not isinstance(left, Cells) or not isinstance(right, Cells):
+        return np.not_equal(left, right)
+    # Where nothing is defined both hold the same fill, so that only the status counts there.
+    unequal = left.data != right.data
+    if left.data.dtype.kind == "f":
+        unequal &= ~(np.isnan(left.data) & np.isnan(right.data))
+    differ: NDArray[np.bool_] = (left.status != right.status) | unequal.astype(np.bool_)
+    return differ
+
+
+def _values(side: Ids | Cells, ids: Ids) -> NDArray[Any]:
+    if not isinstance(side, Cells):
+        return side[ids]
+    values = np.full(len(ids), None, np.dtype(object))
+    status = side.status[ids]
+    defined = np.flatnonzero(status == DEFINED)
+    values[defined] = np.fromiter(side.data[ids[defined]].tolist(), np.dtype(object), len(defined))
+    for position in np.flatnonzero(status >= 0).tolist():
+        values[position] = Var(int(status[position]))
+    return values
+
+
+def _shown(values: NDArray[Any]) -> list[str]:
+    nothing = None if values.dtype == object else UNDEFINED
+    return ["undefined" if value == nothing else brief(value) for value in values[:_SHOWN].tolist()]

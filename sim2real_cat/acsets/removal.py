@@ -1,0 +1,104 @@
+"""Removing parts: dense, as ACSets.jl does it, alone or with everything that points at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim2real_cat.acsets._unique import keys_at
+from sim2real_cat.acsets.columns import UNDEFINED, Ids
+
+if TYPE_CHECKING:
+    from sim2real_cat.acsets.acset import ACSet
+
+
+def remove(instance: ACSet, ob: str, ids: int | ArrayLike, *, cascade: bool = False) -> dict[str, Ids]:
+    """Remove parts; see :meth:`~sim2real_cat.acsets.acset.ACSet.remove`."""
+    parts = np.sort(instance._checked_ids(ob, ids, "remove", distinct=True))
+    doomed = pointing_at(instance, ob, parts) if cascade else {ob: parts}
+    maps = {name: instance.parts(name) for name in instance.schema.obs}
+    for name, removed in doomed.items():
+        maps[name] = _renumbered(instance.nparts(name), removed)
+    # Everything that can fail is done; from here on it is stored.
+    for name, removed in doomed.items():
+        if len(removed):
+            _drop(instance, name, maps[name], removed)
+    return maps
+
+
+def pointing_at(instance: ACSet, ob: str, ids: Ids) -> dict[str, Ids]:
+    """The parts from which some path leads to one of the given ones, and these themselves.
+
+    It is the smallest set of parts that holds the given ones and the preimages of its own along every
+    hom: the complement of what stays is what stays when the given parts must go, and no hom may become
+    undefined by it. The ids of each object concerned are sorted.
+    """
+    schema = instance.schema
+    found = {name: np.zeros(instance.nparts(name), np.bool_) for name in schema.obs}
+    found[ob][ids] = True
+    frontier = {ob: ids}
+    while frontier:
+        reached: dict[str, list[Ids]] = {}
+        for codom, targets in frontier.items():
+            for hom in schema.homs_into(codom):
+                dom = schema.homs[hom][0]
+                sources = instance._homs[hom].preimages(targets, instance.nparts(codom)).ids
+                sources = sources[~found[dom][sources]]
+                if len(sources):
+                    found[dom][sources] = True
+                    reached.setdefault(dom, []).append(sources)
+        frontier = {dom: np.concatenate(sources) for dom, sources in reached.items()}
+    return {name: np.flatnonzero(mask) for name, mask in found.items() if mask.any()}
+
+
+def _renumbered(n: int, removed: Ids) -> Ids:
+    """Old ids to new, shape (n,), -1 where removed, as ACSets.jl numbers what is left of n parts.
+
+    It takes the sorted ids d_0 < ... < d_{k-1} away from the highest down, each time moving the part that
+    is last then into the freed slot. With m = n - k left, the last slot when d_j goes is m + j. What is in
+    there is its own part, unless that slot was freed before, as d_i with i > j: then it is what came
+    into d_i. Chains of such moves are followed all at once, by doubling.
+    """
+    k = len(removed)
+    m = n - k
+    origin = np.arange(m, n)  # where what fills slot d_j comes from
+    if k:
+        freed = np.searchsorted(removed, origin)
+        freed = np.where(removed[np.minimum(freed, k - 1)] == origin, freed, np.arange(k))
+        while not np.array_equal(further := freed[freed], freed):
+            freed = further
+        origin = origin[freed]
+    renumbered = np.arange(n)
+    renumbered[removed] = UNDEFINED
+    filled = removed < m
+    renumbered[origin[filled]] = removed[filled]
+    return renumbered
+
+
+def _drop(instance: ACSet, ob: str, renumbered: Ids, removed: Ids) -> None:
+    """Take the removed parts of one object out of its columns and out of the homs into it."""
+    schema, size = instance.schema, len(renumbered) - len(removed)
+    moved = np.flatnonzero(renumbered[size:] != UNDEFINED) + size
+    freed = renumbered[moved]
+    touched = np.concatenate([removed, moved])
+    for name in (*schema.homs_from(ob), *schema.attrs_from(ob)):
+        column, owners = instance._column(name), instance._unique.get(name)
+        before = keys_at(column, touched) if owners else []
+        column.move(moved, freed, size)
+        if owners:
+            owners.move(freed.tolist(), before, keys_at(column, freed))
+    instance._nparts[ob] = size
+    # One more slot, so that what was undefined stays so.
+    lookup = np.append(renumbered, UNDEFINED)
+    for name in schema.homs_into(ob):
+        column, owners = instance._homs[name], instance._unique.get(name)
+        targets = lookup[column.targets]
+        if owners:
+            changed = np.flatnonzero(targets != column.targets)
+            before = keys_at(column, changed)
+            column.replace(targets)
+            owners.move(changed.tolist(), before, keys_at(column, changed))
+        else:
+            column.replace(targets)
