@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
-Value = float | int | str | bool
+Value = Any
+"""An id, or a value of an attribute type: float, int, str, bool, or whatever its codec has."""
 
 ID = "_id"
 """The name of the argument that stands for the part itself, as in the exchange format."""
@@ -34,7 +36,7 @@ class Constant:
     value: Value
 
     def __str__(self) -> str:
-        return json.dumps(self.value, ensure_ascii=False)
+        return json.dumps(self.value, ensure_ascii=False, default=repr)
 
 
 @dataclass(frozen=True)

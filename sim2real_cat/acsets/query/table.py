@@ -83,12 +83,11 @@ class Table:
         """The table in Arrow."""
         import pyarrow
 
-        return pyarrow.table(
-            {
-                name: pyarrow.array(array, pyarrow.string()) if array.dtype == object else pyarrow.array(array)
-                for name, array in self.columns.items()
-            }
-        )
+        def column(array: NDArray[Any]) -> pyarrow.Array:
+            texts = array.dtype == object and all(isinstance(value, str) for value in array.tolist())
+            return pyarrow.array(array, pyarrow.string() if texts else None)
+
+        return pyarrow.table({name: column(array) for name, array in self.columns.items()})
 
     def to_pandas(self) -> pandas.DataFrame:
         """The table as a DataFrame; needs pandas."""
@@ -113,9 +112,7 @@ class Table:
             return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
         body = "".join(line("td", row) for row in rows)
-        return (
-            f"<table><caption>{self._size()}</caption><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
-        )
+        return f"<table><caption>{self._size()}</caption><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
 
     def _size(self) -> str:
         return f"{self._n} row{'' if self._n == 1 else 's'}"

@@ -1,0 +1,164 @@
+"""Answering and counting queries, by the engine that suits their size.
+
+The rows of an answer are sorted by the parts of the atoms, the first atom first; those of a distinct answer by
+their values. Both engines give the same rows in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.query import duckdb_engine
+from sim2real_cat.acsets.query.ast import ConjunctiveQuery, Constant
+from sim2real_cat.acsets.query.numpy_engine import Join, Wanted
+from sim2real_cat.acsets.query.ordering import lexicographic, row_keys
+from sim2real_cat.acsets.query.plan import Plan, components, plan
+from sim2real_cat.acsets.query.relations import Problem, Reading, ranks, relations_of
+from sim2real_cat.acsets.query.resolve import resolve
+from sim2real_cat.acsets.query.rows import Rows
+from sim2real_cat.acsets.query.table import Table
+from sim2real_cat.errors import EngineError, listed
+
+Engine = Literal["auto", "numpy", "duckdb"]
+ENGINES = ("auto", "numpy", "duckdb")
+
+LIMIT = 50_000_000
+"""How many rows an answer may have, unless the caller says otherwise."""
+
+FIRST_BLOCK = 2**10
+"""How many rows a step makes at once where answers are wanted one after the other."""
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+def answer(
+    instance: ACSet,
+    query: ConjunctiveQuery,
+    params: Mapping[str, object] | None = None,
+    *,
+    distinct: bool = False,
+    engine: Engine = "auto",
+    limit: int = LIMIT,
+) -> Table:
+    """All answers of a query: a row for each assignment of parts to its atoms.
+
+    An undefined hom or attribute, and an attribute variable, is equal to nothing, not even to itself: an atom
+    that names the arrow does not match such a part. NaN equals NaN, as in ``incident``, and is neither less nor
+    greater than anything.
+
+    Args:
+        instance: the instance to ask.
+        query: the query.
+        params: values of ``$names`` and of variables, by name.
+        distinct: whether to leave out repeated rows.
+        engine: "numpy", "duckdb" (the optional extra), or "auto" for the one that suits the size.
+        limit: the largest number of rows to hold in memory.
+
+    Returns:
+        A column for each output: ids as int64, attributes in the dtype of their type.
+
+    Raises:
+        SchemaError: where names or types do not fit the schema, or a parameter has no value.
+        InstanceError: where a value does not fit its type or an id does not exist, or the answer has more rows
+            than ``limit``.
+        EngineError: for an engine that is not known or not installed.
+    """
+    problem = _problem(instance, query, params, engine)
+    order = plan(problem)
+    in_duckdb = _chosen(engine, problem, order) == "duckdb"
+    needed = {reading.key for _, reading, _ in problem.out if isinstance(reading, Reading)}
+    by_parts = not distinct and (in_duckdb or not order.in_order)
+    if by_parts:
+        needed.update(order.text_order)
+    wanted: Wanted = "set" if distinct else "bag"
+    if in_duckdb:
+        rows = duckdb_engine.join(problem, sorted(needed), distinct, limit)
+    else:
+        rows = Join(problem, order, frozenset(needed), wanted).collect(limit)
+    if by_parts or distinct:
+        by = sorted(needed) if distinct else order.text_order
+        sequence = lexicographic([rows.values[v] for v in by], [problem.domains[v] for v in by], rows.n)
+        rows = rows if sequence is None else rows.take(sequence, rows.n)
+    table = _table(problem, rows)
+    return _distinct(table) if distinct else table
+
+
+def answers(
+    instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None = None, *, block: int = FIRST_BLOCK
+) -> Iterator[Table]:
+    """The answers of a query as tables that follow each other, found as they are asked for (numpy).
+
+    The first come soon and memory stays small, however many there are. Their order is that of the search, the
+    same every time. Arguments and errors are those of :func:`answer`; a smaller ``block`` gives smaller tables.
+    """
+    problem = _problem(instance, query, params, "numpy")
+    needed = frozenset(reading.key for _, reading, _ in problem.out if isinstance(reading, Reading))
+    for rows in Join(problem, plan(problem), needed, "bag", block).blocks():
+        yield _table(problem, rows)
+
+
+def count(
+    instance: ACSet,
+    query: ConjunctiveQuery,
+    params: Mapping[str, object] | None = None,
+    *,
+    distinct: bool = False,
+    engine: Engine = "auto",
+) -> int:
+    """The number of answers, exactly, without making the rows; arguments and errors are those of :func:`answer`.
+
+    A query that falls into parts without a common variable is counted part by part.
+    """
+    if distinct:
+        return len(answer(instance, query, params, distinct=True, engine=engine))
+    problem = _problem(instance, query, params, engine)
+    total = 1
+    for component in components(problem):
+        order = plan(component)
+        if _chosen(engine, component, order) == "duckdb":
+            total *= duckdb_engine.count(component)
+        else:
+            total *= Join(component, order, frozenset(), "count").count()
+        if total == 0:
+            break
+    return total
+
+
+def _problem(instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Problem:
+    if engine not in ENGINES:
+        raise EngineError(f"queries have no engine {engine!r}; valid: {listed(ENGINES)}")
+    return relations_of(instance, resolve(instance, query, params or _NOTHING))
+
+
+def _chosen(engine: Engine, problem: Problem, order: Plan) -> Literal["numpy", "duckdb"]:
+    """The engine to use; a query without atoms has its one answer at once."""
+    if engine == "auto" or not problem.relations:
+        return "numpy"
+    return engine
+
+
+def _table(problem: Problem, rows: Rows) -> Table:
+    """The outputs, read off the rows."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name, reading, dtype in problem.out:
+        if isinstance(reading, Constant):
+            columns[name] = np.empty(rows.n, dtype)
+            columns[name].fill(reading.value)
+        else:
+            values = reading.read(rows.values)
+            columns[name] = values if values.base is None else values.copy()  # never a view of the instance
+    return Table(columns, rows.n)
+
+
+def _distinct(table: Table) -> Table:
+    """The rows without repetitions, sorted by their values; NaN comes last and once."""
+    coded = [(codes, len(values)) for ((codes,), values) in (ranks([column]) for column in table.columns.values())]
+    keys = row_keys([codes for codes, _ in coded], [size for _, size in coded], len(table))
+    _, first = np.unique(keys, return_index=True)
+    return Table({name: column[first] for name, column in table.columns.items()}, len(first))
