@@ -40,7 +40,7 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'", "$": "$"}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"} | {mark: mark for mark in "\\\"'$"}
 _WORDS = {"true": True, "false": False}
 
 
@@ -149,11 +149,13 @@ class _Parser:
 
     def _unescaped(self, token: _Token) -> str:
         def meant(match: re.Match[str]) -> str:
+            if len(match[1]) > 1:
+                return chr(int(match[1][1:], 16))
             if match[1] not in _ESCAPES:
-                self._refuse(f"the text {token.text} has an unknown escape '{match[0]}'", token)
+                self._refuse(f"unknown escape '{match[0]}' in a text", token)
             return _ESCAPES[match[1]]
 
-        return re.sub(r"\\(.)", meant, token.text[1:-1], flags=re.DOTALL)
+        return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", meant, token.text[1:-1], flags=re.DOTALL)
 
     @property
     def _token(self) -> _Token:

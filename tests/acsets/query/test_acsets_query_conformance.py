@@ -32,9 +32,7 @@ def test_the_answers_are_those_of_catlab(engine):
             x = ACSet.from_json(schema, json.dumps(case["instance"]))
             params = {name: value - 1 for name, value in step.get("params", {}).items()}
             table = query(x, step["body"], step["out"], params=params, engine=engine)
-            columns = [
-                (table[name] + (table[name].dtype.kind == "i")).tolist() for name in step["out"]
-            ]
+            columns = [(table[name] + (table[name].dtype.kind == "i")).tolist() for name in step["out"]]
             expected = [step["expect"][name] for name in step["out"]]
             assert Counter(zip(*columns, strict=True)) == Counter(zip(*expected, strict=True)), (case["name"], step)
             count += 1
