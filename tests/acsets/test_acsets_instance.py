@@ -74,6 +74,46 @@ def test_a_preimage_is_sorted_whatever_way_it_was_reached():
     assert [ids.tolist() for ids in x.incident(["same", "same"], "train.policy_name")] == [[0, 1, 2, 3]] * 2
 
 
+def test_all_preimages_at_once():
+    x = study()
+    offsets, ids = x.preimages("train")
+    assert offsets.tolist() == [0, 2, 3, 4]
+    assert ids.tolist() == [1, 2, 3, 0]
+    x.add_parts("Policy", 2)
+    assert x.preimages("train").offsets.tolist() == [0, 2, 3, 4, 4, 4]
+    assert x.incident(4, "train").tolist() == []
+    x.set("SimEnv", 0, train=None)
+    offsets, ids = x.preimages("train.deploy")
+    assert (offsets.tolist(), ids.tolist()) == ([0, 1, 3], [3, 1, 2])
+    offsets, ids = x.preimages("", ob="RealEnv")
+    assert (offsets.tolist(), ids.tolist()) == ([0, 1, 2], [0, 1])
+    assert [part.tolist() for part in ACSet(STUDY).preimages("train")] == [[0], []]
+    with pytest.raises(ValueError, match="read-only"):
+        x.preimages("train").ids[0] = 1
+    with refused(SchemaError, "'train.kl_gap'", "attribute", "incident"):
+        x.preimages("train.kl_gap")
+
+
+@pytest.mark.parametrize("n", [3, 2000])
+def test_preimages_of_short_and_of_long_columns(n):
+    x = ACSet(STUDY)
+    x.add_vars("Seed")
+    x.add_parts("Policy", n, kl_gap=[0.5, None, np.nan] * (n // 3) + [0.5] * (n % 3))
+    train, seed = [i % n for i in range(3 * n)], [None, Var(0), 0] * n
+    x.add_parts("SimEnv", 3 * n, train=train, seed=seed, noisy=True)
+    for value in (0, 1, n - 1):
+        expected = [i for i, target in enumerate(train) if target == value]
+        assert x.incident(value, "train").tolist() == x.incident([value, 0], "train")[0].tolist() == expected
+        offsets, ids = x.preimages("train")
+        assert ids[offsets[value] : offsets[value + 1]].tolist() == expected
+    assert x.incident(0, "seed").tolist() == [i for i, value in enumerate(seed) if value == 0]
+    assert x.incident(Var(0), "seed").tolist() == [i for i, value in enumerate(seed) if value == Var(0)]
+    assert x.incident(False, "noisy").tolist() == []
+    assert x.incident(np.nan, "kl_gap").tolist() == list(range(2, n, 3))[: n // 3]
+    half = {i for i in range(n) if x.subpart("kl_gap", i) == 0.5}
+    assert x.incident(0.5, "train.kl_gap").tolist() == [i for i, target in enumerate(train) if target in half]
+
+
 def test_nan_is_a_value_that_can_be_found():
     x = study()
     x.set("Policy", 1, kl_gap=float("nan"))

@@ -95,6 +95,53 @@ class Model(RuleBasedStateMachine):
         fits = self.fits(ob, rows, ids, size)
         self.attempt(fits, lambda: self.acset.set(ob, ids, **columns), ob, ids, rows)
 
+    @rule(ob=st.sampled_from(["A", "B"]), cascade=st.booleans(), data=st.data())
+    def remove(self, ob, cascade, data):
+        size = len(self.rows[ob])
+        ids = data.draw(st.lists(st.integers(0, size), max_size=3), label="ids")
+        if size in ids or len(ids) != len(set(ids)):
+            self.attempt(False, lambda: self.acset.remove(ob, ids, cascade), ob, ids, [])
+            return
+        doomed = {
+            name: [row for i, row in enumerate(self.rows[name]) if (name, i) in {(ob, i) for i in ids}] for name in "AB"
+        }
+        rows = {name: list(table) for name, table in self.rows.items()}
+        for table in rows.values():  # point at rows themselves while rows have no numbers
+            for row in table:
+                row.update({name: self.rows["B"][row[name]] for name in ("f", "g") if row.get(name) is not None})
+
+        def is_doomed(row):
+            return any(row is other for table in doomed.values() for other in table)
+
+        while cascade and (
+            more := [
+                (name, row)
+                for name, table in rows.items()
+                for row in table
+                if not is_doomed(row) and any(is_doomed(row.get(hom)) for hom in ("f", "g"))
+            ]
+        ):
+            for name, row in more:
+                doomed[name].append(row)
+        for table in rows.values():
+            for i in reversed([i for i, row in enumerate(table) if is_doomed(row)]):
+                table[i] = table[-1]
+                table.pop()
+        for table in rows.values():
+            for row in table:
+                for hom in {"f", "g"} & row.keys():
+                    row[hom] = next((i for i, other in enumerate(rows["B"]) if other is row[hom]), None)
+        self.acset.remove(ob, ids, cascade)
+        self.rows = rows
+
+    @rule(ob=st.sampled_from(["A", "B"]), data=st.data())
+    def clear(self, ob, data):
+        ids = [i for i in range(len(self.rows[ob])) if data.draw(st.booleans(), label=f"clear {i}")]
+        name = data.draw(st.sampled_from([*SCHEMA.homs_from(ob), *SCHEMA.attrs_from(ob)]))
+        self.acset.clear(ob, ids, name)
+        for i in ids:
+            self.rows[ob][i][name] = None
+
     @invariant()
     def they_agree(self):
         for ob, rows in self.rows.items():

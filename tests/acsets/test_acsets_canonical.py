@@ -1,0 +1,149 @@
+import itertools
+
+import numpy as np
+import pytest
+from acset_strategies import FIXED, acsets, refused, study
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import InstanceError
+
+GRAPH = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
+BARE = Schema("Bare", obs=["A", "B"], homs={"f": ("A", "B"), "g": ("B", "B")})
+
+
+def renumbered(x, orders, variables):
+    """The same instance with its parts and variables in other orders."""
+    y, _ = x.restrict(orders)
+    for name, (ob, kind) in x.schema.attrs.items():
+        values = [y.subpart(name, part) for part in range(y.nparts(ob))]
+        values = [Var(variables[kind].index(value.k)) if isinstance(value, Var) else value for value in values]
+        y.set(ob, y.parts(ob), **{name: values})
+    return y
+
+
+def shuffled(x, rng):
+    orders = {ob: rng.permutation(x.nparts(ob)) for ob in x.schema.obs}
+    return renumbered(x, orders, {kind: rng.permutation(x.nvars(kind)).tolist() for kind in x.schema.attrtypes})
+
+
+def graph(n, edges):
+    x = ACSet(GRAPH)
+    x.add_parts("V", n)
+    edges = list(edges)
+    x.add_parts("E", len(edges), src=[a for a, _ in edges], tgt=[b for _, b in edges])
+    return x
+
+
+def isomorphic_by_force(x, y):
+    orders = [[(ob, order) for order in itertools.permutations(range(x.nparts(ob)))] for ob in x.schema.obs]
+    return any(x.restrict({ob: list(o) for ob, o in choice}).instance == y for choice in itertools.product(*orders))
+
+
+@FIXED
+@given(acsets(), st.data())
+def test_the_numbering_does_not_matter(x, data):
+    orders = {ob: data.draw(st.permutations(range(x.nparts(ob)))) for ob in x.schema.obs}
+    variables = {kind: data.draw(st.permutations(range(x.nvars(kind)))) for kind in x.schema.attrtypes}
+    form = x.canonical()
+    assert renumbered(x, orders, variables).canonical() == form
+    assert form.canonical() == form
+
+
+@settings(FIXED, max_examples=30)
+@given(acsets(BARE), acsets(BARE))
+def test_equal_forms_are_isomorphic_instances(x, y):
+    same_size = all(x.nparts(ob) == y.nparts(ob) for ob in BARE.obs)
+    assert (x.canonical() == y.canonical()) == (same_size and isomorphic_by_force(x, y))
+    if x.nparts("A") * x.nparts("B") <= 9:
+        assert isomorphic_by_force(x, x.canonical())
+
+
+def cycle(n):
+    return [(i, (i + 1) % n) for i in range(n)]
+
+
+def both_ways(edges):
+    return [(a, b) for pair in edges for a, b in (pair, pair[::-1])]
+
+
+ROOK = [
+    (4 * a + b, 4 * c + d)
+    for a, b, c, d in itertools.product(range(4), repeat=4)
+    if (a, b) != (c, d) and (a == c or b == d)
+]
+SHRIKHANDE = [
+    (4 * a + b, 4 * ((a + c) % 4) + (b + d) % 4)
+    for a, b in itertools.product(range(4), repeat=2)
+    for c, d in [(0, 1), (0, 3), (1, 0), (3, 0), (1, 1), (3, 3)]
+]
+PETERSEN = both_ways([*cycle(5), *((i, i + 5) for i in range(5)), *((5 + i, 5 + (i + 2) % 5) for i in range(5))])
+
+
+@pytest.mark.parametrize(
+    ("n", "edges"),
+    [
+        (12, cycle(12)),
+        (12, both_ways(cycle(12))),
+        (8, [(a, b) for a in range(8) for b in range(8) if a != b]),
+        (10, PETERSEN),
+        (16, ROOK),
+        (16, SHRIKHANDE),
+        (8, both_ways([(a, a ^ bit) for a in range(8) for bit in (1, 2, 4) if a < a ^ bit])),
+        (9, [*cycle(3), *((a + 3, b + 3) for a, b in cycle(3)), *((a + 6, b + 6) for a, b in cycle(3))]),
+        (15, [(0, i) for i in range(1, 15)]),
+    ],
+)
+def test_symmetric_graphs(n, edges):
+    x = graph(n, edges)
+    rng = np.random.default_rng(0)
+    form = x.canonical()
+    assert all(shuffled(x, rng).canonical() == form for _ in range(3))
+
+
+def test_what_refinement_cannot_tell_apart_the_search_does():
+    assert graph(6, cycle(6)).canonical() != graph(6, cycle(3) + [(a + 3, b + 3) for a, b in cycle(3)]).canonical()
+    assert graph(16, ROOK).canonical() != graph(16, SHRIKHANDE).canonical()
+
+
+def test_many_parts_that_nothing_tells_apart_take_no_search():
+    x = ACSet(Schema("Fans", ["E", "P", "R"], {"train": ("E", "P"), "deploy": ("P", "R")}))
+    x.add_parts("R", 2000)
+    x.add_parts("P", 300, deploy=0)
+    x.add_parts("E", 900, train=np.arange(900) % 300)
+    form = x.canonical(limit=0)
+    assert form == shuffled(x, np.random.default_rng(1)).canonical(limit=0)
+
+
+def test_values_and_variables_count():
+    x = study()
+    form = x.canonical()
+    y = x.copy()
+    y.set("Policy", 1, kl_gap=0.71)
+    assert y.canonical() != form
+    y = x.copy()
+    y.set("Policy", 2, kl_gap=Var(0))  # another name of an unknown value
+    assert y != x
+    assert y.canonical() == form
+    y.set("Policy", 1, kl_gap=Var(0))
+    z = y.copy()
+    z.set("Policy", 1, kl_gap=Var(1))
+    assert z.canonical() != y.canonical()
+    assert sorted(form.column("seed").tolist(), key=str) == [10, 7, 8, None]
+
+
+def test_nothing_has_a_form():
+    assert ACSet(GRAPH).canonical() == ACSet(GRAPH)
+    assert ACSet(Schema("None")).canonical() == ACSet(Schema("None"))
+
+
+def test_too_much_symmetry_is_said_to_be_so():
+    x = graph(16, SHRIKHANDE)
+    with refused(InstanceError, "canonical", "symmetric", "3 choices", "attribute", "limit"):
+        x.canonical(limit=2)
+    huge = graph(130, [(a, b) for a in range(130) for b in range(130) if a != b])
+    with refused(InstanceError, "canonical", "symmetric"):
+        huge.canonical()
