@@ -86,7 +86,12 @@ def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
             raise MisfitError(None, values, f"an array of {data.dtype} is not one of integer ids")
         targets = _int64(data)
         return targets if masked is None else np.where(masked, UNDEFINED, targets)
-    if not set(map(type, values)) <= {int, type(None)}:
+    types = set(map(type, values))
+    if types == {int}:
+        ids = _exact(values, np.dtype(np.int64))
+        if ids is not None and ids.min() >= 0:
+            return ids
+    elif not types <= {int, type(None)}:
         for position, value in enumerate(values):
             if not (value is None or is_int(value)):
                 raise MisfitError(position, value, "is not an integer id")
@@ -112,7 +117,11 @@ def as_cells(values: list[Any] | NDArray[Any], python_type: type | Codec) -> Cel
             return Cells(data, all_defined(len(data)))
         return Cells(np.where(masked, fill, data).astype(dtype, copy=False), np.where(masked, UNDEFINED, DEFINED))
     status = np.full(len(values), DEFINED, np.int64)
-    if not set(map(type, values)) <= _EXACT_TYPES.get(python_type, set()):
+    if set(map(type, values)) <= _EXACT_TYPES.get(python_type, set()):
+        exact = _exact(values, dtype)
+        if exact is not None:
+            return Cells(exact, all_defined(len(exact)))
+    else:
         accepts = _accepts(python_type)
         for position, value in enumerate(values):
             if value is None:
@@ -136,6 +145,8 @@ def as_cells(values: list[Any] | NDArray[Any], python_type: type | Codec) -> Cel
 
 def as_ids(ids: object, size: int) -> Ids:
     """Ids of existing parts, shape (n,), from one id or a sequence of them."""
+    if type(ids) is int and 0 <= ids < size:
+        return np.array([ids])
     try:
         array = as_targets(as_sequence(ids, 1))
     except MisfitError as misfit:
@@ -177,6 +188,14 @@ def _plain(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None
     if not isinstance(values, np.ma.MaskedArray):
         return values, None
     return np.ma.getdata(values), np.ma.getmaskarray(values)
+
+
+def _exact(values: list[Any] | NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Values of the Python type that a dtype stands for as an array; None where one needs more than 64 bits."""
+    try:
+        return np.array(values, dtype)
+    except OverflowError:
+        return None
 
 
 def _int64(data: NDArray[Any]) -> Ids:

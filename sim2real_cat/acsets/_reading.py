@@ -74,8 +74,8 @@ def preimage(
     if ids is None:
         return preimages(route, [value], nparts, homs, attrs)[0]
     for name in reversed(others):
-        ids = homs[name].preimages(ids, nparts[homs[name].codom]).ids
-    return np.sort(ids) if others else ids
+        ids = homs[name].preimage_of(ids, nparts[homs[name].codom])
+    return ids
 
 
 def preimages(

@@ -79,28 +79,32 @@ def checked_rows(
     return rows
 
 
-def quick_row(instance: ACSet, ob: str, subparts: Mapping[str, object]) -> dict[str, Any] | None:
-    """One new row of plain Python values that fit as they are: what to push onto each column of an object.
+def quick_row(instance: ACSet, ob: str, subparts: Mapping[str, object], grown: int) -> dict[str, Any] | None:
+    """Some columns of one row as plain Python values that fit as they are.
 
-    None where a value is missing, unusual or wrong, or its column unique: then :func:`checked_rows` decides.
+    None where a value is unusual or wrong, or its column unique: then :func:`checked_rows` decides.
     """
     schema, homs, attrs = instance.schema, instance._homs, instance._attrs
-    row: dict[str, Any] = dict.fromkeys((*schema.homs_from(ob), *schema.attrs_from(ob)))
+    own_homs, own_attrs = schema.homs_from(ob), schema.attrs_from(ob)
     for name, value in subparts.items():
-        if name not in row or name in instance._unique:
+        if name in instance._unique:
             return None
-        if name in homs:
+        if name in own_homs:
             codom = homs[name].codom
-            if type(value) is not int or not 0 <= value < instance._nparts[codom] + (codom == ob):
-                return None
-        elif type(value) is not attrs[name].python_type or (type(value) is int and not -(2**63) <= value < 2**63):
+            limit = instance._nparts[codom] + (grown if codom == ob else 0)
+            fits = value is None or (type(value) is int and 0 <= value < limit)
+        elif name in own_attrs:
+            fits = value is None or type(value) is attrs[name].python_type
+            fits = fits and (type(value) is not int or -(2**63) <= value < 2**63)
+        else:
+            fits = False
+        if not fits:
             return None
-        row[name] = value
-    return row
+    return dict(subparts)
 
 
 def _check_variables(cells: Cells, nvars: int, attrtype: str) -> None:
-    if len(cells.status) and cells.status.max() >= nvars:
+    if not cells.all_defined and cells.status.max() >= nvars:
         position = int((cells.status >= nvars).nonzero()[0][0])
         problem = f"does not exist: {attrtype} has {nvars} variables, add_vars adds more"
         raise MisfitError(position, Var(int(cells.status[position])), problem)

@@ -76,9 +76,9 @@ class Storage:
     def _push(self, ob: str, row: Mapping[str, Any]) -> None:
         """Store one row of :func:`~sim2real_cat.acsets._rows.quick_row` as a new part."""
         for name in self.schema.homs_from(ob):
-            self._homs[name].push(row[name])
+            self._homs[name].push(row.get(name))
         for name in self.schema.attrs_from(ob):
-            self._attrs[name].push(row[name])
+            self._attrs[name].push(row.get(name))
         self._nparts[ob] += 1
 
     def _append(self, ob: str, n: int, rows: Rows) -> Ids:

@@ -86,7 +86,7 @@ class ACSet(Storage):
             InstanceError: for an unknown column, or a value that does not fit it.
         """
         new = self.nparts(ob)
-        row = quick_row(self, ob, subparts)
+        row = quick_row(self, ob, subparts, grown=1)
         if row is not None:
             self._push(ob, row)
         else:
@@ -120,6 +120,11 @@ class ACSet(Storage):
                 length, or a value that does not fit.
         """
         parts = self._checked_ids(ob, ids, "set", distinct=True)
+        row = quick_row(self, ob, subparts, grown=0) if type(ids) is int else None
+        if row is not None:
+            for name, value in row.items():
+                self._column(name).put_one(int(parts[0]), value)
+            return
         rows = checked_rows(self, ob, len(parts), subparts, single=_coerce.is_scalar(ids))
         self._check_unique(ob, parts, rows)
         self._put(parts, rows)

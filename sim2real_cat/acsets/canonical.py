@@ -240,13 +240,15 @@ def _pieces(graph: _Graph, component: Ids, inner: NDArray[np.bool_], vertices: I
     """The components of some vertices, each with the graph that the inner edges make of it."""
     vertices = vertices[np.argsort(component[vertices], kind="stable")]
     starts = np.flatnonzero(np.diff(component[vertices], prepend=-1))
+    ends = np.append(starts[1:], len(vertices))[: len(starts)]
     position = np.zeros(graph.n, np.int64)
-    position[vertices] = np.arange(len(vertices)) - np.repeat(starts, np.diff(starts, append=len(vertices)))
+    position[vertices] = np.arange(len(vertices)) - np.repeat(starts, ends - starts)
     edges = np.flatnonzero(inner)
     edges = edges[np.argsort(component[graph.source[edges]], kind="stable")]
     owners = component[graph.source[edges]]
     found = []
-    for members in np.split(vertices, starts[1:]):
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        members = vertices[start:end]
         number = component[members[0]]
         mine = edges[np.searchsorted(owners, number) : np.searchsorted(owners, number, side="right")]
         piece = _Graph(len(members), position[graph.source[mine]], position[graph.target[mine]], graph.label[mine])

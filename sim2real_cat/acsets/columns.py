@@ -54,6 +54,13 @@ class Cells(NamedTuple):
     data: NDArray[Any]
     status: Ids
 
+    @property
+    def all_defined(self) -> bool:
+        """Whether every slot holds a value."""
+        if self.status.strides == (0,):  # one status for all of them, see all_defined()
+            return len(self.status) == 0 or bool(self.status[0] == DEFINED)
+        return bool((self.status == DEFINED).all())
+
     def copied(self) -> Cells:
         """The same in new arrays."""
         return Cells(self.data.copy(), self.status.copy())
@@ -107,6 +114,11 @@ class HomColumn:
         self._targets.put(ids, targets)
         self._fibres = None
 
+    def put_one(self, i: int, target: int | None) -> None:
+        """Overwrite one slot, None for undefined."""
+        self._targets.put(i, UNDEFINED if target is None else target)
+        self._fibres = None
+
     def move(self, sources: Ids, destinations: Ids, size: int) -> None:
         """Copy some slots over others, then keep the first ``size``."""
         self._targets.put(destinations, self.targets[sources])
@@ -150,6 +162,14 @@ class HomColumn:
         preimage: Ids = ids[offsets[value] : offsets[value + 1]].copy()
         return preimage
 
+    def preimage_of(self, values: Ids, size: int) -> Ids:
+        """The sorted slots that are mapped to any of some distinct ids of a codomain of this size."""
+        if max(self._targets.size, size) > _SHORT:
+            return np.sort(self.preimages(values, size).ids)
+        wanted = np.zeros(size + 1, np.bool_)  # and one more, which is found by -1
+        wanted[values] = True
+        return wanted[self.targets].nonzero()[0]
+
     def copy(self) -> HomColumn:
         """An independent column with the same content."""
         twin = HomColumn(self.codom)
@@ -188,7 +208,7 @@ class AttrColumn:
         """Append slots with this content."""
         n = len(cells.data)
         self._data.extend(cells.data)
-        if self._status is not None or not (cells.status == DEFINED).all():
+        if self._status is not None or not cells.all_defined:
             self._status_before(n).extend(cells.status)
         self._indexes = None
 
@@ -202,8 +222,15 @@ class AttrColumn:
     def put(self, ids: Ids, cells: Cells) -> None:
         """Overwrite the slots ``ids``."""
         self._data.put(ids, cells.data)
-        if self._status is not None or not (cells.status == DEFINED).all():
+        if self._status is not None or not cells.all_defined:
             self._status_before(0).put(ids, cells.status)
+        self._indexes = None
+
+    def put_one(self, i: int, value: object) -> None:
+        """Overwrite one slot, None for undefined."""
+        self._data.put(i, fill_of(self.python_type) if value is None else value)
+        if self._status is not None or value is None:
+            self._status_before(0).put(i, UNDEFINED if value is None else DEFINED)
         self._indexes = None
 
     def move(self, sources: Ids, destinations: Ids, size: int) -> None:

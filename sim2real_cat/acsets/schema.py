@@ -205,6 +205,8 @@ class Schema:
         raise AttributeError(f"a Schema never changes: {attribute!r} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         return self._value() == other._value() if isinstance(other, Schema) else NotImplemented
 
     def __hash__(self) -> int:

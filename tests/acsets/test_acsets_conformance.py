@@ -90,6 +90,18 @@ def test_incident(document, schemas):
     assert count > 20
 
 
+def test_remove(document, schemas):
+    count = 0
+    for x, step in steps(document, schemas, "remove"):
+        maps = x.remove(step["ob"], [i - 1 for i in step["ids"]], cascade=step["cascade"])
+        assert x == ACSet.from_json(x.schema, json.dumps(step["expect_instance"]))
+        for ob, expected in step.get("expect_new_to_old", {}).items():
+            stays = [(new, old + 1) for old, new in enumerate(maps[ob].tolist()) if new >= 0]
+            assert [old for _, old in sorted(stays)] == expected
+        count += 1
+    assert count == 24
+
+
 def test_elements(document, schemas):
     count = 0
     for x, step in steps(document, schemas, "elements"):

@@ -45,7 +45,10 @@ def test_a_law_of_the_study_fails_where_it_does():
     x.set("Policy", 1, deploy=1)
     assert x.check() == []
     x.set("Policy", 0, transfer=None)
-    assert [violation.equation for violation in x.check()] == ["transfer.transfer = transfer", "transfer.deploy = deploy"]
+    assert [violation.equation for violation in x.check()] == [
+        "transfer.transfer = transfer",
+        "transfer.deploy = deploy",
+    ]
     assert "at 1: undefined and 0" in str(x.check()[0])
 
 
