@@ -82,13 +82,12 @@ def _drop(instance: ACSet, ob: str, renumbered: Ids, removed: Ids) -> None:
     schema, size = instance.schema, len(renumbered) - len(removed)
     moved = np.flatnonzero(renumbered[size:] != UNDEFINED) + size
     freed = renumbered[moved]
-    touched = np.concatenate([removed, moved])
     for name in (*schema.homs_from(ob), *schema.attrs_from(ob)):
         column, owners = instance._column(name), instance._unique.get(name)
-        before = keys_at(column, touched) if owners else []
+        gone = keys_at(column, removed) if owners else []
         column.move(moved, freed, size)
         if owners:
-            owners.move(freed.tolist(), before, keys_at(column, freed))
+            owners.move(freed.tolist(), gone, keys_at(column, freed))
     instance._nparts[ob] = size
     # One more slot, so that what was undefined stays so.
     lookup = np.append(renumbered, UNDEFINED)

@@ -1,5 +1,6 @@
 import itertools
 
+import networkx
 import numpy as np
 import pytest
 from acset_strategies import FIXED, acsets, refused, study
@@ -83,9 +84,17 @@ SHRIKHANDE = [
 PETERSEN = both_ways([*cycle(5), *((i, i + 5) for i in range(5)), *((5 + i, 5 + (i + 2) % 5) for i in range(5))])
 
 
+def regular(seed):
+    """A cubic graph in which refinement sees nothing and few vertices are alike."""
+    return both_ways(networkx.random_regular_graph(3, 14, seed=seed).edges)
+
+
 @pytest.mark.parametrize(
     ("n", "edges"),
     [
+        (12, both_ways(networkx.frucht_graph().edges)),
+        *((14, regular(seed)) for seed in range(4)),
+        (12, [*cycle(3), *((a + 3, b + 3) for a, b in cycle(5)), *((a + 8, b + 8) for a, b in cycle(4))]),
         (12, cycle(12)),
         (12, both_ways(cycle(12))),
         (8, [(a, b) for a in range(8) for b in range(8) if a != b]),
@@ -102,6 +111,34 @@ def test_symmetric_graphs(n, edges):
     rng = np.random.default_rng(0)
     form = x.canonical()
     assert all(shuffled(x, rng).canonical() == form for _ in range(3))
+
+
+@given(st.data())
+@FIXED
+def test_endomorphisms_have_a_direction(data):
+    n = data.draw(st.integers(5, 8))
+    x = ACSet(Schema("Dynamics", ["X"], {"f": ("X", "X"), "g": ("X", "X")}))
+    maps = data.draw(st.permutations(range(n))), data.draw(st.permutations(range(n)))
+    x.add_parts("X", n, f=maps[0], g=maps[1])
+    assert shuffled(x, np.random.default_rng(data.draw(st.integers(0, 99)))).canonical() == x.canonical()
+    back = ACSet(x.schema)
+    back.add_parts("X", n, f=np.argsort(maps[0]), g=np.argsort(maps[1]))
+    if n == 5:
+        orders = map(list, itertools.permutations(range(n)))
+        same = any(x.restrict({"X": order}).instance == back for order in orders)
+        assert (x.canonical() == back.canonical()) == same
+
+
+def test_variables_are_renumbered_as_the_form_says():
+    x = ACSet(Schema("Unknowns", ["X"], {}, {"T": int, "N": int}, {"t": ("X", "T"), "n": ("X", "N")}))
+    x.add_vars("T", 5)
+    x.add_parts("X", 6, t=[Var(3), Var(0), Var(4), Var(1), Var(2), Var(3)], n=range(6))
+    form = x.canonical()
+    first = {form.subpart("t", i): form.subpart("n", i) for i in range(6)}
+    assert {form.subpart("n", i) for i in range(6) if form.subpart("t", i) == form.subpart("t", 0)} == {0, 5}
+    assert len(first) == 5
+    rng = np.random.default_rng(0)
+    assert all(shuffled(x, rng).canonical() == form for _ in range(5))
 
 
 def test_what_refinement_cannot_tell_apart_the_search_does():

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from sim2real_cat.acsets._buffer import Buffer
 from sim2real_cat.acsets._unique import UniqueOwners
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, HomColumn, Var
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, HomColumn, Var, all_defined
 
 
 def test_adding_one_by_one_copies_a_column_only_now_and_then():
@@ -14,6 +15,38 @@ def test_adding_one_by_one_copies_a_column_only_now_and_then():
         moves += not np.shares_memory(before, column.targets)
     assert len(column.targets) == 1000
     assert moves <= 12
+
+
+def test_the_slot_behind_the_last_stays_empty():
+    buffer = Buffer(np.dtype(np.int64), -1)
+    last = np.array([-1])
+    for i in range(100):
+        buffer.push(i)
+        assert buffer.take(last).tolist() == [-1]
+    for n in (0, 1, 50):
+        buffer.extend(np.arange(n))
+        assert buffer.take(last).tolist() == [-1]
+        buffer.grow(n)
+        assert buffer.take(last).tolist() == [-1]
+        assert buffer.values.tolist()[buffer.size - n :] == [-1] * n
+    for size in (150, 149, 20, 0):
+        buffer.truncate(size)
+        assert buffer.take(last).tolist() == [-1]
+        assert buffer.copy().take(last).tolist() == [-1]
+        assert buffer.values.tolist() == [*range(100), 0, -1, *range(50)][:size]
+    assert buffer._array.nbytes < 1000
+
+
+def test_a_column_of_values_alone_keeps_no_status():
+    column = AttrColumn(float)
+    column.extend(Cells(np.arange(3.0), all_defined(3)))
+    column.push(3.0)
+    column.put(np.array([0]), Cells(np.array([5.0]), np.array([DEFINED])))
+    assert column._status is None
+    assert column.take(np.array([3, -1, 0])).status.tolist() == [DEFINED, UNDEFINED, DEFINED]
+    column.put_one(1, None)
+    assert column.cells.status.tolist() == [DEFINED, UNDEFINED, DEFINED, DEFINED]
+    assert column.short_preimage(2.0).tolist() == [2]
 
 
 def test_what_a_column_shows_cannot_be_written_to():

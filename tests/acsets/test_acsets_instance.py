@@ -57,6 +57,7 @@ def test_a_preimage_is_read_right_to_left():
     assert x.incident(1, "train.deploy").tolist() == [1, 2]
     assert [ids.tolist() for ids in x.incident([0, 1], "train.deploy")] == [[3], [1, 2]]
     assert x.incident(Var(1), "train.kl_gap").tolist() == [0]
+    assert x.incident(1, "transfer.deploy").tolist() == [0, 1]  # and not 2, whose transfer is undefined
     assert x.incident("naïve", "train.policy_name").tolist() == [0]
     assert [ids.tolist() for ids in x.incident(["ours", "theirs"], "policy_name")] == [[0], []]
     assert [ids.tolist() for ids in x.incident([Var(0), 0.7, Var(1), 0.7], "kl_gap")] == [[], [1], [2], [1]]

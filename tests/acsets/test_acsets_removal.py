@@ -109,6 +109,9 @@ def test_an_index_made_before_is_not_used_after():
     assert x.incident("p399", "policy_name").tolist() == [0]
     assert x.incident(0, "train").tolist() == [399, 799]
     assert [ids.tolist() for ids in x.incident([0, 1], "train")] == [[399, 799], [1, 401]]
+    x.remove("SimEnv", 399)
+    assert x.incident(0, "train").tolist() == [399]
+    assert x.incident(398, "train").tolist() == [398, 798]
 
 
 def test_unique_columns_know_what_went():
