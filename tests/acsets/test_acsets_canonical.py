@@ -129,6 +129,13 @@ def test_endomorphisms_have_a_direction(data):
         assert (x.canonical() == back.canonical()) == same
 
 
+def test_the_two_ends_of_a_chain_are_not_alike():
+    x = ACSet(Schema("Dynamics", ["X"], {"f": ("X", "X")}))
+    x.add_parts("X", 3, f=[1, 2, None])
+    forms = [x.restrict({"X": list(order)}).instance.canonical() for order in itertools.permutations(range(3))]
+    assert all(form == forms[0] for form in forms)
+
+
 def test_variables_are_renumbered_as_the_form_says():
     x = ACSet(Schema("Unknowns", ["X"], {}, {"T": int, "N": int}, {"t": ("X", "T"), "n": ("X", "N")}))
     x.add_vars("T", 5)

@@ -17,7 +17,8 @@ def test_adding_one_by_one_copies_a_column_only_now_and_then():
     assert moves <= 12
 
 
-def test_the_slot_behind_the_last_stays_empty():
+def test_the_slot_behind_the_last_stays_empty(monkeypatch):
+    monkeypatch.setattr(np, "empty", lambda n, dtype: np.full(n, 99, dtype))  # what happens to be in memory
     buffer = Buffer(np.dtype(np.int64), -1)
     last = np.array([-1])
     for i in range(100):
