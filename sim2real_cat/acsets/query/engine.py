@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.query import duckdb_engine
 from sim2real_cat.acsets.query.ast import ConjunctiveQuery, Constant
-from sim2real_cat.acsets.query.numpy_engine import Join, Wanted
+from sim2real_cat.acsets.query.numpy_engine import Join
 from sim2real_cat.acsets.query.ordering import lexicographic, row_keys
-from sim2real_cat.acsets.query.plan import Plan, components, plan
+from sim2real_cat.acsets.query.plan import Plan, Wanted, components, plan
 from sim2real_cat.acsets.query.relations import Problem, Reading, ranks, relations_of
 from sim2real_cat.acsets.query.resolve import resolve
 from sim2real_cat.acsets.query.rows import Rows
@@ -70,13 +70,13 @@ def answer(
         EngineError: for an engine that is not known or not installed.
     """
     problem = _problem(instance, query, params, engine)
-    order = plan(problem)
-    in_duckdb = _chosen(engine, problem, order) == "duckdb"
+    wanted: Wanted = "set" if distinct else "bag"
     needed = {reading.key for _, reading, _ in problem.out if isinstance(reading, Reading)}
+    order = plan(problem, needed=frozenset(needed), wanted=wanted)
+    in_duckdb = _chosen(engine, problem, order) == "duckdb"
     by_parts = not distinct and (in_duckdb or not order.in_order)
     if by_parts:
         needed.update(order.text_order)
-    wanted: Wanted = "set" if distinct else "bag"
     if in_duckdb:
         rows = duckdb_engine.join(problem, sorted(needed), distinct, limit)
     else:
@@ -120,7 +120,7 @@ def count(
     problem = _problem(instance, query, params, engine)
     total = 1
     for component in components(problem):
-        order = plan(component)
+        order = plan(component, wanted="count")
         if _chosen(engine, component, order) == "duckdb":
             total *= duckdb_engine.count(component)
         else:

@@ -7,23 +7,20 @@ only which ones there are, rows that agree in all that is still needed may becom
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.query.index import Index, Run, searchable
-from sim2real_cat.acsets.query.plan import Plan, Step, reduced
+from sim2real_cat.acsets.query.plan import Plan, Step, Wanted, reduced
 from sim2real_cat.acsets.query.relations import Problem, Relation
 from sim2real_cat.acsets.query.resolve import Restriction
 from sim2real_cat.acsets.query.rows import Rows, concatenated, grouped, times, too_many, total, unique
 
-BLOCK = 2**18
+BLOCK = 2**16
 """How many rows a stage makes of one block; arrays of this length stay within the caches, and memory is bounded."""
-
-Wanted = Literal["bag", "set", "count"]
 
 
 class Join:
@@ -122,10 +119,15 @@ class _Stage:
         return self.relation.part in self.step.known
 
     @cached_property
+    def used(self) -> frozenset[int]:
+        """The variables that something needs once the parts are found."""
+        unchecked = self.step.known - set(self.searched)
+        return self.later.union(unchecked, *(self.problem.needs(test) for test in self.tests))
+
+    @cached_property
     def bound_here(self) -> tuple[int, ...]:
-        """The variables that the relation adds and something needs."""
-        needed = self.later.union(*(self.problem.needs(test) for test in self.tests))
-        return tuple(sorted(needed & (self.relation.variables - self.step.known)))
+        """Those of them that the relation adds."""
+        return tuple(sorted(self.used & (self.relation.variables - self.step.known)))
 
     @cached_property
     def searched(self) -> tuple[int, ...]:
@@ -138,7 +140,7 @@ class _Stage:
 
     @cached_property
     def index(self) -> Index:
-        return Index(self.relation, self.searched, self.problem.domains)
+        return Index(self.relation, self.searched, self.problem.domains, self.step.rows)
 
     def column(self, variable: int, parts: Ids) -> Ids:
         return parts if variable == self.relation.part else self.relation.columns[variable][parts]
@@ -168,10 +170,11 @@ class _Stage:
             return self._scan(rows)
         n = int(run.counts.sum())
         owner = np.repeat(np.arange(rows.n), run.counts)
-        grown = rows.take(owner, n)
+        grown = replace(rows, values={v: c for v, c in rows.values.items() if v in self.used}).take(owner, n)
         if not self.bound_here and len(self.searched) == len(self.step.known):
             return grown
-        positions = np.arange(n) + (run.first - np.cumsum(run.counts) + run.counts)[owner]
+        shift = run.first - np.cumsum(run.counts) + run.counts
+        positions = np.arange(n) + (shift[0] if (shift == shift[0]).all() else shift[owner])
         if self.step.known:
             parts = self.index.ids[positions]
         else:
@@ -189,8 +192,9 @@ class _Stage:
 
     def finish(self, rows: Rows) -> Rows:
         """The rows that pass the comparisons, with no more columns than are needed later."""
-        for test in self.tests:
-            rows = rows.only(self.problem.holds(test, rows.values))
+        if self.tests:
+            masks = [self.problem.holds(test, rows.values) for test in self.tests]
+            rows = rows.only(np.logical_and.reduce(masks))
         if rows.values.keys() <= self.later:
             return rows
         kept = {variable: column for variable, column in rows.values.items() if variable in self.later}

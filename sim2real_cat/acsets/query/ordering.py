@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,8 +39,27 @@ def row_keys(columns: Sequence[Ids], sizes: Sequence[int], n: int) -> Ids:
 
 
 def lexicographic(columns: Sequence[Ids], sizes: Sequence[int], n: int) -> Ids | None:
-    """The order that sorts ``n`` rows; None where they are sorted."""
-    keys = row_keys(columns, sizes, n)
-    if not (keys[1:] < keys[:-1]).any():
+    """The order that sorts ``n`` rows, which differ in some column; None where they are sorted."""
+    if n < 2 or not _unsorted(columns):
         return None
-    return sorted_by(keys, np.arange(n), n)[0]
+    order = np.arange(n)
+    last = len(columns)
+    # As many columns at a time as fit into one key together with the row, the least significant first.
+    while last:
+        first = last - 1
+        while first and math.prod(sizes[first - 1 : last]) < LARGEST // n:
+            first -= 1
+        keys = row_keys([column[order] for column in columns[first:last]], sizes[first:last], n)
+        order = order[sorted_by(keys, np.arange(n), n)[0]]
+        last = first
+    return order
+
+
+def _unsorted(columns: Sequence[Ids]) -> bool:
+    """Whether some row is less than the one before it."""
+    tied = np.ones(max(len(columns[0]) - 1, 0), np.bool_) if columns else np.zeros(0, np.bool_)
+    for column in columns:
+        if (tied & (column[1:] < column[:-1])).any():
+            return True
+        tied &= column[1:] == column[:-1]
+    return False

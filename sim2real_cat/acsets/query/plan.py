@@ -10,19 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from sim2real_cat.acsets.query.relations import Mask, Problem, Relation
 from sim2real_cat.acsets.query.resolve import Restriction
 
+Wanted = Literal["bag", "set", "count"]
 _Piece = tuple[list[Relation], list[Restriction], set[int]]
 
 STARTS = 6
 """How many of the smallest relations are tried as the first one."""
 
+INDEXED = 3.0
+"""What a part costs that an index sorts, in rows that a join makes (30 and 10 ns)."""
+
 SORTED = 8.0
-"""What a row costs that an index sorts, in rows that a join makes."""
+"""What a row costs that is sorted at the end, in the same unit."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,12 @@ class Step:
     Attributes:
         relation: its position.
         known: its variables that earlier steps have bound.
+        rows: an estimate of how many rows meet it.
     """
 
     relation: int
     known: frozenset[int]
+    rows: float
 
 
 @dataclass(frozen=True)
@@ -44,54 +51,74 @@ class Plan:
 
     Attributes:
         steps: one for each relation.
-        cost: an estimate of all the rows that will be made.
+        cost: an estimate of the work, in rows made.
+        rows: an estimate of how many rows there are at the end.
         text_order: the parts that sort the rows as the atoms stand in the query.
         in_order: whether joining in this order has sorted them so already.
     """
 
     steps: tuple[Step, ...]
     cost: float
+    rows: float
     text_order: tuple[int, ...]
     in_order: bool
 
 
-def plan(problem: Problem) -> Plan:
-    """The cheapest of several greedy orders."""
+def plan(problem: Problem, *, needed: frozenset[int] = frozenset(), wanted: Wanted = "bag") -> Plan:
+    """The cheapest of several greedy orders.
+
+    Args:
+        problem: what to join.
+        needed: the variables to keep to the end.
+        wanted: "bag" where every row counts and they must be sorted at the end, unless the order of joining has
+            done it; "set" or "count" where rows that agree in all that is still needed become one.
+    """
     relations = problem.relations
-    by_size = sorted(range(len(relations)), key=lambda k: (len(relations[k]), k))
-    starts = sorted({0, *by_size[:STARTS]} if relations else ())
-    found = [_greedy(problem, start) for start in starts] or [(0.0, ())]
-    cost, steps = min(found, key=lambda candidate: candidate[0])
     text_order = _free(relations, range(len(relations)))
-    join_order = _free(relations, [step.relation for step in steps])
-    return Plan(steps, cost, tuple(relations[k].part for k in text_order), join_order == text_order)
+    by_size = sorted(range(len(relations)), key=lambda k: (len(relations[k]), k))
+    plans = []
+    for start in sorted({0, *by_size[:STARTS]}) if relations else ():
+        steps, cost, rows = _greedy(problem, start, None if wanted == "bag" else needed)
+        in_order = _free(relations, [step.relation for step in steps]) == text_order
+        if wanted == "bag" and not in_order:
+            cost += SORTED * rows
+        plans.append(Plan(steps, cost, rows, tuple(relations[k].part for k in text_order), in_order))
+    return min(plans, key=lambda candidate: candidate.cost, default=Plan((), 0.0, 1.0, (), True))
 
 
-def _greedy(problem: Problem, start: int) -> tuple[float, tuple[Step, ...]]:
-    """The order that begins with one relation and goes on with what makes the fewest rows."""
+def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> tuple[tuple[Step, ...], float, float]:
+    """The order that begins with one relation and goes on with what makes the fewest rows; its cost; its rows.
+
+    Rows that agree in ``kept`` and all that later steps need are one; None where they are not.
+    """
     relations = problem.relations
-    left = [k for k in range(len(relations)) if k != start]
-    steps = [Step(start, frozenset())]
-    bound = set(relations[start].variables)
-    rows = max(float(len(relations[start])), 1.0)
-    cost = rows
-    factors = {k: _factor(problem, relations[k], bound) for k in left}
+    left = list(range(len(relations)))
+    steps: list[Step] = []
+    bound: set[int] = set()
+    rows, cost = 1.0, 0.0
+    factors = {k: float(len(relations[k])) for k in left}
     while left:
-        best = min(left, key=lambda k: (factors[k], k))
+        best = min(left, key=lambda k: (factors[k], k)) if steps else start
         left.remove(best)
         relation = relations[best]
         known = frozenset(relation.variables & bound)
+        steps.append(Step(best, known, rows))
         if known and relation.part not in known:
-            cost += SORTED * len(relation)
+            cost += INDEXED * len(relation)
         rows = max(rows * factors[best], 1.0)
-        cost += rows
         new = relation.variables - bound
         bound |= new
-        steps.append(Step(best, known))
+        cost += rows
+        if kept is not None:
+            live = bound & kept.union(
+                *(relations[k].variables for k in left),
+                *(needs for needs in map(problem.needs, problem.comparisons) if not needs <= bound),
+            )
+            rows = min(rows, 2.0 * math.prod(float(problem.domains[variable]) for variable in live))
         for k in left:
             if relations[k].variables & new:
                 factors[k] = _factor(problem, relations[k], bound)
-    return cost, tuple(steps)
+    return tuple(steps), cost, rows
 
 
 def _factor(problem: Problem, relation: Relation, bound: set[int]) -> float:
