@@ -113,8 +113,8 @@ def test_symmetric_graphs(n, edges):
     assert all(shuffled(x, rng).canonical() == form for _ in range(3))
 
 
+@settings(FIXED, max_examples=20)
 @given(st.data())
-@FIXED
 def test_endomorphisms_have_a_direction(data):
     n = data.draw(st.integers(5, 8))
     x = ACSet(Schema("Dynamics", ["X"], {"f": ("X", "X"), "g": ("X", "X")}))
@@ -188,6 +188,6 @@ def test_too_much_symmetry_is_said_to_be_so():
     x = graph(16, SHRIKHANDE)
     with refused(InstanceError, "canonical", "symmetric", "3 choices", "attribute", "limit"):
         x.canonical(limit=2)
-    huge = graph(130, [(a, b) for a in range(130) for b in range(130) if a != b])
+    huge = graph(104, [(a, b) for a in range(104) for b in range(104) if a != b])
     with refused(InstanceError, "canonical", "symmetric"):
         huge.canonical()
