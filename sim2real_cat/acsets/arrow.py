@@ -84,7 +84,7 @@ def _attribute(instance: ACSet, name: str) -> Any:
                 ) from None
         data = texts
     try:
-        return pa.array(data, _arrow_type(python_type), mask=mask, from_pandas=False)
+        return pa.array(data, _arrow_type(python_type), mask=mask)
     except UnicodeEncodeError:
         i = next(i for i, text in enumerate(data.tolist()) if not _is_unicode(text))
         raise ExchangeError(

@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.arrow import VARIABLE, from_arrow, to_arrow
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError, ExchangeError
+from sim2real_cat.errors import EngineError, ExchangeError, unknown_name
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
+KEYS = ("all", "primary")
 
-def to_duckdb(instance: ACSet, connection: duckdb.DuckDBPyConnection, schema_name: str | None = None) -> None:
+
+def to_duckdb(
+    instance: ACSet,
+    connection: duckdb.DuckDBPyConnection,
+    schema_name: str | None = None,
+    keys: Literal["all", "primary"] = "all",
+) -> None:
     """Create and fill a table for each object, and for each attribute type that has variables.
 
     Either all tables are there afterwards or nothing has changed.
@@ -33,6 +40,8 @@ def to_duckdb(instance: ACSet, connection: duckdb.DuckDBPyConnection, schema_nam
         connection: a connection that is not in a transaction.
         schema_name: the database schema for the tables, created where it is missing; by default the
             connection's current one.
+        keys: "all" declares foreign keys, whose indexes take DuckDB nearly all of the time of loading;
+            "primary" leaves them out, for tables that are only read.
 
     Raises:
         EngineError: where duckdb is not installed.
@@ -40,6 +49,8 @@ def to_duckdb(instance: ACSet, connection: duckdb.DuckDBPyConnection, schema_nam
             for another reason.
     """
     duckdb = _duckdb()
+    if keys not in KEYS:
+        raise ExchangeError(unknown_name("choice of keys", str(keys), KEYS))
     tables = to_arrow(instance)
     _check_case(tables, "tables")
     for name, table in tables.items():
@@ -57,7 +68,7 @@ def to_duckdb(instance: ACSet, connection: duckdb.DuckDBPyConnection, schema_nam
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema_name)}")
         done: list[str] = []
         for name in _creation_order(instance.schema, tables):
-            _create(connection, instance.schema, name, tables[name], done, schema_name)
+            _create(connection, instance.schema, name, tables[name], done if keys == "all" else [], schema_name)
             done.append(name)
         connection.commit()
     except BaseException as error:
@@ -110,16 +121,16 @@ def _create(
     schema: Schema,
     name: str,
     table: pyarrow.Table,
-    done: list[str],
+    referable: list[str],
     schema_name: str | None,
 ) -> None:
-    """Create one table that references the ones that are done, and fill it."""
+    """Create one table with foreign keys to those that can be referred to, and fill it."""
     types = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
     columns = []
     for field in table.schema:
         constraint = " PRIMARY KEY" if field.name == "_id" else ""
         codom = _referenced(schema, field.name)
-        if codom in done:
+        if codom in referable:
             constraint = f" REFERENCES {_qualified(codom, schema_name)} ({_quoted('_id')})"
         columns.append(f"{_quoted(field.name)} {types[str(field.type)]}{constraint}")
     target = _qualified(name, schema_name)

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
+from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.paths import Path, PathLike
 from sim2real_cat.acsets.schema import Equation, Schema
 from sim2real_cat.errors import SchemaError, unknown_name
@@ -26,7 +27,7 @@ class SchemaFunctor:
     paths first. Where they meet, the equation is kept. Where all paths equal to one of them have been
     seen and the other is not among them, it is broken: an error. Where neither happens within
     ``SEARCHED`` paths for each side, the equation is listed in ``undecided`` and the functor is taken on
-    trust; the law check of a migrated instance then says whether it holds there.
+    trust; whether the equation holds in a migrated instance can then be checked there.
 
     >>> graph = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
     >>> dynamics = Schema("Dynamics", ["X"], {"next": ("X", "X")})
@@ -83,10 +84,10 @@ class SchemaFunctor:
                 problem = unknown_name("attribute type", image, codom.attrtypes)
                 raise SchemaError(f"{where}: attribute type '{attrtype}' goes to an {problem}")
             wanted, found = dom.attrtypes[attrtype], codom.attrtypes[image]
-            if wanted is not found:
+            if wanted != found:
                 raise SchemaError(
-                    f"{where}: attribute type '{attrtype}' has Python type {wanted.__name__}, "
-                    f"its image '{image}' has {found.__name__}: they must be the same"
+                    f"{where}: attribute type '{attrtype}' has Python type {type_name(wanted)}, "
+                    f"its image '{image}' has {type_name(found)}: they must be the same"
                 )
         ends = {**obs, **attrtypes}
         store = object.__setattr__

@@ -82,6 +82,14 @@ def test_a_cycle_loses_one_key_and_is_checked_on_the_way_back(connection):
         from_duckdb(schema, connection)
 
 
+def test_foreign_keys_can_be_left_out(connection):
+    to_duckdb(study(), connection, keys="primary")
+    assert {kind for _, kind, _ in constraints(connection)} == {"PRIMARY KEY"}
+    assert from_duckdb(STUDY, connection) == study()
+    with refused(ExchangeError, "unknown choice of keys 'foreign'", "Valid: all, primary"):
+        to_duckdb(study(), connection, "other", keys="foreign")
+
+
 def test_names_and_values_are_never_sql(connection):
     schema = Schema(
         "Keywords",

@@ -172,6 +172,13 @@ def test_free_actions_have_the_order_of_their_monoid(relations, order):
         assert lawful(y)
 
 
+def test_what_identified_parts_lead_to_is_identified_too():
+    """That a^4 = a^3 = id makes a the identity is found when k already has values at a point and at its image."""
+    codom = Schema("Late", ["X", "Y"], {"a": ("X", "X"), "k": ("X", "Y")}, equations=[("a.a.a.a", ""), ("a.a.a", "")])
+    y = sigma(SchemaFunctor(SET, codom, {"X": "X"}), points(2))
+    assert (y.nparts("X"), y.nparts("Y"), y.column("k").tolist()) == (2, 2, [0, 1])
+
+
 def test_an_infinite_extension_ends_in_an_error():
     f = SchemaFunctor(SET, DYNAMICS, {"X": "X"})
     assert sigma(f, points(0)).nparts("X") == 0
