@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.acsets import _coerce, equations, removal, restriction, union
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
+from sim2real_cat.acsets._exports import Exports
 from sim2real_cat.acsets._index import Fibres
 from sim2real_cat.acsets._reading import all_fibres, follow, follow_one, preimage, preimages, whole_array
 from sim2real_cat.acsets._rows import checked_rows, quick_row
@@ -23,13 +24,10 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.union import DisjointUnion
 from sim2real_cat.errors import EngineError, InstanceError, SchemaError, listed, unknown_name
 
-if TYPE_CHECKING:
-    import networkx
-
 ENGINES = ("embedded",)
 
 
-class ACSet(Storage):
+class ACSet(Storage, Exports):
     """An attributed C-set: a set of parts for each object of a schema C, a function for each hom.
 
     The parts of an object with n parts are the ids 0..n-1. A hom may be undefined at a part (None, or
@@ -345,12 +343,6 @@ class ACSet(Storage):
         from sim2real_cat.acsets import exchange
 
         return exchange.read(schema, text, source)
-
-    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
-        """The category of elements as a graph; see :func:`sim2real_cat.acsets.elements.to_networkx`."""
-        from sim2real_cat.acsets import elements
-
-        return elements.to_networkx(self)
 
     def __eq__(self, other: object) -> bool:
         """Whether schema, parts, variables and all values are the same; NaN equals NaN."""

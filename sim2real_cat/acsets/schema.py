@@ -160,6 +160,12 @@ class Schema:
             and set(base.equations) <= set(self.equations)
         )
 
+    def draw(self) -> str:
+        """The schema as Graphviz DOT text."""
+        from sim2real_cat.acsets.drawing import draw
+
+        return draw(self)
+
     def to_json(self) -> str:
         """The schema in ACSets.jl's JSON, which has no name and no Python types of attribute types."""
         from sim2real_cat.acsets import schema_exchange
