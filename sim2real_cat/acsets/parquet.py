@@ -84,6 +84,6 @@ def _read(path: Path) -> Any:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ExchangeError(f"{path}: not a whole Parquet file ({reason}): write the instance again") from None

@@ -169,6 +169,10 @@ def put(table, column, values, kind=None):
         (put("Policy", "kl_gap", [True] * 3), ["Policy: column 'kl_gap' is bool", "must be double"]),
         (put("Policy", "policy_name", [1, 2, 3]), ["Policy: column 'policy_name' is int64", "must be string"]),
         (put("Policy", "policy_name", [b"a"] * 3), ["Policy: column 'policy_name' is binary", "must be string"]),
+        (
+            put("Policy", "policy_name", pa.array([b"\xff"] * 3).view(pa.string())),
+            ["Policy: column 'policy_name'", "not UTF-8"],
+        ),
         (put("Policy", "kl_gap", [1.0, 2.0, 3.0]), ["Policy row _id=2", "'kl_gap' has a value and a variable"]),
         (
             put("Policy", "kl_gap._var", [None, None, 2]),
@@ -218,8 +222,8 @@ def test_a_file_cut_or_damaged_anywhere_is_refused(tmp_path):
         path.write_bytes(whole[:end])
         with refused(ExchangeError, "Policy.parquet: not a whole Parquet file", "write the instance again"):
             from_parquet(STUDY, tmp_path)
-    for at in (100, len(whole) // 3):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+    for at in (100, len(whole) // 3, whole.rindex(b"kl_gap")):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xAA]) + whole[at + 1 :])
         with refused(ExchangeError, "Policy.parquet"):
             from_parquet(STUDY, tmp_path)
 

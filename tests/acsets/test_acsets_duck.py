@@ -1,5 +1,6 @@
 """Instances as DuckDB tables."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -35,12 +36,17 @@ def constraints(connection):
     }
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(acsets())
-def test_what_is_written_can_be_read(x):
-    with duckdb.connect() as connection:
-        to_duckdb(x, connection)
-        assert from_duckdb(x.schema, connection) == x
+def test_what_is_written_can_be_read(connection):
+    names = itertools.count()
+
+    @settings(derandomize=True, deadline=None, max_examples=30)
+    @given(acsets())
+    def check(x):
+        name = f"example {next(names)}"
+        to_duckdb(x, connection, name)
+        assert from_duckdb(x.schema, connection, name) == x
+
+    check()
 
 
 def test_keys_are_declared(connection):
