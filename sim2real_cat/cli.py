@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
-from sim2real_cat.errors import ExchangeError, Sim2RealError
+from sim2real_cat.errors import ExchangeError, SchemaError, Sim2RealError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,9 +85,17 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(command=_check)
 
-    query = commands.add_parser("query", help="read columns along paths, e.g. 'policy_name, deploy.real_name, kl_gap'")
+    query = commands.add_parser("query", help="read columns along paths, or answer a conjunctive query")
     query.add_argument("instance", type=Path, metavar="INSTANCE.json")
-    query.add_argument("paths", metavar="PATHS", help="paths from one object, separated by commas")
+    query.add_argument(
+        "asked",
+        metavar="QUERY",
+        help="paths from one object, 'policy_name, deploy.real_name, kl_gap', "
+        "or atoms, 'SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)'",
+    )
+    query.add_argument("--where", help="with atoms: comparisons joined by and, such as 'g > 0.1'")
+    query.add_argument("--out", help="with atoms: variables to print, separated by commas (default: all)")
+    query.add_argument("--distinct", action="store_true", help="with atoms: leave out repeated rows")
     query.add_argument("--json", action="store_true", help="print rows as JSON")
     query.set_defaults(command=_query)
 
@@ -164,7 +172,7 @@ def _check(options: argparse.Namespace) -> int:
 
     instance = TransferInstance.read(options.instance)
     epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
-    laws = None if options.laws is None else [name.strip() for name in options.laws.split(",")]
+    laws = None if options.laws is None else _names(options.laws)
     report = instance.check(epsilon, laws)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
@@ -177,12 +185,31 @@ def _query(options: argparse.Namespace) -> int:
     from sim2real_cat.transfer.instance import TransferInstance
 
     instance = TransferInstance.read(options.instance)
-    columns = instance.along([path.strip() for path in options.paths.split(",")])
+    columns = _atoms(instance, options) if "(" in options.asked else _paths(instance, options)
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
     else:
         _show(query_table(columns))
     return OK
+
+
+def _atoms(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
+    """The answer to a conjunctive query."""
+    out = None if options.out is None else _names(options.out)
+    found = instance.acset.query(options.asked, out, where=options.where, distinct=options.distinct)
+    return found.to_dict()
+
+
+def _paths(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
+    """Columns along paths that start at one object."""
+    for option in ("where", "out", "distinct"):
+        if getattr(options, option):
+            raise SchemaError(f"--{option} goes with atoms, such as 'Policy(_id=p, kl_gap=g)', not with paths")
+    return instance.along(_names(options.asked))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _report(options: argparse.Namespace) -> int:

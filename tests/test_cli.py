@@ -235,6 +235,30 @@ def test_query_reads_along_paths(say, study_copy):
     assert json.loads(out)[1] == {"id": 1, "sim_name": "wide/0", "sim_weight": 1 / 3}
 
 
+def test_query_answers_atoms(say, study_copy):
+    path = study_copy / "instance.json"
+    body = "SimEnv(_id=e, train=p), Policy(_id=p, policy_name=name, kl_gap=g)"
+    code, out, err = say("query", path, body, "--where", "g >= 0", "--out", "name,e", "--json")
+    assert (code, err) == (0, [])
+    instance = TransferInstance.read(path)
+    measured = [
+        name
+        for name, gap in zip(*list(instance.along(["policy_name", "kl_gap"]).values())[1:], strict=True)
+        if gap is not None
+    ]
+    assert [row["name"] for row in json.loads(out)] == [name for name in measured for _ in instance.fibre(name)]
+    code, out, _ = say("query", path, body, "--out", "name", "--distinct")
+    assert code == 0
+    assert out.split() == ["name", *measured]
+
+
+@pytest.mark.parametrize(
+    "asked", [["kl_gap", "--where", "g > 0"], ["kl_gap", "--out", "g"], ["Policy(_id=", "--out", "g"]]
+)
+def test_query_refuses_what_is_no_query(refuse, write_instance, asked):
+    refuse("query", write_instance("holds"), *asked, parts=[])
+
+
 @pytest.mark.parametrize(
     ("paths", "part"),
     [
