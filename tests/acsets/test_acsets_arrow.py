@@ -222,7 +222,7 @@ def test_a_file_cut_or_damaged_anywhere_is_refused(tmp_path):
         path.write_bytes(whole[:end])
         with refused(ExchangeError, "Policy.parquet: not a whole Parquet file", "write the instance again"):
             from_parquet(STUDY, tmp_path)
-    for at in (100, len(whole) // 3, whole.rindex(b"kl_gap")):
+    for at in (100, len(whole) // 3, whole.index(b"kl_gap")):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xAA]) + whole[at + 1 :])
         with refused(ExchangeError, "Policy.parquet"):
             from_parquet(STUDY, tmp_path)
