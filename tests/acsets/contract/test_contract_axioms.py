@@ -1,16 +1,18 @@
-"""What holds in every instance of every schema."""
+"""What holds in every instance of every schema, wherever it lives."""
 
 from acset_strategies import FIXED, acsets, paths_in
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 
 
 @FIXED
 @given(acsets(), st.data())
-def test_a_path_is_the_composite_of_its_parts(x, data):
+def test_a_path_is_the_composite_of_its_parts(hold, x, data):
     """Functoriality and associativity: cut a path anywhere, follow one piece after the other."""
+    x = hold(x)
     dom, path = data.draw(paths_in(x.schema))
     cut = data.draw(st.integers(0, len(path)))
     first, second = path[:cut], path[cut:]
@@ -31,7 +33,8 @@ def _in_array(value, path, x):
 
 @FIXED
 @given(acsets())
-def test_the_empty_path_is_the_identity(x):
+def test_the_empty_path_is_the_identity(hold, x):
+    x = hold(x)
     for ob in x.schema.obs:
         assert x.subpart("", ob=ob).tolist() == x.parts(ob).tolist()
         for name in (*x.schema.homs_from(ob), *x.schema.attrs_from(ob)):
@@ -40,7 +43,8 @@ def test_the_empty_path_is_the_identity(x):
 
 @FIXED
 @given(acsets(), st.data())
-def test_incident_is_the_preimage_of_subpart(x, data):
+def test_incident_is_the_preimage_of_subpart(hold, x, data):
+    x = hold(x)
     dom, path = data.draw(paths_in(x.schema))
     codom = x.schema.path(path, dom).codom
     reached = [x.subpart(path, part, ob=dom) for part in range(x.nparts(dom))]
@@ -56,7 +60,8 @@ def test_incident_is_the_preimage_of_subpart(x, data):
 
 @FIXED
 @given(acsets(), st.data())
-def test_a_bulk_is_the_same_as_its_rows_one_by_one(x, data):
+def test_a_bulk_is_the_same_as_its_rows_one_by_one(hold, x, data):
+    x = hold(x)
     ob = data.draw(st.sampled_from(x.schema.obs))
     columns = {
         name: [x.subpart(name, part) for part in range(x.nparts(ob))]
@@ -67,3 +72,32 @@ def test_a_bulk_is_the_same_as_its_rows_one_by_one(x, data):
     for part in range(x.nparts(ob)):
         single.add(ob, **{name: column[part] for name, column in columns.items()})
     assert bulk == single
+
+
+@FIXED
+@given(acsets())
+def test_json_is_read_back_as_it_was(hold, x):
+    x = hold(x)
+    assert ACSet.from_json(x.schema, x.to_json()) == x
+
+
+@FIXED
+@given(acsets(), st.data())
+def test_removal_keeps_what_survives(hold, x, data):
+    """The maps are injective on what stays, and every value that stays is found at its new place."""
+    x = hold(x)
+    ob = data.draw(st.sampled_from([ob for ob in x.schema.obs if x.nparts(ob)] or list(x.schema.obs)))
+    ids = data.draw(st.sets(st.integers(0, max(x.nparts(ob) - 1, 0)), max_size=x.nparts(ob)))
+    before = x.copy()
+    maps = x.remove(ob, sorted(ids), cascade=data.draw(st.booleans()))
+    assert set((maps[ob] < 0).nonzero()[0].tolist()) >= ids
+    for table in x.schema.obs:
+        stays = [(old, new) for old, new in enumerate(maps[table].tolist()) if new >= 0]
+        assert sorted(new for _, new in stays) == x.parts(table).tolist()
+        for name in x.schema.attrs_from(table):
+            assert [before.subpart(name, old) for old, _ in stays] == [x.subpart(name, new) for _, new in stays]
+        for name in x.schema.homs_from(table):
+            codom = x.schema.homs[name][1]
+            targets = [before.subpart(name, old) for old, _ in stays]
+            moved = [None if old is None or maps[codom][old] < 0 else int(maps[codom][old]) for old in targets]
+            assert moved == [x.subpart(name, new) for _, new in stays]

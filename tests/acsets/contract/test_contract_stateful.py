@@ -4,9 +4,9 @@ import pytest
 from acset_strategies import values_of
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.acset import ENGINES, ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError
@@ -22,9 +22,9 @@ TYPES = {"x": float, "name": str}
 
 
 class Model(RuleBasedStateMachine):
-    def __init__(self):
+    def __init__(self, engine):
         super().__init__()
-        self.acset = ACSet(SCHEMA, unique_index=["name"])
+        self.acset = ACSet(SCHEMA, unique_index=["name"], engine=engine)
         self.acset.add_vars("X", 2)
         self.rows = {"A": [], "B": []}
 
@@ -154,5 +154,9 @@ class Model(RuleBasedStateMachine):
                     assert self.acset.incident(value, name).tolist() == expected
 
 
-TestModel = Model.TestCase
-TestModel.settings = settings(derandomize=True, deadline=None, max_examples=40, stateful_step_count=12)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_instance_is_its_model(engine):
+    run_state_machine_as_test(
+        lambda: Model(engine),
+        settings=settings(derandomize=True, deadline=None, max_examples=40, stateful_step_count=12),
+    )
