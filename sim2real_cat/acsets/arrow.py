@@ -253,11 +253,7 @@ class _Reader:
         column = column.cast(_arrow_type(python_type), safe=False)
         fills: dict[object, object] = {float: 0.0, bool: False}
         try:
-            try:
             return column.fill_null(fills.get(python_type, "")).to_numpy(), column.is_null().to_numpy()
-        except pa.ArrowException:
-            raise ExchangeError(f"{self._place}: column '{name}' has a text that is not UTF-8: write it again") from None
-        except UnicodeDecodeError:
-            raise ExchangeError(
-                f"{self._place}: column '{name}' has a text that is not UTF-8: write it again"
-            ) from None
+        except (pa.ArrowException, UnicodeDecodeError):
+            problem = "has a text that is not UTF-8: write it again"
+            raise ExchangeError(f"{self._place}: column '{name}' {problem}") from None
