@@ -12,8 +12,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
     from sim2real_cat.acsets.acset import ACSet as ACSet
+    from sim2real_cat.acsets.codecs import Codec as Codec
+    from sim2real_cat.acsets.colimits import coequalizer as coequalizer
+    from sim2real_cat.acsets.colimits import coproduct as coproduct
+    from sim2real_cat.acsets.colimits import pushout as pushout
     from sim2real_cat.acsets.columns import Var as Var
+    from sim2real_cat.acsets.delta import delta as delta
+    from sim2real_cat.acsets.functor import SchemaFunctor as SchemaFunctor
+    from sim2real_cat.acsets.homomorphisms import count_homomorphisms as count_homomorphisms
+    from sim2real_cat.acsets.homomorphisms import homomorphism as homomorphism
+    from sim2real_cat.acsets.homomorphisms import homomorphisms as homomorphisms
+    from sim2real_cat.acsets.homomorphisms import is_isomorphic as is_isomorphic
+    from sim2real_cat.acsets.limits import equalizer as equalizer
+    from sim2real_cat.acsets.limits import product as product
+    from sim2real_cat.acsets.limits import pullback as pullback
+    from sim2real_cat.acsets.morphism import Morphism as Morphism
     from sim2real_cat.acsets.schema import Schema as Schema
+    from sim2real_cat.acsets.sigma import sigma as sigma
+    from sim2real_cat.acsets.subobjects import SubInstance as SubInstance
     from sim2real_cat.evidence.events import EventLog as EventLog
     from sim2real_cat.evidence.events import Sim2RealNaryaEvent as Sim2RealNaryaEvent
     from sim2real_cat.evidence.events import TransferDelta as TransferDelta
@@ -42,10 +58,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ACSet": "acsets.acset",
+    "Codec": "acsets.codecs",
     "Ensemble": "worlds.randomization",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
     "LinearPolicy": "worlds.policy",
+    "Morphism": "acsets.morphism",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
@@ -54,18 +72,32 @@ _HOME = {
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
     "Schema": "acsets.schema",
+    "SchemaFunctor": "acsets.functor",
     "Sim2RealNaryaEvent": "evidence.events",
     "Study": "study.study",
     "StudyResult": "study.result",
+    "SubInstance": "acsets.subobjects",
     "Trajectories": "worlds.trajectories",
     "TransferDelta": "evidence.events",
     "TransferInstance": "transfer.instance",
     "Var": "acsets.columns",
     "World": "worlds.world",
+    "coequalizer": "acsets.colimits",
+    "coproduct": "acsets.colimits",
+    "count_homomorphisms": "acsets.homomorphisms",
+    "delta": "acsets.delta",
+    "equalizer": "acsets.limits",
     "gap": "gaps.gap",
+    "homomorphism": "acsets.homomorphisms",
+    "homomorphisms": "acsets.homomorphisms",
+    "is_isomorphic": "acsets.homomorphisms",
     "laws": "transfer",
+    "product": "acsets.limits",
+    "pullback": "acsets.limits",
+    "pushout": "acsets.colimits",
     "read_log": "worlds.recordings",
     "rollout": "worlds.rollout",
+    "sigma": "acsets.sigma",
     "train": "worlds.training",
     "verify_transfer_success": "evidence.proof",
     "write_log": "worlds.recordings",
