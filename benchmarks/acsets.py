@@ -16,6 +16,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -222,8 +223,8 @@ def patterns() -> Iterator[Comparison]:
             matcher = nx.algorithms.isomorphism.DiGraphMatcher(big, little)
             return sum(1 for _ in matcher.subgraph_monomorphisms_iter())
 
-        ours: Work = lambda small=small, target=target: count_homomorphisms(small, target, monic=True)  # noqa: E731
-        by_igraph: Work = lambda a=ig_target, b=ig_small: a.count_subisomorphisms_vf2(b)  # noqa: E731
+        ours = partial(count_homomorphisms, small, target, monic=True)
+        by_igraph = partial(ig_target.count_subisomorphisms_vf2, ig_small)
         if ours() != by_networkx():
             raise AssertionError(f"{name}: our count {ours()} is not networkx's {by_networkx()}")
         yield Comparison(f"count {name} in {n} nodes", n, ours, {"networkx": by_networkx, "igraph": by_igraph})
