@@ -1,0 +1,201 @@
+"""Isomorphisms of instances by colour refinement (1-dimensional Weisfeiler-Leman) and individualisation.
+
+Parts and attribute variables of both instances are coloured together. A colour is split where two parts
+of it hold different values, or their homs or preimages have different colours; isomorphisms keep
+colours. Where a colour still has several parts, one of X is sent to each candidate in Y in turn, which
+gives it a colour of its own, and refinement goes on. Once all colours are different the map is read off
+and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets._canonical_query import Initial, prescribed_images
+from sim2real_cat.acsets._values import Codes, codes
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Ids, Var
+from sim2real_cat.acsets.morphism import Morphism
+
+Colours = dict[str, Ids]
+"""For each object and attribute type the colours of X's parts or variables, then of Y's."""
+
+
+class _Link(NamedTuple):
+    """An arrow of both instances, where it is defined: numbers of parts of X, then of Y, and their targets."""
+
+    dom: str
+    sources: Ids
+    codom: str
+    targets: Ids
+
+
+class _Pair(NamedTuple):
+    """Two instances side by side, with as many parts and variables of each kind."""
+
+    X: ACSet
+    Y: ACSet
+    coded: Codes
+    sizes: dict[str, int]
+    links: list[_Link]
+
+
+def isomorphisms(X: ACSet, Y: ACSet, initial: Initial) -> Iterator[Morphism]:
+    """All isomorphisms with the prescribed images; see :func:`sim2real_cat.acsets.homomorphisms.homomorphisms`."""
+    pair, colours = _start(X, Y, initial)
+    return iter(()) if pair is None else _leaves(pair, colours)
+
+
+def count_isomorphisms(X: ACSet, Y: ACSet, initial: Initial) -> int:
+    """How many isomorphisms there are with the prescribed images.
+
+    Those that agree on some parts are a coset of a group, so all images of a further part that one of
+    them reaches are reached by equally many: only one of these branches has to be counted.
+    """
+    pair, colours = _start(X, Y, initial)
+    number = 1
+    while pair is not None:
+        reached = [branch for branch in _branches(pair, colours) if next(_leaves(pair, branch), None) is not None]
+        if not reached:
+            return 0
+        number *= len(reached)
+        if reached[0] is colours:  # all colours are different: the only branch
+            return number
+        colours = reached[0]
+    return 0
+
+
+def _start(X: ACSet, Y: ACSet, initial: Initial) -> tuple[_Pair | None, Colours]:
+    """The pair with its coarsest colours; no pair where sizes or prescribed images rule out isomorphisms."""
+    schema = X.schema
+    prescribed = prescribed_images(X, Y, initial)
+    sizes = {ob: X.nparts(ob) for ob in schema.obs} | {t: X.nvars(t) for t in schema.attrtypes}
+    others = {ob: Y.nparts(ob) for ob in schema.obs} | {t: Y.nvars(t) for t in schema.attrtypes}
+    if sizes != others:
+        return None, {}
+    coded = codes(X, Y)
+    links = []
+    for f, (dom, codom) in schema.homs.items():
+        links.append(_link(dom, X.column(f), codom, Y.column(f), sizes))
+    for f, (dom, attrtype) in schema.attrs.items():
+        columns = (column[f] - len(coded.values[attrtype]) for column in coded.columns)
+        links.append(_link(dom, next(columns), attrtype, next(columns), sizes))
+    pair = _Pair(X, Y, coded, sizes, links)
+    colours = {sort: np.zeros(2 * n, np.int64) for sort, n in sizes.items()}
+    for f, (dom, attrtype) in schema.attrs.items():
+        values = np.concatenate([column[f] for column in coded.columns])
+        values = np.minimum(values, len(coded.values[attrtype]))  # any variable: the links tell which
+        _, colours[dom] = np.unique(np.stack([colours[dom], values]), axis=1, return_inverse=True)
+    for sort, images in prescribed.items():
+        for x, image in images.items():
+            y = image.k if isinstance(image, Var) else image
+            is_value = sort in schema.attrtypes and not isinstance(image, Var)
+            if is_value or colours[sort][x] != colours[sort][sizes[sort] + y]:
+                return None, {}
+            colours = _individualised(pair, colours, sort, x, y)
+    return pair, colours
+
+
+def _link(dom: str, of_x: Ids, codom: str, of_y: Ids, sizes: dict[str, int]) -> _Link:
+    targets = np.concatenate([of_x, np.where(of_y >= 0, of_y + sizes[codom], -1)])
+    sources = np.flatnonzero(targets >= 0)
+    return _Link(dom, sources, codom, targets[sources])
+
+
+def _leaves(pair: _Pair, colours: Colours) -> Iterator[Morphism]:
+    """All isomorphisms that keep the colours."""
+    stack = [iter([colours])]
+    while stack:
+        branch = next(stack[-1], None)
+        if branch is None:
+            stack.pop()
+            continue
+        refined = _refined(pair, branch)
+        if refined is None:
+            continue
+        if all(len(np.unique(colour)) == pair.sizes[sort] for sort, colour in refined.items()):
+            found = _read_off(pair, refined)
+            if found is not None:
+                yield found
+        else:
+            stack.append(_branches(pair, refined))
+
+
+def _branches(pair: _Pair, colours: Colours) -> Iterator[Colours]:
+    """The colours with one part of X, of the rarest colour that is not unique, sent to each candidate in Y.
+
+    Where all colours are unique there is one branch, the colours themselves.
+    """
+    rarest: tuple[int, str, int] | None = None
+    for sort, colour in colours.items():
+        counts = np.bincount(colour[: pair.sizes[sort]])
+        several = np.flatnonzero(counts > 1)
+        if len(several):
+            chosen = several[np.argmin(counts[several])]
+            rarest = min(rarest or (int(counts[chosen]), sort, int(chosen)), (int(counts[chosen]), sort, int(chosen)))
+    if rarest is None:
+        yield colours
+        return
+    _, sort, chosen = rarest
+    n = pair.sizes[sort]
+    x = int(np.argmax(colours[sort][:n] == chosen))
+    for y in np.flatnonzero(colours[sort][n:] == chosen).tolist():
+        yield _individualised(pair, colours, sort, x, y)
+
+
+def _individualised(pair: _Pair, colours: Colours, sort: str, x: int, y: int) -> Colours:
+    """The colours with a new one for a part of X and a part of Y."""
+    colour = colours[sort].copy()
+    colour[[x, pair.sizes[sort] + y]] = colour.max() + 1
+    return colours | {sort: colour}
+
+
+def _refined(pair: _Pair, colours: Colours) -> Colours | None:
+    """The coarsest colours that refine these and that all arrows keep; None where X and Y differ in a colour."""
+    number = -1
+    while number < (number := sum(len(np.unique(colour)) for colour in colours.values())):
+        signatures = {sort: _mixed(colour, 0) for sort, colour in colours.items()}
+        for place, link in enumerate(pair.links):
+            signatures[link.dom][link.sources] += _mixed(colours[link.codom][link.targets], 2 * place + 1)
+            np.add.at(signatures[link.codom], link.targets, _mixed(colours[link.dom][link.sources], 2 * place + 2))
+        for sort, signature in signatures.items():
+            colours = colours | {sort: np.unique(signature, return_inverse=True)[1]}
+            of_x, of_y = np.split(colours[sort], 2)
+            if not np.array_equal(np.bincount(of_x), np.bincount(of_y)):
+                return None
+    return colours
+
+
+def _mixed(colour: Ids, salt: int) -> NDArray[np.uint64]:
+    """Colours as 64 well-mixed bits, other ones for every salt (the finaliser of SplitMix64).
+
+    Sums of them tell multisets of colours apart; a collision makes refinement weaker, not wrong.
+    """
+    bits = colour.astype(np.uint64) + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def _read_off(pair: _Pair, colours: Colours) -> Morphism | None:
+    """The bijection between parts of one colour, if it is an isomorphism."""
+    images: dict[str, Ids] = {}
+    for sort, colour in colours.items():
+        of_x, of_y = np.split(colour, 2)
+        images[sort] = np.empty(len(of_x), np.int64)
+        images[sort][np.argsort(of_x)] = np.argsort(of_y)
+    for link in pair.links:
+        half = len(link.sources) // 2  # refinement has made sure that both are defined equally often
+        expected = np.full(pair.sizes[link.dom], -1)
+        expected[images[link.dom][link.sources[:half]]] = images[link.codom][link.targets[:half]]
+        sources, targets = link.sources[half:] - pair.sizes[link.dom], link.targets[half:] - pair.sizes[link.codom]
+        if not np.array_equal(expected[sources], targets):
+            return None
+    variables: dict[str, tuple[Any, ...]] = {
+        attrtype: tuple(map(Var, images[attrtype].tolist())) for attrtype in pair.X.schema.attrtypes
+    }
+    return Morphism.unchecked(pair.X, pair.Y, {ob: images[ob] for ob in pair.X.schema.obs}, variables)
