@@ -6,6 +6,7 @@ only which ones there are, rows that agree in all that is still needed may becom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +22,10 @@ from sim2real_cat.acsets.query.rows import Rows, concatenated, grouped, times, t
 
 BLOCK = 2**16
 """How many rows a stage makes of one block; arrays of this length stay within the caches, and memory is bounded."""
+
+
+MERGED = 2**23
+"""How many rows to hold at most before those that agree become one."""
 
 
 class Join:
@@ -93,14 +98,28 @@ class Join:
             else:
                 run = stage.find(rows)
                 if stage.makes_rows and rows.n > 1 and int(run.counts.sum()) > self._block:
-                    for piece in _pieces(run.counts, self._block):
-                        part = rows.take(piece, piece.stop - piece.start)
-                        yield from self._run(stage.finish(stage.expand(part, run.piece(piece))), k + 1)
+                    for longer in self._in_pieces(stage, rows, run):
+                        yield from self._run(longer, k + 1)
                     return
                 rows = stage.expand(rows, run)
             rows = stage.finish(rows)
         if rows.n:
             yield rows
+
+    def _in_pieces(self, stage: _Stage, rows: Rows, run: Run) -> Iterator[Rows]:
+        """What a stage makes of rows that are too many at once; small results are put together again."""
+        capacity = max(self._block, stage.worth_merging)
+        made: list[Rows] = []
+        n = 0
+        for piece in _pieces(run.counts, self._block):
+            part = rows.take(piece, piece.stop - piece.start)
+            made.append(stage.finish(stage.expand(part, run.piece(piece))))
+            n += made[-1].n
+            if n >= capacity:
+                yield stage.merged(made)
+                made, n = [], 0
+        if n:
+            yield stage.merged(made)
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,13 @@ class _Stage:
     @cached_property
     def index(self) -> Index:
         return Index(self.relation, self.searched, self.problem.domains, self.step.rows)
+
+    @cached_property
+    def worth_merging(self) -> int:
+        """How many rows to wait for, because many of them will be one; 0 where each stays as it is."""
+        if self.wanted == "bag":
+            return 0
+        return min(2 * math.prod(self.problem.domains[variable] for variable in self.later), MERGED)
 
     def column(self, variable: int, parts: Ids) -> Ids:
         return parts if variable == self.relation.part else self.relation.columns[variable][parts]
@@ -199,6 +225,11 @@ class _Stage:
             return rows
         kept = {variable: column for variable, column in rows.values.items() if variable in self.later}
         rows = Rows(rows.n, kept, rows.weights)
+        return rows if self.wanted == "bag" else grouped(rows, self.problem.domains)
+
+    def merged(self, made: list[Rows]) -> Rows:
+        """Finished rows as one block."""
+        rows = concatenated([part for part in made if part.n], made[0].values)
         return rows if self.wanted == "bag" else grouped(rows, self.problem.domains)
 
 

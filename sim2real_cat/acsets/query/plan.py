@@ -52,6 +52,7 @@ class Plan:
     Attributes:
         steps: one for each relation.
         cost: an estimate of the work, in rows made.
+        unmerged: the same for an engine that makes each row, where ours makes rows that agree into one.
         rows: an estimate of how many rows there are at the end.
         text_order: the parts that sort the rows as the atoms stand in the query.
         in_order: whether joining in this order has sorted them so already.
@@ -59,6 +60,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     cost: float
+    unmerged: float
     rows: float
     text_order: tuple[int, ...]
     in_order: bool
@@ -78,16 +80,16 @@ def plan(problem: Problem, *, needed: frozenset[int] = frozenset(), wanted: Want
     by_size = sorted(range(len(relations)), key=lambda k: (len(relations[k]), k))
     plans = []
     for start in sorted({0, *by_size[:STARTS]}) if relations else ():
-        steps, cost, rows = _greedy(problem, start, None if wanted == "bag" else needed)
-        in_order = _free(relations, [step.relation for step in steps]) == text_order
-        if wanted == "bag" and not in_order:
-            cost += SORTED * rows
-        plans.append(Plan(steps, cost, rows, tuple(relations[k].part for k in text_order), in_order))
-    return min(plans, key=lambda candidate: candidate.cost, default=Plan((), 0.0, 1.0, (), True))
+        found = _greedy(problem, start, None if wanted == "bag" else needed)
+        in_order = _free(relations, [step.relation for step in found.steps]) == text_order
+        sorting = SORTED * found.rows if wanted == "bag" and not in_order else 0.0
+        parts = tuple(relations[k].part for k in text_order)
+        plans.append(replace(found, cost=found.cost + sorting, text_order=parts, in_order=in_order))
+    return min(plans, key=lambda candidate: candidate.cost, default=Plan((), 0.0, 0.0, 1.0, (), True))
 
 
-def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> tuple[tuple[Step, ...], float, float]:
-    """The order that begins with one relation and goes on with what makes the fewest rows; its cost; its rows.
+def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> Plan:
+    """The order that begins with one relation and goes on with what makes the fewest rows.
 
     Rows that agree in ``kept`` and all that later steps need are one; None where they are not.
     """
@@ -95,7 +97,7 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> tuple[
     left = list(range(len(relations)))
     steps: list[Step] = []
     bound: set[int] = set()
-    rows, cost = 1.0, 0.0
+    rows, cost, every, unmerged = 1.0, 0.0, 1.0, 0.0
     factors = {k: float(len(relations[k])) for k in left}
     while left:
         best = min(left, key=lambda k: (factors[k], k)) if steps else start
@@ -105,10 +107,11 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> tuple[
         steps.append(Step(best, known, rows))
         if known and relation.part not in known:
             cost += INDEXED * len(relation)
-        rows = max(rows * factors[best], 1.0)
+        rows, every = max(rows * factors[best], 1.0), max(every * factors[best], 1.0)
         new = relation.variables - bound
         bound |= new
         cost += rows
+        unmerged += every
         if kept is not None:
             live = bound & kept.union(
                 *(relations[k].variables for k in left),
@@ -118,7 +121,7 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int] | None) -> tuple[
         for k in left:
             if relations[k].variables & new:
                 factors[k] = _factor(problem, relations[k], bound)
-    return tuple(steps), cost, rows
+    return Plan(tuple(steps), cost, unmerged, rows, (), True)
 
 
 def _factor(problem: Problem, relation: Relation, bound: set[int]) -> float:

@@ -42,12 +42,13 @@ class Rows:
 
 
 def concatenated(blocks: Sequence[Rows], variables: Iterable[int]) -> Rows:
-    """The columns of some variables from blocks that follow each other, not weighted."""
+    """The columns of some variables from blocks that follow each other."""
     if len(blocks) == 1:
         return blocks[0]
     none = [np.zeros(0, np.int64)]
-    columns = {v: np.concatenate([block.values[v] for block in blocks] or none) for v in sorted(variables)}
-    return Rows(sum(block.n for block in blocks), columns, None)
+    columns = {v: np.concatenate([block.values[v] for block in blocks] or none) for v in variables}
+    weights = [block.weights for block in blocks if block.weights is not None]
+    return Rows(sum(block.n for block in blocks), columns, np.concatenate(weights) if weights else None)
 
 
 def unique(rows: Rows, domains: Mapping[int, int]) -> Rows:
