@@ -54,8 +54,9 @@ class Index:
             np.cumsum(np.bincount(keys, minlength=domain), out=self._ends[1:])
         else:
             self._sorted_keys = keys
-            self._shift = np.uint64(60 - max(len(keys), 1).bit_length())
-            self._filter = np.zeros(2 ** (64 - int(self._shift)), np.bool_)
+            bits = min(len(keys).bit_length() + 4, 26)
+            self._shift = np.uint64(64 - bits)
+            self._filter = np.zeros(2**bits, np.bool_)
             self._filter[self._hashes(keys)] = True
 
     def _keys(self, values: Mapping[int, Ids]) -> Ids:

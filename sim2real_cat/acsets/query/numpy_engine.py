@@ -17,7 +17,7 @@ from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.query.index import Index, Run, searchable
 from sim2real_cat.acsets.query.plan import Plan, Step, Wanted, reduced
 from sim2real_cat.acsets.query.relations import Problem, Relation
-from sim2real_cat.acsets.query.resolve import Restriction
+from sim2real_cat.acsets.query.resolved import Restriction
 from sim2real_cat.acsets.query.rows import Rows, concatenated, grouped, times, too_many, total, unique
 
 BLOCK = 2**16

@@ -44,15 +44,39 @@ def test_counts_beyond_64_bits_are_exact():
     assert count(complete(60), parse("V(), " * 11 + "V()")) == 60**12
 
 
-def test_what_is_merged_in_the_count_stays_small():
-    graph = random_graph(500, 20_000)
-    adjacency = np.zeros((500, 500), object)
+@pytest.mark.parametrize(("vertices", "edges", "steps"), [(500, 20_000, 6), (30, 217, 20), (30, 217, 30)])
+def test_what_is_merged_in_the_count_stays_small_and_exact(vertices, edges, steps):
+    graph = random_graph(vertices, edges)
+    adjacency = np.zeros((vertices, vertices), object)
     np.add.at(adjacency, (graph.column("src"), graph.column("tgt")), 1)
-    walks = np.ones(500, object)
-    for _ in range(6):
+    walks = np.ones(vertices, object)
+    for _ in range(steps):
         walks = adjacency.dot(walks)
-    assert count(graph, parse(path(6)), engine="numpy") == walks.sum()
-    assert count(graph, parse(path(6), ("v6",)), distinct=True) == np.unique(graph.column("tgt")).size
+    assert count(graph, parse(path(steps)), engine="numpy") == walks.sum()
+
+
+def test_many_ways_for_one_value_are_exact():
+    loops = ACSet(GRAPH)
+    loops.add("V")
+    loops.add_parts("E", 101, src=0, tgt=0)
+    assert count(loops, parse(", ".join(["E(src=a)"] * 11))) == 101**11
+
+
+@BOTH
+def test_a_small_selection_is_passed_on(engine):
+    graph = random_graph(40, 400)
+    body = "V(_id=a), E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=c), V(_id=c)"
+    edges = list(zip(graph.column("src").tolist(), graph.column("tgt").tolist(), strict=True))
+    expected = [
+        (e, f)
+        for e, (a, b) in enumerate(edges)
+        for f, (source, c) in enumerate(edges)
+        if a == 7 and source == b and c in (3, 4)
+    ]
+    assert len(expected) > 3
+    where = "c >= 3 and c <= 4"
+    assert list(query(graph, body, ["e", "f"], where=where, params={"a": 7}, engine=engine)) == expected
+    assert list(query(graph, body, ["e", "f"], where=f"{where} and a > 6 and a < 8", engine=engine)) == expected
 
 
 def test_a_product_is_counted_part_by_part():
@@ -86,6 +110,19 @@ def test_a_key_too_sparse_for_a_table_is_searched():
     expected = [(e, f) for (a, b), es in pairs.items() for e in es for f in pairs.get((b, a), ()) if e != f]
     assert expected
     assert list(query(graph, body, ["e", "f"], where=where, engine="numpy")) == sorted(expected)
+
+
+@BOTH
+def test_a_key_of_more_than_62_bits_is_found_in_two_parts(engine):
+    homs = dict.fromkeys("abcd", ("E", "V"))
+    x = ACSet(Schema("Wide", ["V", "E"], homs))
+    x.add_parts("V", 70_000)
+    ends = np.random.default_rng(2).integers(0, 70_000, (4, 40))
+    x.add_parts("E", 80, **{name: np.concatenate([ends[k], ends[k]]) for k, name in enumerate("abcd")})
+    x.set("E", 79, d=(x.subpart("d", 79) + 1) % 70_000)
+    arguments = "a=a, b=b, c=c, d=d"
+    rows = list(query(x, f"E(_id=e, {arguments}), E(_id=f, {arguments})", ["e", "f"], where="e < f", engine=engine))
+    assert rows == [(k, k + 40) for k in range(39)]
 
 
 @BOTH
