@@ -93,8 +93,8 @@ def pushout(f: Morphism, g: Morphism) -> Colimit:
     """The pushout of f: Z -> X and g: Z -> Y: their coproduct, in which f(z) and g(z) are identified.
 
     Raises:
-        InstanceError: where f and g are not natural or do not start in the same instance, or parts with different attribute
-            values would be identified, naming parts and values.
+        InstanceError: where f and g are not natural or do not start in the same instance, or parts with different
+            attribute values would be identified, naming parts and values.
     """
     require_natural(f, g)
     if f.dom is not g.dom and f.dom != g.dom:
