@@ -57,14 +57,16 @@ def count_isomorphisms(X: ACSet, Y: ACSet, initial: Initial) -> int:
     them reaches are reached by equally many: only one of these branches has to be counted.
     """
     pair, colours = _start(X, Y, initial)
+    if pair is None:
+        return 0
     number = 1
-    while pair is not None:
-        reached = [branch for branch in _branches(pair, colours) if next(_leaves(pair, branch), None) is not None]
+    while (refined := _refined(pair, colours)) is not None:
+        reached = [branch for branch in _branches(pair, refined) if next(_leaves(pair, branch), None) is not None]
         if not reached:
             return 0
-        number *= len(reached)
-        if reached[0] is colours:  # all colours are different: the only branch
+        if reached[0] is refined:  # all colours are different: the only branch
             return number
+        number *= len(reached)
         colours = reached[0]
     return 0
 
@@ -82,8 +84,8 @@ def _start(X: ACSet, Y: ACSet, initial: Initial) -> tuple[_Pair | None, Colours]
     for f, (dom, codom) in schema.homs.items():
         links.append(_link(dom, X.column(f), codom, Y.column(f), sizes))
     for f, (dom, attrtype) in schema.attrs.items():
-        columns = (column[f] - len(coded.values[attrtype]) for column in coded.columns)
-        links.append(_link(dom, next(columns), attrtype, next(columns), sizes))
+        of_x, of_y = (column[f] - len(coded.values[attrtype]) for column in coded.columns)  # variables, from 0
+        links.append(_link(dom, of_x, attrtype, of_y, sizes))
     pair = _Pair(X, Y, coded, sizes, links)
     colours = {sort: np.zeros(2 * n, np.int64) for sort, n in sizes.items()}
     for f, (dom, attrtype) in schema.attrs.items():
@@ -158,15 +160,17 @@ def _refined(pair: _Pair, colours: Colours) -> Colours | None:
     """The coarsest colours that refine these and that all arrows keep; None where X and Y differ in a colour."""
     number = -1
     while number < (number := sum(len(np.unique(colour)) for colour in colours.values())):
-        signatures = {sort: _mixed(colour, 0) for sort, colour in colours.items()}
+        signatures = {sort: np.zeros(len(colour), np.uint64) for sort, colour in colours.items()}
         for place, link in enumerate(pair.links):
-            signatures[link.dom][link.sources] += _mixed(colours[link.codom][link.targets], 2 * place + 1)
-            np.add.at(signatures[link.codom], link.targets, _mixed(colours[link.dom][link.sources], 2 * place + 2))
+            signatures[link.dom][link.sources] += _mixed(colours[link.codom][link.targets], 2 * place)
+            np.add.at(signatures[link.codom], link.targets, _mixed(colours[link.dom][link.sources], 2 * place + 1))
         for sort, signature in signatures.items():
-            colours = colours | {sort: np.unique(signature, return_inverse=True)[1]}
-            of_x, of_y = np.split(colours[sort], 2)
+            values, ranks = np.unique(signature, return_inverse=True)
+            split = np.unique(colours[sort] * max(len(values), 1) + ranks, return_inverse=True)[1]
+            of_x, of_y = np.split(split, 2)
             if not np.array_equal(np.bincount(of_x), np.bincount(of_y)):
                 return None
+            colours = colours | {sort: split}
     return colours
 
 
@@ -189,11 +193,12 @@ def _read_off(pair: _Pair, colours: Colours) -> Morphism | None:
         images[sort] = np.empty(len(of_x), np.int64)
         images[sort][np.argsort(of_x)] = np.argsort(of_y)
     for link in pair.links:
-        half = len(link.sources) // 2  # refinement has made sure that both are defined equally often
-        expected = np.full(pair.sizes[link.dom], -1)
-        expected[images[link.dom][link.sources[:half]]] = images[link.codom][link.targets[:half]]
-        sources, targets = link.sources[half:] - pair.sizes[link.dom], link.targets[half:] - pair.sizes[link.codom]
-        if not np.array_equal(expected[sources], targets):
+        first, first_target = pair.sizes[link.dom], pair.sizes[link.codom]
+        in_x = link.sources < first
+        column, renamed = np.full((2, first), -1)
+        column[link.sources[~in_x] - first] = link.targets[~in_x] - first_target
+        renamed[images[link.dom][link.sources[in_x]]] = images[link.codom][link.targets[in_x]]
+        if not np.array_equal(column, renamed):
             return None
     variables: dict[str, tuple[Any, ...]] = {
         attrtype: tuple(map(Var, images[attrtype].tolist())) for attrtype in pair.X.schema.attrtypes

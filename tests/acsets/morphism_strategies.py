@@ -154,6 +154,11 @@ def tried(x, y):
 
 def commutes(x, y, components, variables):
     """Naturality, spelled out part by part."""
+    return not any(broken_squares(x, y, components, variables))
+
+
+def broken_squares(x, y, components, variables):
+    """The arrows and parts at which the naturality square does not commute."""
     for f, (ob, codom) in {**x.schema.homs, **x.schema.attrs}.items():
         for part in x.parts(ob).tolist():
             end = x.subpart(f, part)
@@ -165,8 +170,7 @@ def commutes(x, y, components, variables):
                 end = variables[codom][end.k]
             found = y.subpart(f, components[ob][part])
             if found is None or not same(found, end):
-                return False
-    return True
+                yield f, part
 
 
 def catlab_cases(*operations):

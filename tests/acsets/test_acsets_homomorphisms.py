@@ -19,6 +19,7 @@ from morphism_strategies import (
     tried,
 )
 
+from sim2real_cat.acsets import _refinement
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.homomorphisms import count_homomorphisms, homomorphism, homomorphisms, is_isomorphic
@@ -142,6 +143,18 @@ def test_a_renamed_copy_is_isomorphic(xs, rng):
 
 
 @QUICK
+@given(several(2))
+def test_refinement_only_makes_the_search_shorter(xs):
+    """As if all hashes collided: what is found does not depend on them."""
+    x, y = xs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_refinement, "_mixed", lambda colour, salt: np.zeros(len(colour), np.uint64))
+        blind = listed(homomorphisms(x, y, iso=True)), count_homomorphisms(x, x, iso=True)
+    assert blind == (listed(homomorphisms(x, y, iso=True)), count_homomorphisms(x, x, iso=True))
+    assert blind[0] == listed(f for f in tried(x, y) if f.is_iso)
+
+
+@QUICK
 @given(several(3))
 def test_isomorphism_is_an_equivalence(xs):
     x, y, z = xs
@@ -218,6 +231,13 @@ def test_morphisms_come_one_by_one():
     assert homomorphism(graph(11), complete, monic=True) is None
 
 
+def test_parts_that_lead_apart_may_come_together():
+    """Edges at different vertices are different, but only where vertices stay so."""
+    assert count_homomorphisms(path(3), cycle(1), monic=["E"]) == 0
+    assert count_homomorphisms(path(3), graph(1, (0, 0), (0, 0)), monic=["E"]) == 2
+    assert count_homomorphisms(path(3), graph(1, (0, 0), (0, 0)), monic=["E", "V"]) == 0
+
+
 def test_what_does_not_exist():
     assert homomorphism(cycle(3), path(4)) is None
     assert count_homomorphisms(path(5), path(4)) == 0
@@ -236,6 +256,13 @@ def test_attribute_variables_are_unknowns():
     assert count_homomorphisms(x, looped, monic=["Weight"]) == 1
     assert count_homomorphisms(x, looped, initial={"Weight": {0: 2.0}}) == 1
     assert count_homomorphisms(x, looped, initial={"Weight": {0: 3.0}}) == 0
+
+
+def test_prescribed_images_have_the_same_values():
+    x = graph(1, (0, 0), (0, 0), weights=[0.5, 0.25])
+    assert count_homomorphisms(x, x, iso=True, initial={"E": {0: 1, 1: 0}}) == 0
+    assert homomorphism(x, x, iso=True, initial={"E": {0: 1}}) is None
+    assert homomorphism(graph(2), graph(2), iso=True, initial={"V": {0: 1, 1: 1}}) is None
 
 
 def test_variables_at_no_part_need_an_image():
