@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.query.relations import Problem, ranks
@@ -20,6 +19,7 @@ from sim2real_cat.errors import EngineError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow
 
 _BATCH = 2**18
 
@@ -82,6 +82,8 @@ class _Sql:
     @property
     def tables(self) -> list[pyarrow.Table]:
         """The tables r0, r1, ... with the columns of the relations, not copied unless parts were selected."""
+        import pyarrow
+
         found = []
         for relation, values in zip(self._problem.relations, self._values, strict=True):
             parts = relation.parts()
@@ -103,6 +105,8 @@ class _Sql:
 
     def _comparison(self, number: int) -> str:
         """A comparison as SQL, over columns ``x`` added for the values that it reads."""
+        import pyarrow
+
         comparison = self._problem.comparisons[number]
         left, right = (self._problem.readings[variable] for variable in comparison.variables)
         if left.values is None or right.values is None:

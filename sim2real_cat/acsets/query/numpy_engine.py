@@ -23,7 +23,6 @@ from sim2real_cat.acsets.query.rows import Rows, concatenated, grouped, times, t
 BLOCK = 2**16
 """How many rows a stage makes of one block; arrays of this length stay within the caches, and memory is bounded."""
 
-
 MERGED = 2**23
 """How many rows to hold at most before those that agree become one."""
 

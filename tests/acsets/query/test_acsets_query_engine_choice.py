@@ -167,6 +167,18 @@ def test_auto_goes_to_duckdb_where_much_is_made_on_the_way(monkeypatch):
     assert called == [Join, duckdb_engine]
 
 
+def test_auto_stays_where_merging_saves_most_of_the_rows(monkeypatch):
+    monkeypatch.setattr(engines, "THRESHOLD", -1e9)
+    monkeypatch.setattr(duckdb_engine, "count", None)
+    assert count(complete(20), parse(path(9))) == 20**10
+
+
+@BOTH
+def test_a_part_that_is_looked_up_has_the_arrows_that_are_known(engine):
+    body = "Policy(_id=p, transfer=q, deploy=r), Policy(_id=q, deploy=r)"
+    assert list(query(study(), body, engine=engine)) == [(0, 0, 1)]
+
+
 def test_an_unknown_engine_is_refused():
     with refused(EngineError, "'sqlite'", "auto, numpy, duckdb"):
         query(study(), "Policy(_id=p)", engine="sqlite")
