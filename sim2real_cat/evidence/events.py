@@ -6,7 +6,7 @@ The format is the source document's `Sim2RealNaryaEvent`; a log keeps the events
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class Sim2RealNaryaEvent:
 
     def to_dict(self) -> dict[str, object]:
         """The event as plain values."""
-        return asdict(self)
+        return {**vars(self), "delta": dict(vars(self.delta))}
 
 
 @dataclass(frozen=True, eq=False)
