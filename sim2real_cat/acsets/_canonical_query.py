@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, as_cells, as_ids
-from sim2real_cat.acsets._values import Codes, codes
+from sim2real_cat.acsets._values import Codes, build, codes
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.query.ast import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
@@ -29,7 +29,7 @@ class CanonicalQuery(NamedTuple):
     """A query whose answers are the morphisms from X to Y.
 
     Attributes:
-        target: Y, with the attributes that X has as homs.
+        target: Y; where X holds values or variables, with these as parts and the attributes as homs to them.
         query: X's canonical query.
         fixed: the prescribed images of its variables, as ids of ``target``.
         isolated: how many parts of each object are left out.
@@ -202,14 +202,12 @@ def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Compari
 
 
 def _target(X: ACSet, Y: ACSet, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
-    """Y with values and variables as parts; only the arrows that X defines somewhere."""
+    """Y with values and variables as parts, and only the arrows that X defines somewhere; Y itself where X has none."""
     schema = X.schema
     asked = {f: ends for f, ends in {**schema.homs, **schema.attrs}.items() if np.any(columns[f] >= 0)}
-    target = ACSet(Schema(f"{schema.name} with values as parts", (*schema.obs, *schema.attrtypes), asked))
-    for ob in schema.obs:
-        target.add_parts(ob, Y.nparts(ob))
-    for attrtype in schema.attrtypes:
-        target.add_parts(attrtype, len(coded.values[attrtype]) + Y.nvars(attrtype))
-    for f, (dom, _) in asked.items():
-        target.set(dom, target.parts(dom), **{f: Y.column(f) if f in schema.homs else coded.columns[1][f]})
-    return target
+    if not any(map(X.nvars, schema.attrtypes)) and not asked.keys() & schema.attrs.keys():
+        return Y
+    sizes = {ob: Y.nparts(ob) for ob in schema.obs}
+    sizes |= {attrtype: len(coded.values[attrtype]) + Y.nvars(attrtype) for attrtype in schema.attrtypes}
+    homs = {f: Y.column(f) if f in schema.homs else coded.columns[1][f] for f in asked}
+    return build(Schema(f"{schema.name} with values as parts", tuple(sizes), asked), sizes, {}, homs, {})

@@ -2,13 +2,15 @@
 
 Parts and attribute variables of both instances are coloured together. A colour is split where two parts
 of it hold different values, or their homs or preimages have different colours; isomorphisms keep
-colours. Where a colour still has several parts, one of X is sent to each candidate in Y in turn, which
-gives it a colour of its own, and refinement goes on. Once all colours are different the map is read off
-and checked.
+colours. A colour of several parts that are linked to parts of such colours is *tangled*: one of X is sent
+to each candidate in Y in turn, which gives it a colour of its own, and refinement goes on. Once no colour
+is tangled, the parts of a colour can be exchanged freely: the maps are read off, and each is checked.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -64,8 +66,8 @@ def count_isomorphisms(X: ACSet, Y: ACSet, initial: Initial) -> int:
         reached = [branch for branch in _branches(pair, refined) if next(_leaves(pair, branch), None) is not None]
         if not reached:
             return 0
-        if reached[0] is refined:  # all colours are different: the only branch
-            return number
+        if reached[0] is refined:  # nothing is tangled
+            return number * math.prod(math.factorial(len(of_x)) for _, of_x, _ in _exchangeable(pair, refined))
         number *= len(reached)
         colours = reached[0]
     return 0
@@ -119,34 +121,50 @@ def _leaves(pair: _Pair, colours: Colours) -> Iterator[Morphism]:
         refined = _refined(pair, branch)
         if refined is None:
             continue
-        if all(len(np.unique(colour)) == pair.sizes[sort] for sort, colour in refined.items()):
-            found = _read_off(pair, refined)
-            if found is not None:
-                yield found
+        branches = _branches(pair, refined)
+        first = next(branches)
+        if first is refined:
+            yield from _read_off(pair, refined)
         else:
-            stack.append(_branches(pair, refined))
+            stack.append(itertools.chain([first], branches))
 
 
 def _branches(pair: _Pair, colours: Colours) -> Iterator[Colours]:
-    """The colours with one part of X, of the rarest colour that is not unique, sent to each candidate in Y.
+    """The colours with one part of X, of the rarest tangled colour, sent to each candidate in Y.
 
-    Where all colours are unique there is one branch, the colours themselves.
+    Where nothing is tangled there is one branch, the colours themselves.
     """
-    rarest: tuple[int, str, int] | None = None
-    for sort, colour in colours.items():
-        counts = np.bincount(colour[: pair.sizes[sort]])
-        several = np.flatnonzero(counts > 1)
-        if len(several):
-            chosen = several[np.argmin(counts[several])]
-            rarest = min(rarest or (int(counts[chosen]), sort, int(chosen)), (int(counts[chosen]), sort, int(chosen)))
-    if rarest is None:
+    sizes = {sort: np.bincount(colour[: pair.sizes[sort]])[colour] for sort, colour in colours.items()}
+    tangled = {sort: np.zeros(len(colour), np.bool_) for sort, colour in colours.items()}
+    for link in pair.links:
+        both = (sizes[link.dom][link.sources] > 1) & (sizes[link.codom][link.targets] > 1)
+        tangled[link.dom][link.sources[both]] = True
+        tangled[link.codom][link.targets[both]] = True
+    choices = []
+    for sort, n in pair.sizes.items():
+        candidates = np.flatnonzero(tangled[sort][:n])
+        if len(candidates):
+            x = candidates[np.argmin(sizes[sort][candidates])]
+            choices.append((int(sizes[sort][x]), sort, int(x)))
+    if not choices:
         yield colours
         return
-    _, sort, chosen = rarest
-    n = pair.sizes[sort]
-    x = int(np.argmax(colours[sort][:n] == chosen))
-    for y in np.flatnonzero(colours[sort][n:] == chosen).tolist():
+    _, sort, x = min(choices)
+    for y in np.flatnonzero(colours[sort][pair.sizes[sort] :] == colours[sort][x]).tolist():
         yield _individualised(pair, colours, sort, x, y)
+
+
+def _exchangeable(pair: _Pair, colours: Colours) -> list[tuple[str, Ids, Ids]]:
+    """The colours of several parts: their object or attribute type, and their parts in X and in Y."""
+    cells = []
+    for sort, colour in colours.items():
+        of_x, of_y = np.split(colour, 2)
+        ends = np.cumsum(np.bincount(of_x))
+        of_x, of_y = np.argsort(of_x, kind="stable"), np.argsort(of_y, kind="stable")
+        for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False):
+            if end - start > 1:
+                cells.append((sort, of_x[start:end], of_y[start:end]))
+    return cells
 
 
 def _individualised(pair: _Pair, colours: Colours, sort: str, x: int, y: int) -> Colours:
@@ -177,7 +195,8 @@ def _refined(pair: _Pair, colours: Colours) -> Colours | None:
 def _mixed(colour: Ids, salt: int) -> NDArray[np.uint64]:
     """Colours as 64 well-mixed bits, other ones for every salt (the finaliser of SplitMix64).
 
-    Sums of them tell multisets of colours apart; a collision makes refinement weaker, not wrong.
+    Sums of them tell multisets of colours apart. Should two collide, an isomorphism might be missed, but
+    no other map be taken for one.
     """
     bits = colour.astype(np.uint64) + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -185,13 +204,39 @@ def _mixed(colour: Ids, salt: int) -> NDArray[np.uint64]:
     return bits ^ (bits >> np.uint64(31))
 
 
-def _read_off(pair: _Pair, colours: Colours) -> Morphism | None:
-    """The bijection between parts of one colour, if it is an isomorphism."""
+def _read_off(pair: _Pair, colours: Colours) -> Iterator[Morphism]:
+    """The bijections between parts of one colour that are isomorphisms: all of them, where nothing is tangled."""
     images: dict[str, Ids] = {}
     for sort, colour in colours.items():
         of_x, of_y = np.split(colour, 2)
         images[sort] = np.empty(len(of_x), np.int64)
-        images[sort][np.argsort(of_x)] = np.argsort(of_y)
+        images[sort][np.argsort(of_x, kind="stable")] = np.argsort(of_y, kind="stable")
+    cells = _exchangeable(pair, colours)
+    wheels = [itertools.permutations(of_y.tolist()) for _, _, of_y in cells]
+    for wheel in wheels:
+        next(wheel)  # their first arrangement is the map above
+    place = 0
+    while place >= 0:
+        found = _isomorphism(pair, images)
+        if found is not None:
+            yield found
+        place = len(cells) - 1
+        while place >= 0:  # turn the last wheel; one that is through begins anew and turns the one before it
+            sort, of_x, of_y = cells[place]
+            arrangement = next(wheels[place], None)
+            is_through = arrangement is None
+            if arrangement is None:
+                wheels[place] = itertools.permutations(of_y.tolist())
+                arrangement = next(wheels[place])
+            images[sort] = images[sort].copy()
+            images[sort][of_x] = arrangement
+            if not is_through:
+                break
+            place -= 1
+
+
+def _isomorphism(pair: _Pair, images: dict[str, Ids]) -> Morphism | None:
+    """The bijection as a morphism, if it is an isomorphism."""
     for link in pair.links:
         first, first_target = pair.sizes[link.dom], pair.sizes[link.codom]
         in_x = link.sources < first

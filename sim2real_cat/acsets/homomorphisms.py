@@ -31,6 +31,8 @@ def homomorphisms(
 ) -> Iterator[Morphism]:
     """All natural transformations from X to Y, found while they are asked for; their order is fixed.
 
+    Until the last is found, the instances must not change.
+
     Args:
         X: the domain.
         Y: the codomain, of the same schema.
@@ -98,10 +100,10 @@ def _homomorphisms(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Initia
 
 def _answers(X: ACSet, Y: ACSet, asked: CanonicalQuery, block: int) -> Iterator[Morphism]:
     """The answers of a canonical query as morphisms."""
+    sizes = {ob: X.nparts(ob) for ob in X.schema.obs} | {kind: X.nvars(kind) for kind in X.schema.attrtypes}
     for table in answers(asked.target, asked.query, asked.fixed, block=block):
         images = {}
-        for sort in asked.target.schema.obs:
-            n = X.nparts(sort) if sort in X.schema.obs else X.nvars(sort)
+        for sort, n in sizes.items():
             columns = [table[variable_name(sort, number)] for number in range(n)]
             images[sort] = np.stack(columns, axis=1) if columns else np.zeros((len(table), 0), np.int64)
             images[sort].flags.writeable = False
