@@ -255,7 +255,7 @@ def single_operations(repeats: int) -> None:
     C3 = graph(3, PATTERNS["C3"])
     calls: dict[str, Work] = {
         "new instance": lambda: ACSet(GRAPH),
-        "add": lambda: x.copy().add("E", src=0, tgt=1),
+        "copy and add": lambda: x.copy().add("E", src=0, tgt=1),
         "copy": x.copy,
         "set": lambda: x.set("E", 0, src=0),
         "subpart": lambda: x.subpart("src", 0),

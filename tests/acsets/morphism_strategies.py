@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
 
-import pytest
 from acset_strategies import schemas
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,11 +20,6 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=50)
 GRAPH = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
 WEIGHTED = GRAPH.extend("Weighted", attrtypes={"Weight": float}, attrs={"weight": ("E", "Weight")})
 VALUES = {float: [0.5, float("nan")], int: [1, 2], str: ["a", "b"], bool: [False, True]}
-
-FILE = Path(__file__).parents[3] / "shared" / "conformance" / "catlab.json"
-needs_catlab_cases = pytest.mark.skipif(
-    not FILE.exists(), reason="the conformance cases are not at ../shared/conformance/catlab.json"
-)
 
 
 def graph(n, *edges, weights=None):
@@ -171,24 +163,3 @@ def broken_squares(x, y, components, variables):
             found = y.subpart(f, components[ob][part])
             if found is None or not same(found, end):
                 yield f, part
-
-
-def catlab_cases(*operations):
-    """Catlab's cases: the instances by name, the step, and maps from 1-based images to morphisms."""
-    types = {"float": float, "int": int, "str": str, "bool": bool}
-    document = json.loads(FILE.read_text(encoding="utf-8"))
-    attribute_types = document["conventions"]["attribute_types"]
-    for case in document["cases"]:
-        named = {t: types[p] for t, p in attribute_types.get(case["schema"], {}).items()}
-        schema = Schema.from_json(json.dumps(document["schemas"][case["schema"]]), named, case["schema"])
-        for step in case["steps"]:
-            if step["op"] in operations:
-                found = {k: ACSet.from_json(schema, json.dumps(case[k])) for k in "XYZ" if k in case}
-                if "expect_instance" in step:
-                    found["expected"] = ACSet.from_json(schema, json.dumps(step["expect_instance"]))
-                yield found, step
-
-
-def from_one(dom, codom, images):
-    """The morphism with 1-based images."""
-    return Morphism(dom, codom, {ob: [i - 1 for i in ids] for ob, ids in images.items()})

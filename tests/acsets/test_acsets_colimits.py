@@ -9,12 +9,9 @@ from morphism_strategies import (
     GRAPH,
     QUICK,
     WEIGHTED,
-    catlab_cases,
     cycle,
-    from_one,
     graph,
     instances,
-    needs_catlab_cases,
     parallel,
     path,
     several,
@@ -29,22 +26,6 @@ from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.subobjects import SubInstance
 from sim2real_cat.errors import InstanceError, SchemaError
-
-
-@needs_catlab_cases
-def test_catlab_has_the_same_colimits():
-    number = 0
-    for found, step in catlab_cases("coproduct", "pushout", "coequalizer"):
-        x, y = found["X"], found["Y"]
-        if step["op"] == "coproduct":
-            colimit = coproduct(x, y)
-        elif step["op"] == "pushout":
-            colimit = pushout(from_one(found["Z"], x, step["f"]), from_one(found["Z"], y, step["g"]))
-        else:
-            colimit = coequalizer(from_one(x, y, step["f"]), from_one(x, y, step["g"]))
-        assert is_isomorphic(colimit.apex, found["expected"])
-        number += 1
-    assert number == 16
 
 
 def some(morphisms, n=40):

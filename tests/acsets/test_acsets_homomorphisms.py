@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from morphism_strategies import (
     QUICK,
-    catlab_cases,
     cycle,
     graph,
-    needs_catlab_cases,
     path,
     same,
     several,
@@ -26,24 +24,6 @@ from sim2real_cat.acsets.homomorphisms import count_homomorphisms, homomorphism,
 from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, SchemaError
-
-
-@needs_catlab_cases
-def test_catlab_counts_as_many():
-    number = 0
-    for found, step in catlab_cases("count_homs"):
-        monic = step.get("monic", False)
-        assert count_homomorphisms(found["X"], found["Y"], monic=monic) == step["expect"]
-        assert len(list(homomorphisms(found["X"], found["Y"], monic=monic))) == step["expect"]
-        number += 1
-    assert number == 36
-
-
-@needs_catlab_cases
-def test_catlab_finds_the_same_isomorphic():
-    for found, step in catlab_cases("is_isomorphic"):
-        assert is_isomorphic(found["X"], found["Y"]) == step["expect"]
-        assert is_isomorphic(found["Y"], found["Y"])
 
 
 def listed(morphisms):

@@ -8,13 +8,10 @@ from morphism_strategies import (
     GRAPH,
     QUICK,
     WEIGHTED,
-    catlab_cases,
     cycle,
-    from_one,
     graph,
     instances,
     morphisms_into,
-    needs_catlab_cases,
     parallel,
     path,
     several,
@@ -28,22 +25,6 @@ from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.subobjects import SubInstance
 from sim2real_cat.errors import InstanceError, SchemaError
-
-
-@needs_catlab_cases
-def test_catlab_has_the_same_limits():
-    number = 0
-    for found, step in catlab_cases("product", "pullback", "equalizer"):
-        x, y = found["X"], found["Y"]
-        if step["op"] == "product":
-            limit = product(x, y)
-        elif step["op"] == "pullback":
-            limit = pullback(from_one(x, found["Z"], step["f"]), from_one(y, found["Z"], step["g"]))
-        else:
-            limit = equalizer(from_one(x, y, step["f"]), from_one(x, y, step["g"]))
-        assert is_isomorphic(limit.apex, found["expected"])
-        number += 1
-    assert number == 16
 
 
 def some(morphisms, n=40):

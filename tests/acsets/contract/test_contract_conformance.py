@@ -11,7 +11,7 @@ from catlab_cases import FILE, REASON, document, read, schema, steps
 from sim2real_cat.acsets.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.delta import delta
 from sim2real_cat.acsets.functor import SchemaFunctor
-from sim2real_cat.acsets.homomorphisms import count_homomorphisms, is_isomorphic
+from sim2real_cat.acsets.homomorphisms import count_homomorphisms, homomorphisms, is_isomorphic
 from sim2real_cat.acsets.limits import equalizer, product, pullback
 from sim2real_cat.acsets.morphism import Morphism
 
@@ -60,11 +60,15 @@ def elements(step, hold):
 
 def count_homs(step, hold):
     X, Y = hold(step.instance("X")), hold(step.instance("Y"))
-    assert count_homomorphisms(X, Y, monic=step.asked.get("monic", False)) == step.asked["expect"]
+    monic = step.asked.get("monic", False)
+    assert count_homomorphisms(X, Y, monic=monic) == step.asked["expect"]
+    assert len(list(homomorphisms(X, Y, monic=monic))) == step.asked["expect"]
 
 
 def isomorphic(step, hold):
-    assert is_isomorphic(hold(step.instance("X")), hold(step.instance("Y"))) == step.asked["expect"]
+    X, Y = hold(step.instance("X")), hold(step.instance("Y"))
+    assert is_isomorphic(X, Y) == step.asked["expect"]
+    assert is_isomorphic(Y, Y)
 
 
 def _arrow(dom, codom, components):
