@@ -1,89 +1,27 @@
 """
-The sim-to-real schema of sim2real_cat for Julia, on Catlab: the same objects, arrows and attributes as in
-Python, and instances in the same JSON.
+Sim-to-real transfer as a database whose schema is a category, on Catlab: the schemas, their instances and laws,
+and the calls by which the Python package sim2real_cat lets Catlab compute.
+
+Ids are 1-based in here, and 0 is an undefined arrow, as in ACSets.jl.
 """
 module Sim2RealCat
 
-using ACSets, Catlab
+using ACSets, Catlab, JSON3
+using Catlab.CategoricalAlgebra, Catlab.Graphs
+using PrecompileTools: @compile_workload, @setup_workload
 
-export SchSim2RealTransfer, SchTransferStudy, Sim2RealTransfer, TransferStudy, fibre, read_instance, write_instance
+export SchSim2RealTransfer, SchTransferStudy, Sim2RealTransfer, TransferStudy
+export fibre, mixture_weights, fixed_points, read_instance, write_instance
+export LAWS, Witness, check
 
-"""
-Which environments trained which policy, where it is deployed, what was observed, and how large the gap is.
-"""
-@present SchSim2RealTransfer(FreeSchema) begin
-  SimEnv::Ob
-  RealEnv::Ob
-  Policy::Ob
-  Observation::Ob
-
-  train::Hom(SimEnv, Policy)
-  deploy::Hom(Policy, RealEnv)
-  observe_sim::Hom(SimEnv, Observation)
-  observe_real::Hom(RealEnv, Observation)
-  transfer::Hom(Policy, Policy)
-
-  TransferGap::AttrType
-  kl_gap::Attr(Policy, TransferGap)
-end
-
-"""
-`SchSim2RealTransfer` with names, digests and what a study measures.
-"""
-@present SchTransferStudy <: SchSim2RealTransfer begin
-  Draw::Ob
-  drawn_in::Hom(Draw, SimEnv)
-
-  Name::AttrType
-  Digest::AttrType
-  Number::AttrType
-  Count::AttrType
-  Flag::AttrType
-
-  sim_name::Attr(SimEnv, Name)
-  sim_weight::Attr(SimEnv, Number)
-  parameter::Attr(Draw, Name)
-  change::Attr(Draw, Name)
-  drawn_value::Attr(Draw, Number)
-  real_name::Attr(RealEnv, Name)
-  policy_name::Attr(Policy, Name)
-  weights_digest::Attr(Policy, Digest)
-  birth_digest::Attr(Policy, Digest)
-  return_sim::Attr(Policy, Number)
-  return_real::Attr(Policy, Number)
-  gap_low::Attr(Policy, TransferGap)
-  gap_high::Attr(Policy, TransferGap)
-  gap_method::Attr(Policy, Name)
-  gap_level::Attr(Policy, Name)
-  gap_reliable::Attr(Policy, Flag)
-  gap_note::Attr(Policy, Name)
-  occupancy_gap::Attr(Policy, TransferGap)
-  occupancy_low::Attr(Policy, TransferGap)
-  occupancy_high::Attr(Policy, TransferGap)
-  observation_name::Attr(Observation, Name)
-  recording::Attr(Observation, Name)
-  recording_digest::Attr(Observation, Digest)
-  episodes::Attr(Observation, Count)
-  frames::Attr(Observation, Count)
-  diverged::Attr(Observation, Count)
-end
-
-@acset_type Sim2RealTransfer(SchSim2RealTransfer, index=[:train, :deploy, :transfer])
-@acset_type TransferStudy(SchTransferStudy, index=[:train, :deploy, :transfer, :drawn_in])
-
-"""
-The simulated environments that trained a policy: its preimage under `train`. Ids are 1-based.
-"""
-fibre(instance, policy) = sort(incident(instance, policy, :train))
-
-"""
-An instance of `SchTransferStudy` from the JSON that the Python package writes.
-"""
-read_instance(path) = read_json_acset(TransferStudy{Float64,String,String,Float64,Int,Bool}, path)
-
-"""
-Write an instance as JSON that the Python package reads.
-"""
-write_instance(instance, path) = write_json_acset(instance, path)
+include("schemas.jl")
+include("paths.jl")
+include("instances.jl")
+include("laws.jl")
+include("engine.jl")
+include("morphisms.jl")
+include("queries.jl")
+include("migration.jl")
+include("precompile.jl")
 
 end

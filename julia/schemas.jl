@@ -1,0 +1,69 @@
+"""
+Which environments trained which policy, where it is deployed, what was observed, and how large the gap is.
+"""
+@present SchSim2RealTransfer(FreeSchema) begin
+  SimEnv::Ob
+  RealEnv::Ob
+  Policy::Ob
+  Observation::Ob
+
+  train::Hom(SimEnv, Policy)
+  deploy::Hom(Policy, RealEnv)
+  observe_sim::Hom(SimEnv, Observation)
+  observe_real::Hom(RealEnv, Observation)
+  transfer::Hom(Policy, Policy)
+
+  TransferGap::AttrType
+  kl_gap::Attr(Policy, TransferGap)
+end
+
+"""
+`SchSim2RealTransfer` with names, digests and what a study measures.
+"""
+@present SchTransferStudy <: SchSim2RealTransfer begin
+  Draw::Ob
+  drawn_in::Hom(Draw, SimEnv)
+
+  Name::AttrType
+  Digest::AttrType
+  Number::AttrType
+  Count::AttrType
+  Flag::AttrType
+
+  sim_name::Attr(SimEnv, Name)
+  sim_weight::Attr(SimEnv, Number)
+  parameter::Attr(Draw, Name)
+  change::Attr(Draw, Name)
+  drawn_value::Attr(Draw, Number)
+  real_name::Attr(RealEnv, Name)
+  policy_name::Attr(Policy, Name)
+  weights_digest::Attr(Policy, Digest)
+  birth_digest::Attr(Policy, Digest)
+  return_sim::Attr(Policy, Number)
+  return_real::Attr(Policy, Number)
+  gap_low::Attr(Policy, TransferGap)
+  gap_high::Attr(Policy, TransferGap)
+  gap_method::Attr(Policy, Name)
+  gap_level::Attr(Policy, Name)
+  gap_reliable::Attr(Policy, Flag)
+  gap_note::Attr(Policy, Name)
+  occupancy_gap::Attr(Policy, TransferGap)
+  occupancy_low::Attr(Policy, TransferGap)
+  occupancy_high::Attr(Policy, TransferGap)
+  observation_name::Attr(Observation, Name)
+  recording::Attr(Observation, Name)
+  recording_digest::Attr(Observation, Digest)
+  episodes::Attr(Observation, Count)
+  frames::Attr(Observation, Count)
+  diverged::Attr(Observation, Count)
+end
+
+"""
+An instance of `SchSim2RealTransfer`; `Sim2RealTransfer{Float64}` has gaps in nats per control step.
+"""
+@acset_type Sim2RealTransfer(SchSim2RealTransfer, index=[:train, :deploy, :transfer])
+
+"""
+An instance of `SchTransferStudy`, its attribute types in the order TransferGap, Name, Digest, Number, Count, Flag.
+"""
+@acset_type TransferStudy(SchTransferStudy, index=[:train, :deploy, :transfer, :drawn_in])
