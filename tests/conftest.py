@@ -9,6 +9,7 @@ import pytest
 import tomli_w
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.schema import SchTransferStudy
@@ -40,6 +41,14 @@ robot = "pendulum"
 randomization = "wide"
 members = 3
 """
+
+
+def pytest_runtest_setup(item):
+    """Tests that need Julia run where it is there, and say why they do not elsewhere."""
+    if item.get_closest_marker("catlab") is not None:
+        reason = julia.missing()
+        if reason is not None:
+            pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

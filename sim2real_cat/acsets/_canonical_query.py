@@ -92,7 +92,7 @@ def canonical_query(
             else:
                 left_out[ob].append(x)
     for attrtype in schema.attrtypes:
-        atoms += _floating(X, attrtype, columns, fixed)
+        atoms += _floating(X, attrtype, fixed)
     query = ConjunctiveQuery(tuple(atoms), None, _apart(X, coded, columns, injective, left_out))
     isolated = {ob: len(parts) for ob, parts in left_out.items()}
     return CanonicalQuery(_target(X, Y, coded, columns), query, fixed, isolated, coded)
@@ -151,17 +151,30 @@ def _term(X: ACSet, coded: Codes, arrow: str, end: int) -> Term:
     return Constant(end) if end < known else Variable(variable_name(attrtype, end - known))
 
 
-def _floating(X: ACSet, attrtype: str, columns: Mapping[str, Ids], fixed: Mapping[str, int]) -> list[Atom]:
-    """Atoms for attribute variables at no part. Their images would be all values there are, if not prescribed."""
+def floating(X: ACSet, attrtype: str) -> list[int]:
+    """The attribute variables that are at no part. Their images would be all values there are, if not prescribed."""
     held = [X.variables(f) for f, (_, kind) in X.schema.attrs.items() if kind == attrtype]
+    found: list[int] = np.setdiff1d(
+        np.arange(X.nvars(attrtype)), np.concatenate([np.zeros(0, np.int64), *held])
+    ).tolist()
+    return found
+
+
+def unprescribed(attrtype: str, k: int) -> InstanceError:
+    """The error for an attribute variable at no part, whose image is not prescribed."""
+    return InstanceError(
+        f"Var({k}) of '{attrtype}' is at no part of the domain, so any value could be its image: "
+        f"prescribe one with initial={{'{attrtype}': {{{k}: ...}}}}"
+    )
+
+
+def _floating(X: ACSet, attrtype: str, fixed: Mapping[str, int]) -> list[Atom]:
+    """Atoms for attribute variables at no part."""
     atoms = []
-    for k in np.setdiff1d(np.arange(X.nvars(attrtype)), np.concatenate([np.zeros(0, np.int64), *held])).tolist():
+    for k in floating(X, attrtype):
         name = variable_name(attrtype, k)
         if name not in fixed:
-            raise InstanceError(
-                f"Var({k}) of '{attrtype}' is at no part of the domain, so any value could be its image: "
-                f"prescribe one with initial={{'{attrtype}': {{{k}: ...}}}}"
-            )
+            raise unprescribed(attrtype, k)
         atoms.append(Atom(attrtype, ((ID, Variable(name)),)))
     return atoms
 

@@ -99,6 +99,25 @@ def preimages(
     return [ids[order[start:end]] for start, end in itertools.pairwise(bounds)]
 
 
+def wanted(
+    route: Path, values: list[Any] | NDArray[Any], nparts: Mapping[str, int], attrs: Mapping[str, AttrColumn]
+) -> Ids | Cells:
+    """The values whose preimages along a path are asked for, checked.
+
+    Raises:
+        MisfitError: for an id that does not exist, or a value that is undefined or of a wrong type.
+    """
+    if route.arrows and route.arrows[-1] in attrs:
+        cells = as_cells(values, attrs[route.arrows[-1]].python_type)
+        undefined = np.flatnonzero(cells.status == UNDEFINED)
+        if len(undefined):
+            raise MisfitError(int(undefined[0]), None, "is not a value")
+        return cells
+    ids = as_targets(values)
+    check_range(ids, nparts[route.codom], undefined_allowed=False)
+    return ids
+
+
 def all_fibres(route: Path, nparts: Mapping[str, int], homs: Mapping[str, HomColumn]) -> Fibres:
     """The preimages of every part of the codomain of a path of homs."""
     size = nparts[route.codom]
@@ -117,14 +136,9 @@ def _last_preimages(
     attrs: Mapping[str, AttrColumn],
 ) -> Hits:
     """Preimages along the last arrow of a path, or the values themselves where it has none."""
-    if route.arrows and route.arrows[-1] in attrs:
-        column = attrs[route.arrows[-1]]
-        cells = as_cells(values, column.python_type)
-        undefined = np.flatnonzero(cells.status == UNDEFINED)
-        if len(undefined):
-            raise MisfitError(int(undefined[0]), None, "is not a value")
-        return column.preimages(cells)
-    ids = as_targets(values)
-    size = nparts[route.codom]
-    check_range(ids, size, undefined_allowed=False)
-    return homs[route.arrows[-1]].preimages(ids, size) if route.arrows else Hits(np.arange(len(ids)), ids)
+    asked = wanted(route, values, nparts, attrs)
+    if isinstance(asked, Cells):
+        return attrs[route.arrows[-1]].preimages(asked)
+    if not route.arrows:
+        return Hits(np.arange(len(asked)), asked)
+    return homs[route.arrows[-1]].preimages(asked, nparts[route.codom])

@@ -1,4 +1,4 @@
-"""What the embedded engine keeps of an instance: its columns, and how checked rows get into them."""
+"""What the embedded engine keeps of an instance: its columns, how checked rows get into them, and how they are read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.acsets import _coerce
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
+from sim2real_cat.acsets._index import Fibres
+from sim2real_cat.acsets._reading import all_fibres, follow, follow_one, preimage, preimages
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets._unique import UniqueOwners, keys_at, keys_of
-from sim2real_cat.acsets.columns import AttrColumn, HomColumn, Ids
+from sim2real_cat.acsets.columns import AttrColumn, Cells, HomColumn, Ids
+from sim2real_cat.acsets.paths import Path
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
@@ -111,6 +115,11 @@ class Storage:
         for name, cells in rows.attrs.items():
             self._attrs[name].put(ids, cells)
 
+    def _put_one(self, part: int, row: Mapping[str, Any]) -> None:
+        """Store some columns of one row of :func:`~sim2real_cat.acsets._rows.quick_row` at a part that exists."""
+        for name, value in row.items():
+            self._column(name).put_one(part, value)
+
     def _check_unique(self, ob: str, ids: Ids, rows: Rows) -> None:
         for name, owners in self._unique.items():
             if name in rows:
@@ -123,3 +132,20 @@ class Storage:
 
     def _column(self, name: str) -> HomColumn | AttrColumn:
         return self._homs[name] if name in self._homs else self._attrs[name]
+
+    # Reading along paths, which is what another engine does in its own way
+
+    def _follow(self, route: Path, ids: Ids | None) -> Ids | Cells:
+        return follow(route, ids, self._homs, self._attrs)
+
+    def _follow_one(self, route: Path, part: int) -> Any:
+        return follow_one(route, part, self._homs, self._attrs)
+
+    def _preimage(self, route: Path, value: Any) -> Ids:
+        return preimage(route, value, self._nparts, self._homs, self._attrs)
+
+    def _preimages(self, route: Path, values: list[Any] | NDArray[Any]) -> list[Ids]:
+        return preimages(route, values, self._nparts, self._homs, self._attrs)
+
+    def _fibres(self, route: Path) -> Fibres:
+        return all_fibres(route, self._nparts, self._homs)

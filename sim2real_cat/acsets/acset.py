@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, overload
+from typing import Any, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +12,18 @@ from sim2real_cat.acsets import _coerce, equations, removal, restriction, union
 from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
 from sim2real_cat.acsets._exports import Exports
 from sim2real_cat.acsets._index import Fibres
-from sim2real_cat.acsets._reading import all_fibres, follow, follow_one, preimage, preimages, whole_array
+from sim2real_cat.acsets._reading import whole_array
 from sim2real_cat.acsets._rows import checked_rows, quick_row
 from sim2real_cat.acsets._storage import Storage
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.acsets.equations import EquationViolation
 from sim2real_cat.acsets.paths import PathLike
 from sim2real_cat.acsets.restriction import Dangling, Restriction
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.union import DisjointUnion
-from sim2real_cat.errors import EngineError, InstanceError, SchemaError, listed, unknown_name
-
-ENGINES = ("embedded",)
+from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
 
 class ACSet(Storage, Exports):
@@ -46,22 +45,35 @@ class ACSet(Storage, Exports):
 
     Args:
         schema: the shape of the database.
-        index: homs and attributes to be searched by value. This engine indexes every column when it is
-            first searched, so the names are only checked and kept for engines that must know early.
+        index: homs and attributes to be searched by value. Every column is indexed when it is first searched, so
+            the names are only checked and kept.
         unique_index: homs and attributes in which no two parts may share a defined value. NaN equals
             NaN here; variables are never compared.
-        engine: which engine holds the data; this version has "embedded".
+        engine: where the data lives and who computes: "embedded", here in numpy, or "catlab", in Julia by Catlab.jl.
 
     Raises:
         SchemaError: where an index names no hom or attribute.
-        EngineError: for an engine that this version does not have.
+        EngineError: for an engine that is not known, or not installed.
     """
+
+    def __new__(
+        cls,
+        schema: Schema | None = None,
+        index: Iterable[str] = (),
+        unique_index: Iterable[str] = (),
+        engine: str = "embedded",
+    ) -> Self:
+        """An instance of the class that belongs to the engine."""
+        require_engine(engine)
+        if engine == "catlab" and cls is ACSet:
+            from sim2real_cat.acsets.catlab.acset import CatlabACSet
+
+            return cast("Self", object.__new__(CatlabACSet))
+        return object.__new__(cls)
 
     def __init__(
         self, schema: Schema, index: Iterable[str] = (), unique_index: Iterable[str] = (), engine: str = "embedded"
     ) -> None:
-        if engine not in ENGINES:
-            raise EngineError(f"this version has no engine {engine!r}; it has: {listed(ENGINES)}")
         self.engine = engine
         self.index, self.unique_index = tuple(index), tuple(unique_index)
         arrows = [*schema.homs, *schema.attrs]
@@ -120,8 +132,7 @@ class ACSet(Storage, Exports):
         parts = self._checked_ids(ob, ids, "set", distinct=True)
         row = quick_row(self, ob, subparts, grown=0) if type(ids) is int else None
         if row is not None:
-            for name, value in row.items():
-                self._column(name).put_one(int(parts[0]), value)
+            self._put_one(int(parts[0]), row)
             return
         rows = checked_rows(self, ob, len(parts), subparts, single=_coerce.is_scalar(ids))
         self._check_unique(ob, parts, rows)
@@ -206,13 +217,13 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         if ids is None:
             whole = None if route.arrows else self.parts(route.dom)
-            return whole_array(follow(route, whole, self._homs, self._attrs))
+            return whole_array(self._follow(route, whole))
         if type(ids) is not int or not 0 <= ids < self._nparts[route.dom]:
             parts = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
             if not _coerce.is_scalar(ids):
-                return whole_array(follow(route, parts, self._homs, self._attrs))
+                return whole_array(self._follow(route, parts))
             ids = int(parts[0])
-        return follow_one(route, ids, self._homs, self._attrs)
+        return self._follow_one(route, ids)
 
     def column(self, name: str) -> NDArray[Any]:
         """A whole hom or attribute, as :meth:`subpart` gives it for all parts; a copy."""
@@ -238,9 +249,9 @@ class ACSet(Storage, Exports):
         python_type = self.schema.attrtypes.get(route.codom, int)
         try:
             if _coerce.is_scalar(values, python_type):
-                return preimage(route, values, self._nparts, self._homs, self._attrs)
+                return self._preimage(route, values)
             sequence = _coerce.as_sequence(values, 1)
-            return preimages(route, sequence, self._nparts, self._homs, self._attrs)
+            return self._preimages(route, sequence)
         except MisfitError as misfit:
             codom = route.codom
             is_attr = codom in self.schema.attrtypes
@@ -261,13 +272,21 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         if route.codom in self.schema.attrtypes:
             raise SchemaError(f"path '{route}' ends in an attribute, whose values are no parts: use incident")
-        return all_fibres(route, self._nparts, self._homs)
+        return self._fibres(route)
 
     # The whole instance
 
     def copy(self) -> ACSet:
         """An independent instance with the same content."""
-        twin = ACSet(self.schema, self.index, self.unique_index, self.engine)
+        return self.to_engine(self.engine)
+
+    def to_engine(self, engine: str) -> ACSet:
+        """An independent instance with the same content in an engine, "embedded" or "catlab".
+
+        Raises:
+            EngineError: for an engine that is not known, or not installed.
+        """
+        twin = ACSet(self.schema, self.index, self.unique_index, engine)
         twin._take_from(self)
         return twin
 
@@ -334,15 +353,17 @@ class ACSet(Storage, Exports):
         return exchange.write(self)
 
     @staticmethod
-    def from_json(schema: Schema, text: str, source: str = "instance.json") -> ACSet:
-        """Read an instance from ACSets.jl's JSON; see :func:`sim2real_cat.acsets.exchange.read`.
+    def from_json(schema: Schema, text: str, source: str = "instance.json", engine: str = "embedded") -> ACSet:
+        """Read an instance from ACSets.jl's JSON into an engine; see :func:`sim2real_cat.acsets.exchange.read`.
 
         Raises:
             ExchangeError: where the text is not an instance of the schema, naming ``source`` and the row.
+            EngineError: for an engine that is not known, or not installed.
         """
         from sim2real_cat.acsets import exchange
 
-        return exchange.read(schema, text, source)
+        instance = exchange.read(schema, text, source)
+        return instance if engine == instance.engine else instance.to_engine(engine)
 
     def __eq__(self, other: object) -> bool:
         """Whether schema, parts, variables and all values are the same; NaN equals NaN."""

@@ -2,7 +2,8 @@
 
 A colimit is a coproduct in which parts are identified. What is identified has the same images under
 every hom, so these are identified too, and the same attribute value: a variable becomes the value it
-meets, an undefined slot takes what others have, and two different values are an error, as in Catlab.
+meets, an undefined slot takes what others have, and two different values are an error, as in Catlab. Where an
+instance lives in Catlab, Catlab computes the colimit.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from sim2real_cat.acsets._coerce import brief
 from sim2real_cat.acsets._cones import image_key, require_legs, require_natural, require_parallel
 from sim2real_cat.acsets._quotient import quotient
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import constructions as by_catlab
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
-from sim2real_cat.acsets.morphism import Morphism
+from sim2real_cat.acsets.engines import engine_of
+from sim2real_cat.acsets.morphism import Morphism, require_one_schema
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError
 
@@ -81,6 +84,9 @@ def coproduct(X: ACSet, Y: ACSet) -> Colimit:
     Raises:
         SchemaError: for instances of different schemas.
     """
+    if engine_of(X, Y) == "catlab":
+        require_one_schema(X, Y)
+        return Colimit(*by_catlab.of_pair("coproduct", X, Y))
     apex, *inclusions = X.disjoint_union(Y)
     legs = []
     for instance, inclusion in zip((X, Y), inclusions, strict=True):
@@ -99,10 +105,10 @@ def pushout(f: Morphism, g: Morphism) -> Colimit:
     require_natural(f, g)
     if f.dom is not g.dom and f.dom != g.dom:
         raise InstanceError(f"a pushout needs two morphisms from one instance: {f!r} and {g!r} start apart")
-    both = coproduct(f.codom, g.codom)
-    left, right = both.legs
-    projection = quotient(f.then(left), g.then(right))
-    return Colimit(projection.codom, (left.then(projection), right.then(projection)))
+    if engine_of(f.dom, f.codom, g.codom) == "catlab":
+        _glued(f, g)  # says which values would have to be the same, where Catlab only fails
+        return Colimit(*by_catlab.of_morphisms("pushout", f, g))
+    return _glued(f, g)
 
 
 def coequalizer(f: Morphism, g: Morphism) -> Colimit:
@@ -113,8 +119,19 @@ def coequalizer(f: Morphism, g: Morphism) -> Colimit:
             identified, naming parts and values.
     """
     require_parallel("a coequalizer", f, g)
+    if engine_of(f.dom, f.codom) == "catlab":
+        quotient(f, g)  # as in a pushout
+        return Colimit(*by_catlab.of_morphisms("coequalizer", f, g))
     projection = quotient(f, g)
     return Colimit(projection.codom, (projection,))
+
+
+def _glued(f: Morphism, g: Morphism) -> Colimit:
+    """The pushout, by this engine whatever the instances' own is."""
+    both = coproduct(*(x if x.engine == "embedded" else x.to_engine("embedded") for x in (f.codom, g.codom)))
+    left, right = both.legs
+    projection = quotient(f.then(left), g.then(right))
+    return Colimit(projection.codom, (left.then(projection), right.then(projection)))
 
 
 def initial(schema: Schema) -> ACSet:

@@ -6,6 +6,7 @@ import numpy as np
 
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import migration as by_catlab
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, fill_of
 from sim2real_cat.acsets.functor import SchemaFunctor
 from sim2real_cat.acsets.morphism import Morphism
@@ -19,12 +20,16 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
 
     The parts of an object c are those of F(c), with the same ids; a hom f is the composite of the path
     F(f) in X, undefined where any arrow on the way is; an attribute is the composite of its path, with the
-    same variables. Δ is functorial: Δ_id = id and Δ of ``F.then(G)`` is Δ_F after Δ_G.
+    same variables. Δ is functorial: Δ_id = id and Δ of ``F.then(G)`` is Δ_F after Δ_G. An instance that lives in
+    Catlab is migrated by Catlab, to schemas without attributes.
 
     Raises:
         SchemaError: where the instance is not one of the functor's codomain.
+        EngineError: where the instance lives in Catlab, and Catlab cannot migrate it.
     """
     check_schema(functor.codom, instance, "delta", "ends")
+    if instance.engine == "catlab":
+        return by_catlab.delta(functor, instance)
     dom = functor.dom
     result = ACSet(dom)
     for kind, image in functor.attrtypes.items():

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets._coerce import brief
-from sim2real_cat.acsets._reading import follow
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def check(instance: ACSet) -> list[EquationViolation]:
     violations = []
     for left, right in instance.schema.equations:
         everything = instance.parts(left.dom)
-        sides = [follow(path, everything, instance._homs, instance._attrs) for path in (left, right)]
+        sides = [instance._follow(path, everything) for path in (left, right)]
         ids = np.flatnonzero(_differ(*sides))
         if len(ids):
             text = f"{str(left) or 'id'} = {str(right) or 'id'}"

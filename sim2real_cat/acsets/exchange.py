@@ -31,6 +31,7 @@ def write(instance: ACSet) -> str:
     Raises:
         ExchangeError: where a float is NaN or infinite.
     """
+    check_finite(instance)
     schema = instance.schema
     tables: dict[str, list[Row]] = {}
     for ob in schema.obs:
@@ -49,19 +50,29 @@ def write(instance: ACSet) -> str:
     return json.dumps(tables, separators=(",", ":"), allow_nan=False)
 
 
+def check_finite(instance: ACSet) -> None:
+    """Refuse an instance that JSON cannot hold.
+
+    Raises:
+        ExchangeError: where a float is NaN or infinite, naming the row.
+    """
+    for name, (ob, attrtype) in instance.schema.attrs.items():
+        if instance.schema.attrtypes[attrtype] is float:
+            column = instance.column(name)
+            infinite = np.flatnonzero(~np.isfinite(np.ma.filled(column, 0.0)))
+            if len(infinite):
+                row = int(infinite[0])
+                raise ExchangeError(
+                    f"cannot write {ob} row _id={row + 1} (id {row}): '{name}' is {column[row]}, "
+                    "which JSON does not have: set a finite number or None"
+                )
+
+
 def _values(instance: ACSet, name: str) -> list[Any]:
     """An attribute as JSON values, None where undefined."""
     ob, attrtype = instance.schema.attrs[name]
     column = instance.column(name)
     python_type = instance.schema.attrtypes[attrtype]
-    if python_type is float:
-        infinite = np.flatnonzero(~np.isfinite(np.ma.filled(column, 0.0)))
-        if len(infinite):
-            row = int(infinite[0])
-            raise ExchangeError(
-                f"cannot write {ob} row _id={row + 1} (id {row}): '{name}' is {column[row]}, "
-                "which JSON does not have: set a finite number or None"
-            )
     values: list[Any] = column.tolist()
     if isinstance(python_type, Codec):
         for row in np.flatnonzero(~np.ma.getmaskarray(column)).tolist():

@@ -2,7 +2,8 @@
 
 A morphism X -> Y is an answer of X's canonical query in Y, and is found as one; isomorphisms are found
 by colour refinement. As in Catlab, parts and attribute variables are searched for and attribute values
-stay what they are.
+stay what they are. Where one of the instances lives in Catlab, Catlab's own search finds them, all at once, in an
+order of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from sim2real_cat.acsets import _refinement
 from sim2real_cat.acsets._canonical_query import CanonicalQuery, Initial, canonical_query, variable_name
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import morphisms as by_catlab
+from sim2real_cat.acsets.engines import engine_of
 from sim2real_cat.acsets.morphism import Morphism, require_one_schema
 from sim2real_cat.acsets.query.engine import answers, count
 from sim2real_cat.errors import SchemaError, unknown_name
@@ -65,10 +68,12 @@ def count_homomorphisms(
     must be injective, when only isolated parts can be counted apart.
     """
     require_one_schema(X, Y)
-    if iso is True:
-        return _refinement.count_isomorphisms(X, Y, initial or {})
     bijective = _sorts(X, iso)
     injective = _sorts(X, monic) | bijective
+    if engine_of(X, Y) == "catlab":
+        return by_catlab.count(X, Y, injective, bijective, initial or {})
+    if iso is True:
+        return _refinement.count_isomorphisms(X, Y, initial or {})
     asked = canonical_query(X, Y, initial or {}, injective, with_isolated=False)
     if _sizes_forbid(X, Y, injective, bijective):
         return 0
@@ -90,10 +95,12 @@ def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
 
 def _homomorphisms(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Initial, block: int) -> Iterator[Morphism]:
     require_one_schema(X, Y)
-    if iso is True:
-        return _refinement.isomorphisms(X, Y, initial)
     bijective = _sorts(X, iso)
     injective = _sorts(X, monic) | bijective
+    if engine_of(X, Y) == "catlab":
+        return iter(by_catlab.homomorphisms(X, Y, injective, bijective, initial, one=block == FIRST))
+    if iso is True:
+        return _refinement.isomorphisms(X, Y, initial)
     asked = canonical_query(X, Y, initial, injective, with_isolated=True)
     return iter(()) if _sizes_forbid(X, Y, injective, bijective) else _answers(X, Y, asked, block)
 

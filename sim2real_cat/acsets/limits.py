@@ -5,6 +5,7 @@ defined at all of them; so limits are computed for each object alone. Attribute 
 two factors hold different values the tuple has no value that the legs could keep, which is an error, as
 in Catlab's tight categories. Where a factor holds a variable so does the limit, one for each tuple of
 images that occurs. The universal property is that among instances whose variables are all held by parts.
+Where a factor lives in Catlab, Catlab computes the limit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from sim2real_cat.acsets._coerce import brief
 from sim2real_cat.acsets._cones import image_key, require_legs, require_natural, require_parallel
 from sim2real_cat.acsets._values import build, codes, decoded
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import constructions as by_catlab
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.engines import engine_of
 from sim2real_cat.acsets.morphism import Morphism, require_one_schema
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, SchemaError
@@ -89,6 +92,8 @@ def product(X: ACSet, Y: ACSet) -> Limit:
         InstanceError: where a pair would have two values of an attribute, naming parts and values.
     """
     require_one_schema(X, Y)
+    if engine_of(X, Y) == "catlab":
+        return Limit(*by_catlab.of_pair("product", X, Y))
     parts = {ob: (np.repeat(X.parts(ob), Y.nparts(ob)), np.tile(Y.parts(ob), X.nparts(ob))) for ob in X.schema.obs}
     return _limit((X, Y), parts, {attrtype: [] for attrtype in X.schema.attrtypes})
 
@@ -102,6 +107,8 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
     require_natural(f, g)
     if f.codom is not g.codom and f.codom != g.codom:
         raise InstanceError(f"a pullback needs two morphisms into one instance: {f!r} and {g!r} end apart")
+    if engine_of(f.dom, g.dom, f.codom) == "catlab":
+        return Limit(*by_catlab.of_morphisms("pullback", f, g))
     parts = {ob: _matching(f.components[ob], g.components[ob], f.codom.nparts(ob)) for ob in f.dom.schema.obs}
     variables = {attrtype: _matching_variables(f, g, attrtype) for attrtype in f.dom.schema.attrtypes}
     return _limit((f.dom, g.dom), parts, variables)
@@ -114,6 +121,8 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
         InstanceError: where f and g are not natural or not parallel.
     """
     require_parallel("an equalizer", f, g)
+    if engine_of(f.dom, f.codom) == "catlab":
+        return Limit(*by_catlab.of_morphisms("equalizer", f, g))
     parts = {ob: (np.flatnonzero(f.components[ob] == g.components[ob]),) for ob in f.dom.schema.obs}
     variables = {
         attrtype: [

@@ -20,7 +20,7 @@ def remove(instance: ACSet, ob: str, ids: int | ArrayLike, *, cascade: bool = Fa
     doomed = pointing_at(instance, ob, parts) if cascade else {ob: parts}
     maps = {name: instance.parts(name) for name in instance.schema.obs}
     for name, removed in doomed.items():
-        maps[name] = _renumbered(instance.nparts(name), removed)
+        maps[name] = renumbered(instance.nparts(name), removed)
     # Everything that can fail is done; from here on it is stored.
     for name, removed in doomed.items():
         if len(removed):
@@ -53,7 +53,7 @@ def pointing_at(instance: ACSet, ob: str, ids: Ids) -> dict[str, Ids]:
     return {name: np.flatnonzero(mask) for name, mask in found.items() if mask.any()}
 
 
-def _renumbered(n: int, removed: Ids) -> Ids:
+def renumbered(n: int, removed: Ids) -> Ids:
     """Old ids to new, shape (n,), -1 where removed, as ACSets.jl numbers what is left of n parts.
 
     It takes the sorted ids d_0 < ... < d_{k-1} away from the highest down, each time moving the part that

@@ -11,6 +11,7 @@ from sim2real_cat.acsets._chase import Chase
 from sim2real_cat.acsets._index import Ids
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import migration as by_catlab
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells
 from sim2real_cat.acsets.delta import cells_along, check_schema
 from sim2real_cat.acsets.functor import SchemaFunctor
@@ -33,8 +34,16 @@ class Extension(NamedTuple):
 
 
 def sigma(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> ACSet:
-    """The instance Σ_F(X) of the functor's codomain; see :func:`left_kan_extension`."""
-    return left_kan_extension(functor, instance, limit).instance
+    """The instance Σ_F(X) of the functor's codomain; see :func:`left_kan_extension`.
+
+    For an instance that lives in Catlab this is Catlab's, for schemas without attributes and functors that send homs
+    to homs; that it is finite has been found out here before, within ``limit``.
+
+    Raises:
+        EngineError: where the instance lives in Catlab, and Catlab cannot migrate it.
+    """
+    extension = left_kan_extension(functor, instance, limit).instance
+    return by_catlab.sigma(functor, instance) if instance.engine == "catlab" else extension
 
 
 def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> Extension:

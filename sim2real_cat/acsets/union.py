@@ -8,6 +8,7 @@ import numpy as np
 
 from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.columns import UNDEFINED, Cells, Ids
+from sim2real_cat.acsets.engines import engine_of
 from sim2real_cat.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ def disjoint_union(left: ACSet, right: ACSet) -> DisjointUnion:
             f"a disjoint union needs two instances of one schema, not of {schema.name} and {right.schema.name}: "
             "migrate one of them first"
         )
-    union = type(left)(schema, dict.fromkeys((*left.index, *right.index)), engine=left.engine)
-    first: dict[str, Ids] = {}
-    second: dict[str, Ids] = {}
+    first = {ob: left.parts(ob) for ob in schema.obs} | {t: np.arange(left.nvars(t)) for t in schema.attrtypes}
+    second = {ob: left.nparts(ob) + right.parts(ob) for ob in schema.obs}
+    second |= {t: left.nvars(t) + np.arange(right.nvars(t)) for t in schema.attrtypes}
+    if engine_of(left, right) == "catlab":
+        from sim2real_cat.acsets.catlab.constructions import union_of
+
+        return DisjointUnion(union_of(left, right), first, second)
+    union = type(left)(schema, dict.fromkeys((*left.index, *right.index)))
     for attrtype in schema.attrtypes:
-        for x, inclusion in ((left, first), (right, second)):
-            inclusion[attrtype] = union.nvars(attrtype) + np.arange(x.nvars(attrtype))
-            union.add_vars(attrtype, x.nvars(attrtype))
-    for ob in schema.obs:
-        first[ob] = left.parts(ob)
-        second[ob] = left.nparts(ob) + right.parts(ob)
+        union.add_vars(attrtype, left.nvars(attrtype) + right.nvars(attrtype))
     for ob in schema.obs:
         for x, inclusion in ((left, first), (right, second)):
             rows = Rows({}, {})

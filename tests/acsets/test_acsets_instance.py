@@ -226,8 +226,8 @@ def test_unique_columns_stay_unique():
 
 
 def test_engines_and_indexes_are_checked_by_name():
-    with refused(EngineError, "'catlab'", "embedded"):
-        ACSet(STUDY, engine="catlab")
+    with refused(EngineError, "unknown engine 'catlb'", "did you mean 'catlab'? Valid: embedded, catlab"):
+        ACSet(STUDY, engine="catlb")
     with refused(SchemaError, "unknown arrow 'trian'", "did you mean 'train'"):
         ACSet(STUDY, index=["trian"])
     with refused(SchemaError, "unknown arrow 'Policy'"):

@@ -22,7 +22,8 @@ from sim2real_cat.acsets.query.ordering import lexicographic, row_keys
 from sim2real_cat.acsets.query.plan import Plan, Wanted, components, plan
 from sim2real_cat.acsets.query.relations import Problem, Reading, ranks, relations_of
 from sim2real_cat.acsets.query.resolve import resolve
-from sim2real_cat.acsets.query.rows import Rows
+from sim2real_cat.acsets.query.resolved import Resolved
+from sim2real_cat.acsets.query.rows import Rows, too_many
 from sim2real_cat.acsets.query.table import Table
 from sim2real_cat.errors import EngineError, listed
 
@@ -74,7 +75,8 @@ def answer(
         query: the query.
         params: values of ``$names`` and of variables, by name.
         distinct: whether to leave out repeated rows.
-        engine: "numpy", "duckdb" (the optional extra), or "auto" for the one that suits the size.
+        engine: "numpy", "duckdb" (the optional extra), or "auto": Catlab for an instance that lives there, which needs
+            every arrow that the query names to be defined; for others the one that suits the size.
         limit: the largest number of rows to hold in memory.
 
     Returns:
@@ -86,7 +88,11 @@ def answer(
             than ``limit``.
         EngineError: for an engine that is not known or not installed.
     """
-    problem = _problem(instance, query, params, engine)
+    resolved = _resolved(instance, query, params, engine)
+    if engine == "auto" and instance.engine == "catlab" and resolved.patterns:
+        table = _by_catlab(instance, resolved, limit)
+        return _distinct(table) if distinct else table
+    problem = relations_of(instance, resolved)
     wanted: Wanted = "set" if distinct else "bag"
     needed = {reading.key for _, reading, _ in problem.out if isinstance(reading, Reading)}
     order = plan(problem, needed=frozenset(needed), wanted=wanted)
@@ -114,7 +120,7 @@ def answers(
     The first come soon and memory stays small, however many there are. Their order is that of the search, the
     same every time. Arguments and errors are those of :func:`answer`; a smaller ``block`` gives smaller tables.
     """
-    problem = _problem(instance, query, params, "numpy")
+    problem = relations_of(instance, _resolved(instance, query, params, "numpy"))
     needed = frozenset(reading.key for _, reading, _ in problem.out if isinstance(reading, Reading))
     for rows in Join(problem, plan(problem), needed, "bag", block).blocks():
         yield _table(problem, rows)
@@ -134,7 +140,10 @@ def count(
     """
     if distinct:
         return len(answer(instance, query, params, distinct=True, engine=engine))
-    problem = _problem(instance, query, params, engine)
+    resolved = _resolved(instance, query, params, engine)
+    if engine == "auto" and instance.engine == "catlab" and resolved.patterns:
+        return len(_by_catlab(instance, resolved, LIMIT))
+    problem = relations_of(instance, resolved)
     total = 1
     for component in components(problem):
         order = plan(component, wanted="count")
@@ -147,10 +156,19 @@ def count(
     return total
 
 
-def _problem(instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Problem:
+def _resolved(instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Resolved:
     if engine not in ENGINES:
         raise EngineError(f"queries have no engine {engine!r}; valid: {listed(ENGINES)}")
-    return relations_of(instance, resolve(instance, query, params or _NOTHING))
+    return resolve(instance, query, params or _NOTHING)
+
+
+def _by_catlab(instance: ACSet, resolved: Resolved, limit: int) -> Table:
+    from sim2real_cat.acsets.catlab.query import join
+
+    table = join(instance, resolved)
+    if len(table) > limit:
+        raise too_many(limit)
+    return table
 
 
 def _chosen(engine: Engine, problem: Problem, order: Plan, rows: float) -> Literal["numpy", "duckdb"]:

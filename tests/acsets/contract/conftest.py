@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sim2real_cat.acsets.acset import ENGINES, ACSet
+from sim2real_cat.acsets.acset import ACSet
 
 
-@pytest.fixture(params=ENGINES, scope="session")
+@pytest.fixture(params=["embedded", pytest.param("catlab", marks=pytest.mark.catlab)], scope="session")
 def hold(request):
     """An instance moved to the engine under test; the only place that knows how."""
 

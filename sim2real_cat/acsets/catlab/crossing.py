@@ -1,0 +1,173 @@
+"""How instances cross over to Julia and back: whole columns, ids from 1, 0 where a hom is undefined.
+
+Values of an attribute travel beside what each slot holds: -1 a value, 0 nothing, k >= 1 the variable ``Var(k - 1)``;
+that is the status of :class:`~sim2real_cat.acsets.columns.Cells`, counted from 1 as well. Texts travel as one JSON
+text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from sim2real_cat.acsets._coerce import brief
+from sim2real_cat.acsets._rows import Rows
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.codecs import Codec, type_name
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import EngineError, InstanceError
+
+
+def sent_ids(ids: Ids) -> Ids:
+    """Ids, -1 where undefined, as Julia counts them."""
+    return np.ascontiguousarray(ids + 1, np.int64)
+
+
+def received_ids(vector: object) -> Ids:
+    """Julia's ids as a new array, -1 where undefined."""
+    return np.asarray(vector, np.int64) - 1
+
+
+def sent_cells(cells: Cells, python_type: type | Codec) -> tuple[object, Ids]:
+    """Values of an attribute and what each slot holds.
+
+    Raises:
+        InstanceError: for a text that no UTF-8 can hold.
+    """
+    holds = np.ascontiguousarray(cells.status + 1, np.int64)
+    if python_type is not str:
+        return np.ascontiguousarray(cells.data), holds
+    text = sent_json(cells.data.tolist())
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        at = brief(error.object[max(error.start - 8, 0) : error.end + 8])
+        raise InstanceError(f"a text has half a character, near {at}, which Julia cannot take: mend it") from None
+    return text, holds
+
+
+def received_cells(answer: tuple[Any, Any], python_type: type | Codec) -> Cells:
+    """Values of an attribute, and what each slot holds, from Julia, in new arrays."""
+    values, holds = answer
+    if python_type is str:
+        texts = json.loads(str(values))
+        return Cells(np.fromiter(texts, object, len(texts)), received_ids(holds))
+    return Cells(np.array(values, dtype_of(python_type)), received_ids(holds))
+
+
+def sent_json(structure: object) -> str:
+    """Names, numbers and texts in lists and dictionaries as JSON."""
+    return json.dumps(structure, separators=(",", ":"), ensure_ascii=False)
+
+
+def check_types(schema: Schema) -> None:
+    """Refuse a schema with attribute types that have no counterpart in Julia.
+
+    Raises:
+        EngineError: naming the attribute type.
+    """
+    for attrtype, python_type in schema.attrtypes.items():
+        if isinstance(python_type, Codec):
+            raise EngineError(
+                f"the Catlab engine holds float, int, str and bool, but attribute type '{attrtype}' is "
+                f"{type_name(python_type)}: use the embedded engine"
+            )
+
+
+def sent(instance: ACSet, schema: Schema | None = None) -> Any:
+    """A new instance in Julia with the content of this one; of ``schema``, where one with fewer arrows is given."""
+    schema = schema or instance.schema
+    types = {attrtype: type_name(python_type) for attrtype, python_type in schema.attrtypes.items()}
+    handle = julia.call("empty_instance", schema.to_json(), sent_json(types))
+    sizes = {ob: instance.nparts(ob) for ob in schema.obs} | {t: instance.nvars(t) for t in schema.attrtypes}
+    julia.call("add_sizes", handle, sent_json(sizes))
+    for name in schema.homs:
+        julia.call("set_hom", handle, name, sent_ids(instance._homs[name].targets))
+    for name, (_, attrtype) in schema.attrs.items():
+        julia.call("set_attr", handle, name, *sent_cells(instance._attrs[name].cells, schema.attrtypes[attrtype]))
+    return handle
+
+
+def received(handle: Any, schema: Schema, index: Iterable[str] = (), unique_index: Iterable[str] = ()) -> ACSet:
+    """An instance in Julia as one in Python."""
+    instance = ACSet(schema, index, unique_index)
+    for attrtype in schema.attrtypes:
+        instance.add_vars(attrtype, int(julia.call("size_of", handle, attrtype)))
+    for ob in schema.obs:
+        n = int(julia.call("size_of", handle, ob))
+        ids = np.arange(n)
+        rows = Rows({}, {})
+        for name in schema.homs_from(ob):
+            rows.homs[name] = received_ids(julia.call("follow_homs", handle, sent_json([name]), sent_ids(ids)))
+        for name in schema.attrs_from(ob):
+            python_type = schema.attrtypes[schema.attrs[name][1]]
+            rows.attrs[name] = received_cells(julia.call("attr_values", handle, name, sent_ids(ids)), python_type)
+        instance._append(ob, n, rows)
+    return instance
+
+
+def handle_of(instance: ACSet) -> Any:
+    """An instance of any engine as an object in Julia, not to be changed there."""
+    from sim2real_cat.acsets.catlab.acset import CatlabACSet
+
+    return instance.in_julia() if isinstance(instance, CatlabACSet) else sent(instance)
+
+
+def require_defined(what: str, instance: ACSet, arrows: Iterable[str]) -> None:
+    """Refuse an instance in which one of these homs and attributes is undefined.
+
+    Args:
+        what: what Catlab is to compute, for the message.
+        instance: the instance.
+        arrows: names of homs and attributes.
+
+    Raises:
+        EngineError: naming the arrow and the part.
+    """
+    for name in arrows:
+        is_hom = name in instance.schema.homs
+        holds = instance._homs[name].targets if is_hom else instance._attrs[name].cells.status
+        _refuse(what, instance, name, np.flatnonzero(holds == UNDEFINED), "undefined")
+
+
+def require_total(what: str, instance: ACSet, arrows: Iterable[str] | None = None) -> None:
+    """Refuse an instance in which one of these arrows, or any, is undefined or NaN, which for Catlab never equals NaN.
+
+    Raises:
+        EngineError: naming the arrow and the part.
+    """
+    schema = instance.schema
+    names = [*schema.homs, *schema.attrs] if arrows is None else list(arrows)
+    require_defined(what, instance, names)
+    for name in names:
+        if name in schema.attrs and schema.attrtypes[schema.attrs[name][1]] is float:
+            data, status = instance._attrs[name].cells
+            _refuse(what, instance, name, np.flatnonzero(np.isnan(data) & (status == DEFINED)), "NaN")
+
+
+def _refuse(what: str, instance: ACSet, name: str, parts: Ids, problem: str) -> None:
+    if len(parts):
+        ob = {**instance.schema.homs, **instance.schema.attrs}[name][0]
+        raise EngineError(
+            f"Catlab computes {what} where all values are known, but '{name}' of '{ob}' {parts[0]} is {problem}: "
+            "set it, or ask .to_engine('embedded')"
+        )
+
+
+def require_no_variables(what: str, instance: ACSet) -> None:
+    """Refuse an instance with attribute variables.
+
+    Raises:
+        EngineError: naming the attribute type.
+    """
+    for attrtype in instance.schema.attrtypes:
+        if instance.nvars(attrtype):
+            raise EngineError(
+                f"Catlab computes {what} without attribute variables, but '{attrtype}' has {instance.nvars(attrtype)}: "
+                "ask .to_engine('embedded')"
+            )

@@ -1,0 +1,228 @@
+"""Julia in this process: the only file that imports juliacall, when the Catlab engine is first used, once.
+
+juliacall keeps its defaults, one Julia thread and Python's signal handling, and warns itself where torch was imported
+first. A process that was forked after the start cannot use Julia; spawned ones start their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sim2real_cat.errors import EngineError
+
+MODULE = "Sim2RealCat"
+EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
+"""juliacall's variables for a Julia, and an environment with the packages of juliapkg.json, that are there already."""
+
+INSTALL = "sim2real-cat engines --install catlab"
+_HINT = f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"
+
+_lock = threading.RLock()
+_started: _Julia | None = None
+
+
+@dataclass(frozen=True)
+class _Julia:
+    """Julia as it was started.
+
+    Attributes:
+        module: the Julia module whose functions are called.
+        error: the exception that juliacall raises for one in Julia.
+        pid: the process in which it runs.
+    """
+
+    module: Any
+    error: type[Exception]
+    pid: int
+
+
+def call(function: str, *arguments: object) -> Any:
+    """Call a function of the Julia module by its name, one call at a time.
+
+    Args:
+        function: the name.
+        arguments: texts, numbers, arrays, and Julia objects that a call returned.
+
+    Raises:
+        EngineError: where Julia cannot be started, or the function fails; Julia's stack trace is the cause.
+    """
+    with _lock:
+        julia = start()
+        try:
+            return getattr(julia.module, function)(*arguments)
+        except julia.error as error:
+            raise EngineError(
+                f"Catlab could not compute this ({function}: {_first_line(error)}): "
+                "ask the same of .to_engine('embedded'), which needs no Julia"
+            ) from error
+
+
+def start() -> _Julia:
+    """Start Julia and load the module, unless that is done.
+
+    Raises:
+        EngineError: where Julia or Catlab is not here, with what to do; and in a forked process.
+    """
+    global _started
+    with _lock:
+        if _started is not None:
+            if _started.pid != os.getpid():
+                raise EngineError(
+                    f"Julia was started in process {_started.pid}, of which this one is a fork, where it cannot run: "
+                    "start workers with multiprocessing's 'spawn'"
+                )
+            return _started
+        if problem := missing():
+            raise EngineError(problem)
+        _started = _start()
+        return _started
+
+
+def missing() -> str | None:
+    """What keeps the engine from starting here and what to do about it, on one line; None where nothing does.
+
+    Julia is not started, and nothing is installed or downloaded.
+    """
+    if "juliacall" in sys.modules:
+        return None  # somebody has started it
+    if (problem := _missing_package()) is not None:
+        return problem
+    exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
+    if exe is None and project is None:
+        return None if _is_resolved() else f"the Catlab engine is not installed: {_HINT}"
+    if exe is None or project is None:
+        lone, other = (EXE, PROJECT) if project is None else (PROJECT, EXE)
+        return f"the Catlab engine cannot start: {lone} is set and {other} is not: set both, or neither"
+    if shutil.which(exe) is None:
+        return f"the Catlab engine cannot start: {EXE}={exe} is no program: give the path of a julia"
+    if not Path(project).is_dir():
+        return f"the Catlab engine cannot start: {PROJECT}={project} is no folder: give one with a Project.toml"
+    return None
+
+
+def found() -> str:
+    """Where the Julia that will be used comes from."""
+    if exe := os.environ.get(EXE):
+        return f"{exe} with the packages of {os.environ.get(PROJECT)}"
+    if "juliacall" in sys.modules:
+        return "the one that runs in this process"
+    import juliapkg
+
+    return str(juliapkg.executable())
+
+
+def install(say: Callable[[str], None]) -> None:
+    """Download Julia and the packages of juliapkg.json, compile them, and start them once.
+
+    Args:
+        say: shown what is done, and at the end how long it took and how much it takes on the disk. juliapkg says on
+            stderr what it does meanwhile.
+
+    Raises:
+        EngineError: where juliacall is not installed, a Julia is prescribed already, or installing fails.
+    """
+    for variable in (EXE, PROJECT):
+        if variable in os.environ:
+            raise EngineError(f"{variable} is set, so Julia is not installed: unset it, or install Catlab there")
+    if (problem := _missing_package()) is not None:
+        raise EngineError(problem)
+    import juliapkg
+
+    say("installing Julia and Catlab: downloads and compiles, for minutes")
+    begun, depot = time.monotonic(), _depot()
+    before = _size(depot)
+    try:
+        juliapkg.resolve()
+        project = Path(juliapkg.project())
+    except Exception as error:
+        raise EngineError(f"Catlab could not be installed ({_first_line(error)}): try again with a network") from error
+    start()
+    size = _size(depot) - before + (_size(project) if depot not in project.parents else 0)
+    say(
+        f"Catlab is ready after {time.monotonic() - begun:.0f} s; it takes {size / 1e9:.2f} GB in {depot} and {project}"
+    )
+
+
+def source() -> Path:
+    """The file of the Julia module: in the installed package, or in the checkout.
+
+    Raises:
+        EngineError: where it is in neither.
+    """
+    package = Path(__file__).parents[2]
+    for folder in (package / "julia", package.parent / "julia"):
+        if (folder / f"{MODULE}.jl").is_file():
+            return folder / f"{MODULE}.jl"
+    raise EngineError(f"{package / 'julia' / MODULE}.jl is missing: install sim2real-cat again")
+
+
+def _missing_package() -> str | None:
+    for package in ("juliacall", "juliapkg"):
+        if find_spec(package) is None:
+            return f"the Catlab engine needs {package}: pip install {package}"
+    return None
+
+
+def _depot() -> Path:
+    """Where Julia keeps packages and what it compiles of them."""
+    first = os.environ.get("JULIA_DEPOT_PATH", "").split(os.pathsep)[0]
+    return Path(first) if first else Path.home() / ".julia"
+
+
+def _size(folder: Path) -> int:
+    """Bytes in a folder, 0 where there is none."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def _is_resolved() -> bool:
+    """Whether juliapkg has a Julia with our packages, which it would otherwise download."""
+    import juliapkg
+
+    try:
+        return bool(juliapkg.resolve(dry_run=True))
+    except Exception:
+        # Whatever is wrong with its environment, such as a folder that cannot be written, installing will tell.
+        return False
+
+
+def _start() -> _Julia:
+    was_running = "juliacall" in sys.modules
+    with _spinner():
+        try:
+            import juliacall
+        except Exception as error:
+            raise EngineError(f"Julia could not be started ({_first_line(error)}): {_HINT}") from error
+        if was_running and juliacall.Main.Threads.nthreads() > 1:
+            warnings.warn(
+                "juliacall runs with several Julia threads, with which Python may crash: start Julia with one",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        try:
+            juliacall.Main.include(str(source()))
+            module = getattr(juliacall.Main, MODULE)
+        except juliacall.JuliaError as error:
+            raise EngineError(f"Julia could not load Catlab ({_first_line(error)}): {_HINT}") from error
+    return _Julia(module, juliacall.JuliaError, os.getpid())
+
+
+def _spinner() -> Any:
+    """Says on a terminal that it takes a while; nothing elsewhere."""
+    from rich.console import Console
+
+    return Console(stderr=True).status("starting Catlab ...")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -1,0 +1,79 @@
+"""Migration along a functor of schemas by Catlab: Δ to schemas without attributes, Σ between such schemas."""
+
+from __future__ import annotations
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.catlab.acset import CatlabACSet, held
+from sim2real_cat.acsets.catlab.crossing import received, require_defined, sent, sent_json
+from sim2real_cat.acsets.functor import SchemaFunctor
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import EngineError
+
+
+def delta(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
+    """The instance Δ_F(X), for a functor whose domain has no attributes.
+
+    Raises:
+        EngineError: where it has, or a hom of the instance is undefined.
+    """
+    _require_plain("Δ", functor.dom)
+    require_defined("Δ", instance, instance.schema.homs)
+    source = _without_attributes(functor.codom)
+    homs = {f: list(path.arrows) for f, path in functor.homs.items()}
+    found = julia.call(
+        "pull_back",
+        sent(instance, source),
+        sent(ACSet(functor.dom)),
+        functor.dom.to_json(),
+        source.to_json(),
+        sent_json(dict(functor.obs)),
+        sent_json(homs),
+    )
+    return held(received(found, functor.dom))
+
+
+def sigma(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
+    """The instance Σ_F(X), for a functor of schemas without attributes that sends homs to homs.
+
+    Whether it is finite must be known before: Catlab's chase has no bound.
+
+    Raises:
+        EngineError: for another functor, or where a hom of the instance is undefined.
+    """
+    _require_plain("Σ", functor.dom)
+    _require_plain("Σ", functor.codom)
+    require_defined("Σ", instance, instance.schema.homs)
+    homs = {}
+    for f, path in functor.homs.items():
+        if len(path.arrows) != 1:
+            text = f"the path '{path}'" if path.arrows else "an identity"
+            raise EngineError(
+                f"Catlab computes Σ along functors that send homs to homs, but '{f}' goes to {text}: "
+                "ask .to_engine('embedded')"
+            )
+        homs[f] = path.arrows[0]
+    found = julia.call(
+        "push_forward",
+        sent(instance),
+        sent(ACSet(functor.codom)),
+        functor.dom.to_json(),
+        functor.codom.to_json(),
+        sent_json(dict(functor.obs)),
+        sent_json(homs),
+    )
+    return held(received(found, functor.codom))
+
+
+def _without_attributes(schema: Schema) -> Schema:
+    """The part of a schema that is objects, homs and equations between them."""
+    equations = [(left.arrows, right.arrows) for left, right in schema.equations if left.codom not in schema.attrtypes]
+    return Schema(schema.name, schema.obs, schema.homs, equations=equations)
+
+
+def _require_plain(what: str, schema: Schema) -> None:
+    if schema.attrtypes:
+        raise EngineError(
+            f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
+            f"{', '.join(schema.attrtypes)}: ask .to_engine('embedded')"
+        )

@@ -1,0 +1,115 @@
+"""Homomorphisms, searched for by Catlab's backtracking.
+
+Catlab gives the components of objects; what becomes of an attribute variable is read off a part that holds it. Where
+morphisms must be injective on variables, or images of variables are prescribed, all of Catlab's are found and those
+kept that are, because Catlab checks neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sim2real_cat.acsets._canonical_query import Initial, floating, prescribed_images, unprescribed
+from sim2real_cat.acsets._cones import image_key
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.catlab.crossing import handle_of, received_ids, require_total, sent_json
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.morphism import Morphism
+from sim2real_cat.errors import EngineError
+
+Prescribed = Mapping[str, Mapping[int, Any]]
+WHAT = "homomorphisms"
+
+
+def homomorphisms(
+    X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial, *, one: bool
+) -> list[Morphism]:
+    """The morphisms X -> Y, or only the first; arguments as in `sim2real_cat.acsets.homomorphisms`.
+
+    Raises:
+        SchemaError, InstanceError: where ``initial`` prescribes what does not exist, or a variable is at no part.
+        EngineError: where an arrow is undefined, or a variable at no part would have an image.
+    """
+    prescribed = _checked(X, Y, bijective, initial)
+    selective = _is_selective(X, injective, prescribed)
+    options = _options(X, injective, bijective, prescribed)
+    obs = sent_json(list(X.schema.obs))
+    number, found = julia.call("find_homomorphisms", handle_of(X), handle_of(Y), obs, options, one and not selective)
+    components = {
+        ob: received_ids(images).reshape(int(number), X.nparts(ob))
+        for ob, images in zip(X.schema.obs, found, strict=True)
+    }
+    morphisms = [_morphism(X, Y, {ob: rows[i] for ob, rows in components.items()}) for i in range(int(number))]
+    return [f for f in morphisms if _fits(f, injective, prescribed)] if selective else morphisms
+
+
+def count(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial) -> int:
+    """How many of :func:`homomorphisms` there are; arguments and errors are the same."""
+    prescribed = _checked(X, Y, bijective, initial)
+    if _is_selective(X, injective, prescribed):
+        return len(homomorphisms(X, Y, injective, bijective, initial, one=False))
+    options = _options(X, injective, bijective, prescribed)
+    return int(julia.call("count_all_homomorphisms", handle_of(X), handle_of(Y), options))
+
+
+def _checked(X: ACSet, Y: ACSet, bijective: frozenset[str], initial: Initial) -> Prescribed:
+    prescribed = prescribed_images(X, Y, initial)
+    for attrtype in X.schema.attrtypes:
+        for k in floating(X, attrtype):
+            if k not in prescribed.get(attrtype, {}) and attrtype not in bijective:
+                raise unprescribed(attrtype, k)
+            raise EngineError(
+                f"Catlab's search has no place for Var({k}) of '{attrtype}', which is at no part: "
+                "ask .to_engine('embedded')"
+            )
+    require_total(WHAT, X)
+    require_total(WHAT, Y)
+    return prescribed
+
+
+def _is_selective(X: ACSet, injective: frozenset[str], prescribed: Prescribed) -> bool:
+    return any(
+        X.nvars(attrtype) and (attrtype in injective or prescribed.get(attrtype)) for attrtype in X.schema.attrtypes
+    )
+
+
+def _options(X: ACSet, injective: frozenset[str], bijective: frozenset[str], prescribed: Prescribed) -> str:
+    obs = X.schema.obs
+    return sent_json(
+        {
+            "monic": [ob for ob in obs if ob in injective],
+            "iso": [ob for ob in obs if ob in bijective],
+            "initial": {ob: [[x + 1, y + 1] for x, y in prescribed[ob].items()] for ob in obs if ob in prescribed},
+        }
+    )
+
+
+def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype[np.int64]]]) -> Morphism:
+    for images in components.values():
+        images.flags.writeable = False
+    variables = {}
+    for attrtype in X.schema.attrtypes:
+        images_of: list[Any] = [None] * X.nvars(attrtype)
+        for name, (ob, kind) in X.schema.attrs.items():
+            if kind == attrtype:
+                status = X._attrs[name].cells.status
+                for part in np.flatnonzero(status >= 0).tolist():
+                    images_of[status[part]] = Y._attrs[name].one(int(components[ob][part]))
+        variables[attrtype] = tuple(images_of)
+    return Morphism.unchecked(X, Y, components, variables)
+
+
+def _fits(f: Morphism, injective: frozenset[str], prescribed: Prescribed) -> bool:
+    for attrtype, images in f.variables.items():
+        for k, wanted in prescribed.get(attrtype, {}).items():
+            if image_key(images[k]) is not image_key(wanted) and images[k] != wanted:
+                return False
+        if attrtype in injective and not (
+            all(isinstance(image, Var) for image in images) and len(set(images)) == len(images)
+        ):
+            return False
+    return True
