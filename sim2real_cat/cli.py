@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
+from sim2real_cat.acsets.engines import ENGINES
 from sim2real_cat.errors import ExchangeError, SchemaError, Sim2RealError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (demo, run):
         command.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: NAME_study)")
         command.add_argument("--threads", type=_count, default=0, help="physics threads (default: one per core)")
+        _add_engine(command)
 
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
@@ -83,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.5)")
     check.add_argument("--laws", help="names separated by commas (default: all)")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_engine(check, "both")
     check.set_defaults(command=_check)
 
     query = commands.add_parser("query", help="read columns along paths, or answer a conjunctive query")
@@ -97,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--out", help="with atoms: variables to print, separated by commas (default: all)")
     query.add_argument("--distinct", action="store_true", help="with atoms: leave out repeated rows")
     query.add_argument("--json", action="store_true", help="print rows as JSON")
+    _add_engine(query)
     query.set_defaults(command=_query)
 
     report = commands.add_parser("report", help="write report.html of a study's folder again")
@@ -105,8 +109,19 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     engines = commands.add_parser("engines", help="what is here, what is missing and how to get it")
+    engines.add_argument("--install", choices=["catlab"], help="download Julia and Catlab and compile them")
     engines.set_defaults(command=_engines)
     return parser
+
+
+def _add_engine(command: argparse.ArgumentParser, *more: str) -> None:
+    """An option for the engine that holds the instance."""
+    command.add_argument(
+        "--engine",
+        choices=[*ENGINES, *more],
+        default="embedded",
+        help="embedded: numpy; catlab: Catlab.jl in Julia" + ("; both, which must agree" if more else ""),
+    )
 
 
 def _count(text: str) -> int:
@@ -138,7 +153,7 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
     name = study.description.name
     out = options.out or Path(f"{name}_study")
     with progress_bars(Console(stderr=True)) as show:
-        result = study.run(out, show, options.threads)
+        result = study.run(out, show, options.threads, options.engine)
     write_page(out / "report.html", f"Study {name}", result.instance, result.report)
     _show(policies_table(rows(result.instance, result.report)))
     print()
@@ -169,11 +184,15 @@ def _gap(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from sim2real_cat.transfer.instance import TransferInstance
+    from sim2real_cat.transfer.laws import check_in_both
 
     instance = TransferInstance.read(options.instance)
     epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
-    report = instance.check(epsilon, laws)
+    if options.engine == "both":
+        report = check_in_both(instance.acset, epsilon, laws)
+    else:
+        report = instance.to_engine(options.engine).check(epsilon, laws)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
@@ -184,7 +203,7 @@ def _query(options: argparse.Namespace) -> int:
     from sim2real_cat.report.terminal import query_table
     from sim2real_cat.transfer.instance import TransferInstance
 
-    instance = TransferInstance.read(options.instance)
+    instance = TransferInstance.read(options.instance).to_engine(options.engine)
     columns = _atoms(instance, options) if "(" in options.asked else _paths(instance, options)
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
@@ -233,6 +252,10 @@ def _report(options: argparse.Namespace) -> int:
 def _engines(options: argparse.Namespace) -> int:
     from sim2real_cat.report.engines import engines
 
+    if options.install is not None:
+        from sim2real_cat.acsets.catlab import julia
+
+        julia.install(lambda text: print(text, file=sys.stderr))
     for engine in engines():
         print(f"{engine.name:10} {'here   ' if engine.here else 'missing'}  {engine.detail}")
     return OK

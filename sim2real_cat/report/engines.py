@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+
+from sim2real_cat.acsets.catlab import julia
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,13 @@ class Engine:
 
 
 def engines() -> list[Engine]:
-    """The engines, in the order in which a person asks for them; nothing is imported or started."""
-    numpy, mujoco = _version("numpy"), _version("mujoco")
+    """The engines, in the order in which a person asks for them; nothing is started."""
+    numpy, mujoco, problem = _version("numpy"), _version("mujoco"), julia.missing()
     return [
         Engine("embedded", numpy is not None, f"ACSets as numpy {numpy} columns" if numpy else "pip install numpy"),
         Engine("mujoco", mujoco is not None, f"physics by MuJoCo {mujoco}" if mujoco else "pip install 'mujoco>=4,<5'"),
-        Engine("catlab", False, _catlab()),
+        Engine("catlab", problem is None, problem or f"Catlab by Julia: {julia.found()}; started when first used"),
     ]
-
-
-def _catlab() -> str:
-    """What of the Catlab engine is here already."""
-    found = os.environ.get("PYTHON_JULIACALL_EXE") or shutil.which("julia")
-    juliacall = _version("juliacall")
-    bridge = f"juliacall {juliacall} is installed" if juliacall else "juliacall is missing: pip install juliacall"
-    julia = f"Julia is at {found}" if found else "Julia was not found: install 1.11 or 1.12 from julialang.org"
-    return f"not in this version of sim2real_cat, use embedded; {bridge}; {julia}"
 
 
 def _version(package: str) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.errors import GapError
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
@@ -55,20 +56,29 @@ class Study:
         """The study that ships with the package: six policies on two of Gymnasium's robots."""
         return cls.from_toml(Path(str(files("sim2real_cat.study") / "demo.toml")))
 
-    def run(self, out: str | Path | None = None, progress: Progress | None = None, threads: int = 0) -> StudyResult:
+    def run(
+        self,
+        out: str | Path | None = None,
+        progress: Progress | None = None,
+        threads: int = 0,
+        engine: str = "embedded",
+    ) -> StudyResult:
         """Run the study; the same study and seed give the same result.
 
         Args:
             out: the folder to write to; nothing is written where none is given.
             progress: shown the progress of the long parts.
             threads: physics threads; 0 means one per available core.
+            engine: where the instance lives and its laws are checked, "embedded" or "catlab".
 
         Raises:
+            EngineError: an engine that is not known, or not installed.
             StudyError: the folder cannot be written to, or holds something that is no study.
             WorldError, PolicyError: a world that cannot be simulated, a policy that does not fit it.
         """
         described, show = self.description, progress or _silent
         folder = None if out is None else Path(out)
+        require_engine(engine)
         if folder is not None:
             check_folder(folder)
         policies, deployments, gaps, events = {}, [], [], []
@@ -84,7 +94,7 @@ class Study:
         show("measuring gaps", len(deployments), len(deployments))
         proofs = {log.policy: verify_transfer_success(log) for log in events}
         recordings = {} if folder is None else write_recordings(folder, deployments)
-        instance = build_instance(deployments, gaps, described.epsilon, recordings)
+        instance = build_instance(deployments, gaps, described.epsilon, recordings).to_engine(engine)
         result = StudyResult(
             description=described,
             policies=policies,

@@ -82,6 +82,14 @@ class TransferInstance:
         """Write the instance as ACSets.jl's JSON, whole or not at all."""
         write_text(Path(path), self.acset.to_json())
 
+    def to_engine(self, engine: str) -> TransferInstance:
+        """The same instance in an engine, "embedded" or "catlab".
+
+        Raises:
+            EngineError: for an engine that is not known, or not installed.
+        """
+        return TransferInstance(self.acset.to_engine(engine))
+
     def name(self, ob: str, part: int) -> str:
         """What people call a part: its name where the schema has one, else ``Policy 3``."""
         if NAMES.get(ob) in self.acset.schema.attrs:
