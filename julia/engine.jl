@@ -105,11 +105,18 @@ function flat(preimages)
   (ids, ends)
 end
 
+# In ACSets 0.2.26 the part that moves into the slot of a removed one keeps the values of the removed one wherever its
+# own are undefined; both kinds of removal clear these.
+
 """
 Remove parts, given by sorted ids; the arrows to them become undefined.
 """
 function remove_parts(x, ob, ids)
-  rem_parts!(x, Symbol(ob), collect(Int, ids))
+  ids = collect(Int, ids)
+  for (f, domain) in arrows_of(x)
+    domain == Symbol(ob) && clear_subpart!(x, ids, f)
+  end
+  rem_parts!(x, Symbol(ob), ids)
   nothing
 end
 
@@ -117,7 +124,11 @@ end
 Remove parts and everything that points at them: for each object named, the old ids of what is left.
 """
 function remove_cascading(x, ob, ids, objects_json)
+  undefined = Dict(f => Set(undefined_at(x, f)) for (f, _) in arrows_of(x))
   old = cascading_rem_parts!(x, Symbol(ob), collect(Int, ids))
+  for (f, domain) in arrows_of(x)
+    clear_subpart!(x, Int[new for (new, id) in enumerate(old[domain]) if id in undefined[f]], f)
+  end
   Tuple(collect(Int, old[name]) for name in names_of(objects_json))
 end
 
@@ -128,3 +139,17 @@ union_of(x, y) = disjoint_union(x, y)
 
 values_from(values) = values isa AbstractString ? JSON3.read(values, Vector{String}) : collect(values)
 values_to(values) = values isa Vector{String} ? JSON3.write(values) : values
+
+"""
+The homs and attributes, each with the object where it starts.
+"""
+function arrows_of(x)
+  schema = acset_schema(x)
+  [(f, domain) for (f, domain, _) in Iterators.flatten((homs(schema), attrs(schema)))]
+end
+
+"""
+The parts at which a hom or attribute is undefined.
+"""
+undefined_at(x, f) = f in homs(acset_schema(x); just_names=true) ?
+  findall(iszero, subpart(x, f)) : findall(isnothing, subpart(x, f))

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 import tomli_w
+from julia_stand_in import standing_in
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
@@ -43,12 +44,30 @@ members = 3
 """
 
 
+CATLAB = [pytest.param("catlab over a stand-in"), pytest.param("catlab", marks=pytest.mark.catlab)]
+"""The Catlab engine twice: its Python half over a stand-in for Julia, everywhere, and all of it where Julia is."""
+
+
 def pytest_runtest_setup(item):
     """Tests that need Julia run where it is there, and say why they do not elsewhere."""
     if item.get_closest_marker("catlab") is not None:
         reason = julia.missing()
         if reason is not None:
             pytest.skip(reason)
+
+
+def _engine_meant(request):
+    """The engine that a parameter means; while a test of the stand-in runs, it is Julia."""
+    if request.param != "catlab over a stand-in":
+        yield request.param
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(julia, "_started", standing_in())
+        yield "catlab"
+
+
+engine = pytest.fixture(params=["embedded", *CATLAB], scope="session", name="engine")(_engine_meant)
+catlab_engine = pytest.fixture(params=CATLAB, scope="session", name="catlab_engine")(_engine_meant)
 
 
 @pytest.fixture(scope="session")

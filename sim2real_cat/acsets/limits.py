@@ -58,8 +58,10 @@ class Limit:
             sizes = tuple(leg.codom.nparts(ob) for leg in self.legs)
             keys = _keys(tuple(leg.components[ob] for leg in self.legs), sizes)
             wanted = _keys(tuple(f.components[ob] for f in cone), sizes)
-            components[ob] = _positions(keys, wanted)
-            outside = np.flatnonzero(components[ob] == UNDEFINED)
+            order = np.argsort(keys)
+            found = _positions(keys[order], wanted)
+            components[ob] = np.append(order, UNDEFINED)[found]
+            outside = np.flatnonzero(found == UNDEFINED)
             if len(outside):
                 images = ", ".join(str(int(f.components[ob][outside[0]])) for f in cone)
                 raise InstanceError(f"no cone: {ob} {outside[0]} goes to ({images}), which is not in the limit")

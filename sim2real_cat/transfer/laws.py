@@ -163,12 +163,16 @@ def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness
     """The rows that Catlab finds, with the words that are found here for them."""
     from sim2real_cat.acsets.catlab.laws import law_rows
 
-    told = {(witness.verdict, witness.ob, witness.id): witness.message for witness in here}
-    found = []
-    for verdict, ob, row in law_rows(instance, law.name, epsilon):
-        known = cast("Verdict", verdict)
-        found.append(Witness(known, ob, row, told.get((known, ob, row), f"{verdict} according to Catlab alone")))
-    return tuple(found)
+    rows = dict.fromkeys(law_rows(instance, law.name, epsilon))
+    agreed = [witness for witness in here if (witness.verdict, witness.ob, witness.id) in rows]
+    alone = [row for row in rows if row not in _rows(here)]
+    return (
+        *agreed,
+        *(
+            Witness(cast("Verdict", verdict), ob, id_, f"{verdict} according to Catlab alone")
+            for verdict, ob, id_ in alone
+        ),
+    )
 
 
 def _each(verdict: Verdict, ob: str, rows: NDArray[np.bool_], message: Callable[[int], str]) -> list[Witness]:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 STATED = {
     "the source document": SHARED / "seed" / "000_c4a93b488568950b.txt",
-    "the Julia package": ROOT / "julia" / "Sim2RealCat.jl",
+    "the Julia package": ROOT / "julia" / "schemas.jl",
 }
 FOUR = {"obs", "homs", "attrtypes", "attrs"}
 

@@ -19,13 +19,13 @@ from sim2real_cat.acsets.catlab.crossing import (
     received_ids,
     require_defined,
     require_no_variables,
+    require_plain,
     require_total,
     sent_ids,
     sent_json,
 )
 from sim2real_cat.acsets.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError
 
 Kind = Literal["product", "pullback", "equalizer", "coproduct", "pushout", "coequalizer"]
 Cone = tuple[CatlabACSet, tuple[Morphism, ...]]
@@ -86,11 +86,8 @@ def of_morphisms(kind: Kind, f: Morphism, g: Morphism) -> Cone:
 
 def _require(kind: Kind, *instances: ACSet) -> None:
     schema: Schema = instances[0].schema
-    if kind in _LIMITS and schema.attrs:
-        raise EngineError(
-            f"Catlab computes a {kind} only for schemas without attributes, and {schema.name} has "
-            f"{', '.join(schema.attrs)}: ask .to_engine('embedded')"
-        )
+    if kind in _LIMITS:
+        require_plain(f"a {kind}", schema)
     for instance in instances:
         require_total(f"a {kind}", instance)
         require_no_variables(f"a {kind}", instance)

@@ -159,6 +159,19 @@ def _refuse(what: str, instance: ACSet, name: str, parts: Ids, problem: str) -> 
         )
 
 
+def require_plain(what: str, schema: Schema) -> None:
+    """Refuse a schema with attribute types.
+
+    Raises:
+        EngineError: naming them.
+    """
+    if schema.attrtypes:
+        raise EngineError(
+            f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
+            f"{', '.join(schema.attrtypes)}: ask .to_engine('embedded')"
+        )
+
+
 def require_no_variables(what: str, instance: ACSet) -> None:
     """Refuse an instance with attribute variables.
 

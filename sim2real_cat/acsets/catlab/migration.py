@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.acset import CatlabACSet, held
-from sim2real_cat.acsets.catlab.crossing import received, require_defined, sent, sent_json
+from sim2real_cat.acsets.catlab.crossing import received, require_defined, require_plain, sent, sent_json
 from sim2real_cat.acsets.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
@@ -17,7 +17,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
     Raises:
         EngineError: where it has, or a hom of the instance is undefined.
     """
-    _require_plain("Δ", functor.dom)
+    require_plain("Δ", functor.dom)
     require_defined("Δ", instance, instance.schema.homs)
     source = _without_attributes(functor.codom)
     homs = {f: list(path.arrows) for f, path in functor.homs.items()}
@@ -41,8 +41,8 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
     Raises:
         EngineError: for another functor, or where a hom of the instance is undefined.
     """
-    _require_plain("Σ", functor.dom)
-    _require_plain("Σ", functor.codom)
+    require_plain("Σ", functor.dom)
+    require_plain("Σ", functor.codom)
     require_defined("Σ", instance, instance.schema.homs)
     homs = {}
     for f, path in functor.homs.items():
@@ -69,11 +69,3 @@ def _without_attributes(schema: Schema) -> Schema:
     """The part of a schema that is objects, homs and equations between them."""
     equations = [(left.arrows, right.arrows) for left, right in schema.equations if left.codom not in schema.attrtypes]
     return Schema(schema.name, schema.obs, schema.homs, equations=equations)
-
-
-def _require_plain(what: str, schema: Schema) -> None:
-    if schema.attrtypes:
-        raise EngineError(
-            f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
-            f"{', '.join(schema.attrtypes)}: ask .to_engine('embedded')"
-        )

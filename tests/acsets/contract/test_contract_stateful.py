@@ -154,7 +154,6 @@ class Model(RuleBasedStateMachine):
                     assert self.acset.incident(value, name).tolist() == expected
 
 
-@pytest.mark.parametrize("engine", ["embedded", pytest.param("catlab", marks=pytest.mark.catlab)])
 def test_an_instance_is_its_model(engine):
     run_state_machine_as_test(
         lambda: Model(engine),

@@ -1,0 +1,113 @@
+# Tests of the Julia side, for a machine with Julia: julia --project=. julia/runtests.jl, or Pkg.test() in the project.
+using Test
+using ACSets, Catlab, JSON3
+using Sim2RealCat
+
+const STUDY_TYPES = TransferStudy{Float64,String,String,Float64,Int,Bool}
+
+# Two policies on one robot: the first in three worlds and over ε, the second in one and under it, which took over.
+function example()
+  x = STUDY_TYPES()
+  add_parts!(x, :Observation, 2)
+  add_parts!(x, :RealEnv, 1; observe_real=[1])
+  add_parts!(x, :Policy, 2; deploy=[1, 1], kl_gap=[0.9, 0.1], policy_name=["plain", "wide"])
+  set_subpart!(x, [1, 2], :transfer, [2, 2])
+  add_parts!(x, :SimEnv, 4; train=[1, 1, 2, 1], observe_sim=[2, 2, 2, 2], sim_weight=[1.0, 1.0, 1.0, 2.0])
+  x
+end
+
+rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
+
+@testset "Sim2RealCat" begin
+  @testset "fibres and mixtures" begin
+    x = example()
+    @test fibre(x, 1) == [1, 2, 4]
+    @test fibre(x, 2) == [3]
+    @test mixture_weights(x, 1) == [0.25, 0.25, 0.5]
+  end
+
+  @testset "the equalizer of transfer and the identity" begin
+    x = example()
+    @test fixed_points(x) == [2]
+    clear_subpart!(x, 1, :transfer)
+    @test fixed_points(x) == [2]
+    @test fixed_points(STUDY_TYPES()) == []
+  end
+
+  @testset "laws" begin
+    @test rows(example()) == []
+    @test rows(example(); epsilon=0.05) == [(Symbol("transfer-identity"), :violated, :Policy, 2)]
+    @test rows(example(); epsilon=2.0) == [(Symbol("transfer-identity"), :violated, :Policy, 1)]
+
+    x = example()
+    clear_subpart!(x, 3, :train)
+    @test rows(x) == [(:functor, :violated, :SimEnv, 3)]
+
+    x = example()
+    set_subpart!(x, 1, :kl_gap, -0.1)
+    @test (Symbol("gap-valid"), :violated, :Policy, 1) in rows(x)
+
+    x = example()
+    set_subpart!(x, 1, :gap_low, 0.3)
+    @test rows(x) == [(Symbol("transfer-identity"), :undecided, :Policy, 1)]
+
+    x = example()
+    set_subpart!(x, 2, :gap_reliable, false)
+    @test rows(x) == [(Symbol("transfer-identity"), :undecided, :Policy, 2)]
+
+    x = example()
+    set_subpart!(x, 2, :transfer, 1)
+    @test Set(rows(x; laws=["transfer-idempotent"])) ==
+          Set([(Symbol("transfer-idempotent"), :violated, :Policy, id) for id in 1:2])
+
+    x = example()
+    add_parts!(x, :RealEnv, 1; observe_real=[1])
+    set_subpart!(x, 1, :deploy, 2)
+    @test rows(x) == [(Symbol("transfer-deploy"), :violated, :Policy, 1)]
+  end
+
+  @testset "JSON" begin
+    path = tempname()
+    x = example()
+    clear_subpart!(x, 1, :transfer)
+    write_instance(x, path)
+    @test !occursin("null", read(path, String))
+    y = read_instance(path)
+    @test (y[:kl_gap], y[:transfer], y[:train]) == ([0.9, 0.1], [0, 2], [1, 1, 2, 1])
+    @test y == x
+  end
+
+  @testset "the calls of the Python engine" begin
+    S = Sim2RealCat
+    graph = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[{"name":"V"},{"name":"E"}],
+               "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
+               "AttrType":[{"name":"T"}],"Attr":[{"name":"name","codom":"T","dom":"V"}],"equations":[]}"""
+    x = S.empty_instance(graph, """{"T":"str"}""")
+    S.add_sizes(x, """{"V":3,"E":3,"T":1}""")
+    S.set_hom(x, "src", [1, 2, 0])
+    S.set_hom(x, "tgt", [2, 3, 1])
+    S.set_attr(x, "name", """["ä","",""]""", [-1, 1, 0])
+    @test S.follow_homs(x, """["src"]""", [1, 2, 3, 0]) == [1, 2, 0, 0]
+    @test S.attr_values(x, "name", [3, 2, 1, 0]) == ("""["","","ä",""]""", [0, 1, -1, 0])
+    @test S.preimages_of_parts(x, """["tgt"]""", [1, 2, 3]) == ([3, 1, 2], [1, 2, 3])
+    @test S.preimages_of_values(x, """["tgt","name"]""", """["ä",""]""", [-1, 1]) == ([3, 1], [1, 2])
+    @test JSON3.read(S.json_text(x))[:E][3] == Dict(:_id => 3, :tgt => 1)
+
+    x = S.empty_instance(graph, """{"T":"str"}""")
+    S.add_sizes(x, """{"V":3,"E":3,"T":0}""")
+    S.set_hom(x, "src", [1, 2, 2])
+    S.set_hom(x, "tgt", [2, 3, 1])
+    S.set_attr(x, "name", """["ä","ö","ü"]""", [-1, -1, -1])
+    @test S.answer_query(x, """[["E",[["_id","e"],["tgt","v"]]]]""", """["e"]""", """[["v","id",3]]""") == ([2],)
+    y = deepcopy(x)
+    @test S.remove_cascading(y, "V", [1], """["V","E"]""") == ([3, 2], [2])
+    y = deepcopy(x)
+    S.remove_parts(y, "V", [1])
+    @test S.follow_homs(y, """["src"]""", [1, 2, 3]) == [0, 2, 2]
+    options = """{"monic":[],"iso":[],"initial":{"V":[[1,1]]}}"""
+    @test S.count_all_homomorphisms(x, x, options) == 1
+    @test S.find_homomorphisms(x, x, """["V","E"]""", options, true) == (1, ([1, 2, 3], [1, 2, 3]))
+    apex, legs = S.of_pair("coproduct", x, x, """["V","E"]""")
+    @test (nparts(apex, :V), legs) == (6, (([1, 2, 3], [1, 2, 3]), ([4, 5, 6], [4, 5, 6])))
+  end
+end
