@@ -11,7 +11,9 @@ import sys
 import pytest
 
 import sim2real_cat
+from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
+from sim2real_cat.errors import EngineError
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 
@@ -332,7 +334,8 @@ def test_gap_refuses_files_that_are_no_recordings(refuse, study_copy):
 # engines, help and arguments
 
 
-def test_engines_lists_each_on_a_line(say):
+def test_engines_lists_each_on_a_line(say, monkeypatch):
+    monkeypatch.setattr(julia, "missing", lambda: "it is not here")
     code, out, err = say("engines")
     assert (code, err) == (0, [])
     assert [line.split()[:2] for line in out.splitlines()] == [
@@ -340,6 +343,68 @@ def test_engines_lists_each_on_a_line(say):
         ["mujoco", "here"],
         ["catlab", "missing"],
     ]
+
+
+def test_engines_says_how_to_get_what_is_missing(say, monkeypatch):
+    monkeypatch.setattr(julia, "missing", lambda: "the Catlab engine is not installed: do this")
+    assert say("engines")[1].splitlines()[2] == "catlab     missing  the Catlab engine is not installed: do this"
+    monkeypatch.setattr(julia, "missing", lambda: None)
+    monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
+    assert say("engines")[1].splitlines()[2].startswith("catlab     here     Catlab by Julia: /opt/julia")
+
+
+def test_engines_installs_catlab(say, refuse, monkeypatch):
+    monkeypatch.setattr(julia, "install", lambda show: show("installed"))
+    code, out, err = say("engines", "--install", "catlab")
+    assert (code, err) == (0, ["installed"])
+    assert "catlab" in out
+
+    def fail(_):
+        raise EngineError("Catlab could not be installed: no network")
+
+    monkeypatch.setattr(julia, "install", fail)
+    refuse("engines", "--install", "catlab", parts=["Catlab could not be installed: no network"])
+
+
+# --engine
+
+
+def test_a_missing_engine_is_refused(refuse, monkeypatch, write_instance, tiny_document, write_study):
+    monkeypatch.setattr(julia, "_started", None)
+    monkeypatch.setattr(julia, "missing", lambda: "the Catlab engine is not installed: do this")
+    path = write_instance("holds")
+    for command in (["check", path], ["query", path, "kl_gap"], ["run", write_study(tiny_document)]):
+        refuse(*command, "--engine", "catlab", parts=["the Catlab engine is not installed: do this"])
+    refuse("check", path, "--engine", "both", parts=["the Catlab engine is not installed: do this"])
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("holds", 0), ("undecided", 0), ("violated", 1)])
+def test_check_on_either_engine_or_both(say, write_instance, catlab_engine, verdict, code):
+    path = write_instance(verdict)
+    here = say("check", path)
+    assert here[0] == code
+    assert say("check", path, "--engine", catlab_engine) == here
+    assert say("check", path, "--engine", "both") == here
+
+
+def test_engines_that_differ_are_an_error(refuse, write_instance, catlab_engine, monkeypatch):
+    monkeypatch.setattr("sim2real_cat.acsets.catlab.laws.law_rows", lambda *_: [("violated", "Policy", 0)])
+    refuse("check", write_instance("holds"), "--engine", "both", parts=["the engines differ on law 'functor'"])
+
+
+def test_query_on_either_engine(say, study_copy, catlab_engine):
+    path = study_copy / "instance.json"
+    for asked in ("policy_name, deploy.real_name", "SimEnv(_id=e, train=p), Policy(_id=p, policy_name=n)"):
+        assert say("query", path, asked, "--engine", catlab_engine) == say("query", path, asked)
+
+
+def test_a_study_in_catlab(say, tiny_document, write_study, tiny_run, tmp_path, catlab_engine):
+    code, out, _ = say("run", write_study(tiny_document), "--threads", 1, "--engine", catlab_engine)
+    assert code == 0
+    assert "transfer-identity" in out
+    written = tmp_path / "tiny_study"
+    assert TransferInstance.read(written / "instance.json") == tiny_run[1].instance
+    assert (written / "laws.json").read_bytes() == (tiny_run[0] / "laws.json").read_bytes()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS), ["--version"]])

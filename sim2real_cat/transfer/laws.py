@@ -165,14 +165,12 @@ def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness
 
     rows = dict.fromkeys(law_rows(instance, law.name, epsilon))
     agreed = [witness for witness in here if (witness.verdict, witness.ob, witness.id) in rows]
-    alone = [row for row in rows if row not in _rows(here)]
-    return (
-        *agreed,
-        *(
-            Witness(cast("Verdict", verdict), ob, id_, f"{verdict} according to Catlab alone")
-            for verdict, ob, id_ in alone
-        ),
-    )
+    unshared = [
+        Witness(cast("Verdict", verdict), ob, part, f"{verdict} according to Catlab alone")
+        for verdict, ob, part in rows
+        if (verdict, ob, part) not in _rows(here)
+    ]
+    return (*agreed, *unshared)
 
 
 def _each(verdict: Verdict, ob: str, rows: NDArray[np.bool_], message: Callable[[int], str]) -> list[Witness]:

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from sim2real_cat.report.engines import engines
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.report.engines import Engine, engines
 from sim2real_cat.report.figure import draw, save
 from sim2real_cat.report.page import write_page
 from sim2real_cat.report.rows import rows
@@ -154,11 +155,10 @@ def test_progress_is_shown_at_a_terminal_only():
 
 
 def test_engines_are_named_with_what_is_missing(monkeypatch):
-    monkeypatch.setenv("PYTHON_JULIACALL_EXE", "/opt/julia")
+    monkeypatch.setattr(julia, "missing", lambda: "install it")
     embedded, mujoco, catlab = engines()
     assert (embedded.name, embedded.here, mujoco.name, mujoco.here) == ("embedded", True, "mujoco", True)
-    assert (catlab.name, catlab.here) == ("catlab", False)
-    assert "/opt/julia" in catlab.detail
-    monkeypatch.setattr("sim2real_cat.report.engines._version", lambda package: None)
-    assert [engine.here for engine in engines()] == [False, False, False]
-    assert all("pip install" in engine.detail for engine in engines())
+    assert catlab == Engine("catlab", False, "install it")
+    monkeypatch.setattr(julia, "missing", lambda: None)
+    monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
+    assert engines()[2] == Engine("catlab", True, "Catlab by Julia: /opt/julia; started when first used")

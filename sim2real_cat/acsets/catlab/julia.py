@@ -199,7 +199,7 @@ def _start() -> _Julia:
     was_running = "juliacall" in sys.modules
     with _spinner():
         try:
-            import juliacall
+            juliacall = _import()
         except Exception as error:
             raise EngineError(f"Julia could not be started ({_first_line(error)}): {_HINT}") from error
         if was_running and juliacall.Main.Threads.nthreads() > 1:
@@ -214,6 +214,13 @@ def _start() -> _Julia:
         except juliacall.JuliaError as error:
             raise EngineError(f"Julia could not load Catlab ({_first_line(error)}): {_HINT}") from error
     return _Julia(module, juliacall.JuliaError, os.getpid())
+
+
+def _import() -> Any:
+    """juliacall, whose import starts Julia."""
+    import juliacall
+
+    return juliacall
 
 
 def _spinner() -> Any:
