@@ -162,3 +162,6 @@ def test_engines_are_named_with_what_is_missing(monkeypatch):
     monkeypatch.setattr(julia, "missing", lambda: None)
     monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
     assert engines()[2] == Engine("catlab", True, "Catlab by Julia: /opt/julia; started when first used")
+    monkeypatch.setattr("sim2real_cat.report.engines._version", lambda package: None)
+    assert [engine.here for engine in engines()] == [False, False, True]
+    assert all("pip install" in engine.detail for engine in engines()[:2])
