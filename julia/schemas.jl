@@ -32,6 +32,7 @@ end
 
   sim_name::Attr(SimEnv, Name)
   sim_weight::Attr(SimEnv, Number)
+  sim_level::Attr(SimEnv, Number)
   parameter::Attr(Draw, Name)
   change::Attr(Draw, Name)
   drawn_value::Attr(Draw, Number)
@@ -39,6 +40,8 @@ end
   policy_name::Attr(Policy, Name)
   weights_digest::Attr(Policy, Digest)
   birth_digest::Attr(Policy, Digest)
+  trainer::Attr(Policy, Name)
+  entropy_coefficient::Attr(Policy, Number)
   return_sim::Attr(Policy, Number)
   return_real::Attr(Policy, Number)
   gap_low::Attr(Policy, TransferGap)

@@ -116,7 +116,7 @@ def _deploy(
     """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
     seed, robot, name = described.seed, candidate.robot, candidate.name
     fibre = candidate.randomization.draw(candidate.members, _generator(seed, "fibre", name))
-    policy, birth = candidate.weights, None
+    policy, birth, trainer = candidate.weights, None, None
     if policy is None:
         iterations = candidate.training.iterations
         trained = train(
@@ -127,7 +127,7 @@ def _deploy(
             threads=threads,
             progress=lambda done, _: show(f"training {name}", done, iterations),
         )
-        policy, birth = trained.policy, trained.birth.digest
+        policy, birth, trainer = trained.policy, trained.birth.digest, "augmented random search"
     sim = rollout(
         robot.world,
         policy,
@@ -150,7 +150,7 @@ def _deploy(
         threads=threads,
         progress=lambda done: show(f"deploying {name}", done, robot.steps),
     )
-    return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real)
+    return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real, trainer)
 
 
 def _measure(

@@ -69,6 +69,8 @@ def build_instance(
             deploy=robots.index(deployment.robot),
             weights_digest=deployment.weights_digest,
             birth_digest=deployment.birth_digest,
+            trainer=deployment.trainer,
+            entropy_coefficient=deployment.entropy_coefficient,
             return_sim=_mean_return(deployment.sim),
             return_real=_mean_return(deployment.real),
             **_measurements(measured),

@@ -25,6 +25,8 @@ class Deployment:
         fibre: the simulated worlds it was trained in.
         sim: episodes in the fibre; `member_index` says in which of its worlds.
         real: episodes on the robot.
+        trainer: how the policy was trained; None where it was not trained here.
+        entropy_coefficient: the weight of the policy's entropy in training; None where it had none.
     """
 
     policy: str
@@ -34,6 +36,8 @@ class Deployment:
     fibre: Ensemble
     sim: Trajectories
     real: Trajectories
+    trainer: str | None = None
+    entropy_coefficient: float | None = None
 
 
 @dataclass(frozen=True)

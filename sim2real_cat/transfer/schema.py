@@ -31,6 +31,7 @@ SchTransferStudy = SchSim2RealTransfer.extend(
     attrs={
         "sim_name": ("SimEnv", "Name"),
         "sim_weight": ("SimEnv", "Number"),
+        "sim_level": ("SimEnv", "Number"),
         "parameter": ("Draw", "Name"),
         "change": ("Draw", "Name"),
         "drawn_value": ("Draw", "Number"),
@@ -38,6 +39,8 @@ SchTransferStudy = SchSim2RealTransfer.extend(
         "policy_name": ("Policy", "Name"),
         "weights_digest": ("Policy", "Digest"),
         "birth_digest": ("Policy", "Digest"),
+        "trainer": ("Policy", "Name"),
+        "entropy_coefficient": ("Policy", "Number"),
         "return_sim": ("Policy", "Number"),
         "return_real": ("Policy", "Number"),
         "gap_low": ("Policy", "TransferGap"),
@@ -59,7 +62,8 @@ SchTransferStudy = SchSim2RealTransfer.extend(
 )
 """`SchSim2RealTransfer` with what a study measures.
 
-A `Draw` is one number drawn for one parameter of one simulated world. `kl_gap`, `gap_low` and `gap_high`
-are in nats per control step where `gap_level` is ``transition``; the `occupancy_*` are in nats per
-observation. `gap_note` says why a gap is missing or not to be relied on.
+A `Draw` is one number drawn for one parameter of one simulated world; `sim_level` is how far a curriculum had widened
+the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_coefficient` how much its entropy
+counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `gap_level` is ``transition``; the
+`occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on.
 """

@@ -35,7 +35,8 @@ def deployed():
         robot, reality = ("nominal", Ensemble.nominal()) if name == "idle" else ("heavy", HEAVIER)
         sim = rollout(world, policy, rng=rng, members=fibre, episodes=2, steps=15, name=name, threads=1)
         real = rollout(world, policy, rng=rng, members=reality, episodes=4, steps=15, name=name, threads=1)
-        found.append(Deployment(name, robot, policy.digest, f"birth of {name}", fibre, sim, real))
+        entropy = 0.01 * len(found)
+        found.append(Deployment(name, robot, policy.digest, f"birth of {name}", fibre, sim, real, "PPO", entropy))
     return found
 
 
@@ -93,6 +94,8 @@ def test_policies_keep_what_was_measured(built, deployed):
     acset = instance.acset
     assert acset.column("weights_digest").tolist() == [d.weights_digest for d in deployed]
     assert acset.column("birth_digest").tolist() == [f"birth of {name}" for name in GAINS]
+    assert acset.column("trainer").tolist() == ["PPO"] * len(GAINS)
+    assert acset.column("entropy_coefficient").tolist() == [0.01 * i for i in range(len(GAINS))]
     for policy, (gap, deployment) in enumerate(zip(gaps, deployed, strict=True)):
         estimate, occupancy = gap.transition, gap.occupancy
         assert acset.subpart("kl_gap", policy) == (None if estimate is None else estimate.value)

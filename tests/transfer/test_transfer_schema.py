@@ -21,8 +21,9 @@ FOUR = {"obs", "homs", "attrtypes", "attrs"}
 
 
 def presented(text: str, name: str) -> dict[str, object]:
-    """The generators that a block ``@present name(FreeSchema) begin ... end`` declares, in order."""
-    block = re.search(rf"@present {name}\(FreeSchema\) begin\n(.*?)^\s*end\b", text, re.DOTALL | re.MULTILINE)
+    """The generators that a block ``@present name(FreeSchema)``, or ``name <: other``, declares, in order."""
+    head = rf"@present {name}(?:\(FreeSchema\)| <: \w+) begin\n"
+    block = re.search(head + r"(.*?)^\s*end\b", text, re.DOTALL | re.MULTILINE)
     assert block is not None, f"no @present {name}"
     found = {"obs": [], "homs": {}, "attrtypes": [], "attrs": {}}
     for line in block[1].splitlines():
@@ -56,6 +57,21 @@ def test_schema_is_the_presented_one(place):
     stated = presented(path.read_text(encoding="utf-8"), "SchSim2RealTransfer")
     assert stated == generators(SchSim2RealTransfer)
     assert list(stated["homs"]) == list(SchSim2RealTransfer.homs)
+
+
+def test_the_study_extends_it_in_julia_by_the_same():
+    text = STATED["the Julia package"].read_text(encoding="utf-8")
+    assert "@present SchTransferStudy <: SchSim2RealTransfer begin" in text
+    base, added, whole = (
+        generators(SchSim2RealTransfer),
+        presented(text, "SchTransferStudy"),
+        generators(SchTransferStudy),
+    )
+    for kind in FOUR:
+        together = [*base[kind], *added[kind]]
+        assert together == list(whole[kind])
+        if isinstance(whole[kind], dict):
+            assert {**base[kind], **added[kind]} == whole[kind]
 
 
 def test_schema_is_the_one_catlab_answered_with():
