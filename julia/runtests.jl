@@ -1,4 +1,4 @@
-# Tests of the Julia side, for a machine with Julia: julia --project=. julia/runtests.jl, or Pkg.test() in the project.
+# Tests of the Julia side, for a machine with Julia: julia --project=. julia/runtests.jl
 using Test
 using ACSets, Catlab, JSON3
 using Sim2RealCat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 
@@ -44,7 +45,8 @@ members = 3
 """
 
 
-CATLAB = [pytest.param("catlab over a stand-in"), pytest.param("catlab", marks=pytest.mark.catlab)]
+STAND_IN = "catlab over a stand-in"
+CATLAB = [STAND_IN, pytest.param("catlab", marks=pytest.mark.catlab)]
 """The Catlab engine twice: its Python half over a stand-in for Julia, everywhere, and all of it where Julia is."""
 
 
@@ -56,18 +58,25 @@ def pytest_runtest_setup(item):
             pytest.skip(reason)
 
 
-def _engine_meant(request):
-    """The engine that a parameter means; while a test of the stand-in runs, it is Julia."""
-    if request.param != "catlab over a stand-in":
-        yield request.param
-        return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(julia, "_started", standing_in())
-        yield "catlab"
+@pytest.fixture(autouse=True)
+def julia_or_its_stand_in(request, monkeypatch):
+    """Only while a test asks for it is the stand-in Julia."""
+    asked = getattr(request.node, "callspec", None)
+    if asked is not None and STAND_IN in asked.params.values():
+        monkeypatch.setattr(julia, "_started", standing_in())
+        monkeypatch.setattr(julia, "_pid", os.getpid())
 
 
-engine = pytest.fixture(params=["embedded", *CATLAB], scope="session", name="engine")(_engine_meant)
-catlab_engine = pytest.fixture(params=CATLAB, scope="session", name="catlab_engine")(_engine_meant)
+@pytest.fixture(params=["embedded", *CATLAB], scope="session")
+def engine(request):
+    """Each engine by its name."""
+    return "catlab" if request.param == STAND_IN else request.param
+
+
+@pytest.fixture(params=CATLAB, scope="session")
+def catlab_engine(request):
+    """The name of the Catlab engine, over the stand-in and over Julia."""
+    return "catlab"
 
 
 @pytest.fixture(scope="session")

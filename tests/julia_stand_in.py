@@ -8,9 +8,9 @@ it; that is for the tests with the marker `catlab`.
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
+import pytest
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
@@ -39,6 +39,14 @@ class Handle:
     def __init__(self, instance):
         self.instance = instance
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError("an object in Julia cannot be pickled")
+
+
+def read(text):
+    """JSON as JSON3 reads it: without NaN and infinity."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
 
 def crossing(function):
     """Refuse arguments that juliacall would not take as they are; hand over and return what it would."""
@@ -64,6 +72,8 @@ class StandIn:
             assert argument.dtype in (np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.bool_)), argument.dtype
             return argument.copy()
         assert argument is None or type(argument) in (str, int, float, bool), type(argument)
+        if isinstance(argument, str):
+            argument.encode()
         return argument
 
     def give(self, result):
@@ -77,12 +87,12 @@ class StandIn:
 
     @crossing
     def empty_instance(self, schema_json, types_json):
-        types = {name: TYPES[kind] for name, kind in json.loads(types_json).items()}
+        types = {name: TYPES[kind] for name, kind in read(types_json).items()}
         return ACSet(Schema.from_json(schema_json, types))
 
     @crossing
     def add_sizes(self, x, sizes_json):
-        for name, n in json.loads(sizes_json).items():
+        for name, n in read(sizes_json).items():
             if name in x.schema.obs:
                 x.add_parts(name, n)
             else:
@@ -105,7 +115,7 @@ class StandIn:
     @crossing
     def follow_homs(self, x, path_json, ids):
         ids = ids - 1
-        for f in json.loads(path_json):
+        for f in read(path_json):
             ids = np.append(x.column(f), -1)[ids]
         return ids + 1
 
@@ -122,23 +132,25 @@ class StandIn:
 
     @crossing
     def preimages_of_parts(self, x, path_json, ids):
-        return flat(x.incident((ids - 1).tolist(), json.loads(path_json)))
+        return flat(x.incident((ids - 1).tolist(), read(path_json)))
 
     @crossing
     def preimages_of_values(self, x, path_json, values, holds):
-        path = json.loads(path_json)
+        path = read(path_json)
         kind = x.schema.attrs[path[-1]][1]
         return flat(x.incident(slots(values, holds, x.schema.attrtypes[kind]), path))
 
     @crossing
     def remove_parts(self, x, ob, ids):
+        assert (np.diff(ids) > 0).all(), "Catlab needs sorted ids"
         x.remove(ob, ids - 1)
 
     @crossing
     def remove_cascading(self, x, ob, ids, objects_json):
+        assert (np.diff(ids) > 0).all(), "sorted, as for a removal of its own"
         maps = x.remove(ob, ids - 1, cascade=True)
         kept = {name: np.argsort(new, kind="stable")[np.count_nonzero(new < 0) :] + 1 for name, new in maps.items()}
-        return tuple(kept[name] for name in json.loads(objects_json))
+        return tuple(kept[name] for name in read(objects_json))
 
     @crossing
     def union_of(self, x, y):
@@ -163,8 +175,7 @@ class StandIn:
         first = homomorphism(x, y, **options) if one else None
         found = ([] if first is None else [first]) if one else list(homomorphisms(x, y, **options))
         components = [
-            np.concatenate([np.zeros(0, np.int64), *(f.components[ob] + 1 for f in found)])
-            for ob in json.loads(objects_json)
+            np.concatenate([np.zeros(0, np.int64), *(f.components[ob] + 1 for f in found)]) for ob in read(objects_json)
         ]
         return len(found), tuple(components)
 
@@ -180,7 +191,7 @@ class StandIn:
     def of_morphisms(self, kind, x, y, z, f_json, g_json, objects_json):
         ends = {"pullback": ((x, z), (y, z)), "pushout": ((z, x), (z, y))}.get(kind, ((x, y), (x, y)))
         f, g = (
-            Morphism(*pair, {ob: np.array(ids, np.int64) - 1 for ob, ids in json.loads(text).items()})
+            Morphism(*pair, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
             for pair, text in zip(ends, (f_json, g_json), strict=True)
         )
         construction = {"pullback": pullback, "pushout": pushout, "equalizer": equalizer, "coequalizer": coequalizer}
@@ -190,13 +201,16 @@ class StandIn:
 
     @crossing
     def answer_query(self, x, atoms_json, out_json, parameters_json):
+        for _, arguments in read(atoms_json):
+            variables = [variable for _, variable in arguments]
+            assert len(set(variables)) == len(variables), "Catlab fails on a variable that stands twice in an atom"
         body = ", ".join(
             f"{ob}({', '.join(f'{argument}={variable}' for argument, variable in arguments)})"
-            for ob, arguments in json.loads(atoms_json)
+            for ob, arguments in read(atoms_json)
         )
-        given = {name: value - 1 if kind == "id" else value for name, kind, value in json.loads(parameters_json)}
-        table = query(x, body, json.loads(out_json), params=given, engine="numpy")
-        return tuple(table[name] + 1 for name in json.loads(out_json))
+        given = {name: value - 1 if kind == "id" else value for name, kind, value in read(parameters_json)}
+        table = query(x, body, read(out_json), params=given, engine="numpy")
+        return tuple(table[name] + 1 for name in read(out_json))
 
     # migration.jl
 
@@ -211,13 +225,13 @@ class StandIn:
 
 def functor(domain, domain_json, codomain, codomain_json, objects_json, homs_json):
     assert (domain.to_json(), codomain.to_json()) == (domain_json, codomain_json)
-    homs = {name: (path,) if isinstance(path, str) else path for name, path in json.loads(homs_json).items()}
-    return SchemaFunctor(domain, codomain, json.loads(objects_json), {f: tuple(path) for f, path in homs.items()})
+    homs = {name: (path,) if isinstance(path, str) else path for name, path in read(homs_json).items()}
+    return SchemaFunctor(domain, codomain, read(objects_json), {f: tuple(path) for f, path in homs.items()})
 
 
 def slots(values, holds, python_type):
     """Values of an attribute as a list with None and variables."""
-    values = json.loads(values) if isinstance(values, str) else values.tolist()
+    values = read(values) if isinstance(values, str) else values.tolist()
     assert all(type(value) is python_type for value in values)
     found = zip(values, holds.tolist(), strict=True)
     return [value if hold == -1 else None if hold == 0 else Var(hold - 1) for value, hold in found]
@@ -229,19 +243,19 @@ def flat(preimages):
 
 
 def search_options(options_json):
-    options = json.loads(options_json)
+    options = read(options_json)
     initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
     return {"monic": options["monic"], "iso": options["iso"], "initial": initial}
 
 
 def cone(universal, objects_json):
-    legs = tuple(tuple(leg.components[ob] + 1 for ob in json.loads(objects_json)) for leg in universal.legs)
+    legs = tuple(tuple(leg.components[ob] + 1 for ob in read(objects_json)) for leg in universal.legs)
     return universal.apex, legs
 
 
 def standing_in():
     """What `julia.start()` returns where the stand-in is Julia."""
-    return julia._Julia(StandIn(), StandInError, os.getpid())
+    return julia._Julia(StandIn(), StandInError)
 
 
 assert DEFINED == -2, "slots() and attr_values() count what a slot holds from this"

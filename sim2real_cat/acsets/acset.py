@@ -365,6 +365,8 @@ class ACSet(Storage, Exports):
         instance = exchange.read(schema, text, source)
         return instance if engine == instance.engine else instance.to_engine(engine)
 
+    __copy__ = copy
+
     def __eq__(self, other: object) -> bool:
         """Whether schema, parts, variables and all values are the same; NaN equals NaN."""
         if not isinstance(other, ACSet):

@@ -277,6 +277,8 @@ class AttrColumn:
         """The sorted slots that hold one value of exactly the column's type; None where an index is needed."""
         if self._data.size > _SHORT or type(value) is not self.python_type or value != value:
             return None
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            return None
         equal = self._data.values == value
         if self._status is not None:
             equal &= self._status.values == DEFINED

@@ -12,7 +12,6 @@ from sim2real_cat.acsets import exchange
 from sim2real_cat.acsets._index import Fibres
 from sim2real_cat.acsets._reading import wanted
 from sim2real_cat.acsets._rows import Rows
-from sim2real_cat.acsets._storage import Storage
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import (
@@ -29,6 +28,7 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
 from sim2real_cat.acsets.paths import Path
 from sim2real_cat.acsets.removal import renumbered
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import EngineError
 
 
 class CatlabACSet(ACSet):
@@ -38,12 +38,14 @@ class CatlabACSet(ACSet):
     a million rows one by one would take hours. ``ACSet(schema, engine="catlab")`` makes one.
 
     Raises:
-        EngineError: where Julia cannot be started, or the schema has attribute types other than float, int, str, bool.
+        EngineError: for another engine, or a schema with attribute types other than float, int, str and bool.
     """
 
     def __init__(
         self, schema: Schema, index: Iterable[str] = (), unique_index: Iterable[str] = (), engine: str = "catlab"
     ) -> None:
+        if engine != "catlab":
+            raise EngineError(f"a CatlabACSet lives in Catlab, not in '{engine}': use ACSet(..., engine='{engine}')")
         check_types(schema)
         self._twin: Any = None
         super().__init__(schema, index, unique_index, engine)
@@ -158,10 +160,6 @@ class CatlabACSet(ACSet):
     def _put_one(self, part: int, row: Mapping[str, Any]) -> None:
         self._twin = None
         super()._put_one(part, row)
-
-    def _take_from(self, other: Storage) -> None:
-        self._twin = None
-        super()._take_from(other)
 
 
 def held(instance: ACSet) -> CatlabACSet:

@@ -39,16 +39,8 @@ def sent_cells(cells: Cells, python_type: type | Codec) -> tuple[object, Ids]:
     Raises:
         InstanceError: for a text that no UTF-8 can hold.
     """
-    holds = np.ascontiguousarray(cells.status + 1, np.int64)
-    if python_type is not str:
-        return np.ascontiguousarray(cells.data), holds
-    text = sent_json(cells.data.tolist())
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        at = brief(error.object[max(error.start - 8, 0) : error.end + 8])
-        raise InstanceError(f"a text has half a character, near {at}, which Julia cannot take: mend it") from None
-    return text, holds
+    values = sent_json(cells.data.tolist()) if python_type is str else np.ascontiguousarray(cells.data)
+    return values, np.ascontiguousarray(cells.status + 1, np.int64)
 
 
 def received_cells(answer: tuple[Any, Any], python_type: type | Codec) -> Cells:
@@ -61,8 +53,18 @@ def received_cells(answer: tuple[Any, Any], python_type: type | Codec) -> Cells:
 
 
 def sent_json(structure: object) -> str:
-    """Names, numbers and texts in lists and dictionaries as JSON."""
-    return json.dumps(structure, separators=(",", ":"), ensure_ascii=False)
+    """Names, texts and finite numbers in lists and dictionaries as JSON.
+
+    Raises:
+        InstanceError: for a text that no UTF-8 can hold.
+    """
+    text = json.dumps(structure, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        near = brief(text[max(error.start - 8, 0) : error.end + 8])
+        raise InstanceError(f"a text has half a character, near {near}, which Julia cannot take: mend it") from None
+    return text
 
 
 def check_types(schema: Schema) -> None:
@@ -155,7 +157,7 @@ def _refuse(what: str, instance: ACSet, name: str, parts: Ids, problem: str) -> 
         ob = {**instance.schema.homs, **instance.schema.attrs}[name][0]
         raise EngineError(
             f"Catlab computes {what} where all values are known, but '{name}' of '{ob}' {parts[0]} is {problem}: "
-            "set it, or ask .to_engine('embedded')"
+            "set it, or ask the embedded engine"
         )
 
 
@@ -168,7 +170,7 @@ def require_plain(what: str, schema: Schema) -> None:
     if schema.attrtypes:
         raise EngineError(
             f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
-            f"{', '.join(schema.attrtypes)}: ask .to_engine('embedded')"
+            f"{', '.join(schema.attrtypes)}: ask the embedded engine"
         )
 
 
@@ -182,5 +184,5 @@ def require_no_variables(what: str, instance: ACSet) -> None:
         if instance.nvars(attrtype):
             raise EngineError(
                 f"Catlab computes {what} without attribute variables, but '{attrtype}' has {instance.nvars(attrtype)}: "
-                "ask .to_engine('embedded')"
+                "ask the embedded engine"
             )

@@ -25,10 +25,10 @@ EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
 """juliacall's variables for a Julia, and an environment with the packages of juliapkg.json, that are there already."""
 
 INSTALL = "sim2real-cat engines --install catlab"
-_HINT = f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"
-
 _lock = threading.RLock()
 _started: _Julia | None = None
+_pid: int | None = None
+"""The process in which Julia was started, or in which it was tried."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,10 @@ class _Julia:
     Attributes:
         module: the Julia module whose functions are called.
         error: the exception that juliacall raises for one in Julia.
-        pid: the process in which it runs.
     """
 
     module: Any
     error: type[Exception]
-    pid: int
 
 
 def call(function: str, *arguments: object) -> Any:
@@ -56,14 +54,14 @@ def call(function: str, *arguments: object) -> Any:
     Raises:
         EngineError: where Julia cannot be started, or the function fails; Julia's stack trace is the cause.
     """
+    julia = start()
     with _lock:
-        julia = start()
         try:
             return getattr(julia.module, function)(*arguments)
         except julia.error as error:
             raise EngineError(
                 f"Catlab could not compute this ({function}: {_first_line(error)}): "
-                "ask the same of .to_engine('embedded'), which needs no Julia"
+                "ask the embedded engine, which needs no Julia"
             ) from error
 
 
@@ -74,24 +72,23 @@ def start() -> _Julia:
         EngineError: where Julia or Catlab is not here, with what to do; and in a forked process.
     """
     global _started
+    if _pid is not None and _pid != os.getpid():  # before the lock, which another thread of the parent may have held
+        raise EngineError(
+            f"Julia was started in process {_pid}, of which this one is a fork, where it cannot run: "
+            "start workers with multiprocessing's 'spawn'"
+        )
     with _lock:
-        if _started is not None:
-            if _started.pid != os.getpid():
-                raise EngineError(
-                    f"Julia was started in process {_started.pid}, of which this one is a fork, where it cannot run: "
-                    "start workers with multiprocessing's 'spawn'"
-                )
-            return _started
-        if problem := missing():
-            raise EngineError(problem)
-        _started = _start()
+        if _started is None:
+            if problem := missing():
+                raise EngineError(problem)
+            _started = _start()
         return _started
 
 
 def missing() -> str | None:
     """What keeps the engine from starting here and what to do about it, on one line; None where nothing does.
 
-    Julia is not started, and nothing is installed or downloaded.
+    Julia is not started, and nothing is installed or downloaded; juliapkg may make an empty folder for it.
     """
     if "juliacall" in sys.modules:
         return None  # somebody has started it
@@ -99,14 +96,14 @@ def missing() -> str | None:
         return problem
     exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
     if exe is None and project is None:
-        return None if _is_resolved() else f"the Catlab engine is not installed: {_HINT}"
+        return None if _is_resolved() else f"the Catlab engine is not installed: {_hint()}"
     if exe is None or project is None:
         lone, other = (EXE, PROJECT) if project is None else (PROJECT, EXE)
         return f"the Catlab engine cannot start: {lone} is set and {other} is not: set both, or neither"
     if shutil.which(exe) is None:
         return f"the Catlab engine cannot start: {EXE}={exe} is no program: give the path of a julia"
-    if not Path(project).is_dir():
-        return f"the Catlab engine cannot start: {PROJECT}={project} is no folder: give one with a Project.toml"
+    if not any((Path(project) / name).is_file() for name in ("Project.toml", "JuliaProject.toml")):
+        return f"the Catlab engine cannot start: {PROJECT}={project} has no Project.toml: give a Julia environment"
     return None
 
 
@@ -166,6 +163,13 @@ def source() -> Path:
     raise EngineError(f"{package / 'julia' / MODULE}.jl is missing: install sim2real-cat again")
 
 
+def _hint() -> str:
+    """How Catlab gets here."""
+    if EXE in os.environ and PROJECT in os.environ:
+        return f"add PythonCall, Catlab, ACSets, JSON3 and PrecompileTools to {os.environ[PROJECT]}"
+    return f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"
+
+
 def _missing_package() -> str | None:
     for package in ("juliacall", "juliapkg"):
         if find_spec(package) is None:
@@ -196,12 +200,14 @@ def _is_resolved() -> bool:
 
 
 def _start() -> _Julia:
+    global _pid
     was_running = "juliacall" in sys.modules
     with _spinner():
+        _pid = os.getpid()
         try:
             juliacall = _import()
         except Exception as error:
-            raise EngineError(f"Julia could not be started ({_first_line(error)}): {_HINT}") from error
+            raise EngineError(f"Julia could not be started ({_first_line(error)}): {_hint()}") from error
         if was_running and juliacall.Main.Threads.nthreads() > 1:
             warnings.warn(
                 "juliacall runs with several Julia threads, with which Python may crash: start Julia with one",
@@ -212,8 +218,8 @@ def _start() -> _Julia:
             juliacall.Main.include(str(source()))
             module = getattr(juliacall.Main, MODULE)
         except juliacall.JuliaError as error:
-            raise EngineError(f"Julia could not load Catlab ({_first_line(error)}): {_HINT}") from error
-    return _Julia(module, juliacall.JuliaError, os.getpid())
+            raise EngineError(f"Julia could not load Catlab ({_first_line(error)}): {_hint()}") from error
+    return _Julia(module, juliacall.JuliaError)
 
 
 def _import() -> Any:

@@ -50,7 +50,7 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
             text = f"the path '{path}'" if path.arrows else "an identity"
             raise EngineError(
                 f"Catlab computes Σ along functors that send homs to homs, but '{f}' goes to {text}: "
-                "ask .to_engine('embedded')"
+                "ask the embedded engine"
             )
         homs[f] = path.arrows[0]
     found = julia.call(

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.acsets._canonical_query import Initial, floating, prescribed_images, unprescribed
-from sim2real_cat.acsets._cones import image_key
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import handle_of, received_ids, require_total, sent_json
@@ -35,6 +34,8 @@ def homomorphisms(
         EngineError: where an arrow is undefined, or a variable at no part would have an image.
     """
     prescribed = _checked(X, Y, bijective, initial)
+    if _cannot_be_bijective(X, Y, bijective):
+        return []
     selective = _is_selective(X, injective, prescribed)
     options = _options(X, injective, bijective, prescribed)
     obs = sent_json(list(X.schema.obs))
@@ -50,6 +51,8 @@ def homomorphisms(
 def count(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial) -> int:
     """How many of :func:`homomorphisms` there are; arguments and errors are the same."""
     prescribed = _checked(X, Y, bijective, initial)
+    if _cannot_be_bijective(X, Y, bijective):
+        return 0
     if _is_selective(X, injective, prescribed):
         return len(homomorphisms(X, Y, injective, bijective, initial, one=False))
     options = _options(X, injective, bijective, prescribed)
@@ -64,11 +67,16 @@ def _checked(X: ACSet, Y: ACSet, bijective: frozenset[str], initial: Initial) ->
                 raise unprescribed(attrtype, k)
             raise EngineError(
                 f"Catlab's search has no place for Var({k}) of '{attrtype}', which is at no part: "
-                "ask .to_engine('embedded')"
+                "ask the embedded engine"
             )
     require_total(WHAT, X)
     require_total(WHAT, Y)
     return prescribed
+
+
+def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:
+    """Whether there are more variables on one side; injections between as many are bijections, which `_fits` checks."""
+    return any(X.nvars(attrtype) != Y.nvars(attrtype) for attrtype in X.schema.attrtypes if attrtype in bijective)
 
 
 def _is_selective(X: ACSet, injective: frozenset[str], prescribed: Prescribed) -> bool:
@@ -106,7 +114,7 @@ def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype
 def _fits(f: Morphism, injective: frozenset[str], prescribed: Prescribed) -> bool:
     for attrtype, images in f.variables.items():
         for k, wanted in prescribed.get(attrtype, {}).items():
-            if image_key(images[k]) is not image_key(wanted) and images[k] != wanted:
+            if images[k] != wanted:
                 return False
         if attrtype in injective and not (
             all(isinstance(image, Var) for image in images) and len(set(images)) == len(images)

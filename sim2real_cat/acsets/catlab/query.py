@@ -2,12 +2,13 @@
 
 Catlab joins the atoms. Everything else is read off the parts it gives: each atom asks for its part, so attributes are
 looked up where they are needed, comparisons are filters, and the rows can be put in the order of the other engines.
-Two faults of Catlab 0.17.4 are stepped around: a variable that stands twice in an atom becomes two that are compared
-afterwards, and a value in an atom becomes a parameter.
+What Catlab 0.17.4 would answer otherwise is not asked of it but compared afterwards: a variable that stands twice in an
+atom, and floats that it takes for different where they are equal (NaN, 0.0 and -0.0) or that JSON cannot hold.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import (
     handle_of,
     received_ids,
+    require_defined,
     require_no_variables,
-    require_total,
     sent_json,
 )
 from sim2real_cat.acsets.codecs import type_name
@@ -39,7 +40,7 @@ def join(instance: ACSet, resolved: Resolved) -> Table:
         EngineError: where an arrow that the query names is undefined somewhere, or an attribute is a variable.
     """
     named = {name for pattern in resolved.patterns for name, _ in pattern.arrows}
-    require_total("queries", instance, sorted(named))
+    require_defined("queries", instance, sorted(named))
     if named & instance.schema.attrs.keys():
         require_no_variables("queries that name attributes", instance)
     parts = [np.zeros(0, np.int64)] * len(resolved.patterns) if resolved.impossible else _parts(instance, resolved)
@@ -63,25 +64,31 @@ def _parts(instance: ACSet, resolved: Resolved) -> list[Ids]:
     stated: set[int] = set()
 
     def fixed(variable: str, kind: Kind, value: Any) -> None:
-        is_part = kind.python_type is None
-        parameters.append((variable, _type(kind), value + 1 if is_part else value))
+        if kind.python_type is None:
+            value += 1  # ids count from 1 there
+        elif kind.python_type is float:
+            value += 0.0  # of -0.0 it makes 0.0
+        parameters.append((variable, _type(kind), value))
 
     for position, pattern in enumerate(resolved.patterns):
         arguments = [(ID, _variable(pattern.part))]
         seen = {pattern.part}
         for name, operand in pattern.arrows:
-            variable = f"a{position}_{name}"  # of its own, for a value or a variable that stands here already
+            if not _agree_on_equality(instance, name) or operand in seen:
+                continue
             if isinstance(operand, Constant):
-                fixed(variable, _kind(instance, name), operand.value)
-            elif operand not in seen:
+                if _is_finite(operand.value):
+                    variable = f"a{position}_{name}"
+                    fixed(variable, _kind(instance, name), operand.value)
+                    arguments.append((name, variable))
+            else:
                 seen.add(operand)
-                variable = _variable(operand)
-            arguments.append((name, variable))
+                arguments.append((name, _variable(operand)))
         atoms.append((pattern.ob, arguments))
         stated |= seen
     for number in sorted(stated):
         unknown = resolved.unknowns[number]
-        if unknown.fixed is not None:
+        if unknown.fixed is not None and _is_finite(unknown.fixed):
             fixed(_variable(number), unknown.kind, unknown.fixed)
     out = list(dict.fromkeys(_variable(pattern.part) for pattern in resolved.patterns))
     found = julia.call("answer_query", handle_of(instance), *map(sent_json, (atoms, out, parameters)))
@@ -109,6 +116,18 @@ def _values(instance: ACSet, resolved: Resolved, parts: list[Ids]) -> tuple[dict
         if unknown.fixed is not None and number in values:
             keep &= compare(values[number], "==", unknown.fixed)
     return values, keep
+
+
+def _agree_on_equality(instance: ACSet, name: str) -> bool:
+    """Whether the values of an arrow are equal for Catlab exactly where they are equal for us."""
+    if name in instance.schema.homs:
+        return True
+    data = instance._attrs[name].cells.data
+    return data.dtype.kind != "f" or not (np.isnan(data) | ((data == 0) & np.signbit(data))).any()
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _variable(number: int) -> str:

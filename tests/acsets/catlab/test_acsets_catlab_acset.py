@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -78,20 +79,41 @@ def test_every_change_is_seen_in_catlab(catlab_engine, change):
     assert x.incident(k, "name").tolist() == [0]
 
 
+def test_new_variables_are_seen_in_catlab(catlab_engine):
+    x = ACSet(NAMED, engine="catlab")
+    assert '"W":[]' in x.to_json().replace(" ", "")
+    x.add_vars("W")
+    assert '"W":[{"_id":1}]' in x.to_json().replace(" ", "")
+
+
+def test_a_copy_is_independent_however_it_is_made(catlab_engine):
+    x = study().to_engine("catlab")
+    for twin in (x.copy(), copy.copy(x), copy.deepcopy(x)):
+        assert (type(twin), twin) == (CatlabACSet, x)
+        twin.set("SimEnv", 0, train=1)
+        assert (x.subpart("train", 0), twin.subpart("train", 0)) == (2, 1)
+
+
+def test_the_class_is_for_its_engine_alone(catlab_engine):
+    with refused(EngineError, "lives in Catlab, not in 'embedded'"):
+        CatlabACSet(NAMED, engine="embedded")
+
+
 def test_a_removal_that_fails_in_julia_changes_nothing(catlab_engine, monkeypatch):
     x = study().to_engine("catlab")
     x.column("train")
     call = julia.call
 
     def failing(function, *arguments):
+        answer = call(function, *arguments)
         if function == "remove_cascading":
-            raise EngineError("no")
-        return call(function, *arguments)
+            raise EngineError("it was interrupted")
+        return answer
 
-    monkeypatch.setattr(julia, "call", failing)
-    with pytest.raises(EngineError):
-        x.remove("Policy", [0], cascade=True)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(julia, "call", failing)
+        with pytest.raises(EngineError):
+            x.remove("Policy", [0], cascade=True)
     assert x == study()
     assert x.subpart("train.deploy").tolist() == study().subpart("train.deploy").tolist()
 
@@ -124,6 +146,10 @@ def test_half_a_character_is_refused(catlab_engine):
     x.add("X", name="broken \ud800 here")
     with refused(InstanceError, "half a character", "Julia cannot take"):
         x.incident("a", "name")
+    x.clear("X", 0, "name")
+    x.set("X", 0, name="a")
+    with refused(InstanceError, "half a character"):
+        x.query("X(_id=a, name=$n)", params={"n": "\udcff"})
 
 
 def test_json_has_no_infinity_in_any_engine(catlab_engine):

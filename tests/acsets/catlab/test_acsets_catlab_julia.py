@@ -24,6 +24,7 @@ class FakeError(Exception):
 @pytest.fixture(autouse=True)
 def nothing_is_started(monkeypatch):
     monkeypatch.setattr(julia, "_started", None)
+    monkeypatch.setattr(julia, "_pid", None)
     for variable in (julia.EXE, julia.PROJECT, "JULIA_DEPOT_PATH"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.delitem(sys.modules, "juliacall", raising=False)
@@ -32,6 +33,7 @@ def nothing_is_started(monkeypatch):
 @pytest.fixture
 def prescribed(monkeypatch, tmp_path):
     """A Julia and an environment of the user's own."""
+    (tmp_path / "Project.toml").touch()
     monkeypatch.setenv(julia.EXE, sys.executable)
     monkeypatch.setenv(julia.PROJECT, str(tmp_path))
 
@@ -77,7 +79,10 @@ def test_a_julia_of_ones_own_is_used(prescribed, tmp_path):
         ({julia.EXE: "julia"}, [f"{julia.EXE} is set and {julia.PROJECT} is not: set both"]),
         ({julia.PROJECT: "/"}, [f"{julia.PROJECT} is set and {julia.EXE} is not: set both"]),
         ({julia.EXE: "/no/julia", julia.PROJECT: "/"}, ["/no/julia is no program", "give the path of a julia"]),
-        ({julia.EXE: sys.executable, julia.PROJECT: "/no/where"}, ["/no/where is no folder"]),
+        (
+            {julia.EXE: sys.executable, julia.PROJECT: "/no/where"},
+            ["/no/where has no Project.toml", "give a Julia environment"],
+        ),
     ],
 )
 def test_a_julia_that_is_not_there(monkeypatch, variables, parts):
@@ -135,11 +140,30 @@ def test_an_error_in_julia_is_one_line_with_its_trace_as_the_cause(fake):
     assert isinstance(caught.value.__cause__, FakeError)
 
 
-def test_a_fork_cannot_use_julia(fake, monkeypatch):
-    julia.start()
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    with refused(EngineError, "Julia was started in process", "fork", "'spawn'"):
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_fork_cannot_use_julia_whatever_its_parent_is_doing(fake, monkeypatch, succeeds):
+    if succeeds:
+        julia.start()
+    else:
+        fake.module.Main.include = None
+        with pytest.raises(TypeError):
+            julia.start()
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    holding, release = threading.Event(), threading.Event()
+
+    def hold():
+        with julia._lock:
+            holding.set()
+            release.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait(10)
+    with refused(EngineError, f"Julia was started in process {parent}", "fork", "'spawn'"):
         julia.call("double", 1)
+    release.set()
+    thread.join()
 
 
 def test_a_julia_without_catlab(fake):
@@ -147,7 +171,9 @@ def test_a_julia_without_catlab(fake):
         raise FakeError("ArgumentError: Package Catlab not found\nStacktrace:")
 
     fake.module.Main.include = include
-    with refused(EngineError, "Julia could not load Catlab (ArgumentError: Package Catlab not found)", julia.INSTALL):
+    with refused(
+        EngineError, "Julia could not load Catlab (ArgumentError: Package Catlab not found)", "add PythonCall"
+    ):
         julia.start()
     fake.module.Main.include = fake.include
     assert julia.call("double", 1) == 2
@@ -158,7 +184,7 @@ def test_a_julia_that_does_not_come_up(prescribed, monkeypatch):
         raise OSError("libjulia.so: cannot open")
 
     monkeypatch.setattr(julia, "_import", fail)
-    with refused(EngineError, "Julia could not be started (libjulia.so: cannot open)", julia.INSTALL):
+    with refused(EngineError, "Julia could not be started (libjulia.so: cannot open)", "add PythonCall, Catlab"):
         julia.start()
 
 

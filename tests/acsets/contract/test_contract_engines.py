@@ -129,9 +129,11 @@ def test_queries(catlab, drawn, distinct):
 @given(st.data())
 def test_disjoint_unions(catlab, data):
     x, y = data.draw(total_pairs(variables=True))
+    x = ACSet.from_json(x.schema, x.to_json())
+    x.index = tuple(x.schema.homs)
     there, mine = catlab(x).disjoint_union(y), x.disjoint_union(y)
     assert there.instance == mine.instance
-    assert there.instance.engine == "catlab"
+    assert (there.instance.engine, there.instance.index) == ("catlab", mine.instance.index)
     for side in ("left", "right"):
         theirs = {name: ids.tolist() for name, ids in getattr(there, side).items()}
         assert theirs == {name: ids.tolist() for name, ids in getattr(mine, side).items()}
@@ -273,6 +275,52 @@ def test_sigma(catlab, data):
     assert is_isomorphic(there.to_engine("embedded"), sigma(functor, x))
 
 
+LOOPS = Schema("Loops", ["X"], {"f": ("X", "X")}, {"T": float}, {"t": ("X", "T"), "u": ("X", "T")})
+
+
+@pytest.mark.parametrize(
+    ("body", "params", "rows"),
+    [
+        ("X(_id=a, f=a)", {}, [0]),
+        ("X(_id=a, t=v, u=v)", {}, [0, 1]),
+        ("X(_id=a, t=0.0)", {}, [0, 1]),
+        ("X(_id=a, t=v), X(_id=b, u=v)", {}, [0, 0, 1, 1, 2, 3]),
+        ("X(_id=a, t=$v)", {"v": math.inf}, [2]),
+        ("X(_id=a, t=$v)", {"v": math.nan}, [3]),
+        ("X(_id=a, t=v)", {"v": -math.inf}, []),
+        ("X(_id=a, t=v)", {"v": -0.0}, [0, 1]),
+    ],
+)
+def test_equality_in_queries_is_ours(catlab, body, params, rows):
+    x = ACSet(LOOPS)
+    x.add_parts("X", 4, f=[0, 0, 1, 2], t=[0.0, -0.0, math.inf, math.nan], u=[-0.0, 0.0, math.nan, math.inf])
+    for instance in (x, catlab(x)):
+        assert instance.query(body, ["a"], params=params)["a"].tolist() == rows
+
+
+def points(*values, variables=0):
+    x = ACSet(Schema("Points", ["X"], attrtypes={"T": float}, attrs={"t": ("X", "T")}))
+    x.add_vars("T", variables)
+    x.add_parts("X", len(values), t=list(values))
+    return x
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "asked", "number"),
+    [
+        (points(1.0), points(1.0, variables=1), {"iso": True}, 0),
+        (points(Var(0), variables=1), points(Var(0), Var(1), variables=2), {"iso": ["T"]}, 0),
+        (points(Var(0), variables=1), points(Var(0), Var(1), variables=2), {"monic": ["T"]}, 2),
+        (points(Var(0), variables=1), points(1.0, Var(0), variables=1), {"monic": ["T"]}, 1),
+        (points(Var(0), variables=1), points(1.0, Var(0), variables=1), {}, 2),
+    ],
+)
+def test_variables_are_parts_of_what_must_be_bijective(catlab, one, other, asked, number):
+    for x in (one, catlab(one)):
+        assert count_homomorphisms(x, other, **asked) == len(list(homomorphisms(x, other, **asked))) == number
+        assert (homomorphism(x, other, **asked) is None) == (number == 0)
+
+
 BAD = {
     "an id that does not exist": lambda x: x.add("SimEnv", train=9),
     "a negative id": lambda x: x.add_parts("SimEnv", 1, train=[-3]),
@@ -286,6 +334,7 @@ BAD = {
     "the preimage of a value of a wrong type": lambda x: x.incident("0.02", "train.kl_gap"),
     "removing an id beyond the end": lambda x: x.remove("Policy", [3]),
     "removing an id twice": lambda x: x.remove("Policy", [1, 1]),
+    "the preimage of what 64 bits cannot hold": lambda x: x.incident(2**70, "seed"),
     "a query of what is not there": lambda x: x.query("Policy(_id=p, kl_gp=g)"),
     "a morphism that prescribes too much": lambda x: homomorphism(x, x, initial={"Policy": {5: 0}}),
 }
@@ -303,9 +352,16 @@ def test_mistakes_are_told_alike(catlab, mistake):
 SURPRISES = {
     "an undefined hom": (lambda x: x.query("Policy(deploy=r)"), "'deploy' of 'Policy' 2 is undefined"),
     "an undefined attribute": (lambda x: x.query("SimEnv(seed=s)"), "'seed' of 'SimEnv' 2 is undefined"),
-    "NaN": (
-        lambda x: (x.set("Policy", [0, 1, 2], kl_gap=math.nan), x.query("Policy(kl_gap=g)")),
+    "a union with what is undefined": (lambda x: x.disjoint_union(x), "'policy_name' of 'Policy' 1 is undefined"),
+    "a coproduct with what is undefined": (lambda x: coproduct(x, x), "'deploy' of 'Policy' 2 is undefined"),
+    "a coproduct with NaN": (
+        lambda x: coproduct(filled(x, kl_gap=math.nan), x),
         "'kl_gap' of 'Policy' 0 is NaN",
+    ),
+    "a coproduct with variables": (lambda x: coproduct(filled(x), x), "without attribute variables"),
+    "a pushout with what is undefined": (
+        lambda x: pushout(Morphism.identity(x), Morphism.identity(x)),
+        "'deploy' of 'Policy' 2 is undefined",
     ),
     "attribute variables": (
         lambda x: (x.set("Policy", 2, kl_gap=0.3), x.query("Policy(kl_gap=g)")),
@@ -316,10 +372,17 @@ SURPRISES = {
 }
 
 
+def filled(x, kl_gap=0.5):
+    """The study with everything defined; its variables are at no part any more."""
+    x.set("Policy", [0, 1, 2], kl_gap=kl_gap, policy_name="p", deploy=0, transfer=0)
+    x.set("SimEnv", [0, 1, 2, 3], seed=1, noisy=True)
+    return x
+
+
 @pytest.mark.parametrize("what", SURPRISES)
 def test_what_catlab_cannot_do_is_refused_with_the_remedy(catlab, what):
     action, why = SURPRISES[what]
-    with refused(EngineError, "Catlab computes", why, "ask .to_engine('embedded')"):
+    with refused(EngineError, "Catlab computes", why, "ask the embedded engine"):
         action(catlab(study()))
 
 
