@@ -11,9 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "julia").glob("*.jl"))
-PARSE = (
-    'e = Meta.parse("begin\\n" * read(ARGS[1], String) * "\\nend"; raise=false); exit(e.head in (:error, :incomplete))'
-)
+PARSE = """
+parsed = Meta.parse("begin\\n" * read(ARGS[1], String) * "\\nend"; raise=false)
+exit(parsed.head in (:error, :incomplete))
+"""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
