@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
@@ -63,6 +64,7 @@ _HOME = {
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
     "LinearPolicy": "worlds.policy",
+    "LogMapping": "worlds.logs.mapping",
     "Morphism": "acsets.morphism",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
