@@ -28,7 +28,9 @@ def test_a_piece_is_a_piece_of_its_episode(lengths, steps, every):
     assert pieces.lengths.tolist() == [steps] * len(expected)
     for row, (i, first) in enumerate(expected):
         for name in ("observations", "qpos", "qvel"):
-            np.testing.assert_array_equal(getattr(pieces, name)[row], getattr(whole, name)[i, first : first + steps + 1])
+            np.testing.assert_array_equal(
+                getattr(pieces, name)[row], getattr(whole, name)[i, first : first + steps + 1]
+            )
         for name in ("actions", "rewards"):
             np.testing.assert_array_equal(getattr(pieces, name)[row], getattr(whole, name)[i, first : first + steps])
         assert pieces.terminated[row] == (first + steps == lengths[i])
