@@ -101,7 +101,7 @@ def test_a_controller_that_nobody_recorded():
 
 
 def test_recordings_that_are_not_there(tmp_path):
-    with pytest.raises(ExchangeError, match="control_method_ddp__data_measured.csv"):
+    with pytest.raises(ExchangeError, match=r"control_method_ddp__data_measured\.csv"):
         read_swing_up(tmp_path, "DDP")
     with pytest.raises(ExchangeError, match=r"tosses\.npz"):
         read_tosses(tmp_path / "tosses.npz")

@@ -27,12 +27,9 @@ def test_a_piece_is_a_piece_of_its_episode(lengths, steps, every):
     assert len(pieces) == len(expected)
     assert pieces.lengths.tolist() == [steps] * len(expected)
     for row, (i, first) in enumerate(expected):
-        for name in ("observations", "qpos", "qvel"):
-            np.testing.assert_array_equal(
-                getattr(pieces, name)[row], getattr(whole, name)[i, first : first + steps + 1]
-            )
-        for name in ("actions", "rewards"):
-            np.testing.assert_array_equal(getattr(pieces, name)[row], getattr(whole, name)[i, first : first + steps])
+        for name in ("observations", "qpos", "qvel", "actions", "rewards"):
+            last = first + steps + (name in ("observations", "qpos", "qvel"))
+            np.testing.assert_array_equal(getattr(pieces, name)[row], getattr(whole, name)[i, first:last])
         assert pieces.terminated[row] == (first + steps == lengths[i])
 
 

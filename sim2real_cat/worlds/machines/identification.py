@@ -54,4 +54,5 @@ def identify(time: Array, angle: Array, velocity: Array, torque: Array) -> Ident
     columns, wanted = np.stack(terms, axis=1), filtfilt(*narrow, torque)
     found = np.linalg.lstsq(columns, wanted, rcond=None)[0]
     residual = float(np.sqrt(np.mean((columns @ found - wanted) ** 2)))
-    return Identified(*(float(value) for value in found), residual)
+    inertia, moment, viscous, coulomb, offset = (float(value) for value in found)
+    return Identified(inertia, moment, viscous, coulomb, offset, residual)
