@@ -95,18 +95,17 @@ class Readings:
         self._tails = tails
         self._delay = delay
 
-    def delayed(self, observed: Array, rows: Rows, frame: int) -> Array:
-        """What is read in this frame: an earlier observation where there is a delay."""
-        return observed if self._delay is None else self._delay.through(observed, rows, frame)
-
-    def finish(self, observations: Array, rows: Rows, frame: int) -> None:
-        """Make readings of the sums of truth and noise that stand in one frame of (n, frames, d) observations."""
+    def read(self, observed: Array, rows: Rows, frame: int) -> Array:
+        """Readings of one frame: the (m, d) observations of some simulations, late, and with noise."""
+        if self._delay is not None:
+            observed = self._delay.through(observed, rows, frame)
+        values = np.asarray(self.noise[rows, frame] + observed)
         for columns, stages in self._tails:
-            where = (rows, columns) if isinstance(rows, slice) else (rows[:, None], columns)
-            values = observations[:, frame][where]
+            part = values[:, columns]
             for stage in stages:
-                values = stage.read(values, rows, frame)
-            observations[:, frame][where] = values
+                part = stage.read(part, rows, frame)
+            values[:, columns] = part
+        return values
 
 
 @dataclass(frozen=True)

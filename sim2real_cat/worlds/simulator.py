@@ -104,9 +104,8 @@ class Simulator:
             readings = self._start(steps, generators, streams)
             start = self._state(slice(None))
             carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
-            observed = readings.delayed(self._observe(start, carry, slice(None)), slice(None), 0)
-            record = Recorder(readings.noise, int(self.model.nu), start, observed)
-            readings.finish(record.observations, slice(None), 0)
+            read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
+            record = Recorder(readings.noise, int(self.model.nu), start, read)
             running = np.arange(len(self))
             for step in range(steps):
                 rows = self._rows(running)
@@ -119,9 +118,8 @@ class Simulator:
                     rows = self._rows(running)
                 after = self._state(rows)
                 reward = task.reward(record.state(rows, step), after, action, self.control_period)
-                observed = readings.delayed(self._observe(after, carry, rows), rows, step + 1)
-                record.step(rows, step, action, reward, after, observed)
-                readings.finish(record.observations, rows, step + 1)
+                read = readings.read(self._observe(after, carry, rows), rows, step + 1)
+                record.step(rows, step, action, reward, after, read)
                 ended = task.terminated(after)
                 record.terminated[running[ended]] = True
                 if until_terminated:
