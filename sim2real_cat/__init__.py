@@ -46,11 +46,13 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
+    from sim2real_cat.worlds.prediction import predict_steps as predict_steps
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
+    from sim2real_cat.worlds.replay import replay as replay
     from sim2real_cat.worlds.rollout import rollout as rollout
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
@@ -94,10 +96,12 @@ _HOME = {
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
     "laws": "transfer",
+    "predict_steps": "worlds.prediction",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
     "read_log": "worlds.recordings",
+    "replay": "worlds.replay",
     "rollout": "worlds.rollout",
     "sigma": "acsets.sigma",
     "train": "worlds.training",

@@ -82,7 +82,7 @@ class Clocks:
         """
         if self._time.second_clock is None:
             return None
-        name = self._time.column or self._table.time
+        name = self._time.column or self._table.time or self._table.clocks.get(self._time.second_clock)
         if name is None:
             raise WorldError(f"{self._table.place}: second_clock needs a first one; name its column under [time]")
         first, second = self._seconds(name)[0], self._seconds(self._time.second_clock)[0]

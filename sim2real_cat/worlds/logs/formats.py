@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sim2real_cat.errors import ExchangeError, unknown_name
+from sim2real_cat.worlds.logs import lerobot, minari, ros
 from sim2real_cat.worlds.logs.arrow_columns import columns_of
 from sim2real_cat.worlds.logs.csv_table import read_csv
+from sim2real_cat.worlds.logs.parquet import read_parquet
 from sim2real_cat.worlds.logs.tables import Table
 
 FORMATS = (".csv", ".tsv", ".txt", ".parquet", ".npz", ".hdf5", ".h5", ".mcap", ".db3")
@@ -47,25 +47,24 @@ def read_tables(path: Path, columns: Sequence[str], delimiter: str | None, decim
         return [Table(str(path), columns_of(read_parquet(path)))]
     if ending == ".npz":
         return _read_npz(path, columns)
+    if ending in (".hdf5", ".h5"):
+        return minari.read_minari(path)
+    if ending in (".mcap", ".db3"):
+        return [ros.read_bag(path, columns)]
     raise ExchangeError(f"{path}: " + unknown_name("format of log", ending, FORMATS))
 
 
 def _read_folder(path: Path, columns: Sequence[str]) -> list[Table]:
-    raise ExchangeError(f"{path}: no log that is known lies in this folder")
-
-
-def read_parquet(path: Path) -> pa.Table:
-    """A Parquet file as an Arrow table.
-
-    Raises:
-        ExchangeError: it is cut short or no Parquet.
-    """
-    try:
-        # one file: nothing in its folder's name is a column
-        return pq.ParquetFile(path, page_checksum_verification=True).read()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ExchangeError(f"{path}: not a whole Parquet file ({reason}); write or copy it again") from None
+    if (path / lerobot.INFO).is_file():
+        return [lerobot.read_lerobot(path, columns)]
+    if (path / "metadata.yaml").is_file():
+        return [ros.read_bag(path, columns)]
+    for file in (path / minari.FILE, path / "data" / minari.FILE):
+        if file.is_file():
+            return minari.read_minari(file)
+    raise ExchangeError(
+        f"{path}: a folder without a log; LeRobot has {lerobot.INFO}, Minari {minari.FILE}, ROS 2 metadata.yaml"
+    )
 
 
 def _read_npz(path: Path, columns: Sequence[str]) -> list[Table]:

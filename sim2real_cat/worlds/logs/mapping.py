@@ -203,10 +203,10 @@ class LogMapping:
                     entries[name] = _channel(entries[name], name)
             if "time" in entries:
                 entries["time"] = _filled(Time, _table(entries["time"], "[time]"), "[time]")
-            found: LogMapping = _filled(cls, entries, "", world=world)
+            mapping: LogMapping = _filled(cls, entries, "", world=world)
         except WorldError as error:
             raise WorldError(f"{place}: {error}") from None
-        return found
+        return mapping
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "bool": (bool,)}

@@ -33,10 +33,23 @@ def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Array
     return np.asarray(start + period * np.arange(steps + 1))
 
 
-def linear(series: Series, at: Array) -> Array:
-    """Values between the rows by linear interpolation, (len(at), k)."""
-    columns = [np.interp(at, series.times, column) for column in series.values.T]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(at), 0))
+def linear(series: Series, at: Array, rotations: Sequence[int] = ()) -> Array:
+    """Values between the rows by linear interpolation, (len(at), k).
+
+    Args:
+        series: the rows.
+        at: (steps,) where values are asked for.
+        rotations: first columns of four that are a unit quaternion; between rows they stay one (normalised linear
+            interpolation, the shorter way round).
+    """
+    values = series.values.copy()
+    for first in rotations:
+        values[:, first : first + 4] = _shorter_way(values[:, first : first + 4])
+    columns = [np.interp(at, series.times, column) for column in values.T]
+    out = np.stack(columns, axis=1)
+    for first in rotations:
+        out[:, first : first + 4] /= np.linalg.norm(out[:, first : first + 4], axis=1, keepdims=True)
+    return out
 
 
 def held(series: Series, at: Array, period: float) -> Array:
@@ -56,7 +69,7 @@ def unwrapped(values: Array) -> Array:
     return np.asarray(np.unwrap(values, axis=0))
 
 
-def continuous_quaternions(values: Array) -> Array:
+def _shorter_way(quaternions: Array) -> Array:
     """Unit quaternions, (rows, 4), with signs such that neighbours are near: q and -q are one rotation."""
-    turned = np.where((values[1:] * values[:-1]).sum(axis=1) < 0, -1.0, 1.0)
-    return np.asarray(values * np.concatenate([[1.0], np.cumprod(turned)])[:, None])
+    turned = np.where((quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0, -1.0, 1.0)
+    return np.asarray(quaternions * np.concatenate([[1.0], np.cumprod(turned)])[:, None])

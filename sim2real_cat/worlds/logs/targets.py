@@ -27,12 +27,14 @@ class Target:
         channel: its columns, unit, sign and zero.
         factor: what ``(column - zero)`` is multiplied by.
         columns: which columns of its array it fills.
+        rotations: where in `columns` the four numbers of a unit quaternion begin.
     """
 
     name: str
     channel: Channel
     factor: float
     columns: tuple[int, ...]
+    rotations: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ class Targets:
         sensors: the observed channels, in the world's order.
         actuators: the actuators, in the model's order.
         sizes: nq and nv as recorded; 0 where not known.
-        quaternions: first columns in qpos of the four numbers of a rotation.
     """
 
     qpos: tuple[Target, ...]
@@ -57,7 +58,6 @@ class Targets:
     sensors: tuple[str, ...]
     actuators: tuple[str, ...]
     sizes: tuple[int, int]
-    quaternions: tuple[int, ...]
 
 
 def resolve(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
@@ -71,18 +71,16 @@ def resolve(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
         WorldError: a joint, sensor or actuator that the world does not have (near names are listed), one that is
             missing or filled twice, or a unit of another dimension.
     """
-    qpos, qvel, quaternions = _state(mapping, model)
+    qpos, qvel = _state(mapping, model)
     sensors, observation = _observation(mapping, model)
     actuators, action = _action(mapping, model)
     sizes = (model.nq if qpos else 0, model.nv if qvel else 0) if model is not None else (0, 0)
-    return Targets(qpos, qvel, observation, action, sensors, actuators, sizes, quaternions)
+    return Targets(qpos, qvel, observation, action, sensors, actuators, sizes)
 
 
-def _state(
-    mapping: LogMapping, model: mujoco.MjModel | None
-) -> tuple[tuple[Target, ...], tuple[Target, ...], tuple[int, ...]]:
+def _state(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
     if model is None:
-        return (), (), ()
+        return (), ()
     found: dict[str, list[Target]] = {"qpos": [], "qvel": []}
     for key, channel in mapping.state.items():
         place = f"[state] '{key}'"
@@ -96,13 +94,14 @@ def _state(
         if len(parts) == 2:
             columns = [columns[i] for i in _elements(parts[1], len(columns), place)]
         expected = _dimension(model, parts[0], quantity, columns)
-        found[quantity].append(Target(key, channel, _factor(channel, expected, place), tuple(columns)))
+        rotations = _rotations(model, columns, place) if quantity == "qpos" else ()
+        found[quantity].append(Target(key, channel, _factor(channel, expected, place), tuple(columns), rotations))
     for quantity, size in (("qpos", model.nq), ("qvel", model.nv)):
         if found[quantity]:
             _complete(found[quantity], size, "[state]", _coordinates(model, quantity))
     if found["qvel"] and not found["qpos"]:
         raise WorldError("[state] has velocities without positions; map qpos of every joint, or neither")
-    return tuple(found["qpos"]), tuple(found["qvel"]), _quaternions(model)
+    return tuple(found["qpos"]), tuple(found["qvel"])
 
 
 def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[str, ...], tuple[Target, ...]]:
@@ -123,7 +122,8 @@ def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tup
     for key, channel in channels.items():
         place = f"[observation] '{key}'"
         columns = tuple(sensors.index(name) for name in wanted[key])
-        targets.append(Target(key, channel, _factor(channel, _sensor_dimension(model, key), place), columns))
+        expected, rotations = _meaning(model, key, place)
+        targets.append(Target(key, channel, _factor(channel, expected, place), columns, rotations))
     # an entry of [observation] takes its sensors away from an entry of [state]
     own = {name for key in mapping.observation for name in wanted[key]}
     targets = [t for t in targets if t.name in mapping.observation or not own.intersection(wanted[t.name])]
@@ -204,16 +204,21 @@ def _coordinates(model: mujoco.MjModel, quantity: str) -> list[str]:
     return [label or f"{quantity} {i} (its joint has no name)" for i, label in enumerate(labels)]
 
 
-def _quaternions(model: mujoco.MjModel) -> tuple[int, ...]:
+def _rotations(model: mujoco.MjModel, columns: Sequence[int], place: str) -> tuple[int, ...]:
+    """Where among some columns of qpos the unit quaternions begin; they are mapped whole, as they turn together."""
     import mujoco
 
     first = []
     for joint in range(model.njnt):
-        kind, address = int(model.jnt_type[joint]), int(model.jnt_qposadr[joint])
-        if kind == mujoco.mjtJoint.mjJNT_FREE:
-            first.append(address + 3)
-        elif kind == mujoco.mjtJoint.mjJNT_BALL:
-            first.append(address)
+        kind = int(model.jnt_type[joint])
+        address = int(model.jnt_qposadr[joint]) + (3 if kind == mujoco.mjtJoint.mjJNT_FREE else 0)
+        if kind not in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
+            continue
+        inside = [column for column in columns if address <= column < address + 4]
+        if len(inside) == 4:
+            first.append(columns.index(address))
+        elif inside:
+            raise WorldError(f"{place}: a rotation is four numbers that turn together; list their columns in one entry")
     return tuple(first)
 
 
@@ -238,10 +243,14 @@ def _dimension(model: mujoco.MjModel, joint: str, quantity: str, columns: Sequen
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _sensor_dimension(model: mujoco.MjModel | None, key: str) -> str | None:
-    """What a sensor measures, where it is a joint's coordinate."""
-    quantity, _, rest = key.partition("[")
-    joint = rest.split(",")[0].rstrip("]").strip()
-    if model is None or quantity not in _DIMENSIONS or joint not in names(model, "JOINT"):
-        return None
-    return _dimension(model, joint, quantity, joint_address(model, joint, quantity))
+def _meaning(model: mujoco.MjModel | None, key: str, place: str) -> tuple[str | None, tuple[int, ...]]:
+    """What a sensor measures and which of its numbers are rotations, where it is a joint's coordinates."""
+    quantity, bracket, rest = key.rstrip("]").partition("[")
+    parts = [part.strip() for part in rest.split(",")]
+    if model is None or not bracket or quantity not in _DIMENSIONS or parts[0] not in names(model, "JOINT"):
+        return None, ()
+    columns = joint_address(model, parts[0], quantity)
+    if len(parts) == 2:
+        columns = [columns[i] for i in _elements(parts[1], len(columns), place)]
+    rotations = _rotations(model, columns, place) if quantity == "qpos" else ()
+    return _dimension(model, parts[0], quantity, columns), rotations
