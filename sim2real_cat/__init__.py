@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
+    from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
     from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.recordings import write_log as write_log
     from sim2real_cat.worlds.replay import replay as replay
     from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.segments import segments as segments
+    from sim2real_cat.worlds.sensed import sensed as sensed
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
     from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
@@ -90,6 +93,7 @@ _HOME = {
     "coproduct": "acsets.colimits",
     "count_homomorphisms": "acsets.homomorphisms",
     "delta": "acsets.delta",
+    "deploy_recording": "transfer.recorded",
     "equalizer": "acsets.limits",
     "gap": "gaps.gap",
     "homomorphism": "acsets.homomorphisms",
@@ -103,6 +107,8 @@ _HOME = {
     "read_log": "worlds.recordings",
     "replay": "worlds.replay",
     "rollout": "worlds.rollout",
+    "segments": "worlds.segments",
+    "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",
     "train": "worlds.training",
     "verify_transfer_success": "evidence.proof",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from sim2real_cat.errors import InstanceError, listed
 from sim2real_cat.transfer.deployment import Deployment
-from sim2real_cat.worlds.open_loop import AsRecorded, open_loop
 from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.replay import replay
+from sim2real_cat.worlds.sensed import sensed
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
@@ -30,7 +33,7 @@ def deploy_recording(
 
     Args:
         world: the simulated world, with the noise of its sensors; without noise a simulation has no density.
-        recording: episodes of one policy.
+        recording: episodes of one policy, with states.
         robot: the name of the real world.
         fibre: the simulated worlds that play the actions.
         rng: a generator, or a seed for one: the noise of the simulated sensors.
@@ -43,5 +46,15 @@ def deploy_recording(
     names = sorted(set(recording.policies))
     if len(names) != 1 or not names[0]:
         raise InstanceError(f"a deployment is of one named policy, the recording is of {listed(map(repr, names))}")
-    sim = open_loop(world, recording, rng=rng, members=fibre, threads=threads)
-    return Deployment(names[0], robot, AsRecorded.of(recording).digest, None, fibre, sim, recording)
+    played = replay(world, recording, members=fibre, threads=threads)
+    sim = sensed(world, played, rng=rng, members=fibre)
+    return Deployment(names[0], robot, _digest(recording), None, fibre, sim, recording)
+
+
+def _digest(recording: Trajectories) -> str:
+    """SHA-256 of the actions of all episodes."""
+    content = hashlib.sha256()
+    for actions, length in zip(recording.actions, recording.lengths, strict=True):
+        played = np.ascontiguousarray(actions[:length], dtype="<f8")
+        content.update(str(played.shape).encode() + played.tobytes())
+    return content.hexdigest()

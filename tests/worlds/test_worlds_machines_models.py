@@ -55,7 +55,7 @@ def test_the_pendulum_obeys_the_authors_equation_while_it_turns_one_way():
 
 
 def test_frictionloss_instead_of_atan():
-    """The friction's form costs little beside what is not known of it: measured 1.1e-2 rad rms in 4 s of swinging."""
+    """The friction's form costs little beside what is not known of it."""
     torque = held(lambda time: 1.5 * math.sin(5 * time))
     angles = simulated(torque, 4.0)
     times = np.arange(len(angles)) / 300
