@@ -8,10 +8,12 @@ Nothing is timed here: every figure is an error, with its unit, of a model again
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
@@ -172,45 +174,58 @@ def transfer(recordings: dict[str, Trajectories], members: int, seconds: float, 
 
 
 def tosses(path: Path) -> None:
-    """One frame ahead, and open loop from the first frame of every toss."""
+    """What the recorded and simulated tosses do, and how far apart they are."""
     recording = read_tosses(path)
     played = replay(cube(), recording)
-    last = recording.lengths
-    toss = np.arange(len(recording))
-
     heading(f"Cube: {len(recording)} tosses")
-    print(f"{'':34}{'recorded':>10}{'simulated':>11}")
-    heights = [each.qpos[toss, last, 2].mean() / HALF_WIDTH for each in (recording, played)]
-    print(f"{'height at the end, half-widths':34}{heights[0]:10.4f}{heights[1]:11.4f}")
+    print(f"{'':36}{'recorded':>10}{'simulated':>11}")
+    heights = [each.qpos[np.arange(len(each)), each.lengths, 2].mean() for each in (recording, played)]
+    print(f"{'height at the end, half-widths':36}{heights[0] / HALF_WIDTH:10.4f}{heights[1] / HALF_WIDTH:11.4f}")
     falls = [np.mean(free_fall(each)) for each in (recording, played)]
-    print(f"{'acceleration in free flight, m/s2':34}{falls[0]:10.3f}{falls[1]:11.3f}")
-
+    print(f"{'acceleration in free flight, m/s2':36}{falls[0]:10.3f}{falls[1]:11.3f}")
     bounces()
 
-    heading("Cube: one frame ahead of every recorded state, RMSE")
+    lift = HALF_WIDTH - heights[0]
+    lifted = replace(recording, qpos=recording.qpos + lift * (np.arange(7) == 2))
+    heading(f"Cube: one frame ahead, RMSE; as recorded, and lifted by {1000 * lift:.2f} mm onto the table")
+    print(f"{'':36}{'frames':>10}{'position mm':>13}{'rotation deg':>14}{'velocity m/s':>14}")
+    for label, each in (("recorded", recording), ("lifted", lifted)):
+        one_frame(label, each)
+
+    heading("Cube: open loop from the first frame, over the tosses")
+    print(f"{'':36}{'position mm':>24}{'rotation deg':>24}")
+    print(f"{'':36}" + 2 * f"{'mean':>8}{'median':>8}{'90 %':>8}")
+    for frame in (10, 20, 40, 60, 80):
+        whole_tosses(f"recorded, after {frame} frames", recording, played, np.minimum(frame, recording.lengths))
+    whole_tosses("recorded, at the end", recording, played, recording.lengths)
+    whole_tosses("lifted, at the end", lifted, replay(cube(), lifted), lifted.lengths)
+
+
+def one_frame(label: str, recording: Trajectories) -> None:
+    """The errors of predicting every next frame."""
     ahead = predict_steps(cube(), recording)
     before, qpos, qvel = (
         array[ahead.episode, ahead.step + later]
         for array, later in ((recording.qpos, 0), (recording.qpos, 1), (recording.qvel, 1))
     )
     flying = np.minimum(lowest_corner(before), lowest_corner(qpos)) > 0.2 * HALF_WIDTH
+    ending = ahead.step >= recording.lengths[ahead.episode] - 10
     position = np.linalg.norm(ahead.state[:, :3] - qpos[:, :3], axis=1)
     rotation = np.rad2deg(rotation_between(ahead.state[:, 3:7], qpos[:, 3:]))
     velocity = np.linalg.norm(ahead.state[:, 7:10] - qvel[:, :3], axis=1)
-    print(f"{'':34}{'frames':>10}{'position mm':>13}{'rotation deg':>14}{'velocity m/s':>14}")
-    for label, rows in (("in the air", flying), ("near the table", ~flying)):
+    for where, rows in (("in the air", flying), ("near the table", ~flying), ("last ten frames", ending)):
         errors = 1000 * rms(position[rows]), rms(rotation[rows]), rms(velocity[rows])
-        print(f"{label:34}{rows.sum():10}{errors[0]:13.3f}{errors[1]:14.3f}{errors[2]:14.3f}")
+        print(f"{f'{label}, {where}':36}{rows.sum():10}{errors[0]:13.3f}{errors[1]:14.3f}{errors[2]:14.3f}")
 
-    heading("Cube: open loop from the first frame, over the tosses")
-    print(f"{'':34}{'position mm':>24}{'rotation deg':>24}")
-    print(f"{'':34}" + 2 * f"{'mean':>8}{'median':>8}{'90 %':>8}")
-    frames = [(f"after {frame} frames", np.minimum(frame, last)) for frame in (10, 20, 40, 60, 80)]
-    for label, frame in [*frames, ("at the end of the toss", last)]:
-        position = 1000 * np.linalg.norm((played.qpos - recording.qpos)[toss, frame, :3], axis=1)
-        rotation = np.rad2deg(rotation_between(played.qpos[toss, frame, 3:], recording.qpos[toss, frame, 3:]))
-        print(f"{label:34}" + summary(position) + summary(rotation))
-    print(f"{int((rotation < 45).sum())} of {len(recording)} tosses end on the recorded face")
+
+def whole_tosses(label: str, recording: Trajectories, played: Trajectories, frame: NDArray[np.int64]) -> None:
+    """The errors of playing every toss from its first frame to the given one."""
+    toss = np.arange(len(recording))
+    one, other = played.qpos[toss, frame], recording.qpos[toss, frame]
+    position = 1000 * np.linalg.norm((one - other)[:, :3], axis=1)
+    rotation = np.rad2deg(rotation_between(one[:, 3:], other[:, 3:]))
+    faces = f"{int((rotation < 45).sum()):6} of {len(recording)} within 45 deg"
+    print(f"{label:36}" + summary(position) + summary(rotation) + faces)
 
 
 def bounces() -> None:
@@ -225,7 +240,7 @@ def bounces() -> None:
             velocity[step] = data.qvel[2]
         down = int(velocity.argmin())
         rebound = velocity[down : down + 100].max() / -velocity[down]
-        print(f"{f'restitution from {1000 * height:g} mm (published)':34}{RESTITUTION:10.3f}{rebound:11.3f}")
+        print(f"{f'restitution from {1000 * height:g} mm (published)':36}{RESTITUTION:10.3f}{rebound:11.3f}")
 
 
 def summary(errors: Array) -> str:

@@ -147,6 +147,14 @@ def test_the_contact_numbers_follow_from_the_restitution():
     np.testing.assert_allclose(solref, [[-(frequency**2), -2 * ratio * frequency]] * 2, rtol=2e-3)
 
 
+def test_the_mass_and_inertia_of_the_cube():
+    """The published inertia counts lengths in half-widths, as everything in that recording."""
+    model = cube().compile()
+    assert model.body("cube").mass == pytest.approx(0.37)
+    np.testing.assert_allclose(model.body("cube").inertia, 0.2950002913583124 * HALF_WIDTH**2, rtol=1e-4)
+    np.testing.assert_array_equal(model.geom("box").size, HALF_WIDTH)
+
+
 def test_the_cube_falls_rests_and_slides():
     position, velocity = dropped(0.05)
     timestep = float(cube().compile().opt.timestep)
