@@ -15,6 +15,7 @@ from sim2real_cat.worlds.logs.clocks import Clocks, split_at_gaps
 from sim2real_cat.worlds.logs.episode import EVEN, Episode, read_episode
 from sim2real_cat.worlds.logs.formats import read_tables
 from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
+from sim2real_cat.worlds.logs.plausibility import warn_of_the_unlikely
 from sim2real_cat.worlds.logs.tables import Table
 from sim2real_cat.worlds.logs.targets import Targets, resolve
 from sim2real_cat.worlds.logs.times import TimeReport, summary
@@ -39,7 +40,7 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     policies: list[str] = []
     notes: list[str] = []
     for path in paths:
-        reports: list[TimeReport] = []
+        reports: dict[str, list[TimeReport]] = {}
         remarks: dict[str, None] = {}
         before = len(episodes)
         for table in read_tables(path, columns, mapping.delimiter, mapping.decimal_point):
@@ -47,12 +48,14 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
                 policies.append(_policy(part, mapping, path))
-                reports += [clock.report for clock in clocks.all]
+                for clock in clocks.all:
+                    reports.setdefault(clock.name, []).append(clock.report)
                 comparison = clocks.comparison()
                 if comparison is not None:
                     remarks[f"{part.place}: {comparison}"] = None
         resampled = sum(episode.resampled for episode in episodes[before:])
-        notes.append(f"read from {path.name}{_digest(path)}: {summary(reports)}")
+        notes.append(f"read from {path.name}{_digest(path)}")
+        notes += [f"{path.name}, {_clock(name, mapping)}: {summary(found)}" for name, found in reports.items()]
         notes += remarks
         if resampled:
             notes.append(
@@ -60,7 +63,11 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 f"{mapping.control_period:g} s, states and sensors linearly, actions held"
             )
     period = _common_period(episodes, mapping, notes)
-    return _stacked(episodes, policies, targets, period, tuple(notes))
+    recording = _stacked(episodes, policies, targets, period, tuple(notes))
+    if mapping.world is not None and model is not None:
+        place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        warn_of_the_unlikely(recording, mapping.world, model, place)
+    return recording
 
 
 def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
@@ -149,6 +156,13 @@ def _columns(mapping: LogMapping) -> list[str]:
     time = mapping.time
     named += [name or "" for name in (time.column, time.second_clock, mapping.episode_column, mapping.policy_column)]
     return [name for name in dict.fromkeys(named) if name]
+
+
+def _clock(name: str, mapping: LogMapping) -> str:
+    """What tells the time, for the notes."""
+    if name:
+        return f"timestamps '{name}'"
+    return "rows without timestamps" if mapping.time.period is None else "rows without timestamps, as the mapping says"
 
 
 def _digest(path: Path) -> str:
