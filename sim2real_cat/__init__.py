@@ -41,16 +41,22 @@ if TYPE_CHECKING:
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
+    from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
+    from sim2real_cat.worlds.prediction import predict_steps as predict_steps
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
+    from sim2real_cat.worlds.replay import replay as replay
     from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.segments import segments as segments
+    from sim2real_cat.worlds.sensed import sensed as sensed
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
     from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
@@ -63,6 +69,7 @@ _HOME = {
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
     "LinearPolicy": "worlds.policy",
+    "LogMapping": "worlds.logs.mapping",
     "Morphism": "acsets.morphism",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
@@ -86,17 +93,22 @@ _HOME = {
     "coproduct": "acsets.colimits",
     "count_homomorphisms": "acsets.homomorphisms",
     "delta": "acsets.delta",
+    "deploy_recording": "transfer.recorded",
     "equalizer": "acsets.limits",
     "gap": "gaps.gap",
     "homomorphism": "acsets.homomorphisms",
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
     "laws": "transfer",
+    "predict_steps": "worlds.prediction",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
     "read_log": "worlds.recordings",
+    "replay": "worlds.replay",
     "rollout": "worlds.rollout",
+    "segments": "worlds.segments",
+    "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",
     "train": "worlds.training",
     "verify_transfer_success": "evidence.proof",

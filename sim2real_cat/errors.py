@@ -54,6 +54,10 @@ class EvidenceError(Sim2RealError):
     """Events or proofs that are malformed or do not match their hash."""
 
 
+class PlausibilityWarning(UserWarning):
+    """Recorded numbers that are readable but unlikely, as velocities in degrees; they are used as they are."""
+
+
 def listed(names: Iterable[str]) -> str:
     """The names as ``a, b, c``, or ``(none)``."""
     return ", ".join(names) or "(none)"

@@ -1,4 +1,4 @@
-"""What is shipped: the wheel holds the Julia module and what juliapkg needs to know."""
+"""What is shipped: the wheel holds the Julia module, what juliapkg needs to know, and the models of the machines."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def wheel(tmp_path_factory):
 def test_the_julia_module_is_in_the_wheel(wheel):
     for path in (ROOT / "julia").glob("*.jl"):
         assert wheel[f"sim2real_cat/julia/{path.name}"] == path.read_bytes()
+
+
+def test_the_models_of_the_machines_are_in_the_wheel(wheel):
+    models = sorted((ROOT / "sim2real_cat" / "worlds" / "machines").glob("*.xml"))
+    assert [path.name for path in models] == ["cube.xml", "pendulum.xml"]
+    for path in models:
+        assert wheel[f"sim2real_cat/worlds/machines/{path.name}"] == path.read_bytes()
 
 
 def test_every_file_that_the_module_includes_is_there(wheel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
@@ -10,84 +10,112 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.worlds.command_history import CommandHistory
+from sim2real_cat.worlds.comparable import observed_columns
 from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.parameters import apply_to_model, compile_members
+from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.task import Array, State
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
-"""Transitions per batch; more only need more memory."""
+"""Simulations in the batch; the memory that is used besides the result does not grow with the recording."""
 
 
 @dataclass(frozen=True, eq=False)
 class StepPrediction:
-    """The next state and observation that a world expects after each recorded transition.
+    """The next state and observation that worlds expect after each recorded transition.
+
+    Row ``m · N + i`` is what member m expects after transition i of N.
 
     Attributes:
-        episode: (N,) which episode a transition belongs to.
-        step: (N,) the control step within it.
-        state: (N, nq + nv) expected positions and velocities after the step.
-        observation: (N, d) what the sensors would read there without noise.
+        episode: (members · N,) which episode a transition belongs to.
+        step: (members · N,) the control step within it.
+        member: (members · N,) which member of the ensemble expects it.
+        state: (members · N, nq + nv) expected positions and velocities after the step.
+        observation: (members · N, d) what the recorded sensors would read there without noise.
     """
 
     episode: NDArray[np.int64]
     step: NDArray[np.int64]
+    member: NDArray[np.int64]
     state: Array
     observation: Array
 
 
-def predict_steps(world: World, trajectories: Trajectories) -> StepPrediction:
-    """Set the world as it is to every recorded state, apply the recorded action, and look one control step ahead.
+def predict_steps(
+    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 1
+) -> StepPrediction:
+    """Set a world to every recorded state, apply the recorded action, and look one control step ahead.
+
+    Delayed actuators act on the recorded actions before. Nothing else that a simulator remembers is recorded: internal
+    states of actuators start as after a reset.
 
     Args:
-        world: the world that predicts; its sensors and actuators must be those of the recording.
-        trajectories: episodes whose true states are known; diverged ones are left out.
+        world: the world that predicts; the sensors of the recording are some of its own.
+        trajectories: episodes whose states are known; diverged ones are left out.
+        members: predict with the parameters of each member; with the world as it is where none are given.
+        threads: physics threads.
 
     Raises:
-        WorldError: the recording has no states, or other sensors, sizes or control period than the world.
+        WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an
+            ensemble that does not fit the world.
     """
-    model = world.compile()
-    sizes = (trajectories.qpos.shape[2], trajectories.qvel.shape[2], trajectories.actions.shape[2])
-    if sizes != (model.nq, model.nv, model.nu) or trajectories.sensors != world.sensors:
-        raise WorldError(
-            f"world '{world.name}' has {model.nq} positions, {model.nv} velocities, {model.nu} actuators and "
-            f"{len(world.sensors)} sensors; the recording has {sizes[0]}, {sizes[1]}, {sizes[2]} and "
-            f"{len(trajectories.sensors)}"
-        )
-    period = world.substeps * float(model.opt.timestep)
-    if not math.isclose(period, trajectories.control_period):
-        raise WorldError(
-            f"world '{world.name}' has a control period of {period:g} s, the recording of "
-            f"{trajectories.control_period:g} s"
-        )
+    ensemble = Ensemble.nominal() if members is None else members
+    model = compile_members(world, ensemble)
+    columns = observed_columns(world, model, trajectories)
     lengths = np.where(trajectories.kept, trajectories.lengths, 0)
+    n = int(lengths.sum())
     episode = np.repeat(np.arange(len(lengths)), lengths)
-    step = np.concatenate([np.arange(length) for length in lengths]) if len(lengths) else np.zeros(0, dtype=np.int64)
-    state = np.empty((len(episode), model.nq + model.nv))
-    observation = np.empty((len(episode), len(world.sensors)))
-    with to_logging():
-        for first in range(0, len(episode), _AT_ONCE):
-            rows = slice(first, first + _AT_ONCE)
-            after = _one_step(world, model, trajectories, episode[rows], step[rows])
-            state[rows] = np.concatenate([after.qpos, after.qvel], axis=1)
-            observation[rows] = world.task.observe(after)
-    return StepPrediction(episode, step, state, observation)
+    step = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    state = np.empty((len(ensemble) * n, model.nq + model.nv))
+    observation = np.empty((len(ensemble) * n, len(columns)))
+    with to_logging(), on_one_thread():
+        for some in _blocks(len(ensemble), _AT_ONCE):
+            each = min(max(_AT_ONCE // len(some), 1), max(n, 1))
+            ahead = _OneStep(world, model, ensemble, np.repeat(some, each), threads)
+            for block in _blocks(n, each):
+                # the last block is filled up with its own first transition, so that one batch serves all
+                rows = np.concatenate([block, np.full(each - len(block), block[0])])
+                rows = np.tile(rows, len(some))
+                after = ahead(trajectories, episode[rows], step[rows])
+                kept = np.tile(np.arange(each) < len(block), len(some))
+                into = (some[:, None] * n + block).ravel()
+                state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[kept]
+                observation[into] = world.task.observe(after)[kept][:, columns]
+    member = np.repeat(np.arange(len(ensemble)), n)
+    return StepPrediction(np.tile(episode, len(ensemble)), np.tile(step, len(ensemble)), member, state, observation)
 
 
-def _one_step(
-    world: World,
-    model: mujoco.MjModel,
-    trajectories: Trajectories,
-    episode: NDArray[np.int64],
-    step: NDArray[np.int64],
-) -> State:
-    """The states one control step after those recorded at (episode, step)."""
-    batch = Batch(model, len(episode))
-    derived = {name: batch.bind(name) for name in world.task.derived}
-    batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-    batch.qpos[:], batch.qvel[:] = trajectories.qpos[episode, step], trajectories.qvel[episode, step]
-    batch.ctrl[:] = trajectories.actions[episode, step]
-    stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
-    batch.step(nstep=world.substeps, stage=stage)
-    return State(np.array(batch.qpos), np.array(batch.qvel), {name: np.array(v) for name, v in derived.items()})
+class _OneStep:
+    """Simulations of given members, to be set to recorded states and stepped once, again and again."""
+
+    def __init__(
+        self, world: World, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64], threads: int
+    ) -> None:
+        self._world = world
+        self._batch = Batch(model, len(member_index), nthread=threads)
+        apply_to_model(self._batch, model, members, member_index)
+        self._derived = {name: self._batch.bind(name) for name in world.task.derived}
+        self._history = CommandHistory(self._batch, model, world.substeps)
+        self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
+
+    def __call__(self, trajectories: Trajectories, episode: NDArray[np.int64], step: NDArray[np.int64]) -> State:
+        """The states one control step after those recorded at (episode, step)."""
+        batch = self._batch
+        batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+        batch.qpos[:], batch.qvel[:] = trajectories.qpos[episode, step], trajectories.qvel[episode, step]
+        batch.ctrl[:] = trajectories.actions[episode, step]
+        self._history.fill(trajectories.actions, episode, step)
+        batch.step(nstep=self._world.substeps, stage=self._stage)
+        return State(
+            np.array(batch.qpos), np.array(batch.qvel), {name: np.array(v) for name, v in self._derived.items()}
+        )
+
+
+def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:
+    """0..n-1 in blocks of at most `size`."""
+    for first in range(0, n, size):
+        yield np.arange(first, min(first + size, n))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import ExchangeError
 from sim2real_cat.files import replacing
 from sim2real_cat.worlds.trajectories import Array, Trajectories
+
+if TYPE_CHECKING:
+    from sim2real_cat.worlds.logs.mapping import LogMapping
 
 _KEY = b"sim2real_cat"
 _VERSION = 1
@@ -48,7 +52,7 @@ def write_log(path: Path, trajectories: Trajectories) -> str:
             "physics.qvel": _lists(trajectories.qvel[episode, frame]),
         }
     )
-    head = {
+    head: dict[str, Any] = {
         "version": _VERSION,
         "sensors": trajectories.sensors,
         "actuators": trajectories.actuators,
@@ -56,18 +60,35 @@ def write_log(path: Path, trajectories: Trajectories) -> str:
         "policies": trajectories.policies,
         "diverged": trajectories.diverged.tolist(),
     }
+    if trajectories.notes:
+        head["notes"] = trajectories.notes
     table = table.replace_schema_metadata({_KEY: json.dumps(head, separators=(",", ":")).encode()})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         return hashlib.sha256(temporary.read_bytes()).hexdigest()
 
 
-def read_log(path: str | Path) -> Trajectories:
-    """Read trajectories that `write_log` wrote.
+def read_log(path: str | Path | Sequence[str | Path], mapping: LogMapping | None = None) -> Trajectories:
+    """Read recorded episodes.
+
+    Args:
+        path: without a mapping, a file that `write_log` wrote. With one, a log of any robot: a CSV, Parquet, npz,
+            Minari HDF5 or MCAP file, a folder of LeRobot v3, Minari or a ROS 2 bag, or several of them, whose
+            episodes are joined.
+        mapping: which joint, sensor or actuator each column is, in which unit; how timestamps are read.
 
     Raises:
-        ExchangeError: the file is missing, truncated, or has no such columns.
+        ExchangeError: a file is missing, truncated, or not what it claims to be.
+        WorldError: columns, names, units or timestamps that do not fit the mapping.
+        EngineError: the format needs a package that is not installed.
     """
+    if mapping is not None:
+        from sim2real_cat.worlds.logs.reader import read_mapped
+
+        paths = [path] if isinstance(path, str | Path) else list(path)
+        return read_mapped([Path(one) for one in paths], mapping)
+    if not isinstance(path, str | Path):
+        raise ExchangeError("several logs can be read at once with a mapping only; read and concatenate them")
     path = Path(path)
     if not path.is_file():
         raise ExchangeError(f"{path}: no such log")
@@ -123,6 +144,7 @@ def _from_table(table: pa.Table, head: dict[str, Any]) -> Trajectories:
         sensors=tuple(head["sensors"]),
         actuators=tuple(head["actuators"]),
         control_period=float(head["control_period"]),
+        notes=tuple(head.get("notes", ())),
     )
 
 

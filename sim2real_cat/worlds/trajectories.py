@@ -34,6 +34,7 @@ class Trajectories:
         sensors: d names.
         actuators: nu names.
         control_period: seconds between two observations.
+        notes: where recorded data come from and what was done to them, a line each; empty for simulations.
     """
 
     observations: Array
@@ -49,6 +50,7 @@ class Trajectories:
     sensors: tuple[str, ...]
     actuators: tuple[str, ...]
     control_period: float
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -87,7 +89,7 @@ class Trajectories:
 _PER_EPISODE = tuple(
     entry.name
     for entry in fields(Trajectories)
-    if entry.name not in ("policies", "sensors", "actuators", "control_period")
+    if entry.name not in ("policies", "sensors", "actuators", "control_period", "notes")
 )
 
 
@@ -118,7 +120,9 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
             longest = max(array.shape[1] for array in arrays)
             arrays = [_pad(array, longest) for array in arrays]
         joined[name] = np.concatenate(arrays)
-    return replace(first, **joined, policies=tuple(name for part in parts for name in part.policies))  # type: ignore[arg-type]
+    policies = tuple(name for part in parts for name in part.policies)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return replace(first, **joined, policies=policies, notes=notes)  # type: ignore[arg-type]
 
 
 def _pad(array: Array, length: int) -> Array:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rig import Constant, Scripted, rig_world
+from rig import Constant, Scripted, members, rig_world
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
@@ -117,3 +117,58 @@ def test_a_recording_of_another_robot_is_refused(rig, tmp_path):
         predict_steps(rig, replace(done, qpos=done.qpos[:, :, :0], qvel=done.qvel[:, :, :0]))
     with pytest.raises(WorldError, match=r"control period of 0.02 s, the recording of 0.01 s"):
         predict_steps(rig_world(tmp_path, substeps=2), done)
+
+
+def test_every_member_predicts_every_transition(tmp_path):
+    """Force 1 on a cart of mass m gives it h / m in one step of h, member by member, transition by transition."""
+    world = rig_world(tmp_path)
+    done = rollout(world, Constant(np.array([1.0, 0.0])), rng=0, episodes=2)
+    masses = [1.0, 2.0, 4.0]
+    predicted = predict_steps(world, done, members=members("body_mass[cart]", "set", masses))
+    assert predicted.member.tolist() == [0] * 40 + [1] * 40 + [2] * 40
+    assert predicted.episode.tolist() == ([0] * 20 + [1] * 20) * 3
+    assert predicted.step.tolist() == [*range(20)] * 6
+    gained = predicted.state[:, 5] - done.qvel[predicted.episode, predicted.step, 1]
+    np.testing.assert_allclose(gained, 0.01 / np.repeat(masses, 40), rtol=0, atol=1e-12)
+
+
+def test_members_in_pieces_predict_the_same(tmp_path, monkeypatch):
+    world = rig_world(tmp_path, observe=["sensordata[encoder]", "sensordata[centre]"])
+    done = rollout(world, Constant(np.ones(2)), rng=0, episodes=2, steps=7)
+    five = members("body_mass[cart]", "scale", [1.0, 2.0, 3.0, 4.0, 5.0])
+    whole = predict_steps(world, done, members=five)
+    for size in (1, 3, 11):
+        monkeypatch.setattr("sim2real_cat.worlds.prediction._AT_ONCE", size)
+        pieces = predict_steps(world, done, members=five, threads=2)
+        np.testing.assert_array_equal(whole.state, pieces.state)
+        np.testing.assert_array_equal(whole.observation, pieces.observation)
+
+
+@pytest.mark.parametrize("delay", [0.004, 0.01, 0.03, 0.035])
+@pytest.mark.parametrize("substeps", [1, 2, 3])
+def test_late_actuators_act_on_the_actions_before(tmp_path, delay, substeps):
+    """Exact in the middle of an episode as at its start, where nothing had been commanded before."""
+    world = rig_world(tmp_path, substeps=substeps)
+    late = Ensemble.single({"actuator_delay": {"set": delay}})
+    actions = np.random.default_rng(0).uniform(-1, 1, (2, 20, 2))
+    done = rollout(world, Scripted(actions), rng=1, episodes=2, members=late)
+    _, state, _ = truth(done)
+    np.testing.assert_allclose(predict_steps(world, done, members=late).state, state, rtol=0, atol=1e-12)
+    assert np.abs(predict_steps(world, done).state - state).max() > 1e-4
+
+
+def test_actuators_of_different_delays(tmp_path):
+    world = rig_world(tmp_path)
+    late = Ensemble.single({"actuator_delay[push]": {"set": 0.03}, "actuator_delay[twist]": {"set": 0.01}})
+    actions = np.random.default_rng(0).uniform(-1, 1, (1, 20, 2))
+    done = rollout(world, Scripted(actions), rng=1, members=late)
+    _, state, _ = truth(done)
+    np.testing.assert_allclose(predict_steps(world, done, members=late).state, state, rtol=0, atol=1e-12)
+
+
+def test_a_recording_of_some_sensors(rig):
+    done = rollout(rig, Constant(np.ones(2)), rng=0)
+    some = replace(done, observations=done.observations[:, :, [3, 1]], sensors=("qpos[turn]", "qpos[rail]"))
+    np.testing.assert_array_equal(predict_steps(rig, some).observation, predict_steps(rig, done).observation[:, [3, 1]])
+    with pytest.raises(WorldError, match=r"unknown sensor 'qpos\[trun\]': did you mean 'qpos\[turn\]'"):
+        predict_steps(rig, replace(some, sensors=("qpos[trun]", "qpos[rail]")))

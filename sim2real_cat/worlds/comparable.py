@@ -1,0 +1,46 @@
+"""Whether a recording and a world can be compared step by step: same coordinates, actuators, sensors and period."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+
+def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectories) -> NDArray[np.intp]:
+    """Check that a recording is one of this robot; say which of the world's sensors its own are.
+
+    Args:
+        world: the world.
+        model: its model.
+        recording: episodes with states; its sensors may be some of the world's, in any order.
+
+    Returns:
+        (d,) for every sensor of the recording its column in the world's observation.
+
+    Raises:
+        WorldError: the recording has no states or actions, or other sizes, sensors or control period than the world.
+    """
+    sizes = (recording.qpos.shape[2], recording.qvel.shape[2], recording.actions.shape[2])
+    if sizes != (model.nq, model.nv, model.nu):
+        raise WorldError(
+            f"world '{world.name}' has {model.nq} positions, {model.nv} velocities, {model.nu} actuators and "
+            f"{len(world.sensors)} sensors; the recording has {sizes[0]}, {sizes[1]}, {sizes[2]} and "
+            f"{len(recording.sensors)}"
+        )
+    for name in recording.sensors:
+        if name not in world.sensors:
+            raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
+    period = world.substeps * float(model.opt.timestep)
+    if not math.isclose(period, recording.control_period):
+        raise WorldError(
+            f"world '{world.name}' has a control period of {period:g} s, the recording of "
+            f"{recording.control_period:g} s"
+        )
+    return np.array([world.sensors.index(name) for name in recording.sensors], dtype=np.intp)

@@ -1,0 +1,1 @@
+"""Logs that somebody else recorded, read as trajectories: formats, units, timestamps, plausibility."""

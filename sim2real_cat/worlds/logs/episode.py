@@ -1,0 +1,211 @@
+"""One table of a log as one episode: in the model's units, on control steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.logs.clocks import Clock, Clocks
+from sim2real_cat.worlds.logs.mapping import LogMapping
+from sim2real_cat.worlds.logs.resampling import (
+    Series,
+    grid,
+    held,
+    linear,
+    on_grid,
+    unwrapped,
+)
+from sim2real_cat.worlds.logs.tables import Table
+from sim2real_cat.worlds.logs.targets import Target, Targets
+from sim2real_cat.worlds.logs.times import refuse_gaps, report
+from sim2real_cat.worlds.trajectories import Array
+
+EVEN = 0.01
+"""Part of a period by which rows may miss an even grid and still be taken for control steps without resampling."""
+
+FRAMES = ("qpos", "qvel", "observation")
+"""The arrays that channels fill at the ends of control steps; actions lie between them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One recorded episode on its control steps.
+
+    Attributes:
+        arrays: qpos (T + 1, nq), qvel (T + 1, nv), observation (T + 1, d) and action (T, nu).
+        reward: (T,) NaN where none is recorded.
+        terminated: whether the task ended it.
+        period: seconds between two control steps.
+        resampled: whether the rows were interpolated to them.
+    """
+
+    arrays: dict[str, Array]
+    reward: Array
+    terminated: bool
+    period: float
+    resampled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Filled:
+    """A channel, its values in the model's units, and the clock that they go by."""
+
+    target: Target
+    series: Series
+    clock: Clock
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """The control steps of an episode."""
+
+    times: Array
+    period: float
+    resampled: bool
+
+
+def read_episode(table: Table, clocks: Clocks, mapping: LogMapping, targets: Targets) -> Episode:
+    """Convert the channels of one table and put them on the control steps.
+
+    Raises:
+        WorldError: a column is missing or has missing values, timestamps are out of order, or rows that are no
+            control steps are not to be resampled.
+        ExchangeError: text where numbers are expected.
+    """
+    filled = {name: _filled(table, clocks, mapping, getattr(targets, name), name) for name in (*FRAMES, "action")}
+    steps = _control_steps(table, filled, mapping)
+    widths = {"qpos": targets.sizes[0], "qvel": targets.sizes[1]}
+    widths |= {"observation": len(targets.sensors), "action": len(targets.actuators)}
+    arrays = {name: _on_steps(entries, steps, widths[name], name) for name, entries in filled.items()}
+    reward, terminated = _ending(table, clocks, mapping, steps)
+    return Episode(arrays, reward, terminated, steps.period, steps.resampled)
+
+
+def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Array:
+    """All channels of one array at the control steps."""
+    at = steps.times[:-1] if name == "action" else steps.times
+    out = np.full((len(at), width), np.nan)
+    for entry in entries:
+        if not steps.resampled:
+            values = entry.series.values[: len(at)]
+        else:
+            hold = name == "action"
+            values = held(entry.series, at, steps.period) if hold else linear(entry.series, at, entry.target.rotations)
+        out[:, entry.target.columns] = values
+    return out
+
+
+def _filled(table: Table, clocks: Clocks, mapping: LogMapping, targets: Sequence[Target], name: str) -> list[_Filled]:
+    """The series of every channel of one array."""
+    found = []
+    for target in targets:
+        clock = clocks.of(target.channel)
+        found.append(_Filled(target, _series(table, clock, mapping, target, name == "action"), clock))
+    return found
+
+
+def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, action: bool) -> Series:
+    """One channel in the model's units, without the rows in which it has no value."""
+    channel = target.channel
+    raw = np.concatenate([table.numbers(text) for text in channel.columns], axis=1)
+    if raw.shape[1] != len(target.columns):
+        raise WorldError(
+            f"{table.place}: '{target.name}' has {len(target.columns)} numbers a row, "
+            f"{', '.join(channel.columns)} {raw.shape[1]}"
+        )
+    rows = clock.rows[clock.rows < len(raw)]
+    allowed = len(clock.rows) - (1 if action else 0)
+    if len(rows) < allowed:
+        raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(raw)} rows, its timestamps {len(clock.rows)}")
+    times, raw = clock.times[: len(rows)], raw[rows]
+    bad = ~np.isfinite(raw).all(axis=1)
+    if action and len(bad) == len(clock.rows):
+        bad[-1:] = False  # nobody acts after the last row
+    if bad.any():
+        if mapping.missing == "refuse":
+            where = table.label(int(rows[np.argmax(bad)]))
+            raise WorldError(
+                f"{table.place}, {where}: '{channel.columns[0]}' has no value (NaN, infinite or empty), in "
+                f'{int(bad.sum())} of {len(bad)} rows; cut them out, or set missing = "drop"'
+            )
+        times, raw, rows = times[~bad], raw[~bad], rows[~bad]
+        if len(times) < 2:
+            raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(times)} values; an episode needs two")
+        if mapping.time.at_gaps == "refuse":
+            found = report(times, mapping.time.longest_gap)
+            refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
+    values = target.factor * (raw - channel.zero)
+    return Series(times, unwrapped(values) if channel.unwrap else values)
+
+
+def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
+    """When the control steps are, and whether the rows have to be resampled to them."""
+    frames = [entry for name in FRAMES for entry in filled[name]]
+    longest = max(frames, key=lambda entry: len(entry.series.times))
+    times, clock = longest.series.times, longest.clock
+    rows = min(len(entry.series.times) for entry in frames)
+    period = mapping.control_period
+    together = all(_goes_with(entry.series.times, times) for entries in filled.values() for entry in entries)
+    if together and period is not None and on_grid(times, period, clock.resolution):
+        return _Steps(times[:rows], period, resampled=False)
+    if period is None or mapping.resampling == "none":
+        if not together:
+            raise WorldError(
+                f"{table.place}: its columns were not recorded at the same times; give a control_period to resample to"
+            )
+        return _Steps(times[:rows], _own_period(table, times, clock, mapping), resampled=False)
+    starts = [float(entry.series.times[0]) for entries in filled.values() for entry in entries]
+    ends = [float(entry.series.times[-1]) for entry in frames]
+    steps = grid(starts, ends, period)
+    if len(steps) < 2:
+        raise WorldError(
+            f"{table.place}: its columns overlap for {max(min(ends) - max(starts), 0.0):.4g} s, less than the control "
+            f"period of {period:g} s; check control_period and the unit of time"
+        )
+    return _Steps(steps, period, resampled=True)
+
+
+def _goes_with(times: Array, longest: Array) -> bool:
+    """Whether a series has the rows of the longest one, but for the last: nobody need act there."""
+    return len(times) >= len(longest) - 1 and np.array_equal(times, longest[: len(times)])
+
+
+def _own_period(table: Table, times: Array, clock: Clock, mapping: LogMapping) -> float:
+    """The period of rows that are control steps themselves; uneven ones are refused, and other ones than asked for."""
+    found = report(times, mapping.time.longest_gap)
+    mean = float(times[-1] - times[0]) / (len(times) - 1)
+    if mapping.control_period is not None and not math.isclose(mean, mapping.control_period, rel_tol=EVEN):
+        raise WorldError(
+            f"{table.place}: its rows are {mean * 1e3:.4g} ms apart, the control_period is "
+            f'{mapping.control_period * 1e3:.4g} ms; set resampling = "linear"'
+        )
+    if mapping.resampling == "linear" and found.uneven > EVEN * mean + clock.resolution:
+        raise WorldError(
+            f"{table.place}: '{clock.name}' is uneven (period {found.period * 1e3:.4g} ms, jitter "
+            f"{found.jitter * 1e3:.3g} ms, up to {found.uneven * 1e3:.3g} ms off); give a control_period to resample "
+            f'to, or set resampling = "none"'
+        )
+    if mapping.control_period is not None:
+        return mapping.control_period
+    if table.period is not None and on_grid(times, table.period, clock.resolution):
+        return table.period
+    return mean
+
+
+def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Array, bool]:
+    """The rewards of every step, NaN where they are not recorded, and whether the task ended the episode."""
+    reward, terminated = np.full(len(steps.times) - 1, np.nan), False
+    if mapping.reward is not None:
+        if steps.resampled:
+            raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
+        channel = mapping.reward
+        target = Target("reward", channel, channel.sign * channel.scale, (0,))
+        reward = _series(table, clocks.of(channel), mapping, target, action=True).values[: len(reward), 0]
+    if mapping.terminated is not None:
+        flags = np.concatenate([table.numbers(text) for text in mapping.terminated.columns], axis=1)
+        terminated = bool((np.nan_to_num(flags) != 0).any())
+    return reward, terminated
