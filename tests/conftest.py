@@ -62,7 +62,7 @@ def pytest_runtest_setup(item):
 def julia_or_its_stand_in(request, monkeypatch):
     """Only while a test asks for it is the stand-in Julia."""
     asked = getattr(request.node, "callspec", None)
-    if asked is not None and STAND_IN in asked.params.values():
+    if asked is not None and any(isinstance(value, str) and value == STAND_IN for value in asked.params.values()):
         monkeypatch.setattr(julia, "_started", standing_in())
         monkeypatch.setattr(julia, "_pid", os.getpid())
 
