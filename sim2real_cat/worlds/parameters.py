@@ -127,7 +127,8 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
                 raise WorldError(f"'{parameter}': {mode} gives {worst:g}, but {name} cannot be negative")
             values[...] = flat.reshape(values.shape)
     for field in BUFFERS:
-        check_buffers(model, field, batch.expand(field))
+        if field in batch.expanded:
+            check_buffers(model, field, batch.expand(field))
     try:
         batch.set_const()
     except SimulationError as error:
