@@ -48,14 +48,14 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
                 policies.append(_policy(part, mapping, path))
-                for clock in clocks.all:
-                    reports.setdefault(clock.name, []).append(clock.report)
+                for name, found in clocks.reports().items():
+                    reports.setdefault(name, []).append(found)
                 comparison = clocks.comparison()
                 if comparison is not None:
                     remarks[f"{part.place}: {comparison}"] = None
         resampled = sum(episode.resampled for episode in episodes[before:])
         notes.append(f"read from {path.name}{_digest(path)}")
-        notes += [f"{path.name}, {_clock(name, mapping)}: {summary(found)}" for name, found in reports.items()]
+        notes += [f"{path.name}, {_clock(name, mapping)}: {summary(each)}" for name, each in reports.items()]
         notes += remarks
         if resampled:
             notes.append(

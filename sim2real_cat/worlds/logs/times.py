@@ -44,7 +44,7 @@ class TimeReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {self.jitter * 1e3:.3g} ms, longest "
+            f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {round(self.jitter, 9) * 1e3:.3g} ms, longest "
             f"{self.longest * 1e3:.4g} ms, {len(self.gaps)} gaps"
         )
 

@@ -54,7 +54,7 @@ def factor(unit: str, expected: str | None, place: str) -> float:
     dimension, value = UNITS[unit]
     if expected is not None and unit != "1" and dimension != expected:
         fitting = [name for name, (what, _) in UNITS.items() if what == expected]
-        raise WorldError(f"{place} is a {expected}, '{unit}' measures a {dimension}; write one of {', '.join(fitting)}")
+        raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
     return value
 
 
