@@ -54,6 +54,8 @@ class Channel:
         zero: what the column reads, in its own unit, where the model's quantity is 0.
         scale: a further factor, as a gear ratio.
         unwrap: whether the column jumps by a full turn where it leaves (-pi, pi].
+        derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
+            central differences, in which noise of the column grows with the rate of the log.
         time: the column of its timestamps, where it has another clock than the log.
         delay: seconds that its timestamps are late; they are taken off.
     """
@@ -64,6 +66,7 @@ class Channel:
     zero: float = 0.0
     scale: float = 1.0
     unwrap: bool = False
+    derivative: bool = False
     time: str | None = None
     delay: float = 0.0
 

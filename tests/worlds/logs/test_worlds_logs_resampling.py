@@ -107,6 +107,32 @@ def test_columns_of_two_clocks_meet_on_the_control_steps(tmp_path, world, done):
         read_log(path, LogMapping.from_table(MAPPING | {"action": action}, world))
 
 
+def test_velocities_from_positions_on_demand(tmp_path, world):
+    """A wrapped angle in degrees at uneven times: the derivative of a quadratic is exact within the log."""
+    times = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.03, 200))
+    angle = 3.0 * times + 0.5 * times**2
+    wrapped = np.rad2deg((angle + np.pi) % (2 * np.pi) - np.pi)
+    path = write_csv(tmp_path / "log.csv", {"t": times, "angle": wrapped, "reach": np.zeros(200)})
+    hinge = {"column": "angle", "unit": "deg", "unwrap": True}
+    table = {
+        "time": {"column": "t"},
+        "resampling": "none",
+        "state": {
+            "qpos[hinge]": hinge,
+            "qvel[hinge]": hinge | {"derivative": True},
+            "qpos[slide]": "reach",
+            "qvel[slide]": {"column": "reach", "derivative": True},
+        },
+    }
+    log = read_log(path, LogMapping.from_table(table, world))
+    np.testing.assert_allclose(log.qpos[0, :, 0], angle - angle[0] + log.qpos[0, 0, 0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(log.qvel[0, 1:-1, 0], 3.0 + times[1:-1], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(log.qvel[0, :, 1], 0)
+    table["state"]["qvel[hinge]"] = {"column": "angle", "unit": "deg/s", "derivative": True}
+    with pytest.raises(WorldError, match=r"'qvel\[hinge\]' measures angle, 'deg/s' angular velocity"):
+        read_log(path, LogMapping.from_table(table, world))
+
+
 def test_a_control_period_longer_than_the_log(tmp_path, world, done):
     path = write_csv(tmp_path / "log.csv", columns(done, 0))
     mapping = LogMapping.from_table(MAPPING | {"control_period": 5.0}, world)
