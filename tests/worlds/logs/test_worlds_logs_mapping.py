@@ -82,6 +82,9 @@ def channel(**entries):
         (MAPPING | {"control_period": "20 ms"}, "control_period needs to be a number, got '20 ms'"),
         (MAPPING | {"resampling": "cubic"}, "resampling is one of linear, none, got 'cubic'"),
         (MAPPING | {"missing": "zero"}, "missing is one of refuse, drop, got 'zero'"),
+        (MAPPING | {"delimiter": ", "}, "delimiter is one character, got ', '"),
+        (MAPPING | {"policies": {"*": 3}}, "[policies] needs a name for every pattern of files, got {'*': 3}"),
+        (MAPPING | {"policies": "a"}, "[policies] needs to be a table, got 'a'"),
         (MAPPING | {"policy": "a", "policy_column": "b"}, "all name the policy; keep one of them"),
     ],
 )
