@@ -46,7 +46,7 @@ class StepPrediction:
 
 
 def predict_steps(
-    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 1
+    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 0
 ) -> StepPrediction:
     """Set a world to every recorded state, apply the recorded action, and look one control step ahead.
 
@@ -57,7 +57,7 @@ def predict_steps(
         world: the world that predicts; the sensors of the recording are some of its own.
         trajectories: episodes whose states are known; diverged ones are left out.
         members: predict with the parameters of each member; with the world as it is where none are given.
-        threads: physics threads.
+        threads: physics threads; 0 means one per core.
 
     Raises:
         WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an

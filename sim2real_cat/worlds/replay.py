@@ -24,7 +24,7 @@ _AT_ONCE = 4096
 
 
 def replay(
-    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 1
+    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 0
 ) -> Trajectories:
     """Start a world in the first recorded state of every episode and give it the recorded actions, step by step.
 
@@ -36,7 +36,7 @@ def replay(
         world: the world; the sensors of the recording are some of its own.
         trajectories: episodes whose states are known.
         members: replay in each member of an ensemble; in the world as it is where none are given.
-        threads: physics threads.
+        threads: physics threads; 0 means one per core.
 
     Raises:
         WorldError: the recording has no states or actions, or other sensors, sizes or control period than the world,

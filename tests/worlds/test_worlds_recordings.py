@@ -38,7 +38,8 @@ def trajectories(draw):
     )
     terminated = np.array(draw(flags), dtype=bool) & (some.lengths > 0)
     period = draw(st.floats(1e-6, 1e6))
-    return replace(some, terminated=terminated, control_period=period)
+    notes = tuple(draw(st.lists(st.text(max_size=5), max_size=2)))
+    return replace(some, terminated=terminated, control_period=period, notes=notes)
 
 
 @given(trajectories())
@@ -94,6 +95,11 @@ def test_columns_are_those_of_lerobot(log):
     assert table["action"].to_pylist()[4] is None
     assert table["next.reward"].to_pylist()[4] is None
     assert table["next.done"].to_pylist() == [False, False, False, False, None] * 2
+
+
+def test_a_simulation_has_no_notes(log):
+    assert "notes" not in json.loads(pq.read_schema(log).metadata[b"sim2real_cat"])
+    assert read_log(log).notes == ()
 
 
 def refused(path):

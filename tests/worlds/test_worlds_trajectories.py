@@ -46,6 +46,12 @@ def test_of_policy(mixed):
     assert len(mixed.of_policy("nobody")) == 0
 
 
+def test_notes_go_along_and_are_told_once(mixed):
+    one, other = (replace(mixed, notes=notes) for notes in (("a", "b"), ("b", "c")))
+    assert one.select(np.array([1])).notes == ("a", "b")
+    assert concatenate([one, other, mixed]).notes == ("a", "b", "c")
+
+
 def test_concatenate_pads_to_the_longest(mixed):
     longer = made([7], policies="c", seed=1)
     joined = concatenate([mixed, longer])

@@ -69,10 +69,10 @@ class Clocks:
             self._known[key] = self._read(name, len(table.columns[stream]), channel.delay)
         return self._known[key]
 
-    @property
-    def all(self) -> list[Clock]:
-        """Those that were read."""
-        return list(self._known.values())
+    def reports(self) -> dict[str, TimeReport]:
+        """What the clocks that were read are like, by column; '' for rows without timestamps, the longest of them."""
+        found = sorted(self._known.values(), key=lambda clock: clock.report.rows)
+        return {clock.name: clock.report for clock in found}
 
     def comparison(self) -> str | None:
         """How the second clock runs against the first, None where there is none.
@@ -133,7 +133,7 @@ class Clocks:
         if column.dtype.kind == "M":
             column, unit = column.astype("datetime64[ns]").astype(np.int64), "ns"
         if column.dtype.kind not in "fiu":
-            raise ExchangeError(f"{table.place}: '{name}' holds text, timestamps need to be numbers or dates")
+            raise ExchangeError(f"{table.place}, {table.first_text(column)}: '{name}' needs numbers or dates")
         if not len(column):
             return np.zeros(0), 0.0
         if column.dtype.kind in "iu":

@@ -53,16 +53,16 @@ def read_csv(path: Path, delimiter: str | None = None, decimal_point: str = ".")
             convert_options=csv.ConvertOptions(decimal_point=decimal_point, strings_can_be_null=True),
         )
     except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            raise ExchangeError(f"{path}: an empty log, it has the line of names and no row") from None
         raise ExchangeError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
     if ragged:
         row = ragged[0]
-        line = _line_of_text(path, row.text) if row.number is None else row.number
+        line = _line(path, row.number - 2)  # it counts the line of names and leaves out empty ones
         raise ExchangeError(
             f"{path}, line {line}: {row.actual_columns} fields where the first line has {row.expected_columns}; "
             f"the file is cut short or a field holds the delimiter '{delimiter}'"
         )
+    if not table.num_rows:
+        raise ExchangeError(f"{path}: an empty log, it has the line of names and no row")
     return Table(str(path), columns_of(table), label=lambda row: f"line {_line(path, row)}")
 
 
@@ -71,8 +71,3 @@ def _line(path: Path, row: int) -> int:
     with path.open(encoding="utf-8-sig") as file:
         filled = (number for number, line in enumerate(file, start=1) if number > 1 and line.strip("\r\n"))
         return next(islice(filled, row, None))
-
-
-def _line_of_text(path: Path, text: str) -> int:
-    with path.open(encoding="utf-8-sig") as file:
-        return next((number for number, line in enumerate(file, start=1) if line.rstrip("\r\n") == text), 0)

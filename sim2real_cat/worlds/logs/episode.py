@@ -139,7 +139,11 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, act
             found = report(times, mapping.time.longest_gap)
             refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
     values = target.factor * (raw - channel.zero)
-    return Series(times, unwrapped(values) if channel.unwrap else values)
+    if channel.unwrap:
+        values = unwrapped(values)
+    if channel.derivative:
+        values = np.gradient(values, times, axis=0)
+    return Series(times, values)
 
 
 def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:

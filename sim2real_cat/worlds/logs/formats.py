@@ -70,7 +70,7 @@ def _read_folder(path: Path, columns: Sequence[str]) -> list[Table]:
 def _read_npz(path: Path, columns: Sequence[str]) -> list[Table]:
     """One table; or, where the mapping's names hold a ``*``, one for each text that it stands for."""
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())

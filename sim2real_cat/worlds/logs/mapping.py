@@ -54,6 +54,8 @@ class Channel:
         zero: what the column reads, in its own unit, where the model's quantity is 0.
         scale: a further factor, as a gear ratio.
         unwrap: whether the column jumps by a full turn where it leaves (-pi, pi].
+        derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
+            central differences, in which noise of the column grows with the rate of the log.
         time: the column of its timestamps, where it has another clock than the log.
         delay: seconds that its timestamps are late; they are taken off.
     """
@@ -64,6 +66,7 @@ class Channel:
     zero: float = 0.0
     scale: float = 1.0
     unwrap: bool = False
+    derivative: bool = False
     time: str | None = None
     delay: float = 0.0
 
@@ -167,6 +170,11 @@ class LogMapping:
         _one_of("resampling", self.resampling, Resampling)
         _one_of("missing", self.missing, Missing)
         _positive("control_period", self.control_period)
+        for name, mark in (("delimiter", self.delimiter), ("decimal_point", self.decimal_point)):
+            if mark is not None and len(mark) != 1:
+                raise WorldError(f"{name} is one character, got {mark!r}")
+        if not all(isinstance(name, str) for name in self.policies.values()):
+            raise WorldError(f"[policies] needs a name for every pattern of files, got {dict(self.policies)}")
         if sum(bool(name) for name in (self.policy, self.policy_column, self.policies)) > 1:
             raise WorldError("policy, policy_column and [policies] all name the policy; keep one of them")
 
@@ -195,6 +203,7 @@ class LogMapping:
         """
         try:
             entries = dict(table)
+            entries["policies"] = _table(entries.get("policies", {}), "[policies]")
             for name in ("state", "observation", "action"):
                 found = _table(entries.get(name, {}), f"[{name}]")
                 entries[name] = {key: _channel(value, f"[{name}] '{key}'") for key, value in found.items()}

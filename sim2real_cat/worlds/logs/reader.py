@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from sim2real_cat.worlds.logs.tables import Table
 from sim2real_cat.worlds.logs.targets import Targets, resolve
 from sim2real_cat.worlds.logs.times import TimeReport, summary
 from sim2real_cat.worlds.trajectories import Array, Trajectories
+
+if TYPE_CHECKING:
+    import mujoco
 
 
 def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
@@ -48,21 +52,21 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
                 policies.append(_policy(part, mapping, path))
-                for clock in clocks.all:
-                    reports.setdefault(clock.name, []).append(clock.report)
+                for name, found in clocks.reports().items():
+                    reports.setdefault(name, []).append(found)
                 comparison = clocks.comparison()
                 if comparison is not None:
                     remarks[f"{part.place}: {comparison}"] = None
         resampled = sum(episode.resampled for episode in episodes[before:])
         notes.append(f"read from {path.name}{_digest(path)}")
-        notes += [f"{path.name}, {_clock(name, mapping)}: {summary(found)}" for name, found in reports.items()]
+        notes += [f"{path.name}, {_clock(name, mapping)}: {summary(each)}" for name, each in reports.items()]
         notes += remarks
         if resampled:
             notes.append(
                 f"{path.name}: {resampled} of {len(episodes) - before} episodes resampled to "
                 f"{mapping.control_period:g} s, states and sensors linearly, actions held"
             )
-    period = _common_period(episodes, mapping, notes)
+    period = _common_period(episodes, mapping, model, notes)
     recording = _stacked(episodes, policies, targets, period, tuple(notes))
     if mapping.world is not None and model is not None:
         place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
@@ -76,9 +80,11 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
     tables = [table]
     if column is not None:
         values = table.columns[table.find(column)[0]]
-        _, first, inverse = np.unique(values.astype(str), return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        tables = [table.rows(np.flatnonzero(inverse == group)) for group in order]
+        _, first, inverse, counts = np.unique(
+            values.astype(str), return_index=True, return_inverse=True, return_counts=True
+        )
+        grouped = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
+        tables = [table.rows(grouped[group]) for group in np.argsort(first)]
     for part in tables:
         yield from split_at_gaps(part, mapping.time) if mapping.time.at_gaps == "split" else [part]
 
@@ -98,7 +104,9 @@ def _policy(table: Table, mapping: LogMapping, path: Path) -> str:
     return mapping.policy
 
 
-def _common_period(episodes: Sequence[Episode], mapping: LogMapping, notes: list[str]) -> float:
+def _common_period(
+    episodes: Sequence[Episode], mapping: LogMapping, model: mujoco.MjModel | None, notes: list[str]
+) -> float:
     """The control period of all episodes; that of the world where the rows have it up to their jitter."""
     if mapping.control_period is not None:
         return mapping.control_period
@@ -109,8 +117,8 @@ def _common_period(episodes: Sequence[Episode], mapping: LogMapping, notes: list
             f"episodes of different periods, from {periods.min() * 1e3:.4g} to {periods.max() * 1e3:.4g} ms; give a "
             f"control_period to resample to"
         )
-    if mapping.world is not None:
-        own = mapping.world.substeps * float(mapping.world.compile().opt.timestep)
+    if mapping.world is not None and model is not None:
+        own = mapping.world.substeps * float(model.opt.timestep)
         if period != own and math.isclose(period, own, rel_tol=EVEN):
             notes.append(f"rows {period:.9g} s apart are taken for the world's control period of {own:g} s")
             return own

@@ -19,6 +19,9 @@ from sim2real_cat.worlds.logs.tables import Column, Table
 
 _LOG_TIME, _STAMP = "log_time", "header.stamp"
 
+_MAGIC = b"\x89MCAP0\r\n"
+"""First and last bytes of an MCAP file (mcap.dev/spec)."""
+
 _JOINT_ARRAYS = ("position", "velocity", "effort")
 
 
@@ -40,6 +43,8 @@ def read_bag(path: Path, columns: Sequence[str]) -> Table:
         raise EngineError(f"{path}: bags need rosbags: pip install 'sim2real-cat[logs]'") from None
     from rosbags.rosbag2 import ReaderError
 
+    if path.suffix.lower() == ".mcap":
+        _refuse_cut_short(path)
     try:
         with AnyReader([path]) as reader:
             known = sorted(reader.topics)
@@ -62,6 +67,18 @@ def read_bag(path: Path, columns: Sequence[str]) -> Table:
             clocks[f"{topic}.{field}"] = f"{topic}.{_STAMP if stamped else _LOG_TIME}"
         components |= {f"{topic}.{field}": names[field] for field in names}
     return Table(str(path), found, components, label=lambda row: f"message {row}", clocks=clocks, time_unit="ns")
+
+
+def _refuse_cut_short(path: Path) -> None:
+    """Refuse an MCAP file that does not begin and end as the format asks for."""
+    with path.open("rb") as file:
+        first = file.read(len(_MAGIC))
+        file.seek(-min(len(_MAGIC), path.stat().st_size), 2)
+        last = file.read()
+    if first != _MAGIC or last != _MAGIC:
+        raise ExchangeError(
+            f"{path}: not a whole MCAP file; record or copy it again, or recover it with 'mcap recover'"
+        )
 
 
 def _topic(path: Path, text: str, known: Sequence[str]) -> str:

@@ -90,7 +90,7 @@ class Table:
         if column.dtype.kind not in "fiub":
             if column.dtype.kind == "M":
                 raise WorldError(f"{self.place}: column '{name}' holds dates, a channel needs numbers")
-            raise ExchangeError(f"{self.place}, {_first_text(self, column)}: column '{name}' needs numbers")
+            raise ExchangeError(f"{self.place}, {self.first_text(column)}: column '{name}' needs numbers")
         part = column[:, None] if column.ndim == 1 else column if chosen is None else column[:, chosen]
         return np.asarray(part.reshape(len(column), -1), dtype=np.float64)
 
@@ -99,14 +99,12 @@ class Table:
         columns = {name: column[index[index < len(column)]] for name, column in self.columns.items()}
         return replace(self, columns=columns, label=lambda row: self.label(int(index[row])))
 
-
-def _first_text(table: Table, column: Column) -> str:
-    """Where the first entry that is no number stands, and what it is."""
-    flat = column if column.ndim == 1 else column[:, 0]
-    for row, value in enumerate(flat):
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            if value is not None:
-                return f"{table.label(row)}: {str(value)[:40]!r} is no number"
-    return f"{table.label(0)}: its numbers are stored as text"
+    def first_text(self, column: Column) -> str:
+        """Where in a column of text the first entry stands that is no number, and what it is."""
+        for row, value in enumerate(column if column.ndim == 1 else column[:, 0]):
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                if value is not None:
+                    return f"{self.label(row)}: {str(value)[:40]!r} is no number"
+        return f"{self.label(0)}: its numbers are stored as text"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.worlds.fields import joint_address, names, split
 from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
-from sim2real_cat.worlds.logs.units import factor
+from sim2real_cat.worlds.logs.units import DERIVATIVES, factor
 
 if TYPE_CHECKING:
     import mujoco
@@ -178,6 +178,11 @@ def _elements(text: str, size: int, place: str) -> list[int]:
 
 
 def _factor(channel: Channel, expected: str | None, place: str) -> float:
+    if channel.derivative and expected is not None:
+        integrals = [of for of, derivative in DERIVATIVES.items() if derivative == expected]
+        if not integrals:
+            raise WorldError(f"{place} measures {expected}, which is the derivative of nothing that is logged")
+        expected = integrals[0]
     return channel.sign * channel.scale * factor(channel.unit, expected, place)
 
 

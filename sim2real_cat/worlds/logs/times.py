@@ -43,8 +43,9 @@ class TimeReport:
     gaps: NDArray[np.intp]
 
     def __str__(self) -> str:
+        jitter = round(self.jitter, 9)  # what is less than a nanosecond was rounded, not measured
         return (
-            f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {self.jitter * 1e3:.3g} ms, longest "
+            f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {jitter * 1e3:.3g} ms, longest "
             f"{self.longest * 1e3:.4g} ms, {len(self.gaps)} gaps"
         )
 

@@ -34,6 +34,9 @@ UNITS: dict[str, tuple[str, float]] = {
 }
 """By name: what a unit measures, and how many of MuJoCo's units (m, rad, s, N, N m) it is."""
 
+DERIVATIVES = {"angle": "angular velocity", "length": "velocity", "velocity": "acceleration"}
+"""What the change per second of a quantity measures."""
+
 TIME_UNITS: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """By name: how many of a unit of time make a second."""
 
@@ -54,7 +57,7 @@ def factor(unit: str, expected: str | None, place: str) -> float:
     dimension, value = UNITS[unit]
     if expected is not None and unit != "1" and dimension != expected:
         fitting = [name for name, (what, _) in UNITS.items() if what == expected]
-        raise WorldError(f"{place} is a {expected}, '{unit}' measures a {dimension}; write one of {', '.join(fitting)}")
+        raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
     return value
 
 
