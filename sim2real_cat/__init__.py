@@ -43,6 +43,15 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.changes import Change as Change
+    from sim2real_cat.worlds.curriculum import LinearCurriculum as LinearCurriculum
+    from sim2real_cat.worlds.curriculum import StepWhenSaturated as StepWhenSaturated
+    from sim2real_cat.worlds.curriculum import ThresholdCurriculum as ThresholdCurriculum
+    from sim2real_cat.worlds.curriculum import Widening as Widening
+    from sim2real_cat.worlds.dependence import Correlation as Correlation
+    from sim2real_cat.worlds.dependence import FixedTotal as FixedTotal
+    from sim2real_cat.worlds.factory import ksim_randomizers as ksim_randomizers
+    from sim2real_cat.worlds.factory import playground_go1 as playground_go1
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
@@ -58,10 +67,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ACSet": "acsets.acset",
+    "Change": "worlds.changes",
     "Codec": "acsets.codecs",
+    "Correlation": "worlds.dependence",
     "Ensemble": "worlds.randomization",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
+    "FixedTotal": "worlds.dependence",
+    "LinearCurriculum": "worlds.curriculum",
     "LinearPolicy": "worlds.policy",
     "Morphism": "acsets.morphism",
     "Policy": "worlds.policy",
@@ -74,13 +87,16 @@ _HOME = {
     "Schema": "acsets.schema",
     "SchemaFunctor": "acsets.functor",
     "Sim2RealNaryaEvent": "evidence.events",
+    "StepWhenSaturated": "worlds.curriculum",
     "Study": "study.study",
     "StudyResult": "study.result",
     "SubInstance": "acsets.subobjects",
+    "ThresholdCurriculum": "worlds.curriculum",
     "Trajectories": "worlds.trajectories",
     "TransferDelta": "evidence.events",
     "TransferInstance": "transfer.instance",
     "Var": "acsets.columns",
+    "Widening": "worlds.curriculum",
     "World": "worlds.world",
     "coequalizer": "acsets.colimits",
     "coproduct": "acsets.colimits",
@@ -91,7 +107,9 @@ _HOME = {
     "homomorphism": "acsets.homomorphisms",
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
+    "ksim_randomizers": "worlds.factory",
     "laws": "transfer",
+    "playground_go1": "worlds.factory",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",

@@ -27,7 +27,7 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
 
     Raises:
         WorldError: a parameter that the model does not have or that cannot vary, a parameter that is named twice,
-            or a total over different fields.
+            a matrix that is no correlation matrix, or a total that is none or that the ranges do not allow.
     """
     columns = {name: _columns(model, sensors, name, change) for name, change in randomization.changes.items()}
     changes: dict[str, Change] = {}
@@ -36,7 +36,7 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
             if column in changes:
                 raise WorldError(f"'{column}' is changed twice, also by '{name}'; say one of them in words")
             changes[column] = replace(change, each=False)
-    return replace(
+    bound = replace(
         randomization,
         changes=changes,
         correlations=tuple(
@@ -45,6 +45,11 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
         ),
         totals=tuple(_total(model, total, columns, changes) for total in randomization.totals),
     )
+    for correlation in bound.correlations:
+        correlation.array()
+    for total in bound.totals:
+        total.check(changes)
+    return bound
 
 
 def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: Change) -> list[str]:

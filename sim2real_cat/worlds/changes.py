@@ -167,7 +167,9 @@ class Change:
             return np.full(np.shape(probability), mean)
         least, most = self.support
         below, above = ndtr((least - mean) / deviation), ndtr((most - mean) / deviation)
-        return np.asarray(np.clip(mean + deviation * ndtri(below + probability * (above - below)), least, most))
+        # the ends 0 and 1 themselves, which the normal distribution never reaches, would give infinity
+        inside = np.clip(below + probability * (above - below), np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
+        return np.asarray(np.clip(mean + deviation * ndtri(inside), least, most))
 
     def at(self, level: float) -> Change:
         """The change with its range narrowed to `level` times its width around its centre; all of it at 1.

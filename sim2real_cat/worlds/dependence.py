@@ -97,6 +97,17 @@ class FixedTotal:
         """The draws (n, p) of the parameters, moved until they have the total.
 
         Raises:
+            WorldError: as `check`.
+        """
+        total, weights, low, high = self.check(changes)
+        factors = changes[self.parameters[0]].mode == "scale"
+        base, slope = (np.zeros_like(drawn), drawn) if factors else (drawn, np.ones_like(drawn))
+        return _summing_to(total, weights, base, slope, low, high)
+
+    def check(self, changes: Mapping[str, Change]) -> tuple[float, Array, Array, Array]:
+        """The total, and the weights and ends of the p columns, if their ranges allow it.
+
+        Raises:
             WorldError: the randomization is not bound to a world, a range is unbounded, discrete or has no
                 positive factors, or no draws within the ranges have this total.
         """
@@ -108,18 +119,16 @@ class FixedTotal:
         low, high = (np.array(ends) for ends in zip(*(part.support for part in parts), strict=True))
         if not (np.isfinite(low).all() and np.isfinite(high).all()) or any(part.values for part in parts):
             raise WorldError(f"{where}: needs uniform, loguniform or truncated normal draws, which can be moved")
-        scales = parts[0].mode == "scale"
-        if scales and not (low > 0).all():
+        if parts[0].mode == "scale" and not (low > 0).all():
             raise WorldError(f"{where}: needs factors > 0, got the range [{low.min():g}, {high.max():g}]")
-        least, most = weights @ low, weights @ high
-        slack = 1e-12 * max(abs(self.total), np.abs(weights) @ np.maximum(np.abs(low), np.abs(high)))
+        least, most = float(weights @ low), float(weights @ high)
+        slack = 1e-12 * max(abs(self.total), float(np.abs(weights) @ np.maximum(np.abs(low), np.abs(high))))
         if not least - slack <= self.total <= most + slack:
             raise WorldError(
-                f"{where}: it is {self.total:g} in the model, but the ranges allow only {least:g} to {most:g}; "
+                f"{where}: needs to stay {self.total:g}, but the ranges allow only {least:g} to {most:g}; "
                 "choose ranges, or a centre, around the model's values"
             )
-        base, slope = (np.zeros_like(drawn), drawn) if scales else (drawn, np.ones_like(drawn))
-        return _summing_to(self.total, weights, base, slope, low, high)
+        return self.total, weights, low, high
 
 
 def _summing_to(total: float, weights: Array, base: Array, slope: Array, low: Array, high: Array) -> Array:

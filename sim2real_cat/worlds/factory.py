@@ -68,7 +68,7 @@ def playground_go1(model: mujoco.MjModel, floor: str = "floor") -> Randomization
     return Randomization(changes)
 
 
-def ksim(
+def ksim_randomizers(
     model: mujoco.MjModel, randomizers: Sequence[str] = KSIM[:5], *, body: str | None = None, floor: str = "floor"
 ) -> Randomization:
     """What ksim's randomizers vary by default, ready to be drawn from.

@@ -61,7 +61,8 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
             values = changed.setdefault(target.name, batch.expand(target.name))
             elements = list(target.elements)
             flat = values.reshape(len(member_index), -1).copy()
-            new = _changed(flat[:, elements], mode, drawn)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused by name
+                new = _changed(flat[:, elements], mode, drawn)
             flat[:, elements] = admissible(model, parameter, mode, target, new)
             values[...] = flat.reshape(values.shape)
     for name, values in changed.items():

@@ -25,7 +25,7 @@ TOGETHER = {
 actuator of another stiffness its gain and the bias that holds against it."""
 
 DERIVED = re.compile(
-    r"body_(invweight0|margin|subtreemass)|dof_(M0|invweight0|length)|tendon_(invweight0|length0)|geom_rbound"
+    r"body_(invweight0|margin|subtreemass)|dof_(M0|invweight0|length)|tendon_(invweight0|length0)|geom_(rbound|aabb)"
     r"|actuator_(acc0|length0)|(cam|light)_(pos0|poscom0|mat0|dir0)|flexedge_(invweight0|length0)|bvh_aabb|efm0_L"
 )
 """Fields that mj_setConst computes from others, so that a change of them would be lost."""

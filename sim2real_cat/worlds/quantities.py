@@ -58,7 +58,7 @@ QUANTITIES: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
 }
 """The fields, and the column of each, that the quantities of an object are."""
 
-_WORDS = re.compile(r"^(?P<object>[a-z]+) (?P<quantity>[a-z ]+?)(?: of (?P<pattern>\S.*))?$")
+_WORDS = re.compile(r"^(?P<object>[a-z]+) (?P<rest>[a-z].*)$")
 
 
 def in_words(parameter: str) -> tuple[str, list[str]] | None:
@@ -70,10 +70,14 @@ def in_words(parameter: str) -> tuple[str, list[str]] | None:
     match = _WORDS.match(parameter)
     if match is None:
         return None
-    kind, quantity, pattern = match["object"], match["quantity"], match["pattern"] or ":"
+    kind, rest = match["object"], match["rest"]
     if kind not in QUANTITIES:
         raise WorldError(f"'{parameter}': " + unknown_name("object", kind, QUANTITIES))
-    if quantity not in QUANTITIES[kind]:
-        raise WorldError(f"'{parameter}': " + unknown_name(f"quantity of a {kind}", quantity, QUANTITIES[kind]))
-    field, column = QUANTITIES[kind][quantity]
-    return field, [pattern] if column is None else [pattern, str(column)]
+    # the longest first, as "centre of mass of trunk" is no "centre" of something
+    for quantity in sorted(QUANTITIES[kind], key=len, reverse=True):
+        if rest == quantity or (rest.startswith(f"{quantity} of ") and rest.removeprefix(f"{quantity} of ").strip()):
+            pattern = rest.removeprefix(quantity).removeprefix(" of ") or ":"
+            field, column = QUANTITIES[kind][quantity]
+            return field, [pattern] if column is None else [pattern, str(column)]
+    named = rest.partition(" of ")[0]
+    raise WorldError(f"'{parameter}': " + unknown_name(f"quantity of a {kind}", named, QUANTITIES[kind]))
