@@ -3,11 +3,14 @@
 Columns: ``member`` (from 0), ``weight``, ``level``, and a float column for every parameter under its name, whose field
 metadata says how it changes the model (``change``). Where the policy is given that the ensemble trains, a column
 ``sim_name`` comes first: the name that the world has as a SimEnv of the instance, ``POLICY/MEMBER``, on which the
-table joins with the instance's ``SimEnv`` (and through ``drawn_in`` with its ``Draw`` rows).
+table joins with the instance's ``SimEnv`` (and through ``drawn_in`` with its ``Draw`` rows). The schema's metadata hold
+the SHA-256 of names, modes and numbers, as Parquet has checksums of its pages but not of its names.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Any, get_args
@@ -23,6 +26,7 @@ from sim2real_cat.worlds.ensemble import Ensemble
 
 _KEY, _FORMAT = b"sim2real_cat", b"ensemble 1"
 _CHANGE = b"change"
+_DIGEST = b"sim2real_cat.digest"
 _KEYS = {"sim_name": pa.string(), "member": pa.int64(), "weight": pa.float64(), "level": pa.float64()}
 _AGAIN = "write or copy it again"
 
@@ -47,7 +51,14 @@ def to_arrow(ensemble: Ensemble, policy: str | None = None) -> pa.Table:
     for name, mode, values in zip(ensemble.parameters, ensemble.modes, ensemble.values.T, strict=True):
         fields.append(pa.field(name, pa.float64(), metadata={_CHANGE: mode.encode()}))
         columns.append(pa.array(np.ascontiguousarray(values)))
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata={_KEY: _FORMAT}))
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=_metadata(ensemble)))
+
+
+def _metadata(ensemble: Ensemble) -> dict[bytes, bytes]:
+    """What the schema says of the whole table."""
+    head = json.dumps([ensemble.parameters, ensemble.modes, len(ensemble), float(ensemble.level)])
+    numbers = (np.ascontiguousarray(part, dtype="<f8").tobytes() for part in (ensemble.values, ensemble.weights))
+    return {_KEY: _FORMAT, _DIGEST: hashlib.sha256(b"".join([head.encode(), *numbers])).hexdigest().encode()}
 
 
 def to_parquet(ensemble: Ensemble, path: str | Path, policy: str | None = None) -> None:
@@ -92,14 +103,15 @@ def from_arrow(table: pa.Table) -> Ensemble:
     Raises:
         ExchangeError: a table that is none of an ensemble, or whose numbers no ensemble has.
     """
-    if (table.schema.metadata or {}).get(_KEY) != _FORMAT:
+    metadata = table.schema.metadata or {}
+    if metadata.get(_KEY) != _FORMAT:
         raise ExchangeError("not a table of an ensemble written by sim2real_cat")
-    names = table.column_names
-    if len(set(names)) != len(names):
+    held = table.column_names
+    if len(set(held)) != len(held):
         raise ExchangeError("two of its columns have one name")
     for key in ("member", "weight", "level"):
-        if key not in names:
-            raise ExchangeError(unknown_name("column", key, names))
+        if key not in held:
+            raise ExchangeError(unknown_name("column", key, held))
     parameters = [field for field in table.schema if field.name not in _KEYS]
     columns = {field.name: _numbers(table, field) for field in table.schema if field.name != "sim_name"}
     n = table.num_rows
@@ -110,11 +122,15 @@ def from_arrow(table: pa.Table) -> Ensemble:
         raise ExchangeError(f"its weights need to be >= 0 and sum to 1, they sum to {weights.sum():g}")
     if not 0 <= levels[0] <= 1 or (levels != levels[0]).any():
         raise ExchangeError(f"its column 'level' needs to hold one level from 0 to 1, got {levels.min():g}")
-    if "sim_name" in names:
+    if "sim_name" in held:
         _check_sim_names(table)
     values = np.array([columns[field.name] for field in parameters]).reshape(len(parameters), n).T
     modes = tuple(_mode(field) for field in parameters)
-    return Ensemble(tuple(field.name for field in parameters), modes, np.ascontiguousarray(values), weights, levels[0])
+    names, level = tuple(field.name for field in parameters), float(levels[0])
+    ensemble = Ensemble(names, modes, np.ascontiguousarray(values), weights, level)
+    if metadata.get(_DIGEST) != _metadata(ensemble)[_DIGEST]:
+        raise ExchangeError("its names and numbers do not match their digest, so it was changed")
+    return ensemble
 
 
 def _numbers(table: pa.Table, field: pa.Field) -> Any:
