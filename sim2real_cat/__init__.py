@@ -44,6 +44,15 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.changes import Change as Change
+    from sim2real_cat.worlds.curriculum import LinearCurriculum as LinearCurriculum
+    from sim2real_cat.worlds.curriculum import StepWhenSaturated as StepWhenSaturated
+    from sim2real_cat.worlds.curriculum import ThresholdCurriculum as ThresholdCurriculum
+    from sim2real_cat.worlds.curriculum import Widening as Widening
+    from sim2real_cat.worlds.dependence import Correlation as Correlation
+    from sim2real_cat.worlds.dependence import FixedTotal as FixedTotal
+    from sim2real_cat.worlds.factory import ksim_randomizers as ksim_randomizers
+    from sim2real_cat.worlds.factory import playground_go1 as playground_go1
     from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
     from sim2real_cat.worlds.noise import Drift as Drift
     from sim2real_cat.worlds.noise import Dropout as Dropout
@@ -74,15 +83,19 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ACSet": "acsets.acset",
+    "Change": "worlds.changes",
     "Codec": "acsets.codecs",
     "DelayedJointPositionObservation": "worlds.stateful",
     "Drift": "worlds.noise",
     "Dropout": "worlds.noise",
+    "Correlation": "worlds.dependence",
     "Ensemble": "worlds.randomization",
     "EpisodeBias": "worlds.noise",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
     "GaussianNoise": "worlds.noise",
+    "FixedTotal": "worlds.dependence",
+    "LinearCurriculum": "worlds.curriculum",
     "LinearPolicy": "worlds.policy",
     "LogMapping": "worlds.logs.mapping",
     "Morphism": "acsets.morphism",
@@ -99,14 +112,17 @@ _HOME = {
     "SchemaFunctor": "acsets.functor",
     "Sim2RealNaryaEvent": "evidence.events",
     "StatefulObservation": "worlds.stateful",
+    "StepWhenSaturated": "worlds.curriculum",
     "Study": "study.study",
     "StudyResult": "study.result",
     "SubInstance": "acsets.subobjects",
+    "ThresholdCurriculum": "worlds.curriculum",
     "Trajectories": "worlds.trajectories",
     "TransferDelta": "evidence.events",
     "TransferInstance": "transfer.instance",
     "UniformNoise": "worlds.noise",
     "Var": "acsets.columns",
+    "Widening": "worlds.curriculum",
     "World": "worlds.world",
     "coequalizer": "acsets.colimits",
     "coproduct": "acsets.colimits",
@@ -118,8 +134,10 @@ _HOME = {
     "homomorphism": "acsets.homomorphisms",
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
+    "ksim_randomizers": "worlds.factory",
     "laws": "transfer",
     "predict_steps": "worlds.prediction",
+    "playground_go1": "worlds.factory",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",

@@ -173,12 +173,20 @@ def _robot(name: str, table: Table, folder: Path) -> Robot:
         entry = entries.table(key)
         if key in randomizations:
             raise StudyError(f"{entry.place}: '{key}' is the name of no randomization at all; choose another")
-        randomizations[key] = Randomization.from_table(entry.values, entry.place)
+        randomizations[key] = _bound(Randomization.from_table(entry.values, entry.place), world, entry.place)
         _check(world, randomizations[key].extremes(), entry.place)
     training = table.table("training")
     _training(Table({"steps": steps, **training.values}, training.place))
     table.close()
     return Robot(name, world, reality, steps, randomizations, training.values)
+
+
+def _bound(randomization: Randomization, world: World, place: str) -> Randomization:
+    """The randomization on its world, saying where it stands if it does not fit."""
+    try:
+        return randomization.bind(world)
+    except WorldError as error:
+        raise WorldError(f"{place}: {error}") from None
 
 
 def _check(world: World, members: Ensemble, place: str) -> None:

@@ -1,7 +1,8 @@
 """Names for the numbers of a model: ``"body_mass[torso]"``, ``"geom_friction[foot*, 0]"``, ``"opt.gravity[2]"``.
 
 A *parameter* is a field of the MuJoCo model and, in brackets, the elements meant: a name, a name
-pattern, an index or ``:``, then after a comma the column. Without brackets every element is meant.
+pattern, an index or ``:``, then after a comma the column. Without brackets every element is meant. It can
+also be said in words, ``"joint damping of leg_*"``, see `quantities`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.worlds.quantities import in_words
 
 if TYPE_CHECKING:
     import mujoco
@@ -25,12 +27,49 @@ OBJECT_OF_PREFIX = {
     "geom": "GEOM",
     "jnt": "JOINT",
     "dof": "JOINT",
+    "qpos0": "JOINT",
+    "qpos": "JOINT",
     "actuator": "ACTUATOR",
     "site": "SITE",
     "tendon": "TENDON",
     "sensor": "SENSOR",
+    "cam": "CAMERA",
+    "light": "LIGHT",
+    "mat": "MATERIAL",
+    "pair": "PAIR",
+    "exclude": "EXCLUDE",
+    "eq": "EQUALITY",
+    "flex": "FLEX",
+    "key": "KEY",
 }
 """Which MuJoCo objects the rows of a field are, by the prefix of the field's name."""
+
+_COUNTS = {
+    "BODY": "nbody",
+    "GEOM": "ngeom",
+    "JOINT": "njnt",
+    "ACTUATOR": "nu",
+    "SITE": "nsite",
+    "TENDON": "ntendon",
+    "SENSOR": "nsensor",
+    "CAMERA": "ncam",
+    "LIGHT": "nlight",
+    "MATERIAL": "nmat",
+    "PAIR": "npair",
+    "EXCLUDE": "nexclude",
+    "EQUALITY": "neq",
+    "FLEX": "nflex",
+    "KEY": "nkey",
+}
+
+_PARTS_OF_FLEXES = re.compile(
+    r"flex_(matid|(node|vert)(0|bodyid|cell)?|edge(flap)?|elem\w*(?<!adr)(?<!num)|shell"
+    r"|stiffness|bending|texcoord)"
+)
+"""Fields whose rows are vertices, edges or elements of flexes rather than flexes."""
+
+JOINT_WIDTH = {0: (7, 6), 1: (4, 3), 2: (1, 1), 3: (1, 1)}
+"""Coordinates in ``qpos`` and ``qvel`` of a joint of each type: free, ball, slide, hinge."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +82,9 @@ class Field:
 
 def split(parameter: str) -> tuple[str, list[str]]:
     """The field of a parameter and the comma-separated parts in its brackets."""
+    words = in_words(parameter.strip())
+    if words is not None:
+        return words
     match = _PARAMETER.match(parameter.strip())
     if match is None:
         raise WorldError(f"'{parameter}' is no parameter: write a field and elements, as in 'body_mass[torso]'")
@@ -55,9 +97,7 @@ def names(model: mujoco.MjModel, kind: str) -> list[str]:
     import mujoco
 
     object_type = getattr(mujoco.mjtObj, f"mjOBJ_{kind}")
-    count = {"BODY": model.nbody, "GEOM": model.ngeom, "JOINT": model.njnt, "ACTUATOR": model.nu}
-    count |= {"SITE": model.nsite, "TENDON": model.ntendon, "SENSOR": model.nsensor}
-    return [mujoco.mj_id2name(model, object_type, i) or "" for i in range(count[kind])]
+    return [mujoco.mj_id2name(model, object_type, i) or "" for i in range(getattr(model, _COUNTS[kind]))]
 
 
 def values(model: mujoco.MjModel, field: str) -> np.ndarray:
@@ -81,42 +121,89 @@ def resolve(model: mujoco.MjModel, parameter: str) -> Field:
     """The elements of the model that a parameter names.
 
     Raises:
-        WorldError: no such field, element or column in this model, a pattern that matches nothing, or a field
-            of whole numbers.
+        WorldError: no such field, element or column in this model, or a pattern that matches nothing.
     """
-    field, parts = split(parameter)
+    return resolve_parts(model, parameter, *split(parameter))
+
+
+def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list[str]) -> Field:
+    """As `resolve`, with the parameter taken apart; its whole name is for the messages."""
     shape = values(model, field).shape
     if len(parts) > max(len(shape), 1):
         raise WorldError(f"'{parameter}': {field} has {len(shape)} axes, the brackets name {len(parts)}")
-    if not np.issubdtype(values(model, field).dtype, np.floating):
-        raise WorldError(f"'{parameter}': {field} holds whole numbers or flags, not a quantity that can vary")
     shape = shape or (1,)
+    named = bool(parts) and _has_names(field) and parts[0] not in (":", "") and not _is_index(parts[0])
+    if 0 in shape and not named:  # a name is looked for, to say which there are
+        raise WorldError(f"'{parameter}': the model has nothing that has a {field}")
     selected = [_select(model, parameter, field, axis, part, shape[axis]) for axis, part in enumerate(parts)]
     selected += [list(range(size)) for size in shape[len(parts) :]]
     grid = np.ix_(*selected)
     return Field(field, tuple(int(i) for i in np.ravel_multi_index(grid, shape).ravel()))
 
 
+def element_name(model: mujoco.MjModel, field: str, element: int) -> str:
+    """The parameter that means one element of a field, by the name of its row where that names nothing else."""
+    shape = values(model, field).shape
+    if not shape:
+        return field
+    row, *columns = (str(int(i)) for i in np.unravel_index(element, shape))
+    name = row_names(model, field)[int(row)]
+    for first in (name, row) if name else (row,):
+        parameter = f"{field}[{', '.join([first, *columns])}]"
+        try:
+            if resolve(model, parameter).elements == (element,):
+                return parameter
+        except WorldError:  # a name with a comma, say
+            continue
+    raise WorldError(f"{field} has no element {element}")
+
+
+def row_names(model: mujoco.MjModel, field: str) -> list[str]:
+    """What each row of a field is called, '' where it has no name."""
+    rows = values(model, field).shape[0]
+    prefix = field.split("_")[0]
+    if not _has_names(field):
+        return [""] * rows
+    known = names(model, OBJECT_OF_PREFIX[prefix])
+    owners = _joint_of_rows(model, prefix, rows)
+    return known if owners is None else [known[joint] for joint in owners]
+
+
+def _has_names(field: str) -> bool:
+    """Whether the rows of a field are objects, which have names."""
+    return field.split("_")[0] in OBJECT_OF_PREFIX and not _PARTS_OF_FLEXES.fullmatch(field)
+
+
+def _joint_of_rows(model: mujoco.MjModel, prefix: str, rows: int) -> list[int] | None:
+    """The joint that each row of a field of coordinates belongs to; None for the other fields."""
+    if prefix == "dof":
+        return [int(joint) for joint in model.dof_jntid[:rows]]
+    if prefix in ("qpos0", "qpos"):
+        return [joint for joint in range(model.njnt) for _ in range(JOINT_WIDTH[int(model.jnt_type[joint])][0])]
+    return None
+
+
 def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: str, size: int) -> list[int]:
     """Indices along one axis that one part of the brackets means."""
     if part in (":", ""):
         return list(range(size))
-    if part.lstrip("-").isdigit():
+    if _is_index(part):
         index = int(part)
         if not 0 <= index < size:
             raise WorldError(f"'{parameter}': index {index} is outside 0..{size - 1} of axis {axis} of {field}")
         return [index]
-    prefix = field.split("_")[0]
-    if axis > 0 or prefix not in OBJECT_OF_PREFIX:
+    if axis > 0 or not _has_names(field):
         raise WorldError(f"'{parameter}': axis {axis} of {field} has no names, write an index 0..{size - 1} or ':'")
-    known = names(model, OBJECT_OF_PREFIX[prefix])
-    found = [i for i, name in enumerate(known) if name and matches(name, part)]
+    known = row_names(model, field)
+    found = [row for row, name in enumerate(known) if name and matches(name, part)]
     if not found:
-        kind = OBJECT_OF_PREFIX[prefix].lower()
-        raise WorldError(f"'{parameter}': " + unknown_name(kind, part, [name for name in known if name]))
-    if prefix == "dof":
-        return [dof for dof in range(size) if int(model.dof_jntid[dof]) in found]
+        kind = OBJECT_OF_PREFIX[field.split("_")[0]].lower()
+        raise WorldError(f"'{parameter}': " + unknown_name(kind, part, dict.fromkeys(name for name in known if name)))
     return found
+
+
+def _is_index(part: str) -> bool:
+    return part.lstrip("-").isdigit()
 
 
 def matches(name: str, pattern: str) -> bool:

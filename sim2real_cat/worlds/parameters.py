@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
-from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
+from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.fields import matches, resolve, split, unknown_field
+from sim2real_cat.worlds.fields import matches, resolve, split
+from sim2real_cat.worlds.physical import admissible, settled, targets
 from sim2real_cat.worlds.randomization import Ensemble, Mode
 from sim2real_cat.worlds.task import Array
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers
@@ -21,22 +22,6 @@ SENSOR_FIELDS = ("observation_noise", "observation_bias", "observation_delay")
 
 ACTION_FIELDS = ("action_delay_spread", "action_jitter", "action_drop")
 """Parameters of the way from the policy to the actuators; an action is one packet, so they name no elements."""
-
-TOGETHER = {"body_inertial": ("body_mass", "body_inertia")}
-"""Parameters that mean several fields: a link of another density scales mass and inertia alike."""
-
-_NON_NEGATIVE = (
-    "body_mass",
-    "body_inertia",
-    "dof_damping",
-    "dof_armature",
-    "dof_frictionloss",
-    "geom_friction",
-    "actuator_delay",
-    "sensor_delay",
-    "opt.density",
-    "opt.viscosity",
-)
 
 
 class SensorParameters(NamedTuple):
@@ -104,31 +89,22 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
     Raises:
         WorldError: a field or element that the model does not have, or a value that makes no physics.
     """
+    changed: dict[str, NDArray[Any]] = {}
     for parameter, mode, drawn in _columns(members, member_index):
-        field = split(parameter)[0]
-        if field in SENSOR_FIELDS + ACTION_FIELDS:
+        if split(parameter)[0] in (*SENSOR_FIELDS, *ACTION_FIELDS):
             continue
-        if field not in (*MODEL_FIELDS, *TOGETHER):
-            raise WorldError(unknown_field(field, MODEL_FIELDS.union(SENSOR_FIELDS, ACTION_FIELDS)))
-        if field in TOGETHER and mode != "scale":
-            raise WorldError(f"'{parameter}': {field} can only scale, as {listed(TOGETHER[field])} differ in units")
-        if field == "opt.timestep":
-            raise WorldError(f"'{parameter}': the control period hangs on the timestep; change it in the model's file")
-        for name in TOGETHER.get(field, (field,)):
-            elements = list(resolve(model, parameter.replace(field, name, 1)).elements)
-            try:
-                values = batch.expand(name)
-            except (ValueError, KeyError):
-                raise WorldError(unknown_field(name, MODEL_FIELDS)) from None
+        for target in targets(model, parameter, mode):
+            values = changed.setdefault(target.name, batch.expand(target.name))
+            elements = list(target.elements)
             flat = values.reshape(len(member_index), -1).copy()
-            flat[:, elements] = _changed(flat[:, elements], mode, drawn)
-            if name in _NON_NEGATIVE and (flat[:, elements] < 0).any():
-                worst = flat[:, elements].min()
-                raise WorldError(f"'{parameter}': {mode} gives {worst:g}, but {name} cannot be negative")
+            with np.errstate(over="ignore"):  # what becomes infinite is refused by name
+                new = _changed(flat[:, elements], mode, drawn)
+            flat[:, elements] = admissible(model, parameter, mode, target, new)
             values[...] = flat.reshape(values.shape)
-    for field in BUFFERS:
-        if field in batch.expanded:
-            check_buffers(model, field, batch.expand(field))
+    for name, values in changed.items():
+        values[...] = settled(model, name, values)
+        if name in BUFFERS:
+            check_buffers(model, name, values)
     try:
         batch.set_const()
     except SimulationError as error:

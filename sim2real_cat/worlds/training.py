@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.worlds.curriculum import Widening
 from sim2real_cat.worlds.policy import Array, LinearPolicy, Policy
 from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.simulator import Simulator
+from sim2real_cat.worlds.training_fibre import TrainingFibre
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
@@ -66,6 +67,8 @@ class Training:
         returns: (iterations,) mean return of the tried policies in each update, over the randomized fibre.
         episodes: episodes simulated.
         steps: control steps simulated.
+        fibre: the worlds in which it trained; with a curriculum, those of its last level.
+        levels: (iterations,) the level of the worlds in each update; 1 where no curriculum narrowed their ranges.
     """
 
     policy: LinearPolicy
@@ -73,6 +76,8 @@ class Training:
     returns: Array
     episodes: int
     steps: int
+    fibre: Ensemble
+    levels: Array
 
 
 class _Perturbed(Policy):
@@ -116,6 +121,7 @@ def train(
     *,
     rng: np.random.Generator | int,
     members: Ensemble | None = None,
+    curriculum: Widening | None = None,
     threads: int = 0,
     progress: Callable[[int, float], None] | None = None,
 ) -> Training:
@@ -129,31 +135,32 @@ def train(
         settings: how to search.
         rng: a generator, or a seed for one.
         members: the randomized worlds; the world as it is where none is given.
+        curriculum: randomized worlds that widen after each update, instead of members that stay.
         threads: physics threads; 0 means one per available core.
         progress: called after every update with its number and the mean return of the tried policies.
 
     Raises:
-        WorldError: every episode of an update diverged.
+        WorldError: every episode of an update diverged, or both members and a curriculum are given.
     """
     rng = np.random.default_rng(rng)
-    fibre = Ensemble.nominal() if members is None else members
-    pairs = max(settings.directions, len(fibre))
-    repeats = -(-pairs // settings.directions)
-    pairs = repeats * settings.directions
-    direction_of = np.tile(np.arange(settings.directions), repeats)
-    member_of = np.arange(pairs) % len(fibre)
-    simulator = Simulator(world, fibre, np.concatenate([member_of, member_of]), threads)
-    d, nu = len(world.sensors), int(simulator.model.nu)
+    if members is not None and curriculum is not None:
+        raise WorldError("training takes either members or a curriculum, which draws its own; leave one out")
+    seed = 0 if curriculum is None else int(rng.integers(2**63))
+    fibre = TrainingFibre(world, members, curriculum, seed, settings.directions, threads)
+    pairs = fibre.pairs
+    direction_of = np.tile(np.arange(settings.directions), fibre.repeats)
+    d, nu = len(world.sensors), int(fibre.simulator.model.nu)
     gain, moments = np.zeros((nu, d)), _RunningMoments(d)
     birth = LinearPolicy(gain, np.zeros(d), np.ones(d))
-    history, steps = np.zeros(settings.iterations), 0
+    history, levels, steps, episodes = np.zeros(settings.iterations), np.ones(settings.iterations), 0, 0
     for iteration in range(settings.iterations):
+        levels[iteration] = fibre.level
         delta = settings.noise * rng.standard_normal((settings.directions, nu, d))
         direction_of = rng.permutation(direction_of)
         gains = np.concatenate([gain + delta[direction_of], gain - delta[direction_of]])
         seeds = rng.integers(2**63, size=pairs)
         generators = [np.random.default_rng(seed) for seed in (*seeds, *seeds)]
-        tried = simulator.run(_Perturbed(gains, moments.mean, moments.scale), settings.steps, generators)
+        tried = fibre.simulator.run(_Perturbed(gains, moments.mean, moments.scale), settings.steps, generators)
         seen = tried.observations[tried.kept][:, :-1]
         seen = seen[np.isfinite(seen).all(axis=2)]
         if not len(seen):
@@ -170,10 +177,18 @@ def train(
             gain = gain + settings.step_size / (settings.top * spread) * step
         history[iteration] = tried.returns.mean()
         steps += int(tried.lengths.sum())
+        episodes += len(tried)
+        if curriculum is not None and iteration + 1 < settings.iterations:
+            policy = LinearPolicy(gain, moments.mean, moments.scale)
+            judged = fibre.judged(tried, policy, settings.steps, rng)
+            if judged is not tried:
+                steps += int(judged.lengths.sum())
+                episodes += len(judged)
+            fibre.update(judged)
         if progress is not None:
             progress(iteration + 1, float(history[iteration]))
     policy = LinearPolicy(gain, moments.mean, moments.scale)
-    return Training(policy, birth, history, settings.iterations * len(simulator), steps)
+    return Training(policy, birth, history, episodes, steps, fibre.members, levels)
 
 
 def _shifted_returns(tried: Trajectories, shift: float) -> Array:

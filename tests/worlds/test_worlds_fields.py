@@ -76,8 +76,9 @@ def test_selectors_of_other_fields(model, parameter, elements):
         ("body_mass[cart", "'body_mass\\[cart' is no parameter"),
         ("[cart]", "is no parameter"),
         ("", "is no parameter"),
-        ("body_parentid[cart]", "body_parentid holds whole numbers or flags"),
-        ("opt.integrator", "holds whole numbers or flags"),
+        ("tendon_damping", "the model has nothing that has a tendon_damping"),
+        ("tendon_damping[0]", "the model has nothing that has a tendon_damping"),
+        ("tendon_damping[cord]", r"unknown tendon 'cord': Valid: \(none\)"),
     ],
 )
 def test_what_the_model_does_not_have(model, parameter, message):

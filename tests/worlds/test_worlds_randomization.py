@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
+from sim2real_cat.worlds.randomization import Change, Correlation, Ensemble, FixedTotal, Randomization
 
 N = 4000
 CHANGES = {
@@ -85,6 +85,56 @@ def test_a_table_as_toml_gives_it():
     }
 
 
+def test_a_table_of_all_there_is():
+    table = {
+        "body_mass[*]": {"scale": [0.5, 2.0], "distribution": "loguniform", "centre": 1, "each": True},
+        "actuator_gear": {"set": [1, 2, 4], "distribution": "discrete", "probabilities": [0.5, 0.25, 0.25]},
+        "geom_friction[:, 0]": {"scale": [1.0, 0.1], "distribution": "normal", "within": [0.7, 1.3]},
+        "correlations": [
+            {"between": ["actuator_gear", "body_mass[*]"], "coefficient": 1},
+            {"between": ["geom_friction[:, 0]"], "matrix": [[1]]},
+        ],
+        "fixed_totals": [["body_mass[*]"]],
+    }
+    found = Randomization.from_table(table)
+    assert found.changes == {
+        "body_mass[*]": Change("scale", 0.5, 2.0, "loguniform", centre=1.0, each=True),
+        "actuator_gear": Change.discrete("set", [1, 2, 4], [0.5, 0.25, 0.25]),
+        "geom_friction[:, 0]": Change("scale", 1.0, 0.1, "normal", within=(0.7, 1.3)),
+    }
+    assert found.correlations == (
+        Correlation(("actuator_gear", "body_mass[*]"), 1.0),
+        Correlation(("geom_friction[:, 0]",), matrix=((1.0,),)),
+    )
+    assert found.totals == (FixedTotal(("body_mass[*]",)),)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"correlations": {}}, "'correlations': takes a list of tables, as in [{ between"),
+        ({"correlations": [["a", "b"]]}, "'correlations': takes a list of tables"),
+        ({"correlations": [{"betwen": ["a"]}]}, "unknown key 'betwen': did you mean 'between'?"),
+        ({"correlations": [{"coefficient": 0.5}]}, "between takes a list of parameters, got None"),
+        ({"correlations": [{"between": ["a", "b"]}]}, "give either a coefficient or a matrix"),
+        ({"correlations": [{"between": ["a", "b"], "coefficient": "1"}]}, "'coefficient' takes a number, got '1'"),
+        ({"correlations": [{"between": ["a"], "matrix": [1]}]}, "'matrix' takes a list of rows of numbers, got [1]"),
+        ({"correlations": [{"between": ["a", "c"], "coefficient": 1}]}, "correlation: unknown parameter 'c'"),
+        ({"fixed_totals": "a"}, "'fixed_totals': takes a list of lists of parameters"),
+        ({"fixed_totals": ["a"]}, "'fixed_totals': each of them takes a list of parameters, got 'a'"),
+        ({"fixed_totals": [["c"]]}, "fixed total: unknown parameter 'c'"),
+        ({"fixed_totals": [["a"], ["a"]]}, "fixed total: 'a' is named twice"),
+    ],
+)
+def test_dependence_that_is_none(extra, message):
+    table = {"a": {"scale": [1, 2]}, "b": {"scale": [1, 2]}} | extra
+    with pytest.raises(WorldError) as caught:
+        Randomization.from_table(table, place="study.toml, hopper")
+    assert str(caught.value).startswith("study.toml, hopper")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_one_world_from_a_table():
     one = Ensemble.single({"a": {"scale": 2}, "b": {"set": -0.5}})
     assert (one.parameters, one.modes) == (("a", "b"), ("scale", "set"))
@@ -111,6 +161,22 @@ def test_one_world_from_a_table():
         ({"scale": [float("nan"), 1]}, "a change needs finite numbers"),
         ({"scale": [0, 1], "distribution": "loguniform"}, "a loguniform change needs positive ends, got [0.0, 1.0]"),
         ({"scale": [1, -1], "distribution": "normal"}, "got the deviation -1.0"),
+        ({"scale": [], "distribution": "discrete"}, "a discrete change needs at least one value"),
+        ({"scale": [1, "2"], "distribution": "discrete"}, "'scale' takes a list of numbers, as in [0.5, 1, 2]"),
+        ({"scale": [1, 2], "distribution": "discrete", "probabilities": [1, 1]}, "sum to 1, got [1.0, 1.0], sum 2"),
+        ({"scale": [1, 2], "distribution": "discrete", "probabilities": []}, "2 values need as many probabilities"),
+        (
+            {"scale": [1, 2], "distribution": "discrete", "probabilities": "1"},
+            "'probabilities' takes a list of numbers",
+        ),
+        ({"scale": [1, 2], "distribution": "discrete", "within": [0, 1]}, "only a normal change is cut"),
+        ({"scale": [1, 2], "probabilities": [0.5, 0.5]}, "only a discrete change has probabilities"),
+        ({"scale": [1, 2], "within": [0, 3]}, "only a normal change is cut"),
+        ({"scale": [1, 2], "distribution": "normal", "within": [0]}, "'within' takes two numbers"),
+        ({"scale": [1, 2], "distribution": "normal", "within": [2, 3]}, "needs its mean 1 within its limits"),
+        ({"scale": [1, 2], "each": 1}, "'each' takes true or false, got 1"),
+        ({"scale": [1, 2], "centre": "1"}, "'centre' takes a number, got '1'"),
+        ({"scale": [1, 2], "centre": 3}, "the centre 3 is outside the range [1, 2]"),
         ({"scale": [1, 2], "distribution": "unifrom"}, "unknown distribution 'unifrom': did you mean 'uniform'?"),
     ],
 )

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rig import rig_world
+from rig import made, rig_world
 
-from sim2real_cat.errors import PolicyError
+from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.worlds.curriculum import LinearCurriculum, StepWhenSaturated, ThresholdCurriculum, Widening
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.randomization import Change, Randomization
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.simulator import Simulator
 from sim2real_cat.worlds.training import RandomSearch, train
+from sim2real_cat.worlds.training_fibre import performance_of
 from sim2real_cat.worlds.world import World
 
 PENDULUM = RandomSearch(iterations=15, steps=500, noise=0.5, step_size=0.5)
@@ -164,3 +166,78 @@ def test_the_hopper_learns_to_hop():
     search = RandomSearch(iterations=60, directions=8, top=4, steps=1000, noise=0.025, step_size=0.01, reward_shift=1.0)
     policy = train(world, search, rng=1).policy
     assert rollout(world, policy, rng=1, episodes=10).returns.mean() > 1000
+
+
+WIDE = Randomization({"body_mass[pole]": Change("scale", 0.5, 2.0, "loguniform")})
+
+
+def test_a_curriculum_that_never_widens_is_training_in_its_first_fibre(pendulum):
+    """Its thresholds are out of reach: the same worlds as members give the same policy, from the same stream."""
+    never = Widening(WIDE, 3, ThresholdCurriculum(1e9, -1e9, first=0.4))
+    found = train(pendulum, replace(SHORT, iterations=1), rng=3, curriculum=never)
+    stream = np.random.default_rng(3)
+    members = WIDE.at(0.4).draw(3, int(stream.integers(2**63)))
+    expected = train(pendulum, replace(SHORT, iterations=1), rng=stream, members=members)
+    assert found.policy.digest == expected.policy.digest
+    np.testing.assert_array_equal(found.fibre.values, members.values)
+    assert (found.fibre.level, found.levels.tolist()) == (0.4, [0.4])
+    assert expected.levels.tolist() == [0.4]
+
+
+def test_ranges_widen_while_it_trains(pendulum):
+    result = train(pendulum, replace(SHORT, iterations=4), rng=0, curriculum=Widening(WIDE, 3, LinearCurriculum(4)))
+    assert result.levels.tolist() == [0.0, 0.25, 0.5, 0.75]
+    assert result.fibre.level == 0.75, "the worlds of the last update, not those after it"
+    assert len(result.fibre) == 3
+    assert np.ptp(result.fibre.values) > 0
+    assert result.episodes == 4 * 2 * 4
+
+
+def test_thresholds_are_asked_on_the_boundary(pendulum):
+    """Every return is over -1: it widens each time, and the episodes on the boundary are counted."""
+    easy = Widening(WIDE, 5, ThresholdCurriculum(widen_at=-1.0, narrow_at=-2.0, step=0.5))
+    result = train(pendulum, replace(SHORT, iterations=4), rng=0, curriculum=easy, threads=1)
+    assert result.levels.tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert result.episodes == 4 * 2 * 8 + 3 * 5, "four directions take two turns through five worlds"
+    assert result.fibre.level == 1.0
+
+
+def test_saturation_counts_what_the_task_ended(pendulum):
+    """The untrained pendulum always falls: the level only goes down."""
+    falling = Widening(WIDE, 2, StepWhenSaturated(levels=2, widen_below=0.1, narrow_above=0.9, wait=0, first=0.0))
+    assert train(pendulum, replace(SHORT, steps=200), rng=0, curriculum=falling).levels.tolist() == [0.0] * 3
+    standing = Widening(WIDE, 2, StepWhenSaturated(levels=2, widen_below=0.1, narrow_above=0.9, wait=0))
+    assert train(pendulum, replace(SHORT, steps=2), rng=0, curriculum=standing).levels.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_training_with_a_curriculum_is_reproducible_at_any_number_of_threads(pendulum):
+    widening = Widening(WIDE, 3, ThresholdCurriculum(widen_at=0.0, narrow_at=-1.0))
+    one, two, other = (
+        train(pendulum, SHORT, rng=seed, threads=threads, curriculum=widening)
+        for seed, threads in ((3, 1), (3, 2), (4, 1))
+    )
+    assert one.policy.digest == two.policy.digest != other.policy.digest
+    assert one.returns.tolist() == two.returns.tolist()
+    np.testing.assert_array_equal(one.fibre.values, two.fibre.values)
+
+
+def test_the_fibre_of_training_is_what_was_given(pendulum):
+    members = WIDE.draw(3, 0)
+    assert train(pendulum, replace(SHORT, iterations=1), rng=0, members=members).fibre is members
+    plain = train(pendulum, replace(SHORT, iterations=1), rng=0)
+    assert (len(plain.fibre), plain.levels.tolist()) == (1, [1.0])
+
+
+def test_members_or_a_curriculum_but_not_both(pendulum):
+    with pytest.raises(WorldError, match="either members or a curriculum"):
+        train(pendulum, SHORT, rng=0, members=WIDE.draw(2, 0), curriculum=Widening(WIDE, 2, LinearCurriculum(2)))
+
+
+def test_what_a_curriculum_is_told_of_episodes():
+    seen = made([2, 3, 1], diverged=[False, True, False])
+    seen = replace(seen, terminated=np.array([True, False, False]))
+    returns = seen.returns
+    worst = min(returns[0], returns[2])
+    assert performance_of(seen, "terminations") == pytest.approx(2 / 3)
+    assert performance_of(seen, "return") == pytest.approx((returns[0] + worst + returns[2]) / 3)
+    assert performance_of(made([2], diverged=[True]), "boundary return") == -np.inf

@@ -1,0 +1,215 @@
+"""Random changes: how one number of a model is drawn, and how its range narrows for a curriculum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError, unknown_name
+
+Mode = Literal["scale", "shift", "set"]
+Distribution = Literal["uniform", "loguniform", "normal", "discrete"]
+Array = NDArray[np.float64]
+
+_DEVIATIONS = 3.0
+"""How many deviations from its mean a normal change without limits is expected to reach."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A random change of one parameter.
+
+    Attributes:
+        mode: ``scale`` multiplies the model's value, ``shift`` adds to it, ``set`` replaces it.
+        low: lower end of the range; the mean where the distribution is normal.
+        high: upper end of the range; the standard deviation where the distribution is normal.
+        distribution: ``uniform``, ``loguniform`` (uniform in the logarithm), ``normal`` or ``discrete``.
+        within: limits at which a normal distribution is truncated: what lies outside is never drawn.
+        values: the numbers that a discrete change draws from; `Change.discrete` fills in the ends.
+        probabilities: the probability of each of them; equal where none are given.
+        centre: the point around which a curriculum widens the range; where none is given, its middle, the
+            geometric one where it is loguniform, and of discrete values the one nearest to the middle.
+        each: whether every element that the parameter names has a draw of its own, a column each once the
+            randomization is bound to a world; otherwise one number is drawn for all of them.
+    """
+
+    mode: Mode
+    low: float
+    high: float
+    distribution: Distribution = "uniform"
+    _: KW_ONLY
+    within: tuple[float, float] | None = None
+    values: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    centre: float | None = None
+    each: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise WorldError(unknown_name("mode", self.mode, get_args(Mode)))
+        if self.distribution not in get_args(Distribution):
+            raise WorldError(unknown_name("distribution", self.distribution, get_args(Distribution)))
+        if not np.all(np.isfinite([self.low, self.high])) or not np.isfinite(self.high - self.low):
+            raise WorldError(f"a change needs finite numbers, got [{self.low}, {self.high}]")
+        if self.distribution == "normal":
+            self._check_normal()
+        elif self.low > self.high:
+            raise WorldError(f"a change needs low <= high, got [{self.low}, {self.high}]")
+        if self.distribution == "loguniform" and self.low <= 0:
+            raise WorldError(f"a loguniform change needs positive ends, got [{self.low}, {self.high}]")
+        if self.distribution == "discrete":
+            self._check_discrete()
+        elif self.values or self.probabilities:
+            raise WorldError(f"only a discrete change has values and probabilities, this one is {self.distribution}")
+        if self.within is not None and self.distribution != "normal":
+            raise WorldError(f"only a normal change is cut to a range by 'within', this one is {self.distribution}")
+        self._check_centre()
+
+    def _check_normal(self) -> None:
+        if self.high < 0:
+            raise WorldError(f"a normal change is [mean, standard deviation], got the deviation {self.high}")
+        if self.within is not None and not -np.inf < self.within[0] <= self.low <= self.within[1] < np.inf:
+            raise WorldError(f"a normal change needs its mean {self.low:g} within its limits, got {list(self.within)}")
+
+    def _check_discrete(self) -> None:
+        if not self.values or (min(self.values), max(self.values)) != (self.low, self.high):
+            raise WorldError("a discrete change needs values, of which the least and the largest are its ends")
+        chances = self.probabilities
+        if not chances:
+            return
+        if len(chances) != len(self.values):
+            raise WorldError(f"{len(self.values)} values need as many probabilities, got {len(chances)}")
+        if not all(0 <= chance <= 1 for chance in chances) or abs(sum(chances) - 1) > 1e-9:
+            raise WorldError(f"probabilities need to be >= 0 and sum to 1, got {list(chances)}, sum {sum(chances):g}")
+
+    def _check_centre(self) -> None:
+        if self.centre is None:
+            return
+        if self.distribution == "normal":
+            raise WorldError("a normal change widens around its mean; leave 'centre' out")
+        if self.distribution == "discrete" and self.centre not in self.values:
+            raise WorldError(f"the centre of a discrete change is one of its values, got {self.centre:g}")
+        if not self.low <= self.centre <= self.high:
+            raise WorldError(f"the centre {self.centre:g} is outside the range [{self.low:g}, {self.high:g}]")
+
+    @classmethod
+    def discrete(
+        cls,
+        mode: Mode,
+        values: Sequence[float],
+        probabilities: Sequence[float] = (),
+        *,
+        centre: float | None = None,
+        each: bool = False,
+    ) -> Change:
+        """A change that draws one of a list of values.
+
+        Raises:
+            WorldError: no values, or probabilities that are not one for each and sum to 1.
+        """
+        numbers = tuple(float(value) for value in values)
+        if not numbers:
+            raise WorldError("a discrete change needs at least one value")
+        chances = tuple(float(chance) for chance in probabilities)
+        low, high = min(numbers), max(numbers)
+        return cls(mode, low, high, "discrete", values=numbers, probabilities=chances, centre=centre, each=each)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The least interval that holds every draw; unbounded where the change is normal and not truncated."""
+        if self.distribution != "normal":
+            return self.low, self.high
+        return (-np.inf, np.inf) if self.within is None else self.within
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The ends of the range, three deviations from the mean at most where it is normal."""
+        if self.distribution != "normal":
+            return self.low, self.high
+        least, most = self.support
+        spread = _DEVIATIONS * self.high
+        return max(self.low - spread, least), min(self.low + spread, most)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """`n` independent draws, shape (n,), in the units of the parameter (a factor where it scales)."""
+        if self.distribution == "discrete" or self.within is not None:
+            return self.quantile(rng.random(n))
+        if self.distribution == "normal":
+            return rng.normal(self.low, self.high, n)
+        if self.distribution == "loguniform":
+            return np.clip(np.exp(rng.uniform(np.log(self.low), np.log(self.high), n)), self.low, self.high)
+        return np.clip(rng.uniform(self.low, self.high, n), self.low, self.high)
+
+    def quantile(self, probability: Array) -> Array:
+        """The inverse of the distribution function: what a uniform number on [0, 1) becomes, same shape."""
+        if self.distribution == "discrete":
+            order = np.argsort(self.values, kind="stable")
+            chances = np.array(self.probabilities or [1 / len(self.values)] * len(self.values))[order]
+            last = int(np.flatnonzero(chances)[-1])
+            rank = np.searchsorted(np.cumsum(chances), probability, side="right")
+            return np.asarray(np.array(self.values)[order][np.minimum(rank, last)])
+        if self.distribution == "normal":
+            return self._normal_quantile(probability)
+        if self.distribution == "loguniform":
+            low, high = np.log(self.low), np.log(self.high)
+            return np.asarray(np.clip(np.exp(low + probability * (high - low)), self.low, self.high))
+        return np.asarray(np.clip(self.low + probability * (self.high - self.low), self.low, self.high))
+
+    def _normal_quantile(self, probability: Array) -> Array:
+        from scipy.special import ndtr, ndtri
+
+        mean, deviation = self.low, self.high
+        if deviation == 0:
+            return np.full(np.shape(probability), mean)
+        least, most = self.support
+        below, above = ndtr((least - mean) / deviation), ndtr((most - mean) / deviation)
+        # the ends 0 and 1 themselves, which the normal distribution never reaches, would give infinity
+        inside = np.clip(below + probability * (above - below), np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
+        return np.asarray(np.clip(mean + deviation * ndtri(inside), least, most))
+
+    def at(self, level: float) -> Change:
+        """The change with its range narrowed to `level` times its width around its centre; all of it at 1.
+
+        Of a normal change the deviation shrinks; of a discrete one the values stay that are no farther from the
+        centre than `level` times the farthest.
+        """
+        if level == 1:
+            return self
+        if self.distribution == "normal":
+            return replace(self, high=level * self.high)
+        centre = self._middle()
+        if self.distribution == "discrete":
+            reach = level * max(abs(value - centre) for value in self.values)
+            return self._only([i for i, value in enumerate(self.values) if abs(value - centre) <= reach])
+        low, high = (_between(centre, end, level, self.distribution) for end in (self.low, self.high))
+        return replace(self, low=min(max(low, self.low), centre), high=max(min(high, self.high), centre))
+
+    def _only(self, kept: list[int]) -> Change:
+        """A discrete change with some of its values; equal probabilities where none of them could be drawn."""
+        values = [self.values[i] for i in kept]
+        chances = [self.probabilities[i] for i in kept] if self.probabilities else []
+        total = sum(chances)
+        shares = [chance / total for chance in chances] if total > 0 else []
+        return Change.discrete(self.mode, values, shares, centre=self.centre, each=self.each)
+
+    def _middle(self) -> float:
+        """The point around which the range widens."""
+        if self.centre is not None:
+            return self.centre
+        if self.distribution == "loguniform":
+            return float(np.clip(np.exp((np.log(self.low) + np.log(self.high)) / 2), self.low, self.high))
+        middle = float(np.clip(self.low + (self.high - self.low) / 2, self.low, self.high))
+        return min(self.values, key=lambda value: abs(value - middle)) if self.values else middle
+
+
+def _between(centre: float, end: float, level: float, distribution: Distribution) -> float:
+    """The point at `level` of the way from the centre to an end, along the logarithm where that is uniform."""
+    if level == 0:
+        return centre
+    if distribution == "loguniform":
+        return float(np.exp(np.log(centre) + level * (np.log(end) - np.log(centre))))
+    return centre + level * (end - centre)
