@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 import tomli_w
+from hypothesis import settings
 from julia_stand_in import standing_in
 
 from sim2real_cat.acsets.acset import ACSet
@@ -44,6 +45,9 @@ randomization = "wide"
 members = 3
 """
 
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 STAND_IN = "catlab over a stand-in"
 CATLAB = [STAND_IN, pytest.param("catlab", marks=pytest.mark.catlab)]

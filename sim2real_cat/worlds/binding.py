@@ -96,7 +96,7 @@ def _total(
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
     if any(split(name)[0] in (*SENSOR_FIELDS, *ACTION_FIELDS) for name in names):
-        raise WorldError(f"{where}: sensors and actions have no total in the model")
+        raise WorldError(f"{where}: sensors have no total in the model, and neither have actions")
     mode = changes[names[0]].mode
     targeted = [targets(model, name, mode)[0] for name in names]
     fields = sorted({target.name for target in targeted})

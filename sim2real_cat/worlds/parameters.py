@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
+from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.fields import matches, resolve, split
-from sim2real_cat.worlds.physical import admissible, settled, targets
+from sim2real_cat.worlds.fields import matches, resolve, split, unknown_field
+from sim2real_cat.worlds.physical import TOGETHER, admissible, settled, targets
 from sim2real_cat.worlds.randomization import Ensemble, Mode
 from sim2real_cat.worlds.task import Array
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers
@@ -91,8 +91,11 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
     """
     changed: dict[str, NDArray[Any]] = {}
     for parameter, mode, drawn in _columns(members, member_index):
-        if split(parameter)[0] in (*SENSOR_FIELDS, *ACTION_FIELDS):
+        field, beside = split(parameter)[0], (*SENSOR_FIELDS, *ACTION_FIELDS)
+        if field in beside:
             continue
+        if field not in MODEL_FIELDS and field not in TOGETHER:
+            raise WorldError(unknown_field(field, MODEL_FIELDS.union(beside)))
         for target in targets(model, parameter, mode):
             values = changed.setdefault(target.name, batch.expand(target.name))
             elements = list(target.elements)
