@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld as GymnasiumWorld
+    from sim2real_cat.worlds.playground import playground_world as playground_world
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
@@ -62,6 +64,7 @@ _HOME = {
     "Ensemble": "worlds.randomization",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
+    "GymnasiumWorld": "worlds.gymnasium_world",
     "LinearPolicy": "worlds.policy",
     "Morphism": "acsets.morphism",
     "Policy": "worlds.policy",
@@ -92,6 +95,7 @@ _HOME = {
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
     "laws": "transfer",
+    "playground_world": "worlds.playground",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",

@@ -34,6 +34,7 @@ class Trajectories:
         sensors: d names.
         actuators: nu names.
         control_period: seconds between two observations.
+        reasons: n texts, why an episode diverged, '' where it did not or nobody said; () where nobody ever says.
     """
 
     observations: Array
@@ -49,6 +50,7 @@ class Trajectories:
     sensors: tuple[str, ...]
     actuators: tuple[str, ...]
     control_period: float
+    reasons: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -77,7 +79,8 @@ class Trajectories:
         """The episodes in `rows`, an index or a mask."""
         index = np.arange(len(self))[rows]
         changed = {name: getattr(self, name)[index] for name in _PER_EPISODE}
-        return replace(self, **changed, policies=tuple(self.policies[i] for i in index))
+        reasons = tuple(self.reasons[i] for i in index) if self.reasons else ()
+        return replace(self, **changed, policies=tuple(self.policies[i] for i in index), reasons=reasons)
 
     def of_policy(self, name: str) -> Trajectories:
         """The episodes in which the policy of that name acted."""
@@ -87,7 +90,7 @@ class Trajectories:
 _PER_EPISODE = tuple(
     entry.name
     for entry in fields(Trajectories)
-    if entry.name not in ("policies", "sensors", "actuators", "control_period")
+    if entry.name not in ("policies", "sensors", "actuators", "control_period", "reasons")
 )
 
 
@@ -118,7 +121,10 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
             longest = max(array.shape[1] for array in arrays)
             arrays = [_pad(array, longest) for array in arrays]
         joined[name] = np.concatenate(arrays)
-    return replace(first, **joined, policies=tuple(name for part in parts for name in part.policies))  # type: ignore[arg-type]
+    policies = tuple(name for part in parts for name in part.policies)
+    told = any(part.reasons for part in parts)
+    reasons = tuple(why for part in parts for why in part.reasons or ("",) * len(part)) if told else ()
+    return replace(first, **joined, policies=policies, reasons=reasons)  # type: ignore[arg-type]
 
 
 def _pad(array: Array, length: int) -> Array:
