@@ -114,7 +114,7 @@ class VectorLanes(Lanes):
         if mode is None:
             environments.close()
             raise WorldError(
-                f"world '{world}': the metadata of its VectorEnv need 'autoreset_mode', a gymnasium.vector.AutoresetMode"
+                f"world '{world}': its VectorEnv has no metadata 'autoreset_mode' (gymnasium.vector.AutoresetMode)"
             )
         self._mode = AutoresetMode(mode)
 
