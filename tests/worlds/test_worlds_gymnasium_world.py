@@ -146,6 +146,12 @@ def test_what_an_environment_says_of_itself():
     assert (made.name, made.control_period, made.steps) == ("CartPole-v1", 0.5, 7)
 
 
+def test_actions_are_recorded_as_the_environment_gets_them():
+    space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    world = GymnasiumWorld(lambda: Stair(action=space), control_period=0.1, steps=2)
+    assert climb(world, (0.1,)).actions[0, 0, 0] == float(np.float32(0.1))
+
+
 # --- choices
 
 
@@ -301,6 +307,27 @@ def test_an_environment_that_cannot_even_start():
     assert done.lengths.tolist() == [6, 6, 0, 0, 6, 6]
     assert done.reasons[2] == "reset: TypeError: 'NoneType' object is not callable"
     assert climb(world, members=Ensemble.single({"dead": {"set": 1.0}})).actions.shape == (4, 0, 2)
+
+
+def test_an_environment_that_broke_is_not_used_again():
+    class Fragile(Stair):
+        broken = False
+
+        def reset(self, *, seed=None, options=None):
+            assert not self.broken
+            return super().reset(seed=seed)
+
+        def step(self, action):
+            try:
+                return super().step(action)
+            except RuntimeError:
+                self.broken = True
+                raise
+
+    world = GymnasiumWorld(lambda: Fragile(trouble="raise"), control_period=0.1, steps=6, environments=1)
+    done = climb(world, episodes=8)
+    assert 0 < done.diverged.sum() < 8
+    assert not any("reset" in reason for reason in done.reasons)
 
 
 @pytest.mark.parametrize("trouble", ["raise", "observation"])
