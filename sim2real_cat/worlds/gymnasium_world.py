@@ -62,7 +62,7 @@ class GymnasiumWorld(ExternalWorld):
         noise: float | Mapping[str, float] | None = None,
         configure: Callable[[Any, Any], None] | None = None,
         parameters: Mapping[str, float] | None = None,
-        environments: int = 8,
+        environments: int = 32,
     ) -> None:
         from sim2real_cat.worlds.gymnasium_spaces import action_columns, observation_columns
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.external_world import (
     Array,
     ExternalWorld,
@@ -173,7 +174,8 @@ def playground_world(
     if task not in dm_control_suite.ALL_ENVS:
         raise WorldError(unknown_name("Playground task", task, dm_control_suite.ALL_ENVS))
     settings = dm_control_suite.get_default_config(task)
-    environment = dm_control_suite.load(task, config_overrides={"impl": implementation})
+    with compiling():
+        environment = dm_control_suite.load(task, config_overrides={"impl": implementation})
     return PlaygroundWorld(
         environment,
         name or task,
