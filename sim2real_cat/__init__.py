@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.dependence import FixedTotal as FixedTotal
     from sim2real_cat.worlds.factory import ksim_randomizers as ksim_randomizers
     from sim2real_cat.worlds.factory import playground_go1 as playground_go1
+    from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld as GymnasiumWorld
     from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
     from sim2real_cat.worlds.noise import Drift as Drift
     from sim2real_cat.worlds.noise import Dropout as Dropout
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.noise import Quantisation as Quantisation
     from sim2real_cat.worlds.noise import UniformNoise as UniformNoise
     from sim2real_cat.worlds.noise_chain import NoiseChain as NoiseChain
+    from sim2real_cat.worlds.playground import playground_world as playground_world
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
     from sim2real_cat.worlds.prediction import predict_steps as predict_steps
@@ -96,6 +98,7 @@ _HOME = {
     "GaussianNoise": "worlds.noise",
     "FixedTotal": "worlds.dependence",
     "LinearCurriculum": "worlds.curriculum",
+    "GymnasiumWorld": "worlds.gymnasium_world",
     "LinearPolicy": "worlds.policy",
     "LogMapping": "worlds.logs.mapping",
     "Morphism": "acsets.morphism",
@@ -138,6 +141,7 @@ _HOME = {
     "laws": "transfer",
     "predict_steps": "worlds.prediction",
     "playground_go1": "worlds.factory",
+    "playground_world": "worlds.playground",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",

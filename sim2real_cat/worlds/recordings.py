@@ -62,6 +62,8 @@ def write_log(path: Path, trajectories: Trajectories) -> str:
     }
     if trajectories.notes:
         head["notes"] = trajectories.notes
+    if trajectories.reasons:
+        head["reasons"] = trajectories.reasons
     table = table.replace_schema_metadata({_KEY: json.dumps(head, separators=(",", ":")).encode()})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
@@ -124,8 +126,9 @@ def _from_table(table: pa.Table, head: dict[str, Any]) -> Trajectories:
         return out[:, :frames]
 
     observations, actions = spread("observation.state", longest + 1), spread("action", longest)
-    widths = (n, len(head["sensors"]), len(head["actuators"]))
-    if widths != (len(head["diverged"]), observations.shape[2], actions.shape[2]):
+    reasons = tuple(head.get("reasons", ()))
+    widths = (n, len(reasons) or n, len(head["sensors"]), len(head["actuators"]))
+    if widths != (len(head["diverged"]), n, observations.shape[2], actions.shape[2]):
         raise ValueError("its metadata does not fit its columns")
     done = table["next.done"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False)
     terminated = np.zeros(n, dtype=bool)
@@ -145,6 +148,7 @@ def _from_table(table: pa.Table, head: dict[str, Any]) -> Trajectories:
         actuators=tuple(head["actuators"]),
         control_period=float(head["control_period"]),
         notes=tuple(head.get("notes", ())),
+        reasons=reasons,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.external_rollout import external_rollout
+from sim2real_cat.worlds.external_world import ExternalWorld
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.simulator import Simulator
@@ -15,7 +17,7 @@ from sim2real_cat.worlds.world import World
 
 
 def rollout(
-    world: World,
+    world: World | ExternalWorld,
     policy: Policy,
     *,
     rng: np.random.Generator | int,
@@ -32,7 +34,7 @@ def rollout(
     Every episode has its own random stream, spawned from `rng` in order, so the result does not depend on threads.
 
     Args:
-        world: model, task, sensors.
+        world: model, task, sensors; or a world that another simulator computes, see `external_rollout`.
         policy: what acts; it is not changed.
         rng: a generator, or a seed for one.
         members: the ensemble; the world as it is where none is given.
@@ -47,6 +49,18 @@ def rollout(
         WorldError: no episodes or steps asked for, or an ensemble that does not fit the world.
         PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
     """
+    if isinstance(world, ExternalWorld):
+        return external_rollout(
+            world,
+            policy,
+            rng=rng,
+            members=members,
+            episodes=episodes,
+            steps=steps,
+            name=name,
+            until_terminated=until_terminated,
+            progress=progress,
+        )
     ensemble = Ensemble.nominal() if members is None else members
     steps = world.task.steps if steps is None else steps
     if episodes < 1 or steps < 1:

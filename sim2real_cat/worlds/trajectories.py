@@ -35,6 +35,7 @@ class Trajectories:
         actuators: nu names.
         control_period: seconds between two observations.
         notes: where recorded data come from and what was done to them, a line each; empty for simulations.
+        reasons: n texts, why an episode diverged, '' where it did not or nobody said; () where nobody ever says.
     """
 
     observations: Array
@@ -51,6 +52,7 @@ class Trajectories:
     actuators: tuple[str, ...]
     control_period: float
     notes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -79,7 +81,8 @@ class Trajectories:
         """The episodes in `rows`, an index or a mask."""
         index = np.arange(len(self))[rows]
         changed = {name: getattr(self, name)[index] for name in _PER_EPISODE}
-        return replace(self, **changed, policies=tuple(self.policies[i] for i in index))
+        reasons = tuple(self.reasons[i] for i in index) if self.reasons else ()
+        return replace(self, **changed, policies=tuple(self.policies[i] for i in index), reasons=reasons)
 
     def of_policy(self, name: str) -> Trajectories:
         """The episodes in which the policy of that name acted."""
@@ -89,7 +92,7 @@ class Trajectories:
 _PER_EPISODE = tuple(
     entry.name
     for entry in fields(Trajectories)
-    if entry.name not in ("policies", "sensors", "actuators", "control_period", "notes")
+    if entry.name not in ("policies", "sensors", "actuators", "control_period", "notes", "reasons")
 )
 
 
@@ -122,7 +125,9 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
         joined[name] = np.concatenate(arrays)
     policies = tuple(name for part in parts for name in part.policies)
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    return replace(first, **joined, policies=policies, notes=notes)  # type: ignore[arg-type]
+    told = any(part.reasons for part in parts)
+    reasons = tuple(why for part in parts for why in part.reasons or ("",) * len(part)) if told else ()
+    return replace(first, **joined, policies=policies, notes=notes, reasons=reasons)  # type: ignore[arg-type]
 
 
 def _pad(array: Array, length: int) -> Array:
