@@ -91,6 +91,7 @@ class Simulator:
             WorldError: MuJoCo refused to simulate.
         """
         task = self.world.task
+        policy = policy.start(len(self))
         with to_logging(), on_one_thread():
             noise = self._start(steps, generators)
             start = self._state(slice(None))
