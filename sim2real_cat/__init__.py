@@ -43,13 +43,22 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.action_table import ActionTable as ActionTable
+    from sim2real_cat.worlds.callable_policy import CallablePolicy as CallablePolicy
+    from sim2real_cat.worlds.mlp_policy import MlpPolicy as MlpPolicy
+    from sim2real_cat.worlds.onnx_policy import OnnxPolicy as OnnxPolicy
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
+    from sim2real_cat.worlds.policy_files import load_policy as load_policy
+    from sim2real_cat.worlds.ppo import PPO as PPO
+    from sim2real_cat.worlds.ppo import PPOTraining as PPOTraining
+    from sim2real_cat.worlds.ppo import train_ppo as train_ppo
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
+    from sim2real_cat.worlds.recurrent_policy import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.worlds.rollout import rollout as rollout
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
@@ -58,17 +67,24 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ACSet": "acsets.acset",
+    "ActionTable": "worlds.action_table",
+    "CallablePolicy": "worlds.callable_policy",
     "Codec": "acsets.codecs",
     "Ensemble": "worlds.randomization",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
     "LinearPolicy": "worlds.policy",
+    "MlpPolicy": "worlds.mlp_policy",
     "Morphism": "acsets.morphism",
+    "OnnxPolicy": "worlds.onnx_policy",
+    "PPO": "worlds.ppo",
+    "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
+    "RecurrentPolicy": "worlds.recurrent_policy",
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
     "Schema": "acsets.schema",
@@ -92,6 +108,7 @@ _HOME = {
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
     "laws": "transfer",
+    "load_policy": "worlds.policy_files",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
@@ -99,6 +116,7 @@ _HOME = {
     "rollout": "worlds.rollout",
     "sigma": "acsets.sigma",
     "train": "worlds.training",
+    "train_ppo": "worlds.ppo",
     "verify_transfer_success": "evidence.proof",
     "write_log": "worlds.recordings",
 }

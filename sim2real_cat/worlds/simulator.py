@@ -87,10 +87,11 @@ class Simulator:
             progress: called after every control step with the number of steps done so far.
 
         Raises:
-            PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
+            PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
             WorldError: MuJoCo refused to simulate.
         """
         task = self.world.task
+        policy.check_fit(self.world.sensors, self.actuators, self.world.name)
         policy = policy.start(len(self))
         with to_logging(), on_one_thread():
             noise = self._start(steps, generators)

@@ -74,6 +74,16 @@ class Training:
     episodes: int
     steps: int
 
+    @property
+    def trainer(self) -> str:
+        """Name of the algorithm."""
+        return "random-search"
+
+    @property
+    def entropy_coefficient(self) -> None:
+        """Random search has no entropy in its loss."""
+        return None
+
 
 class _Perturbed(Policy):
     """A linear policy with its own gain in every episode."""

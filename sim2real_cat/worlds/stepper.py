@@ -1,0 +1,116 @@
+"""A batch of simulations that somebody else steps: where an episode ends, the next one starts in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.simulator import Simulator
+from sim2real_cat.worlds.task import Array, State
+from sim2real_cat.worlds.world import World
+
+
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """What one control step did in n simulations.
+
+    Attributes:
+        observations: (n, d) what the sensors read after it; before it, where the simulation diverged.
+        rewards: (n,); 0 where the simulation diverged.
+        terminated: (n,) whether the task ended the episode.
+        truncated: (n,) whether the episode's time was up.
+        diverged: (n,) whether the simulation blew up.
+    """
+
+    observations: Array
+    rewards: Array
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    diverged: NDArray[np.bool_]
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """(n,) episodes that ended for any reason."""
+        return self.terminated | self.truncated | self.diverged
+
+
+class Stepper(Simulator):
+    """A `Simulator` stepped from outside, whose simulations are reset one by one.
+
+    An episode started with a generator is, action for action, the one that `Simulator.run` plays with it.
+
+    Args:
+        world: model, task, sensors.
+        members: the ensemble; the world as it is where none is given.
+        member_index: (n,) which member each simulation is; every member once where none is given.
+        steps: control steps after which an episode is truncated; the task's own number where none is given.
+        threads: physics threads; 0 means one per available core.
+
+    Raises:
+        WorldError: as `Simulator`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        members: Ensemble | None = None,
+        member_index: NDArray[np.int64] | None = None,
+        *,
+        steps: int | None = None,
+        threads: int = 0,
+    ) -> None:
+        super().__init__(world, members, member_index, threads)
+        self.steps = world.task.steps if steps is None else steps
+        self.elapsed = np.zeros(len(self), dtype=np.int64)
+        self._noise = np.zeros((len(self), self.steps + 1, len(world.sensors)))
+        self._observations = np.zeros((len(self), len(world.sensors)))
+
+    def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Array:
+        """Start an episode in some simulations, each with its own generator; return what their sensors read, (k, d)."""
+        with to_logging(), on_one_thread():
+            self._batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
+            for row, generator in zip(rows, generators, strict=True):
+                self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
+                generator.standard_normal(out=self._noise[row])
+                self._noise[row] *= self._deviations[row]
+                self._noise[row] += self._biases[row]
+            # these alone: a forward pass changes where the solver of a running simulation starts its next search
+            self._batch.forward(ids=rows)
+            self.elapsed[rows] = 0
+            self._observe(rows)
+        return self._observations[rows]
+
+    def advance(self, actions: Array) -> Stepped:
+        """One control step in every simulation, with actions (n, nu).
+
+        Raises:
+            PolicyError: the actions have the wrong shape, or are NaN or infinite.
+            WorldError: MuJoCo refused to simulate.
+        """
+        task, everywhere = self.world.task, np.arange(len(self))
+        with to_logging(), on_one_thread():
+            before = State(self._qpos.copy(), self._qvel.copy())
+            self._checked(actions, everywhere, int(self.elapsed.max()))
+            diverged = self._advance(actions, everywhere, int(self.elapsed.max()))
+            self.elapsed += 1
+            rows = np.flatnonzero(~diverged)
+            rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)
+            after = self._state(rows)
+            start = State(before.qpos[rows], before.qvel[rows])
+            rewards[rows] = task.reward(start, after, actions[rows], self.control_period)
+            terminated[rows] = task.terminated(after)
+            self._observe(rows)
+        truncated = (self.elapsed >= self.steps) & ~terminated & ~diverged
+        return Stepped(self._observations.copy(), rewards, terminated, truncated, diverged)
+
+    def _observe(self, rows: NDArray[np.intp]) -> None:
+        """Read the sensors of some simulations."""
+        noise = self._noise[rows, self.elapsed[rows]]
+        self._observations[rows] = self.world.task.observe(self._state(rows)) + noise
