@@ -138,6 +138,8 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
     """The actions in a table whose rows are control steps."""
     actuators = () if "action" in table.column_names else tuple(n for n in table.column_names if n not in _INDEX)
     try:
+        if not actuators and "action" not in table.column_names:
+            raise PolicyError("it has no column 'action', and none with the name of an actuator")
         if actuators:
             rows = np.stack([_numbers(table[name].to_numpy(), name) for name in actuators], axis=1)
         else:

@@ -19,6 +19,9 @@ _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "ten
 _PAIRS = (("{}", "{}_out"), ("{}", "next_{}"), ("{}", "{}_next"), ("{}", "new_{}"), ("{}_in", "{}_out"))
 """How the input and the output of one state are called."""
 
+_EXTERNAL = b"\x0a\x08location\x12"
+"""How protobuf writes the field that names the file in which a tensor's numbers lie."""
+
 _ACTIONS = ("action", "actions")
 
 
@@ -173,7 +176,7 @@ def _session(content: bytes) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but Exception
         reason = _line(error)
-        if "external" in reason.lower():
+        if _EXTERNAL in content:
             raise PolicyError(
                 f"the weights lie in another file, which the digest would not cover; save the graph as one file, as "
                 f"torch.onnx.export(..., external_data=False) does ({reason})"

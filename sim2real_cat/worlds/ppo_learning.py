@@ -77,13 +77,12 @@ class _UnitActions(VecEnvWrapper):  # type: ignore[misc]
     """
 
     def __init__(self, environment: VectorEnv) -> None:
-        low, high = environment.low, environment.high
-        bounded = np.isfinite(low) & np.isfinite(high)
-        self.centre: Array = np.where(bounded, (low + high) / 2, 0.0)
-        self.half: Array = np.where(bounded, (high - low) / 2, 1.0)
-        self.low, self.high = low, high
-        bound = np.where(bounded, np.float32(1), np.float32(np.inf))
-        super().__init__(environment, action_space=Box(-bound, bound, dtype=np.float32))
+        self.low, self.high = environment.low, environment.high
+        bounded = np.asarray(environment.stepper.model.actuator_ctrllimited, dtype=bool)
+        self.centre: Array = np.where(bounded, (self.low + self.high) / 2, 0.0)
+        self.half: Array = np.where(bounded, (self.high - self.low) / 2, 1.0)
+        bound = (self.high - self.centre) / self.half
+        super().__init__(environment, action_space=Box(-bound.astype(np.float32), bound.astype(np.float32)))
 
     def reset(self) -> Array:
         return np.asarray(self.venv.reset())

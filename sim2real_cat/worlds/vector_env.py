@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +30,8 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
     """Environments that are the members of an ensemble, in turn, and step together.
 
     Observations are what the sensors read, noise included. Actions are in the units of the model's controls and
-    clipped to its ``ctrlrange``; where an actuator has none, the action space is unbounded. An episode that ends is
+    clipped to its ``ctrlrange``; where an actuator has none, to ±1e10, beyond which MuJoCo ignores controls (an
+    algorithm that scales its actions by the space, such as SAC, needs a ``ctrlrange``). An episode that ends is
     followed at once by the next one: the ``infos`` then hold ``terminal_observation``, ``TimeLimit.truncated`` and
     ``episode`` (return ``r`` and length ``l``), as Stable-Baselines3 asks for. A simulation that blew up counts as
     truncated before the bad step, without reward, and ``diverged`` is true in its info.
@@ -70,7 +72,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         self._streams = np.random.default_rng(rng).spawn(len(member_index))
         self._returns = np.zeros(len(member_index))
         self._actions = np.zeros((len(member_index), int(self.stepper.model.nu)))
-        self.low, self.high = control_bounds(self.stepper)
+        self.low, self.high = control_bounds(self.stepper.model)
         unbounded = np.full(len(world.sensors), np.inf)
         super().__init__(
             len(member_index),
@@ -143,8 +145,8 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         return self.stepper.reset(rows, [self._streams[row].spawn(1)[0] for row in rows])
 
 
-def control_bounds(stepper: Stepper) -> tuple[Array, Array]:
-    """Smallest and largest controls of a model, (nu,) each; infinite where an actuator has no range."""
-    limited = np.asarray(stepper.model.actuator_ctrllimited, dtype=bool)
-    bounds = np.where(limited[:, None], stepper.model.actuator_ctrlrange, [-np.inf, np.inf])
+def control_bounds(model: mujoco.MjModel) -> tuple[Array, Array]:
+    """Smallest and largest controls of a model, (nu,) each; those that MuJoCo takes where an actuator has no range."""
+    limited = np.asarray(model.actuator_ctrllimited, dtype=bool)
+    bounds = np.where(limited[:, None], model.actuator_ctrlrange, [-mujoco.mjMAXVAL, mujoco.mjMAXVAL])
     return bounds[:, 0], bounds[:, 1]
