@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.sensing import Readings
 from sim2real_cat.worlds.simulator import Simulator
-from sim2real_cat.worlds.task import Array, State
+from sim2real_cat.worlds.task import Array, Carry, State
 from sim2real_cat.worlds.world import World
 
 
@@ -69,22 +70,35 @@ class Stepper(Simulator):
         super().__init__(world, members, member_index, threads)
         self.steps = world.task.steps if steps is None else steps
         self.elapsed = np.zeros(len(self), dtype=np.int64)
-        self._noise = np.zeros((len(self), self.steps + 1, len(world.sensors)))
+        self._readings: Readings | None = None
+        self._carry: Carry = ()
         self._observations = np.zeros((len(self), len(world.sensors)))
 
     def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Array:
-        """Start an episode in some simulations, each with its own generator; return what their sensors read, (k, d)."""
+        """Start an episode in some simulations, all of them the first time, and return what their sensors read.
+
+        Args:
+            rows: (k,) which simulations, in ascending order.
+            generators: k generators, one for each episode.
+
+        Returns:
+            (k, d) readings.
+        """
+        if not len(rows):
+            return self._observations[rows]
         with to_logging(), on_one_thread():
-            self._batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
-            for row, generator in zip(rows, generators, strict=True):
-                self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
-                generator.standard_normal(out=self._noise[row])
-                self._noise[row] *= self._deviations[row]
-                self._noise[row] += self._biases[row]
-            # these alone: a forward pass changes where the solver of a running simulation starts its next search
-            self._batch.forward(ids=rows)
+            streams = self._streams(generators)
+            fresh = self._start(self.steps, generators, streams, rows)
+            start = self._state(rows)
+            carry = self.world.task.initial_carry(len(rows), start, [stream.memory for stream in streams])
+            if len(rows) == len(self):
+                self._readings, self._carry = fresh, carry
+            else:
+                self._started().begin(rows, fresh)
+                for memory, part in zip(self._carry, carry, strict=True):
+                    memory[rows] = part
             self.elapsed[rows] = 0
-            self._observe(rows)
+            self._read(start, rows)
         return self._observations[rows]
 
     def advance(self, actions: Array) -> Stepped:
@@ -92,13 +106,16 @@ class Stepper(Simulator):
 
         Raises:
             PolicyError: the actions have the wrong shape, or are NaN or infinite.
-            WorldError: MuJoCo refused to simulate.
+            WorldError: MuJoCo refused to simulate, or a simulation has not been reset before.
         """
+        self._started()
         task, everywhere = self.world.task, np.arange(len(self))
+        longest = int(self.elapsed.max())
+        self._checked(actions, everywhere, longest)
         with to_logging(), on_one_thread():
             before = State(self._qpos.copy(), self._qvel.copy())
-            self._checked(actions, everywhere, int(self.elapsed.max()))
-            diverged = self._advance(actions, everywhere, int(self.elapsed.max()))
+            self._commands.send(actions, everywhere, slice(None), self.elapsed)
+            diverged = self._advance(everywhere, longest)
             self.elapsed += 1
             rows = np.flatnonzero(~diverged)
             rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)
@@ -106,11 +123,17 @@ class Stepper(Simulator):
             start = State(before.qpos[rows], before.qvel[rows])
             rewards[rows] = task.reward(start, after, actions[rows], self.control_period)
             terminated[rows] = task.terminated(after)
-            self._observe(rows)
+            self._read(after, rows)
         truncated = (self.elapsed >= self.steps) & ~terminated & ~diverged
         return Stepped(self._observations.copy(), rewards, terminated, truncated, diverged)
 
-    def _observe(self, rows: NDArray[np.intp]) -> None:
-        """Read the sensors of some simulations."""
-        noise = self._noise[rows, self.elapsed[rows]]
-        self._observations[rows] = self.world.task.observe(self._state(rows)) + noise
+    def _read(self, state: State, rows: NDArray[np.intp]) -> None:
+        """What the sensors of some simulations read in their present states."""
+        observed = self._observe(state, self._carry, rows)
+        self._observations[rows] = self._started().read(observed, rows, self.elapsed[rows])
+
+    def _started(self) -> Readings:
+        """The sensors, once all simulations have been reset."""
+        if self._readings is None:
+            raise WorldError(f"world '{self.world.name}': reset all simulations before the first step")
+        return self._readings
