@@ -71,9 +71,9 @@ def test_interpolation_between_samples(tmp_path):
 
 
 def test_a_slow_sensor_is_slow_and_late(tmp_path):
-    """A period of 2.6 timesteps: it reads in the first step after each period, two steps later that is reported."""
-    done = read(tmp_path, text=with_buffers(nsample=8, interval=2.6 * TIMESTEP, delay=2 * TIMESTEP))
-    sampled = np.ceil(2.6 * np.arange(9)).astype(int)
+    """A period of 2.55 timesteps: it reads in the first step after each period, two steps later that is reported."""
+    done = read(tmp_path, text=with_buffers(nsample=8, interval=2.55 * TIMESTEP, delay=2 * TIMESTEP))
+    sampled = np.ceil(2.55 * np.arange(9)).astype(int)
     source = [max([k for k in sampled if k <= at - 2], default=0) for at in range(21)]
     assert np.array_equal(done.observations[0, :, 0], done.qpos[0, source, 1])
 
