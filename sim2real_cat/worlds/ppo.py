@@ -97,6 +97,8 @@ class PPOTraining:
         birth: the policy before any training.
         returns: (updates,) mean return of the episodes that ended before each update, exploration and all; NaN where
             none ended.
+        deviation: (nu,) standard deviation of the actions at the end of training, in the units of the controls; the
+            entropy of their distribution is ``Σ log(deviation) + nu/2 · log(2 π e)``.
         episodes: episodes that ended.
         steps: control steps simulated.
         diverged: episodes whose simulation blew up; they are not in `returns`.
@@ -106,6 +108,7 @@ class PPOTraining:
     policy: MlpPolicy
     birth: MlpPolicy
     returns: Array
+    deviation: Array
     episodes: int
     steps: int
     diverged: int

@@ -64,8 +64,17 @@ def learn(
                 f"lower learning_rate ({settings.learning_rate:g}) or gradient_norm ({settings.gradient_norm:g})"
             )
         policy = _network(algorithm.policy, normalised, unit)
-    returns = np.array(history.returns)
-    return PPOTraining(policy, birth, returns, history.episodes, algorithm.num_timesteps, history.diverged, settings)
+        deviation = unit.half * np.exp(algorithm.policy.log_std.detach().numpy().astype(np.float64))
+    return PPOTraining(
+        policy=policy,
+        birth=birth,
+        returns=np.array(history.returns),
+        deviation=deviation,
+        episodes=history.episodes,
+        steps=algorithm.num_timesteps,
+        diverged=history.diverged,
+        settings=settings,
+    )
 
 
 class _UnitActions(VecEnvWrapper):  # type: ignore[misc]

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.sensing import Readings
@@ -86,7 +85,7 @@ class Stepper(Simulator):
         """
         if not len(rows):
             return self._observations[rows]
-        with to_logging(), on_one_thread():
+        with to_logging():
             streams = self._streams(generators)
             fresh = self._start(self.steps, generators, streams, rows)
             start = self._state(rows)
@@ -112,7 +111,7 @@ class Stepper(Simulator):
         task, everywhere = self.world.task, np.arange(len(self))
         longest = int(self.elapsed.max())
         self._checked(actions, everywhere, longest)
-        with to_logging(), on_one_thread():
+        with to_logging():
             before = State(self._qpos.copy(), self._qvel.copy())
             self._commands.send(actions, everywhere, slice(None), self.elapsed)
             diverged = self._advance(everywhere, longest)
