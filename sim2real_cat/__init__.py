@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.action_table import ActionTable as ActionTable
+    from sim2real_cat.worlds.callable_policy import CallablePolicy as CallablePolicy
     from sim2real_cat.worlds.changes import Change as Change
     from sim2real_cat.worlds.curriculum import LinearCurriculum as LinearCurriculum
     from sim2real_cat.worlds.curriculum import StepWhenSaturated as StepWhenSaturated
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.factory import playground_go1 as playground_go1
     from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld as GymnasiumWorld
     from sim2real_cat.worlds.logs.mapping import LogMapping as LogMapping
+    from sim2real_cat.worlds.mlp_policy import MlpPolicy as MlpPolicy
     from sim2real_cat.worlds.noise import Drift as Drift
     from sim2real_cat.worlds.noise import Dropout as Dropout
     from sim2real_cat.worlds.noise import EpisodeBias as EpisodeBias
@@ -62,15 +65,21 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.noise import Quantisation as Quantisation
     from sim2real_cat.worlds.noise import UniformNoise as UniformNoise
     from sim2real_cat.worlds.noise_chain import NoiseChain as NoiseChain
+    from sim2real_cat.worlds.onnx_policy import OnnxPolicy as OnnxPolicy
     from sim2real_cat.worlds.playground import playground_world as playground_world
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
+    from sim2real_cat.worlds.policy_files import load_policy as load_policy
+    from sim2real_cat.worlds.ppo import PPO as PPO
+    from sim2real_cat.worlds.ppo import PPOTraining as PPOTraining
+    from sim2real_cat.worlds.ppo import train_ppo as train_ppo
     from sim2real_cat.worlds.prediction import predict_steps as predict_steps
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
+    from sim2real_cat.worlds.recurrent_policy import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.worlds.replay import replay as replay
     from sim2real_cat.worlds.rollout import rollout as rollout
     from sim2real_cat.worlds.segments import segments as segments
@@ -86,6 +95,8 @@ if TYPE_CHECKING:
 _HOME = {
     "ACSet": "acsets.acset",
     "Change": "worlds.changes",
+    "ActionTable": "worlds.action_table",
+    "CallablePolicy": "worlds.callable_policy",
     "Codec": "acsets.codecs",
     "DelayedJointPositionObservation": "worlds.stateful",
     "Drift": "worlds.noise",
@@ -103,12 +114,17 @@ _HOME = {
     "LogMapping": "worlds.logs.mapping",
     "Morphism": "acsets.morphism",
     "NoiseChain": "worlds.noise_chain",
+    "MlpPolicy": "worlds.mlp_policy",
+    "OnnxPolicy": "worlds.onnx_policy",
+    "PPO": "worlds.ppo",
+    "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
     "Quantisation": "worlds.noise",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
+    "RecurrentPolicy": "worlds.recurrent_policy",
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
     "Schema": "acsets.schema",
@@ -142,6 +158,7 @@ _HOME = {
     "predict_steps": "worlds.prediction",
     "playground_go1": "worlds.factory",
     "playground_world": "worlds.playground",
+    "load_policy": "worlds.policy_files",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
@@ -152,6 +169,7 @@ _HOME = {
     "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",
     "train": "worlds.training",
+    "train_ppo": "worlds.ppo",
     "verify_transfer_success": "evidence.proof",
     "with_observations": "worlds.stateful",
     "write_log": "worlds.recordings",

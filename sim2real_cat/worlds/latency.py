@@ -14,7 +14,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from sim2real_cat.worlds.parameters import ActionParameters
-from sim2real_cat.worlds.recorder import Rows
+from sim2real_cat.worlds.recorder import Frame, Rows
 from sim2real_cat.worlds.streams import Streams
 from sim2real_cat.worlds.task import Array
 
@@ -37,11 +37,11 @@ class DelayLine:
         self._late = frames
         self._ring = np.empty((len(frames), int(frames.max(initial=0)) + 1, frames.shape[1]))
 
-    def through(self, observed: Array, rows: Rows, frame: int) -> Array:
+    def through(self, observed: Array, rows: Rows, frame: Frame) -> Array:
         """Take in the (m, d) observations of a frame, give those that arrive in it."""
         size = self._ring.shape[1]
         self._ring[rows, frame % size] = observed
-        slot = np.maximum(frame - self._late[rows], 0) % size
+        slot = np.maximum(np.reshape(frame, (-1, 1)) - self._late[rows], 0) % size
         simulation = np.arange(len(self._ring))[rows, None]
         return np.asarray(self._ring[simulation, slot, np.arange(slot.shape[1])])
 
@@ -64,21 +64,26 @@ class Commands:
             self._delay = batch.expand("actuator_delay")
             self._shortest = self._delay.copy()
 
-    def start(self, steps: int, streams: Sequence[Streams]) -> None:
-        """Draw what happens to the actions of an episode in every simulation; `streams` may be empty unless `random`.
+    def start(self, steps: int, streams: Sequence[Streams], rows: NDArray[np.intp]) -> None:
+        """Draw what happens to the actions of an episode in the simulations `rows`.
 
         An episode has one uniform for its delay, then two for every step: one for its jitter, one for its loss.
+
+        Args:
+            steps: control steps at most.
+            streams: a stream for each row; may be empty unless `random`.
+            rows: which simulations start; all of them the first time.
         """
         if not self.random:
             return
-        n = len(streams)
-        self._late = np.empty(n)
-        self._fates = np.empty((n, steps, 2))
-        for i, stream in enumerate(streams):
+        if len(rows) == len(self._drop):
+            self._late = np.empty(len(rows))
+            self._fates = np.empty((len(rows), steps, 2))
+        for i, stream in zip(rows, streams, strict=True):
             self._late[i] = self._spread[i] * stream.actions.random()
             stream.actions.random(out=self._fates[i])
 
-    def send(self, action: Array, running: NDArray[np.intp], rows: Rows, step: int) -> None:
+    def send(self, action: Array, running: NDArray[np.intp], rows: Rows, step: Frame) -> None:
         """Write the (m, nu) actions of the running simulations to their controls; one that is lost changes nothing."""
         if not self.random:
             self._ctrl[rows] = action
@@ -108,16 +113,16 @@ class SensorHistory:
         self._delay, self._interval = batch.expand("sensor_delay"), batch.expand("sensor_interval")
         self._slots, self._columns = _history_slots(model)
 
-    def start(self) -> None:
-        """Fill the buffers at the state in which the simulations are, and compute what the sensors read then."""
-        delay, interval = self._delay.copy(), self._interval.copy()
-        self._delay[...] = 0.0
-        self._interval[...] = 0.0
-        self._batch.forward()
-        self._history[:, self._slots] = self._sensordata[:, self._columns]
-        self._delay[...] = delay
-        self._interval[...] = interval
-        self._batch.forward()
+    def start(self, rows: NDArray[np.intp]) -> None:
+        """Fill the buffers of some simulations at their present state, and compute what the sensors read then."""
+        delay, interval = self._delay[rows], self._interval[rows]
+        self._delay[rows] = 0.0
+        self._interval[rows] = 0.0
+        self._batch.forward(rows)
+        self._history[np.ix_(rows, self._slots)] = self._sensordata[np.ix_(rows, self._columns)]
+        self._delay[rows] = delay
+        self._interval[rows] = interval
+        self._batch.forward(rows)
 
 
 def _history_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError
-from sim2real_cat.files import replacing
+from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.worlds.policy_archive import digest_of, from_archive, write_archive
 
 Array = NDArray[np.float64]
 
@@ -47,14 +47,35 @@ class Policy(ABC):
     def digest(self) -> str:
         """SHA-256 of the weights as hexadecimal text: the same policy has the same digest."""
 
-    @staticmethod
-    def load(path: str | Path) -> LinearPolicy:
-        """Read a policy that `LinearPolicy.save` wrote.
+    @property
+    def widths(self) -> tuple[int | None, int | None]:
+        """How many observations the policy reads and how many actions it answers, None where it does not tell."""
+        return None, None
+
+    def check_fit(self, sensors: Sequence[str], actuators: Sequence[str], world: str) -> None:
+        """Refuse a policy of other widths than a world's, given the names of its sensors and actuators.
 
         Raises:
-            PolicyError: the file is missing, truncated or holds something else.
+            PolicyError: the policy reads or answers another number of channels.
         """
-        return LinearPolicy.load(Path(path))
+        asked = (len(sensors), len(actuators))
+        if any(width not in (None, of_world) for width, of_world in zip(self.widths, asked, strict=True)):
+            reads, answers = ("any number of" if width is None else width for width in self.widths)
+            raise PolicyError(
+                f"the policy reads {reads} observations and answers {answers} actions, but world '{world}' has "
+                f"{asked[0]} sensors ({listed(sensors)}) and {asked[1]} actuators ({listed(actuators)})"
+            )
+
+    @staticmethod
+    def load(path: str | Path) -> Policy:
+        """Read a policy file of any kind that needs no further word; see `load_policy`.
+
+        Raises:
+            PolicyError: the file is missing, truncated, holds something else, or its reader is not installed.
+        """
+        from sim2real_cat.worlds.policy_files import load_policy
+
+        return load_policy(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +109,16 @@ class LinearPolicy(Policy):
         return np.asarray(np.einsum("nd,ad->na", (observations - self.mean) / self.scale, self.gain))
 
     @property
+    def widths(self) -> tuple[int, int]:
+        return self.gain.shape[1], self.gain.shape[0]
+
+    @property
     def digest(self) -> str:
-        parts = (np.ascontiguousarray(part, dtype="<f8") for part in (self.gain, self.mean, self.scale))
-        content = b"".join(str(part.shape).encode() + part.tobytes() for part in parts)
-        return hashlib.sha256(content).hexdigest()
+        return digest_of(self.gain, self.mean, self.scale)
 
     def save(self, path: str | Path) -> None:
         """Write the weights to an ``.npz`` file, whole or not at all."""
-        with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez(file, gain=self.gain, mean=self.mean, scale=self.scale, digest=np.array(self.digest))
+        write_archive(path, self.digest, gain=self.gain, mean=self.mean, scale=self.scale)
 
     @staticmethod
     def load(path: str | Path) -> LinearPolicy:
@@ -105,16 +127,10 @@ class LinearPolicy(Policy):
         Raises:
             PolicyError: the file is missing, truncated, holds something else, or was changed.
         """
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
-                gain, mean, scale = (np.asarray(content[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
-                digest = str(content["digest"])
-            policy = LinearPolicy(gain, mean, scale)
-        except FileNotFoundError:
-            raise PolicyError(f"{path}: no such policy file") from None
-        except (PolicyError, KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            reason = " ".join(str(error).split())
-            raise PolicyError(f"{path}: not a policy written by sim2real_cat ({reason}); save it again") from None
-        if policy.digest != digest:
-            raise PolicyError(f"{path}: the weights do not match their digest; the file was changed, save it again")
-        return policy
+        return from_archive(path, LinearPolicy.of_arrays)
+
+    @staticmethod
+    def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> LinearPolicy:
+        """The policy whose ``gain``, ``mean`` and ``scale`` are given by name."""
+        gain, mean, scale = (np.asarray(arrays[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
+        return LinearPolicy(gain, mean, scale)

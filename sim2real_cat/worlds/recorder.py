@@ -10,6 +10,9 @@ from sim2real_cat.worlds.trajectories import Trajectories
 
 Rows = slice | NDArray[np.intp]
 
+Frame = int | NDArray[np.int64]
+"""One frame for all simulations, or one for each."""
+
 
 class Recorder:
     """Room for n episodes of at most `steps` control steps.

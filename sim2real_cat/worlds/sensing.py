@@ -13,7 +13,7 @@ from sim2real_cat.worlds.latency import DelayLine, whole_periods
 from sim2real_cat.worlds.noise import Array, GaussianNoise, NoiseModel
 from sim2real_cat.worlds.noise_chain import NoiseChain
 from sim2real_cat.worlds.parameters import SensorParameters
-from sim2real_cat.worlds.recorder import Rows
+from sim2real_cat.worlds.recorder import Frame, Rows
 from sim2real_cat.worlds.streams import Streams
 
 
@@ -46,15 +46,16 @@ class Sensing:
         """Whether a model asks for random numbers beyond one normal for every reading."""
         return self._own_draws > 0
 
-    def start(self, normals: Array, streams: Sequence[Streams]) -> Readings:
-        """Draw the noise of an episode in every simulation.
+    def start(self, normals: Array, streams: Sequence[Streams], rows: Rows = slice(None)) -> Readings:
+        """Draw the noise of an episode in each of the simulations `rows`.
 
         Args:
-            normals: (n, frames, d) standard normals; the array becomes the noise that is known in advance.
-            streams: n streams; may be empty unless `needs_streams`.
+            normals: (k, frames, d) standard normals; the array becomes the noise that is known in advance.
+            streams: k streams; may be empty unless `needs_streams`.
+            rows: (k,) which simulations start.
         """
         noise = normals
-        noise *= self._deviations[:, None, :]
+        noise *= self._deviations[rows, None, :]
         children = zip(*(stream.sensors.spawn(self._own_draws) for stream in streams), strict=True)
         tails = []
         for group in self._groups:
@@ -75,8 +76,8 @@ class Sensing:
                     noise[:, :, group.columns] += prepared
             if stages:
                 tails.append((group.columns, stages))
-        noise += self._biases[:, None, :]
-        return Readings(noise, tails, DelayLine(self._delays) if self._delays.any() else None)
+        noise += self._biases[rows, None, :]
+        return Readings(noise, tails, DelayLine(self._delays[rows]) if self._delays.any() else None)
 
 
 class Readings:
@@ -95,7 +96,14 @@ class Readings:
         self._tails = tails
         self._delay = delay
 
-    def read(self, observed: Array, rows: Rows, frame: int) -> Array:
+    def begin(self, rows: NDArray[np.intp], fresh: Readings) -> None:
+        """Let the episodes of `fresh` take the place of those in some simulations, from frame 0 on."""
+        self.noise[rows] = fresh.noise
+        for (_, stages), (_, others) in zip(self._tails, fresh._tails, strict=True):
+            for stage, other in zip(stages, others, strict=True):
+                stage.begin(rows, other)
+
+    def read(self, observed: Array, rows: Rows, frame: Frame) -> Array:
         """Readings of one frame: the (m, d) observations of some simulations, late, and with noise."""
         if self._delay is not None:
             observed = self._delay.through(observed, rows, frame)
@@ -138,7 +146,12 @@ class _Stage:
         self._prepared = np.broadcast_to(prepared, shape) if prepared.size else np.empty((shape[0], shape[1], 0))
         self._last = np.full((shape[0], shape[2]), np.nan)
 
-    def read(self, values: Array, rows: Rows, frame: int) -> Array:
+    def begin(self, rows: NDArray[np.intp], fresh: _Stage) -> None:
+        if not self._prepared.flags.writeable:  # one number stands for every frame
+            self._prepared = self._prepared.copy()
+        self._prepared[rows], self._last[rows] = fresh._prepared, fresh._last
+
+    def read(self, values: Array, rows: Rows, frame: Frame) -> Array:
         readings = self._model.read(values, self._prepared[rows, frame], self._last[rows])
         if self._model.holds:
             self._last[rows] = readings

@@ -94,14 +94,15 @@ class Simulator:
             progress: called after every control step with the number of steps done so far.
 
         Raises:
-            PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
+            PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
             WorldError: MuJoCo refused to simulate.
         """
         task = self.world.task
+        policy.check_fit(self.world.sensors, self.actuators, self.world.name)
         policy = policy.start(len(self))
         with to_logging(), on_one_thread():
             streams = self._streams(generators)
-            readings = self._start(steps, generators, streams)
+            readings = self._start(steps, generators, streams, np.arange(len(self)))
             start = self._state(slice(None))
             carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
             read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
@@ -135,19 +136,27 @@ class Simulator:
         asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
         return spawn_streams(generators) if asked else []
 
-    def _start(self, steps: int, generators: Sequence[np.random.Generator], streams: Sequence[Streams]) -> Readings:
-        """Put every simulation at its start and draw what its sensors and actuators will suffer."""
-        self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-        normals = np.empty((len(self), steps + 1, len(self.world.sensors)))
-        for i, generator in enumerate(generators):
-            self._qpos[i], self._qvel[i] = self.world.task.start(self.model, generator)
-            generator.standard_normal(out=normals[i])
+    def _start(
+        self,
+        steps: int,
+        generators: Sequence[np.random.Generator],
+        streams: Sequence[Streams],
+        rows: NDArray[np.intp],
+    ) -> Readings:
+        """Put some simulations at their start and draw what their sensors and actuators will suffer."""
+        # these alone: a forward pass changes where the solver of a running simulation starts its next search
+        ids = None if len(rows) == len(self) else rows
+        self._batch.reset(ids=ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        normals = np.empty((len(rows), steps + 1, len(self.world.sensors)))
+        for row, generator, episode in zip(rows, generators, normals, strict=True):
+            self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
+            generator.standard_normal(out=episode)
         if self._history is None:
-            self._batch.forward()
+            self._batch.forward(ids)
         else:
-            self._history.start()
-        self._commands.start(steps, streams)
-        return self._sensing.start(normals, streams)
+            self._history.start(rows)
+        self._commands.start(steps, streams, rows)
+        return self._sensing.start(normals, streams, rows)
 
     def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
         """What the sensors measure in some simulations; the memory of theirs goes on."""

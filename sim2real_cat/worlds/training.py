@@ -79,6 +79,16 @@ class Training:
     fibre: Ensemble
     levels: Array
 
+    @property
+    def trainer(self) -> str:
+        """Name of the algorithm."""
+        return "random-search"
+
+    @property
+    def entropy_coefficient(self) -> None:
+        """Random search has no entropy in its loss."""
+        return None
+
 
 class _Perturbed(Policy):
     """A linear policy with its own gain in every episode."""

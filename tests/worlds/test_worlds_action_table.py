@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from rig import Constant, Scripted, equal, rig_world
+
+from sim2real_cat.errors import PolicyError
+from sim2real_cat.worlds.action_table import ActionTable
+from sim2real_cat.worlds.policy_files import load_policy
+from sim2real_cat.worlds.recordings import write_log
+from sim2real_cat.worlds.rollout import rollout
+from sim2real_cat.worlds.world import World
+
+ACTIONS = np.random.default_rng(0).uniform(-1, 1, (3, 20, 2))
+
+
+def test_one_table_for_all_and_one_for_each(rig):
+    assert equal(
+        rollout(rig, ActionTable(ACTIONS), rng=0, episodes=3), rollout(rig, Scripted(ACTIONS), rng=0, episodes=3)
+    )
+    shared = rollout(rig, ActionTable(ACTIONS[0]), rng=0, episodes=3)
+    assert equal(shared, rollout(rig, Scripted(np.stack([ACTIONS[0]] * 3)), rng=0, episodes=3))
+
+
+def test_past_the_end(rig):
+    with pytest.raises(PolicyError, match="the table has actions for 20 control steps, step 20 was asked for"):
+        rollout(rig, ActionTable(ACTIONS), rng=0, episodes=3, steps=21)
+    short = ACTIONS.copy()
+    short[1, 7:] = np.nan
+    with pytest.raises(PolicyError, match="for 7 control steps of episode 1, step 7 was asked for"):
+        rollout(rig, ActionTable(short), rng=0, episodes=3)
+    assert rollout(rig, ActionTable(short), rng=0, episodes=3, steps=7).lengths.tolist() == [7] * 3
+
+
+def test_another_number_of_episodes(rig):
+    with pytest.raises(PolicyError, match="actions for 3 episodes, the rollout has 2"):
+        rollout(rig, ActionTable(ACTIONS), rng=0, episodes=2)
+
+
+def test_another_number_of_actuators(rig):
+    with pytest.raises(
+        PolicyError, match=r"reads any number of observations and answers 3 actions, .* 4 sensors .* 2 act"
+    ):
+        rollout(rig, ActionTable(np.zeros((20, 3))), rng=0)
+
+
+@pytest.mark.parametrize(
+    ("actions", "actuators", "message"),
+    [
+        (np.zeros(3), (), r"needs shape \(T, nu\) or \(n, T, nu\), got \(3,\)"),
+        (np.zeros((0, 2)), (), r"got \(0, 2\)"),
+        (np.zeros((4, 2)), ("a",), "2 actions per step has 1 names of actuators: a"),
+        (np.array([[np.nan], [1.0]]), (), "finite numbers"),
+        (np.array([[1.0], [np.nan], [1.0]]), (), "finite numbers"),
+        (np.array([[1.0, 1.0], [np.nan, 1.0]]), (), "finite numbers"),
+        (np.array([[1.0], [np.inf]]), (), "finite numbers"),
+    ],
+)
+def test_what_is_no_table(actions, actuators, message):
+    with pytest.raises(PolicyError, match=message):
+        ActionTable(actions, actuators)
+
+
+@pytest.mark.parametrize("actions", [ACTIONS, ACTIONS[0]], ids=["each", "all"])
+def test_save_and_load(tmp_path, actions):
+    table = ActionTable(actions, ("push", "twist"))
+    table.save(tmp_path / "table.npz")
+    for loaded in (ActionTable.load(tmp_path / "table.npz"), load_policy(tmp_path / "table.npz")):
+        np.testing.assert_array_equal(loaded.actions, actions)
+        assert (loaded.actuators, loaded.digest) == (("push", "twist"), table.digest)
+
+
+def test_an_archive_of_somebody_else(tmp_path):
+    np.savez(tmp_path / "table.npz", actions=ACTIONS)
+    assert load_policy(tmp_path / "table.npz").digest == ActionTable(ACTIONS).digest
+    np.savez(tmp_path / "table.npz", actions=ACTIONS, digest="0" * 64)
+    with pytest.raises(PolicyError, match="do not match their digest"):
+        load_policy(tmp_path / "table.npz")
+
+
+def columns(actions):
+    """A table of three episodes as columns, the frames of each in disorder."""
+    order = np.random.default_rng(0).permutation(60)
+    episode, frame = np.divmod(np.arange(60), 20)
+    rows = actions.reshape(60, 2)
+    return {
+        "episode_index": episode[order],
+        "frame_index": frame[order],
+        "twist": rows[order, 1],
+        "push": rows[order, 0],
+    }
+
+
+def write(path, content):
+    table = pa.table(content)
+    if path.suffix == ".csv":
+        pa.csv.write_csv(table, path)
+    else:
+        pq.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_by_name(tmp_path, suffix):
+    """The columns come in another order than the actuators; the world puts them right."""
+    path = write(tmp_path / f"table{suffix}", columns(ACTIONS))
+    assert load_policy(path).actuators == ("twist", "push")
+    np.testing.assert_array_equal(load_policy(path, world=rig_world(tmp_path)).actions, ACTIONS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_rows_alone_are_the_steps(tmp_path, suffix):
+    path = write(tmp_path / f"table{suffix}", {"push": ACTIONS[0, :, 0], "twist": ACTIONS[0, :, 1]})
+    np.testing.assert_array_equal(load_policy(path).actions, ACTIONS[0])
+
+
+def test_the_actions_of_a_log_play_the_log_again(tmp_path):
+    """Episodes of different lengths, closed by a frame without action; the starts are those of the seed."""
+    world = World.gymnasium("InvertedPendulum")
+    done = rollout(world, Constant(np.array([0.02])), rng=5, episodes=4)
+    write_log(tmp_path / "log.parquet", done)
+    table = load_policy(tmp_path / "log.parquet", world=world)
+    np.testing.assert_array_equal(table.actions, done.actions)
+    assert len(set(done.lengths.tolist())) > 1
+    again = rollout(world, table, rng=5, episodes=4)
+    np.testing.assert_array_equal(again.qpos, done.qpos)
+
+
+def test_other_actuators_than_the_worlds(tmp_path):
+    path = write(tmp_path / "table.csv", {"push": [0.1], "twsit": [0.2]})
+    with pytest.raises(PolicyError, match=r"table\.csv: the table drives push, twsit, the model has push, twist"):
+        load_policy(path, world=rig_world(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"push": ["fast", "slow"]}, "column 'push' holds object, not numbers"),
+        ({"push": [0.1, 0.2], "frame_index": [0, 0]}, "frame_index do not follow one another"),
+        ({"push": [0.1, 0.2], "frame_index": [0, 2]}, "frame_index do not follow one another"),
+        ({"frame_index": [0, 1]}, "not a table of actions"),
+        ({"action": [[0.1], [0.1, 0.2]]}, "not a table of actions"),
+        ({"push": pa.array([], pa.float64())}, "no rows of actions"),
+    ],
+)
+def test_tables_that_are_none(tmp_path, content, message):
+    path = write(tmp_path / "table.parquet", content)
+    with pytest.raises(PolicyError, match=message) as caught:
+        load_policy(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_files_that_are_none(tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    with pytest.raises(PolicyError, match="no such policy file"):
+        load_policy(path)
+    path.write_bytes(b"")
+    with pytest.raises(PolicyError, match="not a "):
+        load_policy(path)
+    path.write_bytes(b"\x00\xff\xfe junk \n 1,2,3")
+    with pytest.raises(PolicyError, match="not a "):
+        load_policy(path)
