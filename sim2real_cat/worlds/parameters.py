@@ -91,11 +91,11 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
     """
     changed: dict[str, NDArray[Any]] = {}
     for parameter, mode, drawn in _columns(members, member_index):
-        field, beside = split(parameter)[0], (*SENSOR_FIELDS, *ACTION_FIELDS)
-        if field in beside:
+        field = split(parameter)[0]
+        if field in SENSOR_FIELDS + ACTION_FIELDS:
             continue
-        if field not in MODEL_FIELDS and field not in TOGETHER:
-            raise WorldError(unknown_field(field, MODEL_FIELDS.union(beside)))
+        if field not in (*MODEL_FIELDS, *TOGETHER):
+            raise WorldError(unknown_field(field, MODEL_FIELDS.union(SENSOR_FIELDS, ACTION_FIELDS)))
         for target in targets(model, parameter, mode):
             values = changed.setdefault(target.name, batch.expand(target.name))
             elements = list(target.elements)
@@ -106,8 +106,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
             values[...] = flat.reshape(values.shape)
     for name, values in changed.items():
         values[...] = settled(model, name, values)
-        if name in BUFFERS:
-            check_buffers(model, name, values)
+    for field in BUFFERS:
+        delays = batch.expanded(field)
+        if delays is not None:
+            check_buffers(model, field, delays)
     try:
         batch.set_const()
     except SimulationError as error:
