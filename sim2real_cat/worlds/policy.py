@@ -20,6 +20,15 @@ Array = NDArray[np.float64]
 class Policy(ABC):
     """A batched policy: observations of many episodes in, their actions out."""
 
+    def start(self, n: int) -> Policy:
+        """What acts in one rollout of `n` episodes: the policy itself where it keeps no state.
+
+        A policy with memory (a recurrent network, a filter, a table of actions) returns one that has forgotten
+        everything and has room for `n` episodes; `act` tells by its `episodes` whose memory each row is. Called once
+        at the start of every rollout, so that the policy a user holds never changes.
+        """
+        return self
+
     @abstractmethod
     def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
         """Actions for one control step.

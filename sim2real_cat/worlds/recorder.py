@@ -15,15 +15,16 @@ class Recorder:
     """Room for n episodes of at most `steps` control steps.
 
     Args:
-        noise: (n, steps + 1, d) noise and bias of the sensors; the array becomes the record of observations.
+        room: (n, steps + 1, d) an array that becomes the record of observations; frames not yet recorded stay as they
+            are, so it may hold the sensors' noise until it is read.
         nu: actions per step.
         start: the states at step 0.
-        observed: (n, d) the noiseless observations at step 0.
+        readings: (n, d) what the sensors read at step 0.
     """
 
-    def __init__(self, noise: Array, nu: int, start: State, observed: Array) -> None:
-        n, frames = noise.shape[:2]
-        self.observations = noise
+    def __init__(self, room: Array, nu: int, start: State, readings: Array) -> None:
+        n, frames = room.shape[:2]
+        self.observations = room
         self.actions = np.full((n, frames - 1, nu), np.nan)
         self.rewards = np.full((n, frames - 1), np.nan)
         self.qpos = np.full((n, frames, start.qpos.shape[1]), np.nan)
@@ -31,18 +32,18 @@ class Recorder:
         self.lengths = np.zeros(n, dtype=np.int64)
         self.terminated = np.zeros(n, dtype=bool)
         self.diverged = np.zeros(n, dtype=bool)
-        self._frame(slice(None), 0, start, observed)
+        self._frame(slice(None), 0, start, readings)
 
     def state(self, rows: Rows, step: int) -> State:
         """The recorded states before a step, without derived fields."""
         return State(self.qpos[rows, step], self.qvel[rows, step])
 
-    def step(self, rows: Rows, step: int, action: Array, reward: Array, after: State, observed: Array) -> None:
-        """Record what one control step did in some episodes."""
+    def step(self, rows: Rows, step: int, action: Array, reward: Array, after: State, readings: Array) -> None:
+        """Record what one control step did in some episodes, and what the sensors read then."""
         self.actions[rows, step] = action
         self.rewards[rows, step] = reward
         self.lengths[rows] = step + 1
-        self._frame(rows, step + 1, after, observed)
+        self._frame(rows, step + 1, after, readings)
 
     def trajectories(
         self,
@@ -72,6 +73,6 @@ class Recorder:
             control_period=control_period,
         )
 
-    def _frame(self, rows: Rows, frame: int, state: State, observed: Array) -> None:
-        self.observations[rows, frame] += observed
+    def _frame(self, rows: Rows, frame: int, state: State, readings: Array) -> None:
+        self.observations[rows, frame] = readings
         self.qpos[rows, frame], self.qvel[rows, frame] = state.qpos, state.qvel
