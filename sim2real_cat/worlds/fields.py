@@ -132,7 +132,8 @@ def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list
     if len(parts) > max(len(shape), 1):
         raise WorldError(f"'{parameter}': {field} has {len(shape)} axes, the brackets name {len(parts)}")
     shape = shape or (1,)
-    if 0 in shape:
+    named = bool(parts) and _has_names(field) and parts[0] not in (":", "") and not _is_index(parts[0])
+    if 0 in shape and not named:  # a name is looked for, to say which there are
         raise WorldError(f"'{parameter}': the model has nothing that has a {field}")
     selected = [_select(model, parameter, field, axis, part, shape[axis]) for axis, part in enumerate(parts)]
     selected += [list(range(size)) for size in shape[len(parts) :]]
@@ -186,7 +187,7 @@ def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: 
     """Indices along one axis that one part of the brackets means."""
     if part in (":", ""):
         return list(range(size))
-    if part.lstrip("-").isdigit():
+    if _is_index(part):
         index = int(part)
         if not 0 <= index < size:
             raise WorldError(f"'{parameter}': index {index} is outside 0..{size - 1} of axis {axis} of {field}")
@@ -199,6 +200,10 @@ def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: 
         kind = OBJECT_OF_PREFIX[field.split("_")[0]].lower()
         raise WorldError(f"'{parameter}': " + unknown_name(kind, part, dict.fromkeys(name for name in known if name)))
     return found
+
+
+def _is_index(part: str) -> bool:
+    return part.lstrip("-").isdigit()
 
 
 def matches(name: str, pattern: str) -> bool:

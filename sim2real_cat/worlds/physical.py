@@ -45,7 +45,8 @@ NON_NEGATIVE = re.compile(
 """Fields whose values cannot be negative."""
 
 POSITIVE = re.compile(r"body_mass|body_inertia|geom_size|opt\.impratio")
-"""Fields of which a positive value cannot become 0: the model would be singular, or a shape would vanish."""
+"""Fields of which a positive value cannot become 0, or what MuJoCo's compiler takes for 0 (mjMINVAL): the model would
+be singular, or a shape would vanish."""
 
 _UNIT = re.compile(r"\w+_i?quat|jnt_axis")
 """Fields whose rows are of length 1."""
@@ -122,7 +123,8 @@ def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field,
     if not bad.any() and NON_NEGATIVE.fullmatch(target.name):
         bad, reason = new < 0, f"{target.name} cannot be negative"
     if not bad.any() and POSITIVE.fullmatch(target.name):
-        bad, reason = (new <= 0) & (old > 0), f"{target.name} needs to stay positive for a physical model"
+        least = mujoco.mjMINVAL
+        bad, reason = (new < least) & (old > 0), f"{target.name} needs to stay above {least:g} for a physical model"
     if not bad.any() and not np.issubdtype(field.dtype, np.floating):
         limits = (0, 1) if field.dtype == bool else (np.iinfo(np.int32).min, np.iinfo(np.int32).max)
         bad = (new != np.round(new)) | (new < limits[0]) | (new > limits[1])

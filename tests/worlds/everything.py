@@ -65,13 +65,13 @@ EVERYTHING = """
   </tendon>
   <equality><connect name="latch" body1="left arm" body2="trunk" anchor="0 0 0" active="false"/></equality>
   <actuator>
-    <motor name="push" joint="right shoulder" gear="2"/>
-    <intvelocity name="turn" joint="left shoulder" kp="3" actrange="-1 1"/>
-    <position name="hold" joint="left shoulder" kp="50" kv="2"/>
+    <motor name="push" joint="right shoulder" gear="2" nsample="50"/>
+    <intvelocity name="turn" joint="left shoulder" kp="3" actrange="-1 1" nsample="50"/>
+    <position name="hold" joint="left shoulder" kp="50" kv="2" nsample="50"/>
   </actuator>
   <sensor>
-    <jointpos name="encoder" joint="left shoulder" cutoff="10"/>
-    <gyro name="rates" site="imu"/>
+    <jointpos name="encoder" joint="left shoulder" cutoff="10" nsample="50"/>
+    <gyro name="rates" site="imu" nsample="50"/>
   </sensor>
   <custom>
     <numeric name="number" data="1 2"/><text name="note" data="hello"/>
