@@ -107,7 +107,9 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
     for name, values in changed.items():
         values[...] = settled(model, name, values)
     for field in BUFFERS:
-        check_buffers(model, field, batch.expand(field))
+        delays = batch.expanded(field)
+        if delays is not None:
+            check_buffers(model, field, delays)
     try:
         batch.set_const()
     except SimulationError as error:
