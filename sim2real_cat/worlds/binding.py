@@ -58,10 +58,12 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
     An element that is 0 in the model stays 0 when it is scaled, so it gets no column.
     """
     field, parts = split(name)
-    if field in ACTION_FIELDS:
-        return [name]
     if field in SENSOR_FIELDS:
         return _sensor_columns(sensors, name, field, ", ".join(parts)) if change.each else [name]
+    if field in ACTION_FIELDS:
+        if change.each:
+            raise WorldError(f"'{name}': an action is one packet, which has no elements; leave 'each' out")
+        return [name]
     found = targets(model, name, change.mode)
     if not change.each:
         return [name]
@@ -95,8 +97,8 @@ def _total(
     """A total with its weights: what the model's elements of each column contribute to the sum."""
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
-    if any(split(name)[0] in (*SENSOR_FIELDS, *ACTION_FIELDS) for name in names):
-        raise WorldError(f"{where}: sensors have no total in the model, and neither have actions")
+    if any(split(name)[0] in SENSOR_FIELDS + ACTION_FIELDS for name in names):
+        raise WorldError(f"{where}: sensors and actions have no total in the model")
     mode = changes[names[0]].mode
     targeted = [targets(model, name, mode)[0] for name in names]
     fields = sorted({target.name for target in targeted})

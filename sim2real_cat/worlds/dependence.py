@@ -81,7 +81,8 @@ class FixedTotal:
     Factors (``scale``) are multiplied by a common number, addends and values (``shift``, ``set``) have one added,
     both cut to their ranges, such that the total is met: ``x_i = clip(a_i + t b_i, low_i, high_i)`` with the t that
     solves ``Σ w_i x_i = total``. As the sum grows with t, it lies between two of the points where an x_i meets an
-    end of its range, and is linear there.
+    end of its range, and is linear there. What is left of the difference is rounding, under 1e-12 of the total or of
+    the largest sum within the ranges.
 
     Attributes:
         parameters: names of the parameters, of one field and one mode.

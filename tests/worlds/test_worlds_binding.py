@@ -57,6 +57,10 @@ def test_without_each_one_number_is_for_all():
     assert list(randomization.changes) == ["body_mass[*arm]"]
 
 
+def test_parameters_of_the_actions_are_bound_as_they_are():
+    assert list(bound({"action_drop": {"set": [0.0, 0.1]}}).changes) == ["action_drop"]
+
+
 def test_each_element_has_its_own_draw():
     drawn = bound({"body_mass[*]": {"scale": [0.8, 1.2], "each": True}}).draw(500, 0)
     off_diagonal = np.corrcoef(drawn.values.T) - np.eye(len(drawn.parameters))
@@ -128,6 +132,7 @@ def test_totals_of_mass_and_inertia_are_of_the_mass():
         ({"body_mass[legs]": {"scale": [1, 2], "each": True}}, "unknown body 'legs'"),
         ({"body_mass[legs]": {"scale": [1, 2]}}, "unknown body 'legs'"),
         ({"observation_noise[z]": {"scale": [1, 2], "each": True}}, "unknown sensor 'z'"),
+        ({"action_drop": {"set": [0.0, 0.1], "each": True}}, "an action is one packet, which has no elements"),
         ({"body_inertial": {"set": [1, 2]}}, "body_inertial can only scale"),
         ({"dof_M0": {"scale": [1, 2]}}, "MuJoCo computes dof_M0"),
         ({"joint damping of root": {"scale": [1, 2], "each": True}}, "all of them are 0 in this model"),
@@ -161,7 +166,7 @@ def test_totals_of_mass_and_inertia_are_of_the_mass():
         ),
         (
             {"observation_noise": {"scale": [0.9, 1.1]}, "fixed_totals": [["observation_noise"]]},
-            "sensors have no total",
+            "sensors and actions have no total",
         ),
         (
             {
