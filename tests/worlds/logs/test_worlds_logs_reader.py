@@ -164,6 +164,13 @@ def test_lerobot_as_it_is_written_with_single_precision(tmp_path, world, done):
     assert not any("resampled" in note for note in log.notes)
 
 
+def test_a_lerobot_folder_has_the_period_that_it_says(tmp_path, done):
+    """Its timestamps are in single precision, 50 frames a second are exact."""
+    root, _ = lerobot(tmp_path, done)
+    mapping = LogMapping.from_table({"observation": {"angle": "observation.state[hinge.pos]"}})
+    assert read_log(root, mapping).control_period == 0.02
+
+
 def test_names_that_a_lerobot_feature_does_not_have(tmp_path, world, done):
     root, table = lerobot(tmp_path, done)
     table["action"] = {"shoulder": "action[sholder]", "wrist": "action[1]"}
