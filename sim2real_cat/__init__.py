@@ -46,6 +46,13 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.action_table import ActionTable as ActionTable
     from sim2real_cat.worlds.callable_policy import CallablePolicy as CallablePolicy
     from sim2real_cat.worlds.mlp_policy import MlpPolicy as MlpPolicy
+    from sim2real_cat.worlds.noise import Drift as Drift
+    from sim2real_cat.worlds.noise import Dropout as Dropout
+    from sim2real_cat.worlds.noise import EpisodeBias as EpisodeBias
+    from sim2real_cat.worlds.noise import GaussianNoise as GaussianNoise
+    from sim2real_cat.worlds.noise import Quantisation as Quantisation
+    from sim2real_cat.worlds.noise import UniformNoise as UniformNoise
+    from sim2real_cat.worlds.noise_chain import NoiseChain as NoiseChain
     from sim2real_cat.worlds.onnx_policy import OnnxPolicy as OnnxPolicy
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
@@ -60,6 +67,9 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.recordings import write_log as write_log
     from sim2real_cat.worlds.recurrent_policy import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.stateful import DelayedJointPositionObservation as DelayedJointPositionObservation
+    from sim2real_cat.worlds.stateful import StatefulObservation as StatefulObservation
+    from sim2real_cat.worlds.stateful import with_observations as with_observations
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
     from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
@@ -70,18 +80,25 @@ _HOME = {
     "ActionTable": "worlds.action_table",
     "CallablePolicy": "worlds.callable_policy",
     "Codec": "acsets.codecs",
+    "DelayedJointPositionObservation": "worlds.stateful",
+    "Drift": "worlds.noise",
+    "Dropout": "worlds.noise",
     "Ensemble": "worlds.randomization",
+    "EpisodeBias": "worlds.noise",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
+    "GaussianNoise": "worlds.noise",
     "LinearPolicy": "worlds.policy",
     "MlpPolicy": "worlds.mlp_policy",
     "Morphism": "acsets.morphism",
+    "NoiseChain": "worlds.noise_chain",
     "OnnxPolicy": "worlds.onnx_policy",
     "PPO": "worlds.ppo",
     "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
+    "Quantisation": "worlds.noise",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
     "RecurrentPolicy": "worlds.recurrent_policy",
@@ -90,12 +107,14 @@ _HOME = {
     "Schema": "acsets.schema",
     "SchemaFunctor": "acsets.functor",
     "Sim2RealNaryaEvent": "evidence.events",
+    "StatefulObservation": "worlds.stateful",
     "Study": "study.study",
     "StudyResult": "study.result",
     "SubInstance": "acsets.subobjects",
     "Trajectories": "worlds.trajectories",
     "TransferDelta": "evidence.events",
     "TransferInstance": "transfer.instance",
+    "UniformNoise": "worlds.noise",
     "Var": "acsets.columns",
     "World": "worlds.world",
     "coequalizer": "acsets.colimits",
@@ -118,6 +137,7 @@ _HOME = {
     "train": "worlds.training",
     "train_ppo": "worlds.ppo",
     "verify_transfer_success": "evidence.proof",
+    "with_observations": "worlds.stateful",
     "write_log": "worlds.recordings",
 }
 """The module in which each public name lives."""
