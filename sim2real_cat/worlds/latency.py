@@ -64,18 +64,19 @@ class Commands:
             self._delay = batch.expand("actuator_delay")
             self._shortest = self._delay.copy()
 
-    def start(self, steps: int, streams: Sequence[Streams], rows: NDArray[np.intp]) -> None:
-        """Draw what happens to the actions of an episode in the simulations `rows`.
+    def start(self, steps: int, streams: Sequence[Streams], rows: NDArray[np.intp] | None = None) -> None:
+        """Draw what happens to the actions of an episode in some simulations.
 
         An episode has one uniform for its delay, then two for every step: one for its jitter, one for its loss.
 
         Args:
             steps: control steps at most.
             streams: a stream for each row; may be empty unless `random`.
-            rows: which simulations start; all of them the first time.
+            rows: which simulations start; all of them where none are given, and the first time.
         """
         if not self.random:
             return
+        rows = np.arange(len(self._drop)) if rows is None else rows
         if len(rows) == len(self._drop):
             self._late = np.empty(len(rows))
             self._fates = np.empty((len(rows), steps, 2))

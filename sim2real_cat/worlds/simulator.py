@@ -144,7 +144,6 @@ class Simulator:
         rows: NDArray[np.intp],
     ) -> Readings:
         """Put some simulations at their start and draw what their sensors and actuators will suffer."""
-        # these alone: a forward pass changes where the solver of a running simulation starts its next search
         ids = None if len(rows) == len(self) else rows
         self._batch.reset(ids=ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         normals = np.empty((len(rows), steps + 1, len(self.world.sensors)))

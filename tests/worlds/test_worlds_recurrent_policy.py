@@ -65,6 +65,20 @@ def test_without_memory_it_is_the_function(rig):
     assert equal(rollout(rig, policy, rng=0, episodes=2), rollout(rig, linear, rng=0, episodes=2))
 
 
+def test_a_function_may_write_into_its_arguments(rig):
+    def spoiling(rows, carry):
+        actions = np.stack([carry, rows[:, 0]], axis=1)
+        carry += 1.0
+        rows[:] = 7.0
+        return actions, carry
+
+    initial = np.array(0.5)
+    done = rollout(rig, RecurrentPolicy(spoiling, initial, name="spoiling"), rng=0, steps=3)
+    assert done.actions[0, :, 0].tolist() == [0.5, 1.5, 2.5]
+    assert done.observations.max() < 7.0
+    assert initial == 0.5
+
+
 @pytest.mark.parametrize(
     ("after", "message"),
     [

@@ -133,6 +133,9 @@ def test_time_is_up(tmp_path):
         assert not info["diverged"]
         assert info["terminal_observation"] < last[i] < 0
         assert info["episode"] == {"r": 40.0, "l": 20}
+    for _ in range(20):
+        infos = environment.step(np.zeros((2, 2)))[3]
+    assert infos[1]["episode"] == {"r": 40.0, "l": 20}, "the next episode is counted from its own start"
 
 
 def test_an_end_by_the_task_is_no_truncation_even_at_the_last_step(tmp_path):
