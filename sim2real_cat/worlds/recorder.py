@@ -1,6 +1,8 @@
-"""The arrays that a rollout fills in step by step."""
+"""What episodes leave behind while they run, in memory that grows with the longest of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,68 +12,140 @@ from sim2real_cat.worlds.trajectories import Trajectories
 
 Rows = slice | NDArray[np.intp]
 
+_BLOCK = 32
+"""Frames per block: little is wasted on short episodes, and what a step writes lies together in memory."""
+
+_STEPWISE = ("actions", "rewards")
+"""Recorded once per control step; everything else also where the last step led."""
+
 
 class Recorder:
-    """Room for n episodes of at most `steps` control steps.
+    """The record of n episodes that run side by side.
+
+    Observations are written to the room that is given. Of the rest, a block of frames is made when the first episode
+    reaches it.
 
     Args:
-        noise: (n, steps + 1, d) noise and bias of the sensors; the array becomes the record of observations.
+        room: (n, steps + 1, d) an array that becomes the record of observations; frames not yet recorded stay as they
+            are, so it may hold the sensors' noise until it is read.
         nu: actions per step.
         start: the states at step 0.
-        observed: (n, d) the noiseless observations at step 0.
+        readings: (n, d) what the sensors read at step 0.
+
+    Attributes:
+        observations: (n, steps + 1, d) the room.
+        lengths: (n,) control steps recorded of each episode.
+        terminated: (n,) whether the task ended the episode.
+        diverged: (n,) whether the simulation blew up.
     """
 
-    def __init__(self, noise: Array, nu: int, start: State, observed: Array) -> None:
-        n, frames = noise.shape[:2]
-        self.observations = noise
-        self.actions = np.full((n, frames - 1, nu), np.nan)
-        self.rewards = np.full((n, frames - 1), np.nan)
-        self.qpos = np.full((n, frames, start.qpos.shape[1]), np.nan)
-        self.qvel = np.full((n, frames, start.qvel.shape[1]), np.nan)
+    def __init__(self, room: Array, nu: int, start: State, readings: Array) -> None:
+        n = len(room)
+        self.observations = room
+        self._shapes = {"actions": (nu,), "rewards": (), "qpos": start.qpos.shape[1:], "qvel": start.qvel.shape[1:]}
+        self._blocks: dict[str, list[Array]] = {name: [] for name in self._shapes}
         self.lengths = np.zeros(n, dtype=np.int64)
         self.terminated = np.zeros(n, dtype=bool)
         self.diverged = np.zeros(n, dtype=bool)
-        self._frame(slice(None), 0, start, observed)
+        self._frame(slice(None), 0, start, readings)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
     def state(self, rows: Rows, step: int) -> State:
         """The recorded states before a step, without derived fields."""
-        return State(self.qpos[rows, step], self.qvel[rows, step])
+        return State(self._at("qpos", step)[rows], self._at("qvel", step)[rows])
 
-    def step(self, rows: Rows, step: int, action: Array, reward: Array, after: State, observed: Array) -> None:
-        """Record what one control step did in some episodes."""
-        self.actions[rows, step] = action
-        self.rewards[rows, step] = reward
+    def step(self, rows: Rows, step: int, action: Array, reward: Array, after: State, readings: Array) -> None:
+        """Record what one control step did in some episodes, and what the sensors read then."""
+        self._at("actions", step)[rows] = action
+        self._at("rewards", step)[rows] = reward
         self.lengths[rows] = step + 1
-        self._frame(rows, step + 1, after, observed)
+        self._frame(rows, step + 1, after, readings)
 
-    def trajectories(
-        self,
-        member_index: NDArray[np.int64],
-        name: str,
-        sensors: tuple[str, ...],
-        actuators: tuple[str, ...],
-        control_period: float,
-    ) -> Trajectories:
-        """What was recorded, cut to the longest episode and blank past the end of each."""
-        past = np.arange(self.observations.shape[1]) > self.lengths[:, None]
-        self.observations[past] = np.nan
-        longest = int(self.lengths.max(initial=0))
-        return Trajectories(
-            observations=self.observations[:, : longest + 1],
-            actions=self.actions[:, :longest],
-            rewards=self.rewards[:, :longest],
-            qpos=self.qpos[:, : longest + 1],
-            qvel=self.qvel[:, : longest + 1],
-            lengths=self.lengths,
-            terminated=self.terminated,
-            diverged=self.diverged,
-            member_index=member_index,
-            policies=(name,) * len(self.lengths),
-            sensors=sensors,
-            actuators=actuators,
-            control_period=control_period,
-        )
+    def finish(self) -> Recorder:
+        """Give back the room that no episode needed."""
+        needed = int(self.lengths.max(initial=0)) + 1
+        if needed < self.observations.shape[1]:
+            self.observations = self.observations[:, :needed].copy()
+        return self
 
-    def _frame(self, rows: Rows, frame: int, state: State, observed: Array) -> None:
-        self.observations[rows, frame] += observed
-        self.qpos[rows, frame], self.qvel[rows, frame] = state.qpos, state.qvel
+    def move(self, name: str, frames: int, out: Array | None) -> Array:
+        """Move one array of the record to `out`, (n, frames, ...), blank past the end of each episode.
+
+        Without `out` the array is handed over or made. The record no longer holds it.
+        """
+        if name == "observations":
+            out = self._move_room(frames, out)
+        else:
+            out = np.empty((len(self), frames, *self._shapes[name])) if out is None else out
+            blocks = self._blocks.pop(name)
+            for first in range(0, min(frames, _BLOCK * len(blocks)), _BLOCK):
+                block = blocks.pop(0)[: frames - first]
+                out[:, first : first + len(block)] = block.swapaxes(0, 1)
+        recorded = self.lengths + (name not in _STEPWISE)
+        out[np.arange(frames) >= recorded[:, None]] = np.nan
+        return out
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of one frame of every array, the smallest first."""
+        shapes = {**self._shapes, "observations": self.observations.shape[2:]}
+        return dict(sorted(shapes.items(), key=lambda item: item[1]))
+
+    def _move_room(self, frames: int, out: Array | None) -> Array:
+        room, self.observations = self.observations, np.empty((0, 0, self.observations.shape[2]))
+        if out is None and room.shape[1] == frames:
+            return room
+        out = np.empty((len(self), frames, room.shape[2])) if out is None else out
+        kept = min(frames, room.shape[1])
+        out[:, :kept] = room[:, :kept]
+        return out
+
+    def _frame(self, rows: Rows, frame: int, state: State, readings: Array) -> None:
+        if frame == _BLOCK * len(self._blocks["qpos"]):
+            for name, shape in self._shapes.items():
+                self._blocks[name].append(np.empty((_BLOCK, len(self), *shape)))
+        self.observations[rows, frame] = readings
+        self._at("qpos", frame)[rows], self._at("qvel", frame)[rows] = state.qpos, state.qvel
+
+    def _at(self, name: str, frame: int) -> Array:
+        """One frame of all episodes, (n, ...)."""
+        return self._blocks[name][frame // _BLOCK][frame % _BLOCK]
+
+
+def joined(
+    records: Sequence[Recorder],
+    member_index: NDArray[np.int64],
+    name: str,
+    sensors: tuple[str, ...],
+    actuators: tuple[str, ...],
+    control_period: float,
+) -> Trajectories:
+    """All that was recorded, one record after the other, cut to the longest episode.
+
+    The records give their memory away as it is copied, the largest array last, so that hardly more is needed than
+    what is kept; they hold nothing afterwards.
+    """
+    ends = np.cumsum([len(record) for record in records])
+    lengths = np.concatenate([record.lengths for record in records])
+    longest = int(lengths.max(initial=0))
+    arrays: dict[str, Array] = {}
+    for array, shape in records[0].shapes().items():
+        frames = longest + (array not in _STEPWISE)
+        if len(records) == 1:
+            arrays[array] = records[0].move(array, frames, None)
+            continue
+        arrays[array] = np.empty((len(lengths), frames, *shape))
+        for record, end in zip(records, ends, strict=True):
+            record.move(array, frames, arrays[array][end - len(record) : end])
+    return Trajectories(
+        **arrays,
+        lengths=lengths,
+        terminated=np.concatenate([record.terminated for record in records]),
+        diverged=np.concatenate([record.diverged for record in records]),
+        member_index=member_index,
+        policies=(name,) * len(lengths),
+        sensors=sensors,
+        actuators=actuators,
+        control_period=control_period,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -17,9 +18,10 @@ from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members, sensor_noise
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.recorder import Recorder, Rows
+from sim2real_cat.worlds.recorder import Recorder, Rows, joined
 from sim2real_cat.worlds.task import Array, State
 from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.turns import Play, in_turns
 from sim2real_cat.worlds.world import World
 
 _BAD = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
@@ -53,7 +55,7 @@ class Simulator:
         self.model = compile_members(world, members)
         self.actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(self.model, "ACTUATOR")))
         self.control_period = world.substeps * float(self.model.opt.timestep)
-        self._batch = Batch(self.model, len(self.member_index), nthread=threads or _available_cores())
+        self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
         with to_logging(), on_one_thread():
             apply_to_model(self._batch, self.model, members, self.member_index)
         self._deviations, self._biases = sensor_noise(world, members, self.member_index)
@@ -90,33 +92,51 @@ class Simulator:
             PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
             WorldError: MuJoCo refused to simulate.
         """
-        task = self.world.task
-        policy = policy.start(len(self))
+        play = self.play(policy, steps, generators, until_terminated=until_terminated)
         with to_logging(), on_one_thread():
-            noise = self._start(steps, generators)
-            start = self._state(slice(None))
-            record = Recorder(noise, int(self.model.nu), start, task.observe(start))
-            running = np.arange(len(self))
-            for step in range(steps):
+            records = in_turns([play], progress)
+        return joined(records, self.member_index, name, self.world.sensors, self.actuators, self.control_period)
+
+    def play(
+        self,
+        policy: Policy,
+        steps: int,
+        generators: Sequence[np.random.Generator],
+        *,
+        until_terminated: bool = True,
+        first: int = 0,
+    ) -> Play[Recorder]:
+        """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
+
+        The arguments are those of `run`; the first episode counts as number `first` of the whole rollout.
+        """
+        task = self.world.task
+        policy = policy.start(first + len(self))
+        noise = self._start(steps, generators)
+        start = self._state(slice(None))
+        record = Recorder(int(self.model.nu), start, noise[:, 0] + task.observe(start))
+        running = np.arange(len(self))
+        for step in range(steps):
+            rows = self._rows(running)
+            answer = policy.act(record.readings(rows, step), first + running, step)
+            action = self._checked(answer, first + running, step)
+            self._ctrl[rows] = action
+            yield partial(self._physics, running, step)
+            bad = self._blown_up(rows)
+            if bad.any():
+                record.diverged[running[bad]] = True
+                running, action = running[~bad], action[~bad]
                 rows = self._rows(running)
-                action = self._checked(policy.act(record.observations[rows, step], running, step), running, step)
-                bad = self._advance(action, running, step)
-                if bad.any():
-                    record.diverged[running[bad]] = True
-                    running, action = running[~bad], action[~bad]
-                    rows = self._rows(running)
-                after = self._state(rows)
-                reward = task.reward(record.state(rows, step), after, action, self.control_period)
-                record.step(rows, step, action, reward, after, task.observe(after))
-                ended = task.terminated(after)
-                record.terminated[running[ended]] = True
-                if until_terminated:
-                    running = running[~ended]
-                if progress is not None:
-                    progress(step + 1)
-                if not len(running):
-                    break
-        return record.trajectories(self.member_index, name, self.world.sensors, self.actuators, self.control_period)
+            after = self._state(rows)
+            reward = task.reward(record.state(rows, step), after, action, self.control_period)
+            record.step(rows, step, action, reward, after, noise[rows, step + 1] + task.observe(after))
+            ended = task.terminated(after)
+            record.terminated[running[ended]] = True
+            if until_terminated:
+                running = running[~ended]
+            if not len(running):
+                break
+        return record
 
     def _start(self, steps: int, generators: Sequence[np.random.Generator]) -> Array:
         """Put every simulation at its start; return noise and bias of the sensors, (n, steps + 1, d)."""
@@ -137,19 +157,20 @@ class Simulator:
     def _state(self, rows: Rows) -> State:
         return State(self._qpos[rows], self._qvel[rows], {name: values[rows] for name, values in self._derived.items()})
 
-    def _advance(self, action: Array, running: NDArray[np.intp], step: int) -> NDArray[np.bool_]:
-        """One control step of the running simulations; which of them blew up.
-
-        MuJoCo looks for a bad state when it steps on from it; one that the last substep made is looked for here.
-        """
-        self._ctrl[self._rows(running)] = action
+    def _physics(self, running: NDArray[np.intp], step: int) -> None:
+        """One control step of the running simulations; it holds no lock of Python while MuJoCo computes."""
         ids = None if len(running) == len(self) else running
         try:
             self._batch.step(ids=ids, nstep=self.world.substeps, stage=self._stage)
         except SimulationError as error:
             reason = " ".join(str(error).split())
             raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
-        rows = self._rows(running)
+
+    def _blown_up(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which simulations blew up in the last control step.
+
+        MuJoCo looks for a bad state when it steps on from it; one that the last substep made is looked for here.
+        """
         warned = self._batch.warning[:, _DIVERGED, 1].any(axis=1)
         return np.asarray(warned | _unbounded(self._qpos) | _unbounded(self._qvel))[rows]
 
@@ -173,7 +194,7 @@ def _unbounded(values: Array) -> NDArray[np.bool_]:
     return np.asarray(~(np.abs(values) <= mujoco.mjMAXVAL).all(axis=1))
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
