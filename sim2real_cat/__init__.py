@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
+    from sim2real_cat.worlds.recordings import iterate_log as iterate_log
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
     from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.rollout import rollout_to_parquet as rollout_to_parquet
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
     from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
@@ -91,12 +93,14 @@ _HOME = {
     "homomorphism": "acsets.homomorphisms",
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
+    "iterate_log": "worlds.recordings",
     "laws": "transfer",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
     "read_log": "worlds.recordings",
     "rollout": "worlds.rollout",
+    "rollout_to_parquet": "worlds.rollout",
     "sigma": "acsets.sigma",
     "train": "worlds.training",
     "verify_transfer_success": "evidence.proof",

@@ -14,12 +14,13 @@ from sim2real_cat.gaps.gap import METHODS
 from sim2real_cat.study.table import Table
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
+from sim2real_cat.worlds.noise_table import noise_from_table
 from sim2real_cat.worlds.parameters import check_parameters
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
 from sim2real_cat.worlds.randomization import Ensemble, Randomization
 from sim2real_cat.worlds.training import RandomSearch
-from sim2real_cat.worlds.world import World
+from sim2real_cat.worlds.world import Noise, World
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NAME_NEEDS = "names files: make it of letters, digits, '_', '.' and '-', a letter or digit first"
@@ -190,8 +191,7 @@ def _check(world: World, members: Ensemble, place: str) -> None:
 
 def _world(name: str, table: Table, folder: Path) -> World:
     """The world of a robot: one of Gymnasium's, or your own model with a declared task."""
-    noise: float | dict[str, float]
-    noise = table.numbers("noise") if isinstance(table.values.get("noise"), Mapping) else table.number("noise", 0.0)
+    noise = _noise(table)
     known, xml = table.optional_text("world"), table.optional_text("xml")
     if (known is None) == (xml is None):
         raise StudyError(f"{table.place}: give either world, one of {listed(MODELS)}, or xml, the path of a model")
@@ -202,6 +202,16 @@ def _world(name: str, table: Table, folder: Path) -> World:
         return World.from_xml(folder / str(xml), task, period, name=name, noise=noise)
     except WorldError as error:
         raise WorldError(f"{table.place}: {error}") from None
+
+
+def _noise(table: Table) -> float | Mapping[str, Noise]:
+    """The noise of a robot's sensors: one number for all, or a table or list of models."""
+    if not isinstance(table.values.get("noise"), Mapping | list):
+        return table.number("noise", 0.0)
+    try:
+        return noise_from_table(table.raw("noise"), f"{table.place[:-1]}.noise]")
+    except WorldError as error:
+        raise StudyError(str(error)) from None
 
 
 def _task(table: Table) -> QuadraticTask:

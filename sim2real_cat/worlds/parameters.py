@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
@@ -12,10 +14,13 @@ from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import matches, resolve, split, unknown_field
 from sim2real_cat.worlds.randomization import Ensemble, Mode
 from sim2real_cat.worlds.task import Array
-from sim2real_cat.worlds.world import World
+from sim2real_cat.worlds.world import BUFFERS, World, check_buffers
 
-SENSOR_FIELDS = ("observation_noise", "observation_bias")
+SENSOR_FIELDS = ("observation_noise", "observation_bias", "observation_delay")
 """Parameters of the sensors rather than of the model, as in ``"observation_bias[pole angle]"``."""
+
+ACTION_FIELDS = ("action_delay_spread", "action_jitter", "action_drop")
+"""Parameters of the way from the policy to the actuators; an action is one packet, so they name no elements."""
 
 TOGETHER = {"body_inertial": ("body_mass", "body_inertia")}
 """Parameters that mean several fields: a link of another density scales mass and inertia alike."""
@@ -28,32 +33,66 @@ _NON_NEGATIVE = (
     "dof_frictionloss",
     "geom_friction",
     "actuator_delay",
+    "sensor_delay",
     "opt.density",
     "opt.viscosity",
 )
 
 
+class SensorParameters(NamedTuple):
+    """What is particular to the sensors of n simulations, (n, d) each.
+
+    Attributes:
+        deviations: standard deviation of the (first) Gaussian noise, in the sensor's unit.
+        biases: what is added to the truth, in the sensor's unit.
+        delays: how late the task's observation arrives [s].
+    """
+
+    deviations: Array
+    biases: Array
+    delays: Array
+
+
+class ActionParameters(NamedTuple):
+    """What is random on the way to the actuators in n simulations, (n,) each.
+
+    Attributes:
+        spread: an episode's actions are late by a further time, uniform between 0 and this [s].
+        jitter: and the action of every control step by one drawn for itself, uniform between 0 and this [s].
+        drop: probability that an action is lost, so that the last one holds.
+    """
+
+    spread: Array
+    jitter: Array
+    drop: Array
+
+
 def compile_members(world: World, members: Ensemble) -> mujoco.MjModel:
-    """The world's model, with history buffers long enough for the longest actuator delay among the members.
+    """The world's model, with history buffers long enough for the longest delays among the members.
 
     Raises:
-        WorldError: as `World.compile`, or a delay of an actuator that the model does not have.
+        WorldError: as `World.compile`, or a delay of an actuator or sensor that the model does not have.
     """
     model = world.compile()
-    delays = _delays(model, members)
-    unchanged = (delays == model.actuator_delay).all()
-    return model if unchanged else world.compile(delay=float(delays.max()))
+    random = action_parameters(members, np.arange(len(members)))
+    actuators = _delays(model, members, "actuator_delay") + (random.spread + random.jitter)[:, None]
+    sensors = _delays(model, members, "sensor_delay")
+    if (actuators == model.actuator_delay).all() and (sensors == model.sensor_delay).all():
+        return model
+    return world.compile(actuators.max(axis=0), sensors.max(axis=0))
 
 
 def actuator_delays(world: World, members: Ensemble) -> Array:
-    """How late each actuator acts in each member, (members, nu) [s]."""
-    return _delays(world.compile(), members)
+    """How late each actuator acts in each member, (members, nu) [s]; on average where that is random."""
+    random = action_parameters(members, np.arange(len(members)))
+    return _delays(world.compile(), members, "actuator_delay") + 0.5 * (random.spread + random.jitter)[:, None]
 
 
-def _delays(model: mujoco.MjModel, members: Ensemble) -> Array:
-    delays = np.tile(np.asarray(model.actuator_delay), (len(members), 1))
+def _delays(model: mujoco.MjModel, members: Ensemble, field: str) -> Array:
+    """A field of delays in each member, (members, elements)."""
+    delays = np.tile(np.asarray(getattr(model, field)), (len(members), 1))
     for parameter, mode, drawn in _columns(members, np.arange(len(members))):
-        if split(parameter)[0] == "actuator_delay":
+        if split(parameter)[0] == field:
             elements = list(resolve(model, parameter).elements)
             delays[:, elements] = _changed(delays[:, elements], mode, drawn)
     return delays
@@ -67,8 +106,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
     """
     for parameter, mode, drawn in _columns(members, member_index):
         field = split(parameter)[0]
-        if field in SENSOR_FIELDS:
+        if field in SENSOR_FIELDS + ACTION_FIELDS:
             continue
+        if field not in (*MODEL_FIELDS, *TOGETHER):
+            raise WorldError(unknown_field(field, MODEL_FIELDS.union(SENSOR_FIELDS, ACTION_FIELDS)))
         if field in TOGETHER and mode != "scale":
             raise WorldError(f"'{parameter}': {field} can only scale, as {listed(TOGETHER[field])} differ in units")
         if field == "opt.timestep":
@@ -85,20 +126,23 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
                 worst = flat[:, elements].min()
                 raise WorldError(f"'{parameter}': {mode} gives {worst:g}, but {name} cannot be negative")
             values[...] = flat.reshape(values.shape)
+    for field in BUFFERS:
+        check_buffers(model, field, batch.expand(field))
     try:
         batch.set_const()
     except SimulationError as error:
         raise WorldError(f"the drawn parameters give no physical model: {' '.join(str(error).split())}") from None
 
 
-def sensor_noise(world: World, members: Ensemble, member_index: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Standard deviation and bias of every sensor in every simulation, (n, d) each, in the sensors' units.
+def sensor_parameters(world: World, members: Ensemble, member_index: NDArray[np.int64]) -> SensorParameters:
+    """What is particular to the sensors in every simulation.
 
     Raises:
-        WorldError: a sensor that the world does not have, or a negative standard deviation.
+        WorldError: a sensor that the world does not have, or a negative deviation or delay.
     """
-    deviations = np.tile(world.deviations(), (len(member_index), 1))
-    biases = np.zeros_like(deviations)
+    shape = (len(member_index), len(world.sensors))
+    found = SensorParameters(np.tile(world.deviations(), (shape[0], 1)), np.zeros(shape), np.zeros(shape))
+    targets = dict(zip(SENSOR_FIELDS, found, strict=True))
     for parameter, mode, drawn in _columns(members, member_index):
         field, parts = split(parameter)
         if field not in SENSOR_FIELDS:
@@ -107,25 +151,48 @@ def sensor_noise(world: World, members: Ensemble, member_index: NDArray[np.int64
         chosen = [i for i, name in enumerate(world.sensors) if sensor in ("", ":") or matches(name, sensor)]
         if not chosen:
             raise WorldError(f"'{parameter}': " + unknown_name("sensor", sensor, world.sensors))
-        target = deviations if field == "observation_noise" else biases
+        target = targets[field]
         target[:, chosen] = _changed(target[:, chosen], mode, drawn)
-    if (deviations < 0).any():
-        name = world.sensors[int(np.argwhere(deviations < 0)[0, 1])]
-        raise WorldError(f"the noise of sensor '{name}' would be {deviations.min():g}; it cannot be negative")
-    return deviations, biases
+    for what, values in (("noise", found.deviations), ("delay", found.delays)):
+        if (values < 0).any():
+            name = world.sensors[int(np.argwhere(values < 0)[0, 1])]
+            raise WorldError(f"the {what} of sensor '{name}' would be {values.min():g}; it cannot be negative")
+    return found
+
+
+def action_parameters(members: Ensemble, member_index: NDArray[np.int64]) -> ActionParameters:
+    """What is random on the way to the actuators in every simulation.
+
+    Raises:
+        WorldError: a negative time, no probability, or elements where an action goes as a whole.
+    """
+    targets = {field: np.zeros((len(member_index), 1)) for field in ACTION_FIELDS}
+    for parameter, mode, drawn in _columns(members, member_index):
+        field, parts = split(parameter)
+        if field not in ACTION_FIELDS:
+            continue
+        if parts not in ([], [":"]):
+            raise WorldError(f"'{parameter}': an action goes to all actuators at once; write '{field}'")
+        targets[field] = np.array(_changed(targets[field], mode, drawn))
+    for field, values in targets.items():
+        if (values < 0).any():
+            raise WorldError(f"'{field}' would be {values.min():g}; it cannot be negative")
+    if (targets["action_drop"] > 1).any():
+        raise WorldError(f"'action_drop' would be {targets['action_drop'].max():g}; a probability is at most 1")
+    return ActionParameters(*(values[:, 0] for values in targets.values()))
 
 
 def check_parameters(world: World, members: Ensemble) -> None:
     """Refuse parameters that the world does not have, without simulating.
 
     Raises:
-        WorldError: as `apply_to_model` and `sensor_noise`.
+        WorldError: as `apply_to_model`, `sensor_parameters` and `action_parameters`.
     """
     member_index = np.arange(len(members))
     model = compile_members(world, members)
     with to_logging():
         apply_to_model(Batch(model, len(members), nthread=1), model, members, member_index)
-    sensor_noise(world, members, member_index)
+    sensor_parameters(world, members, member_index)
 
 
 def _columns(members: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Array]]:

@@ -110,7 +110,7 @@ class Recorder:
 
     def _at(self, name: str, frame: int) -> Array:
         """One frame of all episodes, (n, ...)."""
-        return self._blocks[name][frame // _BLOCK][frame % _BLOCK]
+        return np.asarray(self._blocks[name][frame // _BLOCK][frame % _BLOCK])
 
 
 def joined(

@@ -15,11 +15,14 @@ from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import names
-from sim2real_cat.worlds.parameters import apply_to_model, compile_members, sensor_noise
+from sim2real_cat.worlds.latency import Commands, SensorHistory
+from sim2real_cat.worlds.parameters import action_parameters, apply_to_model, compile_members, sensor_parameters
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.recorder import Recorder, Rows, joined
-from sim2real_cat.worlds.task import Array, State
+from sim2real_cat.worlds.sensing import Readings, Sensing
+from sim2real_cat.worlds.streams import Streams, spawn_streams
+from sim2real_cat.worlds.task import Array, Carry, State
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.turns import Play, in_turns
 from sim2real_cat.worlds.world import World
@@ -58,9 +61,13 @@ class Simulator:
         self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
         with to_logging(), on_one_thread():
             apply_to_model(self._batch, self.model, members, self.member_index)
-        self._deviations, self._biases = sensor_noise(world, members, self.member_index)
-        self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+        sensors = sensor_parameters(world, members, self.member_index)
+        self._sensing = Sensing(world.noise_chains(), sensors, self.control_period)
+        self._commands = Commands(self._batch, action_parameters(members, self.member_index))
+        self._qpos, self._qvel = (self._batch.bind(name) for name in ("qpos", "qvel"))
         self._derived = {name: self._batch.bind(name) for name in world.task.derived}
+        delayed = "sensordata" in world.task.derived and (self.model.sensor_history[:, 0] > 0).any()
+        self._history = SensorHistory(self._batch, self.model) if delayed else None
         self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
 
     def __len__(self) -> int:
@@ -83,7 +90,7 @@ class Simulator:
         Args:
             policy: what acts.
             steps: control steps at most.
-            generators: n generators, one for each episode: where it starts and its sensor noise.
+            generators: n generators, one for each episode: where it starts, its sensors' noise, its lost actions.
             name: the policy's name in the result.
             until_terminated: whether an episode stops where the task ends it; otherwise it goes on.
             progress: called after every control step with the number of steps done so far.
@@ -112,15 +119,18 @@ class Simulator:
         """
         task = self.world.task
         policy = policy.start(first + len(self))
-        noise = self._start(steps, generators)
+        streams = self._streams(generators)
+        readings = self._start(steps, generators, streams)
         start = self._state(slice(None))
-        record = Recorder(int(self.model.nu), start, noise[:, 0] + task.observe(start))
+        carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
+        read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
+        record = Recorder(readings.noise, int(self.model.nu), start, read)
         running = np.arange(len(self))
         for step in range(steps):
             rows = self._rows(running)
-            answer = policy.act(record.readings(rows, step), first + running, step)
+            answer = policy.act(record.observations[rows, step], first + running, step)
             action = self._checked(answer, first + running, step)
-            self._ctrl[rows] = action
+            self._commands.send(action, running, rows, step)
             yield partial(self._physics, running, step)
             bad = self._blown_up(rows)
             if bad.any():
@@ -129,26 +139,43 @@ class Simulator:
                 rows = self._rows(running)
             after = self._state(rows)
             reward = task.reward(record.state(rows, step), after, action, self.control_period)
-            record.step(rows, step, action, reward, after, noise[rows, step + 1] + task.observe(after))
+            read = readings.read(self._observe(after, carry, rows), rows, step + 1)
+            record.step(rows, step, action, reward, after, read)
             ended = task.terminated(after)
             record.terminated[running[ended]] = True
             if until_terminated:
                 running = running[~ended]
             if not len(running):
                 break
-        return record
+        return record.finish()
 
-    def _start(self, steps: int, generators: Sequence[np.random.Generator]) -> Array:
-        """Put every simulation at its start; return noise and bias of the sensors, (n, steps + 1, d)."""
+    def _streams(self, generators: Sequence[np.random.Generator]) -> list[Streams]:
+        """Streams of the episodes for what draws more than where they start and plain Gaussian noise, if anything."""
+        asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
+        return spawn_streams(generators) if asked else []
+
+    def _start(self, steps: int, generators: Sequence[np.random.Generator], streams: Sequence[Streams]) -> Readings:
+        """Put every simulation at its start and draw what its sensors and actuators will suffer."""
         self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-        noise = np.empty((len(self), steps + 1, len(self.world.sensors)))
+        normals = np.empty((len(self), steps + 1, len(self.world.sensors)))
         for i, generator in enumerate(generators):
             self._qpos[i], self._qvel[i] = self.world.task.start(self.model, generator)
-            generator.standard_normal(out=noise[i])
-        self._batch.forward()
-        noise *= self._deviations[:, None, :]
-        noise += self._biases[:, None, :]
-        return noise
+            generator.standard_normal(out=normals[i])
+        if self._history is None:
+            self._batch.forward()
+        else:
+            self._history.start()
+        self._commands.start(steps, streams)
+        return self._sensing.start(normals, streams)
+
+    def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
+        """What the sensors measure in some simulations; the memory of theirs goes on."""
+        if not self.world.task.remembers:
+            return self.world.task.observe(state)
+        observed, kept = self.world.task.observe_stateful(state, tuple(memory[rows] for memory in carry))
+        for memory, rest in zip(carry, kept, strict=True):
+            memory[rows] = rest
+        return observed
 
     def _rows(self, running: NDArray[np.intp]) -> Rows:
         """The simulations that still run; a slice while all do, which numpy reads without copying."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import mujoco
 
 Array = NDArray[np.float64]
+
+Carry = tuple[Array, ...]
+"""What the sensors of a task remember: arrays whose first axis is the simulations."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Task(ABC):
         derived: MjData fields, besides qpos and qvel, that the task reads.
         fresh: whether derived fields are computed at the new state after a step; otherwise they are as
             ``mj_step`` leaves them, one substep behind the state (as Gymnasium's environments read them).
+        remembers: whether an observation depends on more than the state; then `observe_stateful` makes it.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Task(ABC):
     steps: int
     derived: tuple[str, ...] = ()
     fresh: bool = False
+    remembers: bool = False
 
     @abstractmethod
     def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -56,6 +61,23 @@ class Task(ABC):
     @abstractmethod
     def observe(self, state: State) -> Array:
         """What the sensors would read without noise, (n, d)."""
+
+    def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Carry:
+        """What the sensors remember at the start of n episodes, before the first observation.
+
+        Args:
+            n: episodes.
+            state: where they start.
+            generators: n generators for what the memory draws; empty where the task `remembers` nothing.
+        """
+        return ()
+
+    def observe_stateful(self, state: State, carry: Carry) -> tuple[Array, Carry]:
+        """What the sensors would read without noise, (n, d), and what they remember of it.
+
+        Called once for the start and once after every control step; `carry` is not changed.
+        """
+        return self.observe(state), carry
 
     @abstractmethod
     def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import compiling
+from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
+from sim2real_cat.worlds.noise import NoiseModel
+from sim2real_cat.worlds.noise_chain import NoiseChain
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
 from sim2real_cat.worlds.task import Task
 
 if TYPE_CHECKING:
     import mujoco
+
+
+Array = NDArray[np.float64]
+
+Noise = float | NoiseModel | NoiseChain | Sequence[float | NoiseModel]
+"""The noise of one sensor: a Gaussian deviation, a model, or several that act one after the other."""
+
+BUFFERS = {"actuator_delay": "actuator_history", "sensor_delay": "sensor_history"}
+"""Delays of a model, and the field whose first column is how many samples the buffer of each has."""
+
+_MOST_SAMPLES = 100_000
+"""Samples of a history buffer beyond which a delay is taken for one in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +46,28 @@ class World:
         path: the MJCF file.
         task: start, observation, reward and end of an episode.
         substeps: physics steps per control step.
-        noise: standard deviation of the Gaussian noise on each sensor by name, in the sensor's own unit; a key
-            ``"*"`` holds for the sensors that are not named.
+        noise: noise of each sensor by name: a number, which is the standard deviation of Gaussian noise in the
+            sensor's own unit, a noise model, or a sequence of them, which act one after the other; a key ``"*"``
+            holds for the sensors that are not named.
     """
 
     name: str
     path: Path
     task: Task
     substeps: int
-    noise: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, Noise] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for sensor, deviation in self.noise.items():
+        for sensor, noise in self.noise.items():
             if sensor != "*" and sensor not in self.task.sensors:
                 raise WorldError(f"noise of world '{self.name}': " + unknown_name("sensor", sensor, self.task.sensors))
-            if not (math.isfinite(deviation) and deviation >= 0):
-                raise WorldError(f"noise of world '{self.name}', sensor '{sensor}': needs to be >= 0, got {deviation}")
+            try:
+                NoiseChain.of(noise)
+            except WorldError as error:
+                raise WorldError(f"noise of world '{self.name}', sensor '{sensor}': {error}") from None
 
     @classmethod
-    def gymnasium(cls, name: str, noise: float | Mapping[str, float] | None = None) -> World:
+    def gymnasium(cls, name: str, noise: Noise | Mapping[str, Noise] | None = None) -> World:
         """A world of Gymnasium's MuJoCo v5 environments, e.g. ``"Hopper"``; the model lies in Gymnasium's wheel.
 
         Raises:
@@ -72,7 +90,7 @@ class World:
         control_period: float,
         *,
         name: str | None = None,
-        noise: float | Mapping[str, float] | None = None,
+        noise: Noise | Mapping[str, Noise] | None = None,
     ) -> World:
         """A world from your own MJCF file.
 
@@ -81,7 +99,7 @@ class World:
             task: what is observed, rewarded and when an episode ends.
             control_period: seconds between two actions; a whole multiple of the model's timestep.
             name: what to call it; the file's stem where none is given.
-            noise: standard deviation of the sensors, one for all or by name.
+            noise: noise of the sensors, one for all or by name.
 
         Raises:
             WorldError: the file is missing or no MJCF, the task does not fit the model, or the control period is
@@ -109,23 +127,36 @@ class World:
         """Names of the d observed channels."""
         return self.task.sensors
 
-    def deviations(self) -> NDArray[np.float64]:
-        """Standard deviation of the noise on each sensor, (d,)."""
-        default = self.noise.get("*", 0.0)
-        return np.array([self.noise.get(sensor, default) for sensor in self.sensors])
+    def deviations(self) -> Array:
+        """Standard deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""
+        return np.array([chain.deviation for chain in self.noise_chains()])
 
-    def compile(self, delay: float = 0.0) -> mujoco.MjModel:
-        """The model, with history buffers on its actuators long enough for `delay` seconds."""
-        return compile_model(self.path, delay)
+    def noise_chains(self) -> tuple[NoiseChain, ...]:
+        """The noise of each of the d sensors."""
+        default = self.noise.get("*", ())
+        return tuple(NoiseChain.of(self.noise.get(sensor, default)) for sensor in self.sensors)
+
+    def compile(
+        self, actuator_delays: Sequence[float] | Array = (), sensor_delays: Sequence[float] | Array = ()
+    ) -> mujoco.MjModel:
+        """The model, with history buffers as `compile_model` makes them."""
+        return compile_model(self.path, actuator_delays, sensor_delays)
 
 
-def compile_model(path: Path, delay: float = 0.0) -> mujoco.MjModel:
-    """Compile an MJCF file; actuators get history buffers where a delay is asked for.
+def compile_model(
+    path: Path, actuator_delays: Sequence[float] | Array = (), sensor_delays: Sequence[float] | Array = ()
+) -> mujoco.MjModel:
+    """Compile an MJCF file; actuators and sensors get history buffers where delays are asked for.
 
-    MuJoCo silently cuts a delay to the length of its buffer, so the buffer is made as long as the delay.
+    MuJoCo silently cuts a delay to the length of its buffer, so each buffer is made as long as its delay.
+
+    Args:
+        path: the MJCF file.
+        actuator_delays: the longest delay of each actuator [s]; none where it is empty.
+        sensor_delays: the longest delay of each of the model's sensors [s]; none where it is empty.
 
     Raises:
-        WorldError: the file cannot be read or is no MJCF model.
+        WorldError: the file cannot be read or is no MJCF model, or a delay is longer than its buffer can be.
     """
     import mujoco
 
@@ -134,18 +165,63 @@ def compile_model(path: Path, delay: float = 0.0) -> mujoco.MjModel:
     try:
         with compiling():
             spec = mujoco.MjSpec.from_file(str(path))
-            if delay > 0:
-                buffer = math.ceil(delay / spec.option.timestep - 1e-9)
-                for actuator in spec.actuators:
-                    actuator.nsample = max(actuator.nsample, buffer)
-            return spec.compile()
+            model = spec.compile()
+            for field in BUFFERS:
+                check_buffers(model, field, np.atleast_2d(getattr(model, field)))
+            asked = ((spec.actuators, actuator_delays), (spec.sensors, sensor_delays))
+            grown = [_make_room(elements, delays, spec.option.timestep) for elements, delays in asked]
+            return spec.compile() if any(grown) else model
+    except WorldError as error:
+        raise WorldError(f"{path}: {error}") from None
     except (ValueError, mujoco.FatalError) as error:
         reason = " ".join(str(error).split())
         raise WorldError(f"{path}: not a model that MuJoCo can read: {reason}") from None
 
 
-def _by_sensor(noise: float | Mapping[str, float] | None) -> Mapping[str, float]:
+def check_buffers(model: mujoco.MjModel, field: str, delays: Array) -> None:
+    """Refuse delays that MuJoCo would silently cut to the length of their buffers.
+
+    Args:
+        model: the model with the buffers.
+        field: ``"actuator_delay"`` or ``"sensor_delay"``.
+        delays: (n, elements) [s].
+
+    Raises:
+        WorldError: it names the element, its delay and how long its buffer is.
+    """
+    timestep = float(model.opt.timestep)
+    room = timestep * getattr(model, BUFFERS[field])[:, 0]
+    beyond = np.argwhere(delays > room + 1e-9 * timestep)
+    if len(beyond):
+        row, element = beyond[0]
+        kind = field.removesuffix("_delay")
+        name = names(model, kind.upper())[element] or str(element)
+        raise WorldError(
+            f"{kind} '{name}' has a delay of {delays[row, element]:g} s, but its history buffer holds "
+            f"{room[element]:g} s; it needs nsample={_samples(delays[row, element], timestep)}"
+        )
+
+
+def _make_room(elements: Sequence[Any], delays: Sequence[float] | Array, timestep: float) -> bool:
+    """Lengthen the history buffers of a model's elements to their delays; whether any had to grow."""
+    grown = False
+    for element, delay in zip(elements, delays, strict=len(delays) > 0):
+        samples = _samples(delay, timestep)
+        if samples > _MOST_SAMPLES:
+            raise WorldError(f"a delay of {delay:g} s is {samples} timesteps; delays are in seconds, is this one?")
+        if samples > element.nsample:
+            element.nsample = samples
+            grown = True
+    return grown
+
+
+def _samples(delay: float, timestep: float) -> int:
+    """How many samples the buffer of a delay needs."""
+    return math.ceil(delay / timestep - 1e-9)
+
+
+def _by_sensor(noise: Noise | Mapping[str, Noise] | None) -> Mapping[str, Noise]:
     """Noise as a mapping from sensors."""
     if noise is None:
         return {}
-    return dict(noise) if isinstance(noise, Mapping) else {"*": float(noise)}
+    return dict(noise) if isinstance(noise, Mapping) else {"*": noise}
