@@ -104,6 +104,9 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
     if head["version"] == 1:  # it kept what belongs to an episode in its head
         policies, diverged = head["policies"][first:end], head["diverged"][first:end]
     else:
+        for name, kind in (("policy", pa.string()), ("diverged", pa.bool_())):
+            if table.schema.field(name).type != kind:
+                raise ValueError(f"its column {name} holds {table.schema.field(name).type} instead of {kind}")
         policies = table["policy"].take(pa.array(begins)).to_pylist()
         diverged = table["diverged"].take(pa.array(begins)).to_pylist()
     widths = (n, len(head["sensors"]), len(head["actuators"]))
