@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 
 import numpy as np
@@ -70,47 +72,43 @@ class Recorder:
             self.observations = self.observations[:, :needed].copy()
         return self
 
-    def move(self, name: str, frames: int, out: Array | None) -> Array:
-        """Move one array of the record to `out`, (n, frames, ...), blank past the end of each episode.
-
-        Without `out` the array is handed over or made. The record no longer holds it.
-        """
+    def move(self, name: str, out: Array) -> None:
+        """Move one array of the record to `out`, (n, frames, ...), blank past the end of each episode."""
         if name == "observations":
-            out = self._move_room(frames, out)
+            room, self.observations = self.observations, np.empty((0, 0, 0))
+            if not np.may_share_memory(room, out):
+                out[:, : room.shape[1]] = room[:, : out.shape[1]]
         else:
-            out = np.empty((len(self), frames, *self._shapes[name])) if out is None else out
-            blocks = self._blocks.pop(name)
-            for first in range(0, min(frames, _BLOCK * len(blocks)), _BLOCK):
-                block = blocks.pop(0)[: frames - first]
-                out[:, first : first + len(block)] = block.swapaxes(0, 1)
+            blocks, self._blocks[name] = self._blocks[name], []
+            for first in range(0, min(out.shape[1], _BLOCK * len(blocks)), _BLOCK):
+                into = out[:, first : first + _BLOCK]
+                into[:] = blocks.pop(0)[: into.shape[1]].swapaxes(0, 1)
         recorded = self.lengths + (name not in _STEPWISE)
-        out[np.arange(frames) >= recorded[:, None]] = np.nan
-        return out
+        out[np.arange(out.shape[1]) >= recorded[:, None]] = np.nan
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of one frame of every array, the smallest first."""
-        shapes = {**self._shapes, "observations": self.observations.shape[2:]}
-        return dict(sorted(shapes.items(), key=lambda item: item[1]))
-
-    def _move_room(self, frames: int, out: Array | None) -> Array:
-        room, self.observations = self.observations, np.empty((0, 0, self.observations.shape[2]))
-        if out is None and room.shape[1] == frames:
-            return room
-        out = np.empty((len(self), frames, room.shape[2])) if out is None else out
-        kept = min(frames, room.shape[1])
-        out[:, :kept] = room[:, :kept]
-        return out
+        """The shape of one frame of every array of the record."""
+        return {"observations": self.observations.shape[2:], **self._shapes}
 
     def _frame(self, rows: Rows, frame: int, state: State, readings: Array) -> None:
         if frame == _BLOCK * len(self._blocks["qpos"]):
             for name, shape in self._shapes.items():
-                self._blocks[name].append(np.empty((_BLOCK, len(self), *shape)))
+                self._blocks[name].append(_mapped((_BLOCK, len(self), *shape)))
         self.observations[rows, frame] = readings
         self._at("qpos", frame)[rows], self._at("qvel", frame)[rows] = state.qpos, state.qvel
 
     def _at(self, name: str, frame: int) -> Array:
         """One frame of all episodes, (n, ...)."""
         return np.asarray(self._blocks[name][frame // _BLOCK][frame % _BLOCK])
+
+
+def _mapped(shape: tuple[int, ...]) -> Array:
+    """An array whose memory goes back to the system when it is dropped.
+
+    Memory that is allocated in small pieces stays with the process, so that a record would count twice once copied.
+    """
+    size = math.prod(shape)
+    return np.frombuffer(mmap.mmap(-1, max(8 * size, 1)), dtype=np.float64, count=size).reshape(shape)
 
 
 def joined(
@@ -120,24 +118,23 @@ def joined(
     sensors: tuple[str, ...],
     actuators: tuple[str, ...],
     control_period: float,
+    room: Array | None = None,
 ) -> Trajectories:
     """All that was recorded, one record after the other, cut to the longest episode.
 
-    The records give their memory away as it is copied, the largest array last, so that hardly more is needed than
-    what is kept; they hold nothing afterwards.
+    The records give their memory away as it is copied, so that hardly more is needed than what is kept; they hold
+    nothing afterwards. Nor are observations copied if the records' rooms are the rows of `room`, and all of it is used.
     """
     ends = np.cumsum([len(record) for record in records])
     lengths = np.concatenate([record.lengths for record in records])
     longest = int(lengths.max(initial=0))
     arrays: dict[str, Array] = {}
     for array, shape in records[0].shapes().items():
-        frames = longest + (array not in _STEPWISE)
-        if len(records) == 1:
-            arrays[array] = records[0].move(array, frames, None)
-            continue
-        arrays[array] = np.empty((len(lengths), frames, *shape))
+        size = (len(lengths), longest + (array not in _STEPWISE), *shape)
+        there = room if array == "observations" else None
+        arrays[array] = there if there is not None and there.shape == size else np.empty(size)
         for record, end in zip(records, ends, strict=True):
-            record.move(array, frames, arrays[array][end - len(record) : end])
+            record.move(array, arrays[array][end - len(record) : end])
     return Trajectories(
         **arrays,
         lengths=lengths,

@@ -17,7 +17,7 @@ from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.recorder import Recorder, joined
 from sim2real_cat.worlds.simulator import Simulator, available_cores
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.trajectories import Array, Trajectories
 from sim2real_cat.worlds.turns import in_turns
 from sim2real_cat.worlds.world import World
 
@@ -65,8 +65,11 @@ def rollout(
         PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
     """
     run = _Rollout(world, policy, members, episodes, steps, name, threads, until_terminated, batch)
-    records = [record for _, played in run.batches(np.random.default_rng(rng), progress) for record in played]
-    return run.trajectories(records, slice(None))
+    rng = np.random.default_rng(rng)
+    if run.batch == len(run.member_index):
+        return run.trajectories(*next(run.batches(rng, progress)))
+    records = [record for _, played, _ in run.batches(rng, progress) for record in played]
+    return run.trajectories(slice(None), records)
 
 
 def rollout_to_parquet(
@@ -98,8 +101,8 @@ def rollout_to_parquet(
     """
     run = _Rollout(world, policy, members, episodes, steps, name, threads, until_terminated, batch)
     with LogWriter(Path(path)) as log:
-        for rows, records in run.batches(np.random.default_rng(rng), progress):
-            log.append(run.trajectories(records, rows))
+        for played in run.batches(np.random.default_rng(rng), progress):
+            log.append(run.trajectories(*played))
     return log.digest
 
 
@@ -132,13 +135,14 @@ class _Rollout:
 
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
-    ) -> Iterator[tuple[slice, list[Recorder]]]:
-        """The episodes of every batch and what they left behind."""
+    ) -> Iterator[tuple[slice, list[Recorder], Array]]:
+        """The episodes of every batch, what they left behind, and the room that their observations lie in."""
         starts = range(0, len(self.member_index), self.batch)
         for number, first in enumerate(starts):
             rows = slice(first, min(first + self.batch, len(self.member_index)))
             share = None if progress is None else self._share(progress, number, len(starts))
-            yield rows, self._play(rows, rng.spawn(rows.stop - rows.start), share)
+            room = np.empty((rows.stop - rows.start, self.steps + 1, len(self.world.sensors)))
+            yield rows, self._play(rows, room, rng.spawn(len(room)), share), room
 
     def _share(self, progress: Callable[[int], None], number: int, batches: int) -> Callable[[int], None]:
         """What batch `number` reports its steps to: `progress` hears of every step of all batches together."""
@@ -149,14 +153,18 @@ class _Rollout:
 
         return report
 
-    def trajectories(self, records: list[Recorder], rows: slice) -> Trajectories:
-        """What records of the episodes `rows` hold."""
-        robot = self._simulators[0]
-        index, sensors = self.member_index[rows], self.world.sensors
-        return joined(records, index, self.name, sensors, robot.actuators, robot.control_period)
+    def trajectories(self, rows: slice, records: list[Recorder], room: Array | None = None) -> Trajectories:
+        """What the episodes `rows` left behind."""
+        simulator = self._simulators[0]
+        robot = (self.world.sensors, simulator.actuators, simulator.control_period)
+        return joined(records, self.member_index[rows], self.name, *robot, room=room)
 
     def _play(
-        self, rows: slice, generators: list[np.random.Generator], progress: Callable[[int], None] | None
+        self,
+        rows: slice,
+        room: Array,
+        generators: list[np.random.Generator],
+        progress: Callable[[int], None] | None,
     ) -> list[Recorder]:
         """Play one batch, in halves where that pays."""
         n = len(generators)
@@ -166,9 +174,15 @@ class _Rollout:
         for half, (begin, end) in enumerate(pairwise(edges)):
             first = rows.start + begin
             simulator = self._simulator(half, self.member_index[first : rows.start + end], -(-self.threads // halves))
-            streams = generators[begin:end]
             plays.append(
-                simulator.play(self.policy, self.steps, streams, until_terminated=self.until_terminated, first=first)
+                simulator.play(
+                    self.policy,
+                    self.steps,
+                    generators[begin:end],
+                    until_terminated=self.until_terminated,
+                    first=first,
+                    room=room[begin:end],
+                )
             )
         with to_logging(), on_one_thread():
             return in_turns(plays, progress)

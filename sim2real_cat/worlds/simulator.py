@@ -102,7 +102,8 @@ class Simulator:
         play = self.play(policy, steps, generators, until_terminated=until_terminated)
         with to_logging(), on_one_thread():
             records = in_turns([play], progress)
-        return joined(records, self.member_index, name, self.world.sensors, self.actuators, self.control_period)
+        robot = (self.world.sensors, self.actuators, self.control_period)
+        return joined(records, self.member_index, name, *robot, room=records[0].observations)
 
     def play(
         self,
@@ -112,15 +113,18 @@ class Simulator:
         *,
         until_terminated: bool = True,
         first: int = 0,
+        room: Array | None = None,
     ) -> Play[Recorder]:
         """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
 
-        The arguments are those of `run`; the first episode counts as number `first` of the whole rollout.
+        The arguments are those of `run`; the first episode counts as number `first` of the whole rollout, and `room`
+        is where to record the observations, (n, steps + 1, d).
         """
         task = self.world.task
         policy = policy.start(first + len(self))
         streams = self._streams(generators)
-        readings = self._start(steps, generators, streams)
+        room = np.empty((len(self), steps + 1, len(self.world.sensors))) if room is None else room
+        readings = self._start(room, generators, streams)
         start = self._state(slice(None))
         carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
         read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
@@ -154,10 +158,9 @@ class Simulator:
         asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
         return spawn_streams(generators) if asked else []
 
-    def _start(self, steps: int, generators: Sequence[np.random.Generator], streams: Sequence[Streams]) -> Readings:
+    def _start(self, normals: Array, generators: Sequence[np.random.Generator], streams: Sequence[Streams]) -> Readings:
         """Put every simulation at its start and draw what its sensors and actuators will suffer."""
         self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-        normals = np.empty((len(self), steps + 1, len(self.world.sensors)))
         for i, generator in enumerate(generators):
             self._qpos[i], self._qvel[i] = self.world.task.start(self.model, generator)
             generator.standard_normal(out=normals[i])
@@ -165,7 +168,7 @@ class Simulator:
             self._batch.forward()
         else:
             self._history.start()
-        self._commands.start(steps, streams)
+        self._commands.start(normals.shape[1] - 1, streams)
         return self._sensing.start(normals, streams)
 
     def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
