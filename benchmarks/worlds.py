@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gymnasium
@@ -128,28 +129,38 @@ def hopper_environment() -> gymnasium.Env:
     return gymnasium.make("Hopper-v5", terminate_when_unhealthy=False)
 
 
-def interleaved(measurements: dict[str, Measurement], repeats: int) -> dict[str, list[float]]:
-    """Physics steps per second of every measurement, one of each in turn, after one of each to warm up."""
-    rates: dict[str, list[float]] = {name: [] for name in measurements}
+@dataclass
+class Rates:
+    """Physics steps per second of one measurement, by the clock and by the processor time of this process."""
+
+    clock: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+
+def interleaved(measurements: dict[str, Measurement], repeats: int) -> dict[str, Rates]:
+    """The rates of every measurement, one of each in turn, after one of each to warm up."""
+    rates = {name: Rates() for name in measurements}
     for repeat in range(repeats + 1):
         for name, measure in measurements.items():
-            begin = time.perf_counter()
+            begin, busy = time.perf_counter(), time.process_time()
             done = measure()
             if repeat:
-                rates[name].append(done / (time.perf_counter() - begin))
+                rates[name].clock.append(done / (time.perf_counter() - begin))
+                rates[name].processor.append(done / (time.process_time() - busy))
     return rates
 
 
-def table(rates: dict[str, list[float]]) -> None:
+def table(rates: dict[str, Rates]) -> None:
     print(f"{'physics steps per second':40}{'median':>12}{'least':>12}{'most':>12}")
-    for name, measured in rates.items():
-        print(f"{name:40}{statistics.median(measured):12,.0f}{min(measured):12,.0f}{max(measured):12,.0f}")
+    for name, rate in rates.items():
+        print(f"{name:40}{statistics.median(rate.clock):12,.0f}{min(rate.clock):12,.0f}{max(rate.clock):12,.0f}")
 
 
-def ratio(rates: dict[str, list[float]], one: str, other: str) -> None:
+def ratio(rates: dict[str, Rates], one: str, other: str, kind: str = "clock") -> None:
     """Median over the repeats of the ratio within a repeat, and its range."""
-    each = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
-    print(f"{one + ' / ' + other:64}{statistics.median(each):7.2f}   ({min(each):.2f} to {max(each):.2f})")
+    each = [a / b for a, b in zip(getattr(rates[one], kind), getattr(rates[other], kind), strict=True)]
+    label = f"{one} / {other}, by the {kind}"
+    print(f"{label:64}{statistics.median(each):7.2f}   ({min(each):.2f} to {max(each):.2f})")
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -170,7 +181,8 @@ def speed(options: argparse.Namespace) -> None:
             options.repeats,
         )
         table(rates)
-        ratio(rates, world.name, bare)
+        for kind in ("clock", "processor"):
+            ratio(rates, world.name, bare, kind)
 
 
 def peers(options: argparse.Namespace) -> None:
@@ -209,8 +221,8 @@ def linear(options: argparse.Namespace) -> None:
     rates = interleaved(measurements, options.repeats)
     print(f"{'episodes':>10}{'seconds':>12}{'ms per episode':>18}{'of the first':>14}")
     for size in sizes:
-        per_episode = [100 * world.substeps / rate for rate in rates[str(size)]]
-        first = [100 * world.substeps / rate for rate in rates[str(sizes[0])]]
+        per_episode = [100 * world.substeps / rate for rate in rates[str(size)].clock]
+        first = [100 * world.substeps / rate for rate in rates[str(sizes[0])].clock]
         relative = statistics.median(a / b for a, b in zip(per_episode, first, strict=True))
         median = statistics.median(per_episode)
         print(f"{size:10}{size * median:12.2f}{1e3 * median:18.3f}{relative:14.2f}")
