@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
+    from sim2real_cat.worlds.noise import Drift as Drift
+    from sim2real_cat.worlds.noise import Dropout as Dropout
+    from sim2real_cat.worlds.noise import EpisodeBias as EpisodeBias
+    from sim2real_cat.worlds.noise import GaussianNoise as GaussianNoise
+    from sim2real_cat.worlds.noise import Quantisation as Quantisation
+    from sim2real_cat.worlds.noise import UniformNoise as UniformNoise
+    from sim2real_cat.worlds.noise_chain import NoiseChain as NoiseChain
     from sim2real_cat.worlds.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.worlds.policy import Policy as Policy
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
@@ -53,6 +60,9 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.recordings import write_log as write_log
     from sim2real_cat.worlds.rollout import rollout as rollout
     from sim2real_cat.worlds.rollout import rollout_to_parquet as rollout_to_parquet
+    from sim2real_cat.worlds.stateful import DelayedJointPositionObservation as DelayedJointPositionObservation
+    from sim2real_cat.worlds.stateful import StatefulObservation as StatefulObservation
+    from sim2real_cat.worlds.stateful import with_observations as with_observations
     from sim2real_cat.worlds.training import RandomSearch as RandomSearch
     from sim2real_cat.worlds.training import train as train
     from sim2real_cat.worlds.trajectories import Trajectories as Trajectories
@@ -61,14 +71,21 @@ if TYPE_CHECKING:
 _HOME = {
     "ACSet": "acsets.acset",
     "Codec": "acsets.codecs",
+    "DelayedJointPositionObservation": "worlds.stateful",
+    "Drift": "worlds.noise",
+    "Dropout": "worlds.noise",
     "Ensemble": "worlds.randomization",
+    "EpisodeBias": "worlds.noise",
     "Estimate": "gaps.estimate",
     "EventLog": "evidence.events",
+    "GaussianNoise": "worlds.noise",
     "LinearPolicy": "worlds.policy",
     "Morphism": "acsets.morphism",
+    "NoiseChain": "worlds.noise_chain",
     "Policy": "worlds.policy",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
+    "Quantisation": "worlds.noise",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
     "SchSim2RealTransfer": "transfer.schema",
@@ -76,12 +93,14 @@ _HOME = {
     "Schema": "acsets.schema",
     "SchemaFunctor": "acsets.functor",
     "Sim2RealNaryaEvent": "evidence.events",
+    "StatefulObservation": "worlds.stateful",
     "Study": "study.study",
     "StudyResult": "study.result",
     "SubInstance": "acsets.subobjects",
     "Trajectories": "worlds.trajectories",
     "TransferDelta": "evidence.events",
     "TransferInstance": "transfer.instance",
+    "UniformNoise": "worlds.noise",
     "Var": "acsets.columns",
     "World": "worlds.world",
     "coequalizer": "acsets.colimits",
@@ -104,6 +123,7 @@ _HOME = {
     "sigma": "acsets.sigma",
     "train": "worlds.training",
     "verify_transfer_success": "evidence.proof",
+    "with_observations": "worlds.stateful",
     "write_log": "worlds.recordings",
 }
 """The module in which each public name lives."""

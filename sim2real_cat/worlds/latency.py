@@ -58,6 +58,7 @@ class Commands:
         self._ctrl = batch.bind("ctrl")
         self._spread, self._jitter, self._drop = parameters
         self.random = bool(self._spread.any() or self._jitter.any() or self._drop.any())
+        self._late, self._fates = np.zeros(0), np.zeros((0, 0, 2))
         self._delay: Array | None = None
         if self._spread.any() or self._jitter.any():
             self._delay = batch.expand("actuator_delay")

@@ -127,7 +127,9 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
                 raise WorldError(f"'{parameter}': {mode} gives {worst:g}, but {name} cannot be negative")
             values[...] = flat.reshape(values.shape)
     for field in BUFFERS:
-        check_buffers(model, field, batch.expand(field))
+        delays = batch.expanded(field)
+        if delays is not None:
+            check_buffers(model, field, delays)
     try:
         batch.set_const()
     except SimulationError as error:

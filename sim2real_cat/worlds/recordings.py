@@ -19,9 +19,9 @@ from sim2real_cat.worlds.log_writer import LogWriter
 from sim2real_cat.worlds.trajectories import Trajectories
 
 
-def write_log(path: Path, trajectories: Trajectories) -> str:
+def write_log(path: str | Path, trajectories: Trajectories) -> str:
     """Write trajectories to a Parquet file, whole or not at all; return the SHA-256 of its bytes."""
-    with LogWriter(path) as log:
+    with LogWriter(Path(path)) as log:
         log.append(trajectories)
     return log.digest
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mujoco.batch import Batch
 from rig import TIMESTEP, Constant, Scripted, members, rig_world
 from scipy import stats
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.parameters import actuator_delays, check_parameters
+from sim2real_cat.worlds.latency import Commands
+from sim2real_cat.worlds.parameters import action_parameters, actuator_delays, check_parameters, compile_members
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.simulator import Simulator
+from sim2real_cat.worlds.streams import spawn_streams
 
 MASS = 2.0
 
@@ -146,3 +149,18 @@ def test_the_mean_delay_counts_what_is_random(tmp_path):
 def test_parameters_that_no_way_to_the_actuators_has(tmp_path, parameter, entry, message):
     with pytest.raises(WorldError, match=message):
         check_parameters(rig_world(tmp_path), Ensemble.single({parameter: entry}))
+
+
+def test_what_is_lost_has_nothing_to_do_with_what_is_late(tmp_path):
+    """Jitter and loss of the same action are two draws."""
+    both = Ensemble.single({"action_jitter": {"set": 0.1}, "action_drop": {"set": 0.5}})
+    batch = Batch(compile_members(rig_world(tmp_path), both), 1, nthread=1)
+    commands = Commands(batch, action_parameters(both, np.zeros(1, dtype=np.int64)))
+    commands.start(2000, spawn_streams([np.random.default_rng(0)]))
+    late, arrived = np.empty(2000), np.empty(2000)
+    for step in range(2000):
+        batch.ctrl[:] = -1.0
+        commands.send(np.ones((1, 2)), np.arange(1), slice(None), step)
+        late[step], arrived[step] = batch.expand("actuator_delay")[0, 0], batch.ctrl[0, 0] == 1.0
+    assert abs(np.corrcoef(late, arrived)[0, 1]) < 5 / np.sqrt(2000)
+    assert stats.kstest(late, stats.uniform(0, 0.1).cdf).pvalue > 0.01

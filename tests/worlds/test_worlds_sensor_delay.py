@@ -78,6 +78,18 @@ def test_a_slow_sensor_is_slow_and_late(tmp_path):
     assert np.array_equal(done.observations[0, :, 0], done.qpos[0, source, 1])
 
 
+@pytest.mark.parametrize("delay", [0.0, 2 * TIMESTEP])
+def test_a_slow_sensor_that_reads_for_the_first_time_later_knows_the_start(tmp_path, delay):
+    """Its last reading was 1.45 timesteps before the start, so its first comes two timesteps after it."""
+    interval = f"{2.55 * TIMESTEP} {-1.45 * TIMESTEP}"
+    done = read(tmp_path, text=with_buffers(nsample=8, interval=interval, delay=delay))
+    sampled = np.ceil(-1.45 + 2.55 * np.arange(1, 9)).astype(int)
+    late = round(delay / TIMESTEP)
+    source = [max([k for k in sampled if k <= at - late], default=0) for at in range(21)]
+    assert sampled[0] == 2
+    assert np.array_equal(done.observations[0, :, 0], done.qpos[0, source, 1])
+
+
 def test_a_second_episode_starts_with_its_own_start(tmp_path):
     world = rig_world(tmp_path, observe=OBSERVED, start_noise=0.3)
     simulator = Simulator(world, members("sensor_delay", "set", [0.05, 0.1]), threads=1)
