@@ -77,11 +77,13 @@ if TYPE_CHECKING:
     from sim2real_cat.worlds.quadratic_task import QuadraticTask as QuadraticTask
     from sim2real_cat.worlds.randomization import Ensemble as Ensemble
     from sim2real_cat.worlds.randomization import Randomization as Randomization
+    from sim2real_cat.worlds.recordings import iterate_log as iterate_log
     from sim2real_cat.worlds.recordings import read_log as read_log
     from sim2real_cat.worlds.recordings import write_log as write_log
     from sim2real_cat.worlds.recurrent_policy import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.worlds.replay import replay as replay
     from sim2real_cat.worlds.rollout import rollout as rollout
+    from sim2real_cat.worlds.rollout import rollout_to_parquet as rollout_to_parquet
     from sim2real_cat.worlds.segments import segments as segments
     from sim2real_cat.worlds.sensed import sensed as sensed
     from sim2real_cat.worlds.stateful import DelayedJointPositionObservation as DelayedJointPositionObservation
@@ -153,6 +155,7 @@ _HOME = {
     "homomorphism": "acsets.homomorphisms",
     "homomorphisms": "acsets.homomorphisms",
     "is_isomorphic": "acsets.homomorphisms",
+    "iterate_log": "worlds.recordings",
     "ksim_randomizers": "worlds.factory",
     "laws": "transfer",
     "load_policy": "worlds.policy_files",
@@ -165,6 +168,7 @@ _HOME = {
     "read_log": "worlds.recordings",
     "replay": "worlds.replay",
     "rollout": "worlds.rollout",
+    "rollout_to_parquet": "worlds.rollout",
     "segments": "worlds.segments",
     "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",

@@ -56,6 +56,7 @@ def replay(
         member_index=member,
         policies=tuple(trajectories.policies[i] for i in episode),
         notes=(*trajectories.notes, f"replayed in world '{world.name}'"),
+        reasons=(),
     )
     with to_logging(), on_one_thread():
         for first in range(0, len(episode), _AT_ONCE):

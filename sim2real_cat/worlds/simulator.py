@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -12,22 +13,20 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.latency import Commands, SensorHistory
 from sim2real_cat.worlds.parameters import action_parameters, apply_to_model, compile_members, sensor_parameters
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.recorder import Recorder, Rows
+from sim2real_cat.worlds.recorder import Recorder, Rows, joined
 from sim2real_cat.worlds.sensing import Readings, Sensing
 from sim2real_cat.worlds.streams import Streams, spawn_streams
 from sim2real_cat.worlds.task import Array, Carry, State
 from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.turns import Play, in_turns
 from sim2real_cat.worlds.world import World
-
-_BAD = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
-_DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_{name}")) for name in _BAD]
-"""Warnings at which MuJoCo resets a simulation that blew up, or ignores controls beyond all bounds."""
 
 
 class Simulator:
@@ -56,7 +55,7 @@ class Simulator:
         self.model = compile_members(world, members)
         self.actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(self.model, "ACTUATOR")))
         self.control_period = world.substeps * float(self.model.opt.timestep)
-        self._batch = Batch(self.model, len(self.member_index), nthread=threads or _available_cores())
+        self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
         with to_logging(), on_one_thread():
             apply_to_model(self._batch, self.model, members, self.member_index)
         sensors = sensor_parameters(world, members, self.member_index)
@@ -97,39 +96,60 @@ class Simulator:
             PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
             WorldError: MuJoCo refused to simulate.
         """
+        play = self.play(policy, steps, generators, until_terminated=until_terminated)
+        with to_logging(), on_one_thread():
+            records = in_turns([play], progress)
+        robot = (self.world.sensors, self.actuators, self.control_period)
+        return joined(records, self.member_index, name, *robot, room=records[0].observations)
+
+    def play(
+        self,
+        policy: Policy,
+        steps: int,
+        generators: Sequence[np.random.Generator],
+        *,
+        until_terminated: bool = True,
+        first: int = 0,
+        room: Array | None = None,
+    ) -> Play[Recorder]:
+        """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
+
+        The arguments are those of `run`; the first episode counts as number `first` of the whole rollout, and `room`
+        is where to record the observations, (n, steps + 1, d).
+        """
         task = self.world.task
         policy.check_fit(self.world.sensors, self.actuators, self.world.name)
-        policy = policy.start(len(self))
-        with to_logging(), on_one_thread():
-            streams = self._streams(generators)
-            readings = self._start(steps, generators, streams, np.arange(len(self)))
-            start = self._state(slice(None))
-            carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
-            read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
-            record = Recorder(readings.noise, int(self.model.nu), start, read)
-            running = np.arange(len(self))
-            for step in range(steps):
+        policy = policy.start(first + len(self))
+        streams = self._streams(generators)
+        room = np.empty((len(self), steps + 1, len(self.world.sensors))) if room is None else room
+        readings = self._start(room, generators, streams, np.arange(len(self)))
+        start = self._state(slice(None))
+        carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
+        read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
+        record = Recorder(readings.noise, int(self.model.nu), start, read)
+        running = np.arange(len(self))
+        for step in range(steps):
+            rows = self._rows(running)
+            answer = policy.act(record.observations[rows, step], first + running, step)
+            action = self._checked(answer, first + running, step)
+            self._commands.send(action, running, rows, step)
+            yield partial(self._physics, running, step)
+            bad = self._blown_up(rows)
+            if bad.any():
+                record.diverged[running[bad]] = True
+                running, action = running[~bad], action[~bad]
                 rows = self._rows(running)
-                action = self._checked(policy.act(record.observations[rows, step], running, step), running, step)
-                self._commands.send(action, running, rows, step)
-                bad = self._advance(running, step)
-                if bad.any():
-                    record.diverged[running[bad]] = True
-                    running, action = running[~bad], action[~bad]
-                    rows = self._rows(running)
-                after = self._state(rows)
-                reward = task.reward(record.state(rows, step), after, action, self.control_period)
-                read = readings.read(self._observe(after, carry, rows), rows, step + 1)
-                record.step(rows, step, action, reward, after, read)
-                ended = task.terminated(after)
-                record.terminated[running[ended]] = True
-                if until_terminated:
-                    running = running[~ended]
-                if progress is not None:
-                    progress(step + 1)
-                if not len(running):
-                    break
-        return record.trajectories(self.member_index, name, self.world.sensors, self.actuators, self.control_period)
+            after = self._state(rows)
+            reward = task.reward(record.state(rows, step), after, action, self.control_period)
+            read = readings.read(self._observe(after, carry, rows), rows, step + 1)
+            record.step(rows, step, action, reward, after, read)
+            ended = task.terminated(after)
+            record.terminated[running[ended]] = True
+            if until_terminated:
+                running = running[~ended]
+            if not len(running):
+                break
+        return record.finish()
 
     def _streams(self, generators: Sequence[np.random.Generator]) -> list[Streams]:
         """Streams of the episodes for what draws more than where they start and plain Gaussian noise, if anything."""
@@ -138,15 +158,21 @@ class Simulator:
 
     def _start(
         self,
-        steps: int,
+        normals: Array,
         generators: Sequence[np.random.Generator],
         streams: Sequence[Streams],
         rows: NDArray[np.intp],
     ) -> Readings:
-        """Put some simulations at their start and draw what their sensors and actuators will suffer."""
+        """Put some simulations at their start and draw what their sensors and actuators will suffer.
+
+        Args:
+            normals: (k, frames, d) memory that becomes the noise of the sensors.
+            generators: k generators, one for each episode.
+            streams: k streams, if anything asks for them.
+            rows: (k,) which simulations, in ascending order.
+        """
         ids = None if len(rows) == len(self) else rows
         self._batch.reset(ids=ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        normals = np.empty((len(rows), steps + 1, len(self.world.sensors)))
         for row, generator, episode in zip(rows, generators, normals, strict=True):
             self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
             generator.standard_normal(out=episode)
@@ -154,7 +180,7 @@ class Simulator:
             self._batch.forward(ids)
         else:
             self._history.start(rows)
-        self._commands.start(steps, streams, rows)
+        self._commands.start(normals.shape[1] - 1, streams, rows)
         return self._sensing.start(normals, streams, rows)
 
     def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
@@ -173,20 +199,18 @@ class Simulator:
     def _state(self, rows: Rows) -> State:
         return State(self._qpos[rows], self._qvel[rows], {name: values[rows] for name, values in self._derived.items()})
 
-    def _advance(self, running: NDArray[np.intp], step: int) -> NDArray[np.bool_]:
-        """One control step of the running simulations; which of them blew up.
-
-        MuJoCo looks for a bad state when it steps on from it; one that the last substep made is looked for here.
-        """
+    def _physics(self, running: NDArray[np.intp], step: int) -> None:
+        """One control step of the running simulations; it holds no lock of Python while MuJoCo computes."""
         ids = None if len(running) == len(self) else running
         try:
             self._batch.step(ids=ids, nstep=self.world.substeps, stage=self._stage)
         except SimulationError as error:
             reason = " ".join(str(error).split())
             raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
-        rows = self._rows(running)
-        warned = self._batch.warning[:, _DIVERGED, 1].any(axis=1)
-        return np.asarray(warned | _unbounded(self._qpos) | _unbounded(self._qvel))[rows]
+
+    def _blown_up(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which of some simulations blew up in the last control step."""
+        return blown_up(self._batch, self._qpos, self._qvel)[rows]
 
     def _checked(self, action: Array, running: NDArray[np.intp], step: int) -> Array:
         """The policy's answer, if it has the right shape and is finite."""
@@ -203,12 +227,7 @@ class Simulator:
         return action
 
 
-def _unbounded(values: Array) -> NDArray[np.bool_]:
-    """Which rows hold a number that MuJoCo takes for a diverged one: NaN, or beyond mjMAXVAL."""
-    return np.asarray(~(np.abs(values) <= mujoco.mjMAXVAL).all(axis=1))
-
-
-def _available_cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

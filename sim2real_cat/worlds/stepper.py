@@ -87,7 +87,8 @@ class Stepper(Simulator):
             return self._observations[rows]
         with to_logging():
             streams = self._streams(generators)
-            fresh = self._start(self.steps, generators, streams, rows)
+            room = np.empty((len(rows), self.steps + 1, len(self.world.sensors)))
+            fresh = self._start(room, generators, streams, rows)
             start = self._state(rows)
             carry = self.world.task.initial_carry(len(rows), start, [stream.memory for stream in streams])
             if len(rows) == len(self):
@@ -114,7 +115,8 @@ class Stepper(Simulator):
         with to_logging():
             before = State(self._qpos.copy(), self._qvel.copy())
             self._commands.send(actions, everywhere, slice(None), self.elapsed)
-            diverged = self._advance(everywhere, longest)
+            self._physics(everywhere, longest)
+            diverged = self._blown_up(slice(None))
             self.elapsed += 1
             rows = np.flatnonzero(~diverged)
             rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)

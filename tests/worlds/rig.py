@@ -89,7 +89,7 @@ def equal(one, other) -> bool:
     """Whether two trajectories are the same in every field, NaN equal to NaN."""
     return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in _arrays(one, other)) and all(
         getattr(one, name) == getattr(other, name)
-        for name in ("policies", "sensors", "actuators", "control_period", "notes")
+        for name in ("policies", "sensors", "actuators", "control_period", "notes", "reasons")
     )
 
 

@@ -39,7 +39,8 @@ def trajectories(draw):
     terminated = np.array(draw(flags), dtype=bool) & (some.lengths > 0)
     period = draw(st.floats(1e-6, 1e6))
     notes = tuple(draw(st.lists(st.text(max_size=5), max_size=2)))
-    return replace(some, terminated=terminated, control_period=period, notes=notes)
+    reasons = tuple(draw(st.one_of(st.just([]), st.lists(st.text(max_size=5), min_size=n, max_size=n))))
+    return replace(some, terminated=terminated, control_period=period, notes=notes, reasons=reasons)
 
 
 @given(trajectories())
@@ -78,10 +79,13 @@ def test_columns_are_those_of_lerobot(log):
         "frame_index",
         "timestamp",
         "member_index",
+        "policy",
         "observation.state",
         "action",
         "next.reward",
         "next.done",
+        "diverged",
+        "reason",
         "physics.qpos",
         "physics.qvel",
     ]
@@ -164,11 +168,8 @@ def rewritten(log, *, columns=None, **head):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ({"version": 2}, "format version 2, this package reads 1; update it"),
-        ({"policies": ["only one"]}, "not a whole Parquet log"),
-        ({"policies": None}, "not a whole Parquet log"),
+        ({"version": 3}, "format version 3, this package reads 1 and 2; update it"),
         ({"control_period": {}}, "not a whole Parquet log"),
-        ({"diverged": [False]}, "not a whole Parquet log"),
         ({"sensors": ["x"]}, "not a whole Parquet log"),
         ({"actuators": []}, "not a whole Parquet log"),
     ],
@@ -184,6 +185,9 @@ def test_a_head_that_does_not_fit_the_columns(log, head, message):
         ("frame_index", pa.array([*range(4, -1, -1), *range(5)])),
         ("episode_index", pa.array([0] * 5 + [2] * 5)),
         ("episode_index", pa.array([-1] * 10)),
+        ("episode_index", pa.array([1] * 5 + [0] * 5)),
+        ("policy", pa.array([1] * 10)),
+        ("diverged", pa.array(["no"] * 10)),
         ("next.done", pa.array(["no"] * 10)),
         ("observation.state", pa.array(["no"] * 10)),
     ],

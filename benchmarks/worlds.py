@@ -1,0 +1,325 @@
+"""How fast rollouts are and what memory they need, next to the bare physics and to Gymnasium, all in one run.
+
+Measurements that are compared take turns, so what else happens on the machine meets all of them alike; the median of
+the repeats counts. Memory is measured in processes of their own.
+
+    python benchmarks/worlds.py                       # everything: some minutes
+    python benchmarks/worlds.py speed peers --repeats 9 --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gymnasium
+import mujoco
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
+from mujoco.batch import Batch
+
+from sim2real_cat.worlds.parameters import apply_to_model, compile_members
+from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.quadratic_task import QuadraticTask
+from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
+from sim2real_cat.worlds.recordings import iterate_log
+from sim2real_cat.worlds.rollout import rollout, rollout_to_parquet
+from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+VARIED = Randomization(
+    {
+        "body_inertial[*]": Change("scale", 0.9, 1.1),
+        "geom_friction[:, 0]": Change("scale", 0.8, 1.2),
+        "dof_damping": Change("scale", 0.8, 1.2),
+        "actuator_delay": Change("set", 0.0, 0.01),
+        "observation_noise": Change("scale", 0.5, 1.5),
+        "observation_bias": Change("shift", -0.01, 0.01),
+    }
+)
+
+Measurement = Callable[[], int]
+"""Does its work once and says how many physics steps that was."""
+
+
+def humanoid() -> World:
+    """Gymnasium's humanoid with a task of ours: observe every joint, stay up, go forward."""
+    path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "humanoid.xml"
+    model = mujoco.MjModel.from_xml_path(str(path))
+    joints = [model.joint(i).name for i in range(model.njnt)]
+    task = QuadraticTask(
+        observe=[f"{quantity}[{joint}]" for quantity in ("qpos", "qvel") for joint in joints],
+        alive=5.0,
+        action_cost=0.1,
+        cost={f"qvel[{joint}]": 1e-3 for joint in joints},
+        healthy={f"qpos[{joint}]": (-1e3, 1e3) for joint in joints},
+    )
+    return World.from_xml(path, task, 5 * model.opt.timestep, name="humanoid", noise=0.01)
+
+
+def small_policy(world: World) -> LinearPolicy:
+    """Small random weights: the robot moves, and no measurement depends on how well."""
+    d, nu = len(world.sensors), int(world.compile().nu)
+    return LinearPolicy(0.05 * np.random.default_rng(0).standard_normal((nu, d)), np.zeros(d), np.ones(d))
+
+
+def bare_physics(world: World, members: Ensemble, played: Trajectories, threads: int) -> Measurement:
+    """MuJoCo's batch alone: the same members, starts and actions in, positions and velocities of every step out."""
+    model = compile_members(world, members)
+    batch = Batch(model, len(played), nthread=threads)
+    apply_to_model(batch, model, members, played.member_index)
+    control = played.actions.repeat(world.substeps, axis=1)
+
+    def measure() -> int:
+        batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+        batch.bind("qpos")[:], batch.bind("qvel")[:] = played.qpos[:, 0], played.qvel[:, 0]
+        batch.rollout(control.shape[1], control, control_spec=mujoco.mjtState.mjSTATE_CTRL, record=("qpos", "qvel"))
+        assert not batch.warning[:, :, 1].any(), "a simulation with a warning stops, and would count too much"
+        return control.shape[0] * control.shape[1]
+
+    return measure
+
+
+def everything_on(world: World, episodes: int, steps: int, threads: int) -> tuple[Ensemble, Callable[[], Trajectories]]:
+    """Our rollout in 32 drawn worlds: randomization, delay, noise, policy, reward, end and recording."""
+    members, policy = VARIED.draw(32, np.random.default_rng(0)), small_policy(world)
+
+    def play() -> Trajectories:
+        each = episodes // len(members)
+        return rollout(
+            world, policy, rng=0, members=members, episodes=each, steps=steps, threads=threads, until_terminated=False
+        )
+
+    return members, play
+
+
+def counted(play: Callable[[], Trajectories], world: World) -> Measurement:
+    """A rollout as a measurement."""
+    return lambda: int(play().lengths.sum()) * world.substeps
+
+
+def gymnasium_loop(world: World, environments: VectorEnv, steps: int) -> Measurement:
+    """The same policy and sensor noise in Gymnasium's vector of environments."""
+    policy, rng = small_policy(world), np.random.default_rng(0)
+    count = environments.num_envs
+
+    def measure() -> int:
+        observations, _ = environments.reset(seed=0)
+        for step in range(steps):
+            noisy = observations + 0.01 * rng.standard_normal(observations.shape)
+            actions = policy.act(noisy, np.arange(count), step)
+            observations, *_ = environments.step(actions.astype(np.float32))
+        return count * steps * world.substeps
+
+    return measure
+
+
+def hopper_environment() -> gymnasium.Env:
+    return gymnasium.make("Hopper-v5", terminate_when_unhealthy=False)
+
+
+@dataclass
+class Rates:
+    """Physics steps per second of one measurement, by the clock and by the processor time of this process."""
+
+    clock: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+
+def interleaved(measurements: dict[str, Measurement], repeats: int) -> dict[str, Rates]:
+    """The rates of every measurement, one of each in turn, after one of each to warm up."""
+    rates = {name: Rates() for name in measurements}
+    for repeat in range(repeats + 1):
+        for name, measure in measurements.items():
+            begin, busy = time.perf_counter(), time.process_time()
+            done = measure()
+            if repeat:
+                rates[name].clock.append(done / (time.perf_counter() - begin))
+                rates[name].processor.append(done / (time.process_time() - busy))
+    return rates
+
+
+def table(rates: dict[str, Rates]) -> None:
+    print(f"{'physics steps per second':40}{'median':>12}{'least':>12}{'most':>12}")
+    for name, rate in rates.items():
+        print(f"{name:40}{statistics.median(rate.clock):12,.0f}{min(rate.clock):12,.0f}{max(rate.clock):12,.0f}")
+
+
+def ratio(rates: dict[str, Rates], one: str, other: str, kind: str = "clock") -> None:
+    """Median over the repeats of the ratio within a repeat, and its range."""
+    each = [a / b for a, b in zip(getattr(rates[one], kind), getattr(rates[other], kind), strict=True)]
+    label = f"{one} / {other}, by the {kind}"
+    print(f"{label:64}{statistics.median(each):7.2f}   ({min(each):.2f} to {max(each):.2f})")
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Everything on against the bare physics of the same motion."""
+    for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 20)):
+        members, play = everything_on(world, options.episodes, steps, options.threads)
+        if options.profile:
+            profile = cProfile.Profile()
+            profile.runcall(play)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(14)
+            continue
+        bare = f"bare {world.name}"
+        rates = interleaved(
+            {
+                bare: bare_physics(world, members, play(), options.threads),
+                world.name: counted(play, world),
+            },
+            options.repeats,
+        )
+        table(rates)
+        for kind in ("clock", "processor"):
+            ratio(rates, world.name, bare, kind)
+
+
+def peers(options: argparse.Namespace) -> None:
+    """Against Gymnasium's vector environments, which record nothing and vary nothing."""
+    world, steps = World.gymnasium("Hopper", noise=0.01), 100
+    _, play = everything_on(world, options.episodes, steps, options.threads)
+    vectors = {
+        "Gymnasium Sync, 16": SyncVectorEnv([hopper_environment] * 16),
+        "Gymnasium Async, 2": AsyncVectorEnv([hopper_environment] * 2),
+        "Gymnasium Async, 16": AsyncVectorEnv([hopper_environment] * 16),
+    }
+    try:
+        measurements = {"Hopper": counted(play, world)}
+        measurements |= {name: gymnasium_loop(world, vector, steps) for name, vector in vectors.items()}
+        rates = interleaved(measurements, options.repeats)
+    finally:
+        for vector in vectors.values():
+            vector.close()
+    table(rates)
+    for name in vectors:
+        ratio(rates, "Hopper", name)
+
+
+def linear(options: argparse.Namespace) -> None:
+    """Time per episode as there are more of them."""
+    world = World.gymnasium("InvertedPendulum", noise=0.01)
+    policy = small_policy(world)
+
+    def play(episodes: int) -> Trajectories:
+        return rollout(
+            world, policy, rng=0, episodes=episodes, steps=100, threads=options.threads, until_terminated=False
+        )
+
+    sizes = [options.episodes * factor for factor in (1, 2, 4, 8)]
+    measurements = {str(size): counted(lambda size=size: play(size), world) for size in sizes}
+    rates = interleaved(measurements, options.repeats)
+    print(f"{'episodes':>10}{'seconds':>12}{'ms per episode':>18}{'of the first':>14}")
+    for size in sizes:
+        per_episode = [100 * world.substeps / rate for rate in rates[str(size)].clock]
+        first = [100 * world.substeps / rate for rate in rates[str(sizes[0])].clock]
+        relative = statistics.median(a / b for a, b in zip(per_episode, first, strict=True))
+        median = statistics.median(per_episode)
+        print(f"{size:10}{size * median:12.2f}{1e3 * median:18.3f}{relative:14.2f}")
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Peak memory of a rollout over the arrays that it gives, each in a fresh process."""
+    print(f"{'1024 episodes':48}{'kept [MB]':>12}{'peak [MB]':>12}{'ratio':>8}{'bytes/step':>12}")
+    work = [("InvertedPendulum", 500, False, None), ("Hopper", 200, False, None)]
+    work += [("Hopper", 1000, True, batch) for batch in (None, 256, 64)]
+    for name, steps, ends, batch in work:
+        found = _in_fresh_process("rollout", name, steps, ends, batch, options.threads)
+        kept, peak, done = (found[key] for key in ("kept", "peak", "steps"))
+        label = f"{name}, {steps} steps{', until they end' if ends else ''}{f', batch {batch}' if batch else ''}"
+        print(f"{label:48}{kept / 1e6:12.1f}{peak / 1e6:12.1f}{peak / kept:8.2f}{peak / done:12.0f}")
+
+
+def stream(options: argparse.Namespace) -> None:
+    """Many steps to a Parquet file and back, each in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "log.parquet")
+        written = _in_fresh_process("write", path, options.steps, options.threads)
+        read = _in_fresh_process("read", path)
+    print(f"streamed {written['steps']:,} steps: {written['seconds']:.0f} s, {written['resident'] / 2**20:.0f} MiB")
+    print(f"  file {written['size'] / 2**20:.0f} MiB, {written['size'] / written['steps']:.0f} bytes per step")
+    print(f"read {read['steps']:,} steps again: {read['seconds']:.0f} s, {read['resident'] / 2**20:.0f} MiB resident")
+
+
+def _in_fresh_process(*arguments: object) -> dict[str, float]:
+    command = [sys.executable, __file__, "--within", json.dumps(arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def within(work: str, *arguments: object) -> dict[str, float]:
+    """What a fresh process does, and the most memory that it ever had."""
+    begin = time.perf_counter()
+    found = {"rollout": _measure_rollout, "write": _write, "read": _read}[work](*arguments)
+    return found | {"seconds": time.perf_counter() - begin, "resident": _peak()}
+
+
+def _peak() -> int:
+    """The most memory that this process ever had resident [bytes]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _measure_rollout(name: str, steps: int, ends: bool, batch: int | None, threads: int) -> dict[str, float]:
+    world, members = World.gymnasium(name, noise=0.01), VARIED.draw(32, np.random.default_rng(0))
+    policy = small_policy(world)
+    settings = {"members": members, "episodes": 32, "threads": threads, "until_terminated": ends, "batch": batch}
+
+    def play(steps: int) -> Trajectories:
+        return rollout(world, policy, rng=0, steps=steps, **settings)
+
+    play(2)
+    before = _peak()
+    done = play(steps)
+    arrays = (done.observations, done.actions, done.rewards, done.qpos, done.qvel)
+    kept = sum(array.nbytes for array in arrays)
+    return {"kept": kept, "peak": _peak() - before, "steps": int(done.lengths.sum())}
+
+
+def _write(path: str, steps: int, threads: int) -> dict[str, float]:
+    world = World.gymnasium("InvertedPendulum", noise=0.01)
+    episodes = steps // world.task.steps
+    policy = small_policy(world)
+    rollout_to_parquet(
+        path, world, policy, rng=0, episodes=episodes, threads=threads, batch=256, until_terminated=False
+    )
+    return {"steps": episodes * world.task.steps, "size": Path(path).stat().st_size}
+
+
+def _read(path: str) -> dict[str, float]:
+    return {"steps": sum(int(part.lengths.sum()) for part in iterate_log(path))}
+
+
+WORK = {work.__name__: work for work in (speed, peers, linear, memory, stream)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", nargs="*", help=f"some of {', '.join(WORK)}; all where none is named")
+    parser.add_argument("--episodes", type=int, default=256, help="episodes at once, a multiple of 32 (default 256)")
+    parser.add_argument("--repeats", type=int, default=5, help="how often each is measured (default 5)")
+    parser.add_argument("--threads", type=int, default=2, help="physics threads (default 2)")
+    parser.add_argument("--steps", type=int, default=10**7, help="control steps that are streamed (default 10^7)")
+    parser.add_argument("--profile", action="store_true", help="for speed, only tell where the time of ours goes")
+    parser.add_argument("--within", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.within is not None:
+        print(json.dumps(within(*json.loads(options.within))))
+        return
+    for name in options.work or WORK:
+        if name not in WORK:
+            parser.error(f"no work '{name}'; choose from {', '.join(WORK)}")
+        print(f"\n{name}: {WORK[name].__doc__}")
+        WORK[name](options)
+
+
+if __name__ == "__main__":
+    main()
