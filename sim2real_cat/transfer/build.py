@@ -85,14 +85,15 @@ def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], ep
     """The endomorphism `transfer`: where each policy goes, -1 where it is undefined.
 
     A policy whose gap is under epsilon goes to itself. Where the gap is not, the policy of the same robot with
-    the highest real return among those under epsilon takes over. A policy whose gap was not measured, or
-    that nobody can replace, goes nowhere.
+    the highest real return among those under epsilon takes over, the first where no rewards were recorded. A policy
+    whose gap was not measured, or that nobody can replace, goes nowhere.
 
     Returns:
         (n,) 0-based policies.
     """
     gap = np.array([np.nan if g.transition is None else g.transition.value for g in gaps])
-    returns = np.array([_mean_return(d.real) if d.real.kept.any() else -np.inf for d in deployments], dtype=float)
+    real = [_mean_return(deployment.real) for deployment in deployments]
+    returns = np.array([-np.inf if mean is None else mean for mean in real])
     transfers = gap < epsilon
     target = np.full(len(deployments), -1, dtype=np.int64)
     for policy, deployment in enumerate(deployments):
@@ -112,7 +113,12 @@ def _add_fibre(acset: ACSet, policy: int, deployment: Deployment, recording: Rec
         name = f"{deployment.policy}/{member}"
         seen = _observation(acset, name, [deployment.sim.select(deployment.sim.member_index == member)], recording)
         env = acset.add(
-            "SimEnv", sim_name=name, train=policy, observe_sim=seen, sim_weight=float(fibre.weights[member])
+            "SimEnv",
+            sim_name=name,
+            train=policy,
+            observe_sim=seen,
+            sim_weight=float(fibre.weights[member]),
+            sim_level=float(fibre.level),
         )
         acset.add_parts(
             "Draw",
@@ -138,8 +144,9 @@ def _observation(acset: ACSet, name: str, parts: Sequence[Trajectories], recordi
 
 
 def _mean_return(trajectories: Trajectories) -> float | None:
-    """Mean return of the episodes that did not diverge, None where all did."""
-    return float(trajectories.returns[trajectories.kept].mean()) if trajectories.kept.any() else None
+    """Mean return of the episodes that did not diverge, None where all did or where no reward was recorded."""
+    kept = trajectories.kept & (~np.isnan(trajectories.rewards).all(axis=1) | (trajectories.lengths == 0))
+    return float(trajectories.returns[kept].mean()) if kept.any() else None
 
 
 def _measurements(measured: MeasuredGap) -> dict[str, object]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim2real_cat.worlds.parameters import ActionParameters
 from sim2real_cat.worlds.recorder import Frame, Rows
 from sim2real_cat.worlds.streams import Streams
-from sim2real_cat.worlds.task import Array
+from sim2real_cat.worlds.task import Array, Task
 
 
 def whole_periods(delays: Array, period: float) -> NDArray[np.int64]:
@@ -95,6 +95,11 @@ class Commands:
             self._delay[running] = self._shortest[running] + late[:, None]
         arrived = draws[:, 1] >= self._drop[running]
         self._ctrl[running[arrived]] = action[arrived]
+
+
+def reads_delayed_sensors(task: Task, model: mujoco.MjModel) -> bool:
+    """Whether a task observes sensors that the model itself delays."""
+    return "sensordata" in task.derived and bool((model.sensor_history[:, 0] > 0).any())
 
 
 class SensorHistory:

@@ -10,10 +10,12 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.command_history import CommandHistory
 from sim2real_cat.worlds.comparable import observed_columns
 from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.latency import reads_delayed_sensors
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.task import Array, State
@@ -61,11 +63,16 @@ def predict_steps(
 
     Raises:
         WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an
-            ensemble that does not fit the world.
+            ensemble that does not fit the world; or the model delays sensors, whose past is not recorded.
     """
     ensemble = Ensemble.nominal() if members is None else members
     model = compile_members(world, ensemble)
     columns = observed_columns(world, model, trajectories)
+    if reads_delayed_sensors(world.task, model):
+        raise WorldError(
+            f"world '{world.name}': its model delays sensors, so one step from a recorded state does not say what they "
+            "read; replay whole episodes instead"
+        )
     lengths = np.where(trajectories.kept, trajectories.lengths, 0)
     n = int(lengths.sum())
     episode = np.repeat(np.arange(len(lengths)), lengths)

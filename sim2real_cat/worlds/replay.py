@@ -13,6 +13,7 @@ from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.comparable import observed_columns
 from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.latency import SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.task import State
@@ -63,7 +64,7 @@ def replay(
             into = np.arange(first, min(first + _AT_ONCE, len(episode)))
             batch = Batch(model, len(into), nthread=threads)
             apply_to_model(batch, model, ensemble, member[into])
-            _play(world, batch, trajectories, episode[into], columns, played, into)
+            _play(world, model, batch, trajectories, episode[into], columns, played, into)
     longest = int(played.lengths.max(initial=0))
     cut = {name: getattr(played, name)[:, : longest + (name not in _STEPWISE)] for name in _FILLED}
     return replace(played, **cut)
@@ -75,6 +76,7 @@ _FILLED = ("observations", *_STEPWISE, "qpos", "qvel")
 
 def _play(
     world: World,
+    model: mujoco.MjModel,
     batch: Batch,
     recording: Trajectories,
     episode: NDArray[np.int64],
@@ -88,7 +90,10 @@ def _play(
     stage = mujoco.mjtStage.mjSTAGE_VEL if task.fresh else mujoco.mjtStage.mjSTAGE_NONE
     batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
     batch.qpos[:], batch.qvel[:] = recording.qpos[episode, 0], recording.qvel[episode, 0]
-    batch.forward()
+    if reads_delayed_sensors(task, model):
+        SensorHistory(batch, model).start(np.arange(len(into)))
+    else:
+        batch.forward()
 
     def frame(rows: NDArray[np.intp], step: int) -> State:
         """Record the states that the simulations are in."""

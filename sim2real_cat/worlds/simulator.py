@@ -16,7 +16,7 @@ from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.fields import names
-from sim2real_cat.worlds.latency import Commands, SensorHistory
+from sim2real_cat.worlds.latency import Commands, SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.parameters import action_parameters, apply_to_model, compile_members, sensor_parameters
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
@@ -63,7 +63,7 @@ class Simulator:
         self._commands = Commands(self._batch, action_parameters(members, self.member_index))
         self._qpos, self._qvel = (self._batch.bind(name) for name in ("qpos", "qvel"))
         self._derived = {name: self._batch.bind(name) for name in world.task.derived}
-        delayed = "sensordata" in world.task.derived and (self.model.sensor_history[:, 0] > 0).any()
+        delayed = reads_delayed_sensors(world.task, self.model)
         self._history = SensorHistory(self._batch, self.model) if delayed else None
         self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
 

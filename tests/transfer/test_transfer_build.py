@@ -135,6 +135,32 @@ def test_diverged_episodes_are_counted_and_left_out_of_the_return(make_deploymen
     assert instance.along(["episodes", "diverged"])["diverged"][0] == 3
 
 
+def test_what_gave_no_rewards_has_no_return(make_deployment, make_gap):
+    """Real logs have none; the policy that comes first takes over then. No step at all is a return of zero."""
+    silent = [make_deployment(name) for name in ("bad", "first", "second")]
+    for deployment in silent:
+        deployment.real.rewards[:] = np.nan
+    empty = make_deployment("empty")
+    empty.real.rewards[:], empty.real.lengths[:] = np.nan, 0
+    instance = build_instance([*silent, empty], [make_gap(9.0), make_gap(0.0), make_gap(0.0), make_gap(9.0)], 0.1)
+    assert instance.along(["return_real", "return_sim", "transfer"]) == {
+        "id": [0, 1, 2, 3],
+        "return_real": [None, None, None, 0.0],
+        "return_sim": [10.0] * 4,
+        "transfer": [1, 1, 2, 1],
+    }
+
+
+def test_the_level_of_the_curriculum_is_kept(make_deployment, make_gap):
+    fibre = VARIED.at(0.25).draw(2, np.random.default_rng(0))
+    instance = build_instance([make_deployment("p", fibre=fibre)], [make_gap(0.0)], 0.1)
+    assert instance.along(["sim_name", "sim_level"]) == {
+        "id": [0, 1],
+        "sim_name": ["p/0", "p/1"],
+        "sim_level": [0.25, 0.25],
+    }
+
+
 @pytest.mark.parametrize(
     ("names", "clash"),
     [((("a", "r"), ("a", "s")), "a"), ((("a", "b"), ("b", "r")), "b"), ((("a", "a"),), "a")],

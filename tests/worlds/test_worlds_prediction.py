@@ -172,3 +172,13 @@ def test_a_recording_of_some_sensors(rig):
     np.testing.assert_array_equal(predict_steps(rig, some).observation, predict_steps(rig, done).observation[:, [3, 1]])
     with pytest.raises(WorldError, match=r"unknown sensor 'qpos\[trun\]': did you mean 'qpos\[turn\]'"):
         predict_steps(rig, replace(some, sensors=("qpos[trun]", "qpos[rail]")))
+
+
+def test_late_sensors_of_the_model_are_refused(tmp_path):
+    """What they read depends on states before the recorded one."""
+    late = Ensemble.single({"sensor_delay[encoder]": {"set": 0.05}})
+    asks = rig_world(tmp_path, observe=("sensordata[encoder]",))
+    recorded = rollout(asks, Constant(np.ones(2)), rng=0)
+    assert len(predict_steps(asks, recorded).step) == 20
+    with pytest.raises(WorldError, match=r"^world 'rig': its model delays sensors, .*; replay whole episodes instead$"):
+        predict_steps(asks, recorded, members=late)

@@ -48,6 +48,14 @@ def test_late_actuators(tmp_path, delay):
     assert np.abs(replay(world, recorded).qpos - recorded.qpos).max() > 1e-4
 
 
+def test_late_sensors_of_the_model(tmp_path):
+    world = rig_world(tmp_path, observe=("sensordata[encoder]", "sensordata[centre]"), start_noise=0.3)
+    late = Ensemble.single({"sensor_delay[encoder]": {"set": 0.05}})
+    recorded = rollout(world, Constant(np.ones(2)), rng=0, episodes=3, members=late)
+    assert np.array_equal(recorded.observations[:, 5, 0], recorded.qpos[:, 0, 1])
+    np.testing.assert_array_equal(replay(world, recorded, members=late).observations, recorded.observations)
+
+
 def test_the_noise_of_the_recording_is_not_replayed(tmp_path):
     world = rig_world(tmp_path, noise=0.1)
     recorded = rollout(world, Constant(np.ones(2)), rng=0)
