@@ -16,7 +16,8 @@ from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.noise_table import noise_from_table
 from sim2real_cat.worlds.parameters import check_parameters
-from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.policy import Policy
+from sim2real_cat.worlds.policy_files import load_policy
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
 from sim2real_cat.worlds.randomization import Ensemble, Randomization
 from sim2real_cat.worlds.training import RandomSearch
@@ -48,6 +49,21 @@ class Robot:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """A saved policy.
+
+    Attributes:
+        policy: the policy.
+        content: the bytes of its file, which the folder of the study keeps.
+        suffix: the ending of its file, which says what kind it is.
+    """
+
+    policy: Policy
+    content: bytes
+    suffix: str
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A policy of a study.
 
@@ -65,7 +81,7 @@ class Candidate:
     randomization: Randomization
     members: int
     training: RandomSearch
-    weights: LinearPolicy | None
+    weights: Weights | None
 
 
 @dataclass(frozen=True)
@@ -265,19 +281,17 @@ def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Pat
     )
 
 
-def _weights(path: Path, world: World, place: str) -> LinearPolicy:
+def _weights(path: Path, world: World, place: str) -> Weights:
     """A saved policy that fits a world."""
+    if path.suffix.lower() == ".zip":
+        raise PolicyError(
+            f"{place}: {path}: a zip of Stable-Baselines3 holds pickles, which can run any code, and a study opens "
+            "none; export its policy to ONNX"
+        )
     try:
-        policy = LinearPolicy.load(path)
+        return Weights(load_policy(path, world=world), path.read_bytes(), path.suffix.lower())
     except PolicyError as error:
         raise PolicyError(f"{place}: {error}") from None
-    expected = (int(world.compile().nu), len(world.sensors))
-    if policy.gain.shape != expected:
-        raise PolicyError(
-            f"{place}: {path}: world '{world.name}' has {expected[0]} actuators and {expected[1]} sensors, "
-            f"the policy is for {policy.gain.shape[0]} and {policy.gain.shape[1]}"
-        )
-    return policy
 
 
 def _training(table: Table) -> RandomSearch:

@@ -8,17 +8,18 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tomli_w
 
 from sim2real_cat.errors import StudyError
 from sim2real_cat.evidence.events import write_events
-from sim2real_cat.files import write_text
-from sim2real_cat.study.description import Description
+from sim2real_cat.files import write_bytes, write_text
+from sim2real_cat.study.description import Candidate, Description
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.transfer.build import Recording
 from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.recordings import write_log
 from sim2real_cat.worlds.trajectories import concatenate
 
@@ -76,8 +77,12 @@ def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, 
 
 def write_folder(out: Path, result: StudyResult) -> None:
     """Write everything but the recordings, which are there before the instance that refers to them."""
-    for name, policy in result.policies.items():
-        policy.save(out / _saved(name))
+    for candidate in result.description.candidates:
+        path = out / _saved(candidate)
+        if candidate.weights is not None:
+            write_bytes(path, candidate.weights.content)
+        else:  # what a study trains is linear
+            cast(LinearPolicy, result.policies[candidate.name]).save(path)
     write_events(out / "events.parquet", result.events)
     write_json(out / "laws.json", result.report.to_table())
     write_json(out / "proof.json", {name: proof.to_dict() for name, proof in result.proofs.items()})
@@ -106,17 +111,18 @@ def resolved(description: Description, out: Path) -> dict[str, Any]:
         name: {**robot, "xml": _from(out, description.folder / robot["xml"])} if "xml" in robot else robot
         for name, robot in description.source["robots"].items()
     }
-    policies = {
-        name: {**policy, "weights": _saved(name).as_posix()} if "weights" in policy else policy
-        for name, policy in description.source["policies"].items()
-    }
+    policies = dict(description.source["policies"])
+    for candidate in description.candidates:
+        if candidate.weights is not None:
+            policies[candidate.name] = {**policies[candidate.name], "weights": _saved(candidate).as_posix()}
     tables = {"study": head, "robots": robots, "policies": policies, "versions": versions}
     return {**description.source, **tables}
 
 
-def _saved(policy: str) -> Path:
-    """Where a policy's weights lie in the folder."""
-    return Path("policies") / f"{policy}.npz"
+def _saved(candidate: Candidate) -> Path:
+    """Where a policy lies in the folder."""
+    suffix = ".npz" if candidate.weights is None else candidate.weights.suffix
+    return Path("policies") / f"{candidate.name}{suffix}"
 
 
 def _from(out: Path, path: Path) -> str:

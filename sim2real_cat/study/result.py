@@ -11,7 +11,7 @@ from sim2real_cat.study.description import Description
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import LawReport
-from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class StudyResult:
 
     Attributes:
         description: the study.
-        policies: the weights by policy name.
+        policies: what acted, by policy name.
         deployments: what each policy did, in the order of the description.
         gaps: how large each policy's gap is, in the same order.
         instance: the categorical database.
@@ -30,7 +30,7 @@ class StudyResult:
     """
 
     description: Description
-    policies: Mapping[str, LinearPolicy]
+    policies: Mapping[str, Policy]
     deployments: tuple[Deployment, ...]
     gaps: tuple[MeasuredGap, ...]
     instance: TransferInstance

@@ -21,7 +21,7 @@ from sim2real_cat.study.result import StudyResult
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
 from sim2real_cat.worlds.parameters import actuator_delays
-from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.training import train
@@ -110,14 +110,15 @@ class Study:
         return result
 
 
-def _deploy(
-    described: Description, candidate: Candidate, show: Progress, threads: int
-) -> tuple[LinearPolicy, Deployment]:
+def _deploy(described: Description, candidate: Candidate, show: Progress, threads: int) -> tuple[Policy, Deployment]:
     """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
     seed, robot, name = described.seed, candidate.robot, candidate.name
     fibre = candidate.randomization.draw(candidate.members, _generator(seed, "fibre", name))
-    policy, birth, trainer = candidate.weights, None, None
-    if policy is None:
+    birth, trainer = None, None
+    policy: Policy
+    if candidate.weights is not None:
+        policy = candidate.weights.policy
+    else:
         iterations = candidate.training.iterations
         trained = train(
             robot.world,

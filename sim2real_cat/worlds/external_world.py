@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +143,22 @@ class ExternalWorld(ABC):
         Raises:
             PolicyError: a number that is none of the simulator's actions.
         """
+
+    @property
+    def task(self) -> NoReturn:
+        """Not there: the simulator has its own task; always raises, as `compile`."""
+        self.compile()
+
+    def compile(self) -> NoReturn:
+        """Not there: always raises, so that what needs a model says so.
+
+        Raises:
+            WorldError: always.
+        """
+        raise WorldError(
+            f"world '{self.name}' is computed by another simulator and can only be rolled out in memory; what trains, "
+            "replays, predicts or streams needs a model, for example that of World.from_xml"
+        )
 
     def actions(self, answer: Array, episodes: NDArray[np.intp], step: int) -> Array:
         """The actions, (k, nu), for what a policy answered in some episodes.

@@ -1,8 +1,9 @@
 """Randomizations that others published, for models that have the parts they speak of.
 
 Only figures and names are theirs. Sources: Google DeepMind's MuJoCo Playground,
-``mujoco_playground/_src/locomotion/go1/randomize.py``, for the quadruped Unitree Go1; and K-Scale Labs' ksim,
-``ksim/randomization.py`` at commit a56be9c, the default ranges of its randomizers.
+``mujoco_playground/_src/locomotion/go1/randomize.py``, for the quadruped Unitree Go1, as copied in two forks on GitHub
+(yursds at commit 87a4bf9, PupperRecoilProject at 0f02e39); and K-Scale Labs' ksim, ``ksim/randomization.py`` at commit
+a56be9c, the default ranges of its randomizers.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path, refused):
         (lambda path: path.write_bytes(b"PK"), ["not a policy written by sim2real_cat"]),
         (
             lambda path: LinearPolicy(np.zeros((3, 11)), np.zeros(11), np.ones(11)).save(path),
-            ["world 'InvertedPendulum' has 1 actuators and 4 sensors, the policy is for 3 and 11"],
+            ["reads 11 observations and answers 3 actions, but world 'InvertedPendulum' has 4 sensors"],
         ),
     ],
 )
@@ -248,6 +248,24 @@ def test_weights_that_cannot_be_deployed_are_refused(tiny_document, write_study,
     tiny_document["policies"]["plain"]["weights"] = "saved.npz"
     path = write_study(tiny_document)
     with refused(PolicyError, f"{path} [policies.plain]", tmp_path / "saved.npz", *parts):
+        read_description(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (
+            "saved.zip",
+            ["holds pickles, which can run any code, and a study opens none; export its policy to ONNX"],
+        ),
+        ("saved.pt", ["a policy is read from", "not from '.pt'"]),
+    ],
+)
+def test_weights_of_other_kinds_are_refused(tiny_document, write_study, tmp_path, refused, name, parts):
+    (tmp_path / name).write_bytes(b"PK")
+    tiny_document["policies"]["plain"]["weights"] = name
+    path = write_study(tiny_document)
+    with refused(PolicyError, f"{path} [policies.plain]", tmp_path / name, *parts):
         read_description(path)
 
 

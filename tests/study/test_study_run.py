@@ -17,6 +17,7 @@ from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.deployment import measure
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.schema import SchTransferStudy
+from sim2real_cat.worlds.mlp_policy import MlpPolicy
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.recordings import read_log
 
@@ -183,6 +184,25 @@ def test_one_s_own_model_and_saved_weights(cart_document, run, tmp_path):
     again = Study.from_toml(folder / "study.toml").run(tmp_path / "elsewhere", threads=1)
     assert (tmp_path / "elsewhere" / "instance.json").read_bytes() == (folder / "instance.json").read_bytes()
     assert again.policies["mine"].digest == saved.digest
+
+
+def test_a_network_and_a_table_of_actions(cart_document, run, tmp_path):
+    rng = np.random.default_rng(0)
+    layers = (rng.normal(size=(3, 2)), rng.normal(size=(1, 3)))
+    network = MlpPolicy(layers, (np.zeros(3), np.zeros(1)), np.zeros(2), np.ones(2), -np.ones(1), np.ones(1))
+    network.save(tmp_path / "net.npz")
+    table = "\n".join(["push", *(f"{number:.3f}" for number in rng.uniform(-1, 1, 12))])
+    (tmp_path / "pushes.csv").write_text(table + "\n")
+    cart_document["policies"] |= {
+        "network": {"robot": "cart", "weights": "net.npz"},
+        "table": {"robot": "cart", "weights": "pushes.csv"},
+    }
+    folder, result = run(cart_document)
+    assert result.instance.acset.column("weights_digest").tolist()[2] == network.digest
+    assert (folder / "policies" / "table.csv").read_text() == table + "\n"
+    assert 'weights = "policies/table.csv"' in (folder / "study.toml").read_text()
+    Study.from_toml(folder / "study.toml").run(tmp_path / "elsewhere", threads=1)
+    assert (tmp_path / "elsewhere" / "instance.json").read_bytes() == (folder / "instance.json").read_bytes()
 
 
 def test_the_resolved_study_finds_its_files_from_its_own_folder(cart_document, run, tmp_path, monkeypatch):

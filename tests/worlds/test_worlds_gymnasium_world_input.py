@@ -6,10 +6,15 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
+from rig import Constant
 from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld
+from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.replay import replay
+from sim2real_cat.worlds.rollout import rollout, rollout_to_parquet
+from sim2real_cat.worlds.training import RandomSearch, train
 
 
 def test_spaces_that_are_no_columns():
@@ -128,3 +133,17 @@ def test_a_vector_that_does_not_say_how_episodes_end_is_refused():
 
     with pytest.raises(WorldError, match="its VectorEnv has no metadata 'autoreset_mode'"):
         climb(GymnasiumWorld(make, name="stairs", control_period=0.1, steps=2))
+
+
+def test_what_needs_a_model_is_refused(rig, tmp_path):
+    world, policy = stairs(), Constant(np.zeros(2))
+    recorded = rollout(rig, policy, rng=0, steps=2)
+    for ask in (
+        lambda: train(world, RandomSearch(), rng=0),
+        lambda: replay(world, recorded),
+        lambda: predict_steps(world, recorded),
+        lambda: rollout_to_parquet(tmp_path / "log.parquet", world, policy, rng=0),
+    ):
+        with pytest.raises(WorldError, match=r"^world 'stair.*' is computed by another simulator and can only be"):
+            ask()
+    assert not list(tmp_path.glob("*.parquet"))
