@@ -165,7 +165,7 @@ def ratio(rates: dict[str, Rates], one: str, other: str, kind: str = "clock") ->
 
 def speed(options: argparse.Namespace) -> None:
     """Everything on against the bare physics of the same motion."""
-    for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 20)):
+    for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 100)):
         members, play = everything_on(world, options.episodes, steps, options.threads)
         if options.profile:
             profile = cProfile.Profile()
@@ -236,7 +236,7 @@ def memory(options: argparse.Namespace) -> None:
     for name, steps, ends, episodes, batch in work:
         found = _in_fresh_process("rollout", name, steps, ends, episodes, batch, options.threads)
         kept, peak, done = (found[key] for key in ("kept", "peak", "steps"))
-        label = f"{name}, {episodes} x {steps} steps{', until they end' if ends else ''}{f', batch {batch}' if batch else ''}"
+        label = f"{name}, {episodes} x {steps} steps{' at most' if ends else ''}{f', batch {batch}' if batch else ''}"
         print(f"{label:56}{kept / 1e6:12.1f}{peak / 1e6:12.1f}{peak / kept:8.2f}{peak / done:12.0f}")
 
 

@@ -57,7 +57,7 @@ def test_room_that_was_not_needed_is_given_back():
     assert record.observations.base is None
 
 
-@pytest.mark.parametrize(("lengths", "kept"), [(([20, 3], [20]), True), (([20, 3], [4]), True), (([9], [4]), False)])
+@pytest.mark.parametrize(("lengths", "kept"), [(([20, 3], [20]), True), (([20, 3], [4]), False), (([9], [4]), False)])
 def test_observations_stay_in_a_shared_room_that_is_used_up(lengths, kept):
     room = np.empty((sum(map(len, lengths)), STEPS + 1, 2))
     rooms = np.split(room, [len(lengths[0])])
