@@ -165,7 +165,7 @@ def ratio(rates: dict[str, Rates], one: str, other: str, kind: str = "clock") ->
 
 def speed(options: argparse.Namespace) -> None:
     """Everything on against the bare physics of the same motion."""
-    for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 20)):
+    for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 100)):
         members, play = everything_on(world, options.episodes, steps, options.threads)
         if options.profile:
             profile = cProfile.Profile()
@@ -230,14 +230,14 @@ def linear(options: argparse.Namespace) -> None:
 
 def memory(options: argparse.Namespace) -> None:
     """Peak memory of a rollout over the arrays that it gives, each in a fresh process."""
-    print(f"{'1024 episodes':48}{'kept [MB]':>12}{'peak [MB]':>12}{'ratio':>8}{'bytes/step':>12}")
-    work = [("InvertedPendulum", 500, False, None), ("Hopper", 200, False, None)]
-    work += [("Hopper", 1000, True, batch) for batch in (None, 256, 64)]
-    for name, steps, ends, batch in work:
-        found = _in_fresh_process("rollout", name, steps, ends, batch, options.threads)
+    print(f"{'memory':56}{'kept [MB]':>12}{'peak [MB]':>12}{'ratio':>8}{'bytes/step':>12}")
+    work = [("InvertedPendulum", 500, False, 1024, None), ("Hopper", 200, False, 1024, None)]
+    work += [("Hopper", 1000, True, 8192, batch) for batch in (None, 128)]
+    for name, steps, ends, episodes, batch in work:
+        found = _in_fresh_process("rollout", name, steps, ends, episodes, batch, options.threads)
         kept, peak, done = (found[key] for key in ("kept", "peak", "steps"))
-        label = f"{name}, {steps} steps{', until they end' if ends else ''}{f', batch {batch}' if batch else ''}"
-        print(f"{label:48}{kept / 1e6:12.1f}{peak / 1e6:12.1f}{peak / kept:8.2f}{peak / done:12.0f}")
+        label = f"{name}, {episodes} x {steps} steps{' at most' if ends else ''}{f', batch {batch}' if batch else ''}"
+        print(f"{label:56}{kept / 1e6:12.1f}{peak / 1e6:12.1f}{peak / kept:8.2f}{peak / done:12.0f}")
 
 
 def stream(options: argparse.Namespace) -> None:
@@ -268,10 +268,18 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _measure_rollout(name: str, steps: int, ends: bool, batch: int | None, threads: int) -> dict[str, float]:
+def _measure_rollout(
+    name: str, steps: int, ends: bool, episodes: int, batch: int | None, threads: int
+) -> dict[str, float]:
     world, members = World.gymnasium(name, noise=0.01), VARIED.draw(32, np.random.default_rng(0))
     policy = small_policy(world)
-    settings = {"members": members, "episodes": 32, "threads": threads, "until_terminated": ends, "batch": batch}
+    settings = {
+        "members": members,
+        "episodes": episodes // 32,
+        "threads": threads,
+        "until_terminated": ends,
+        "batch": batch,
+    }
 
     def play(steps: int) -> Trajectories:
         return rollout(world, policy, rng=0, steps=steps, **settings)

@@ -114,6 +114,14 @@ def _mapped(shape: tuple[int, ...]) -> Array:
     return np.frombuffer(mmap.mmap(-1, max(8 * size, 1)), dtype=np.float64, count=size).reshape(shape)
 
 
+def _shared_room(records: Sequence[Recorder]) -> Array:
+    """The array whose rows are the records' rooms; nothing where they are not one."""
+    first = records[0].observations
+    whole = first if first.base is None else first.base
+    shared = all(record.observations.base is whole for record in records[1:])
+    return whole if shared and isinstance(whole, np.ndarray) else np.empty((0, 0, 0))
+
+
 def joined(
     records: Sequence[Recorder],
     member_index: NDArray[np.int64],
@@ -121,21 +129,20 @@ def joined(
     sensors: tuple[str, ...],
     actuators: tuple[str, ...],
     control_period: float,
-    room: Array | None = None,
 ) -> Trajectories:
     """All that was recorded, one record after the other, cut to the longest episode.
 
     The records give their memory away as it is copied, so that hardly more is needed than what is kept; they hold
-    nothing afterwards. Nor are observations copied if the records' rooms are the rows of `room`, and all of it is used.
+    nothing afterwards. Observations are not copied where the records' rooms make up one array and all of it is used.
     """
     ends = np.cumsum([len(record) for record in records])
     lengths = np.concatenate([record.lengths for record in records])
     longest = int(lengths.max(initial=0))
     arrays: dict[str, Array] = {}
+    room = _shared_room(records)
     for array, shape in records[0].shapes().items():
         size = (len(lengths), longest + (array not in _STEPWISE), *shape)
-        there = room if array == "observations" else None
-        arrays[array] = there if there is not None and there.shape == size else np.empty(size)
+        arrays[array] = room if array == "observations" and room.shape == size else np.empty(size)
         for record, end in zip(records, ends, strict=True):
             record.move(array, arrays[array][end - len(record) : end])
     return Trajectories(

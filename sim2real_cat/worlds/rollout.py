@@ -19,7 +19,7 @@ from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.recorder import Recorder, joined
 from sim2real_cat.worlds.simulator import Simulator, available_cores
-from sim2real_cat.worlds.trajectories import Array, Trajectories
+from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.turns import in_turns
 from sim2real_cat.worlds.world import World
 
@@ -80,10 +80,7 @@ def rollout(
             progress=progress,
         )
     run = _Rollout(world, policy, members, episodes, steps, name, threads, until_terminated, batch)
-    rng = np.random.default_rng(rng)
-    if run.batch == len(run.member_index):
-        return run.trajectories(*next(run.batches(rng, progress)))
-    records = [record for _, played, _ in run.batches(rng, progress) for record in played]
+    records = [record for _, played in run.batches(np.random.default_rng(rng), progress) for record in played]
     return run.trajectories(slice(None), records)
 
 
@@ -151,14 +148,13 @@ class _Rollout:
 
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
-    ) -> Iterator[tuple[slice, list[Recorder], Array]]:
-        """The episodes of every batch, what they left behind, and the room that their observations lie in."""
+    ) -> Iterator[tuple[slice, list[Recorder]]]:
+        """The episodes of every batch and what they left behind."""
         starts = range(0, len(self.member_index), self.batch)
         for number, first in enumerate(starts):
             rows = slice(first, min(first + self.batch, len(self.member_index)))
             share = None if progress is None else self._share(progress, number, len(starts))
-            room = np.empty((rows.stop - rows.start, self.steps + 1, len(self.world.sensors)))
-            yield rows, self._play(rows, room, rng.spawn(len(room)), share), room
+            yield rows, self._play(rows, rng.spawn(rows.stop - rows.start), share)
 
     def _share(self, progress: Callable[[int], None], number: int, batches: int) -> Callable[[int], None]:
         """What batch `number` reports its steps to: `progress` hears of every step of all batches together."""
@@ -169,21 +165,21 @@ class _Rollout:
 
         return report
 
-    def trajectories(self, rows: slice, records: list[Recorder], room: Array | None = None) -> Trajectories:
+    def trajectories(self, rows: slice, records: list[Recorder]) -> Trajectories:
         """What the episodes `rows` left behind."""
         simulator = self._simulators[0]
         robot = (self.world.sensors, simulator.actuators, simulator.control_period)
-        return joined(records, self.member_index[rows], self.name, *robot, room=room)
+        return joined(records, self.member_index[rows], self.name, *robot)
 
     def _play(
         self,
         rows: slice,
-        room: Array,
         generators: list[np.random.Generator],
         progress: Callable[[int], None] | None,
     ) -> list[Recorder]:
         """Play one batch, in halves where that pays."""
         n = len(generators)
+        room = np.empty((n, self.steps + 1, len(self.world.sensors)))
         halves = 2 if self.threads > 1 and n >= _WORTH_HALVING else 1
         edges = [n * half // halves for half in range(halves + 1)]
         plays = []

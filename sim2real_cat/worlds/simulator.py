@@ -100,7 +100,7 @@ class Simulator:
         with to_logging(), on_one_thread():
             records = in_turns([play], progress)
         robot = (self.world.sensors, self.actuators, self.control_period)
-        return joined(records, self.member_index, name, *robot, room=records[0].observations)
+        return joined(records, self.member_index, name, *robot)
 
     def play(
         self,
