@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sim2real_cat.acsets.engines import require_engine
-from sim2real_cat.errors import GapError
+from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.gap import pointwise
@@ -164,7 +164,7 @@ def _measure(
         return measured, None
     try:
         return measured, _events(candidate, deployment)
-    except GapError as error:  # the method "knn" can measure what has no Gaussian density
+    except (GapError, WorldError) as error:  # no Gaussian density, or no prediction from a single state
         note = " | ".join(filter(None, [measured.note, f"events: {error}"]))
         return replace(measured, note=note), None
 
@@ -174,6 +174,8 @@ def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
     real, world = deployment.real, candidate.robot.world
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
     expected = predict_steps(world, real)
+    if lost := int(np.isnan(expected.state).any(axis=1).sum()):
+        raise GapError(f"the nominal world diverges from {lost} of {len(expected.state)} recorded states")
     after = real.observations[expected.episode, expected.step + 1]
     state = np.concatenate([real.qpos, real.qvel], axis=2)[expected.episode, expected.step + 1]
     late = actuator_delays(world, candidate.robot.reality).mean()

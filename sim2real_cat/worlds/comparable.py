@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.worlds.ensemble import Ensemble
+from sim2real_cat.worlds.parameters import ACTION_FIELDS, action_parameters
 from sim2real_cat.worlds.trajectories import Trajectories
 from sim2real_cat.worlds.world import World
 
@@ -44,3 +46,25 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
             f"{recording.control_period:g} s"
         )
     return np.array([world.sensors.index(name) for name in recording.sensors], dtype=np.intp)
+
+
+def check_replayable(recording: Trajectories, members: Ensemble) -> None:
+    """Check that recorded actions can be sent to members from recorded states.
+
+    Raises:
+        WorldError: a state or action that is NaN or infinite, or members on whose way to the actuators something is
+            random: what happened to the recorded actions is not known.
+    """
+    for name, later in (("qpos", 1), ("qvel", 1), ("actions", 0)):
+        values = getattr(recording, name)
+        within = np.arange(values.shape[1]) < (np.where(recording.kept, recording.lengths, -1) + later)[:, None]
+        bad = within & ~np.isfinite(values).all(axis=2)
+        if bad.any():
+            episode, frame = np.argwhere(bad)[0]
+            raise WorldError(f"the recording has no finite {name} in episode {episode}, frame {frame}; cut it there")
+    for name, numbers in zip(ACTION_FIELDS, action_parameters(members, np.arange(len(members))), strict=True):
+        if numbers.any():
+            raise WorldError(
+                f"'{name}' is random on the way to the actuators, and a recording does not say what happened there; "
+                "leave it out, or deploy the policy with rollout"
+            )

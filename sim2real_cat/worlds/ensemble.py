@@ -34,6 +34,19 @@ class Ensemble:
     weights: Array
     level: float = 1.0
 
+    def __post_init__(self) -> None:
+        shape = (len(self.weights), len(self.parameters))
+        if self.values.shape != shape or len(self.modes) != shape[1] or not len(self.weights):
+            raise WorldError(
+                f"an ensemble of {shape[0]} worlds and {shape[1]} parameters needs as many modes and values of shape "
+                f"{shape}, got {len(self.modes)} and {self.values.shape}; it has one world at least"
+            )
+        if not np.isfinite(self.values).all():
+            member, column = np.argwhere(~np.isfinite(self.values))[0]
+            raise WorldError(
+                f"'{self.parameters[column]}' is {self.values[member, column]} in member {member}, not finite"
+            )
+
     @classmethod
     def nominal(cls) -> Ensemble:
         """One world: the model as it is."""

@@ -79,7 +79,7 @@ def _delays(model: mujoco.MjModel, members: Ensemble, field: str) -> Array:
     for parameter, mode, drawn in _columns(members, np.arange(len(members))):
         if split(parameter)[0] == field:
             elements = list(resolve(model, parameter).elements)
-            delays[:, elements] = _changed(delays[:, elements], mode, drawn)
+            delays[:, elements] = _changed(delays[:, elements], mode, drawn, parameter)
     return delays
 
 
@@ -90,6 +90,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
         WorldError: a field or element that the model does not have, or a value that makes no physics.
     """
     changed: dict[str, NDArray[Any]] = {}
+    written: list[tuple[str, str, set[int]]] = []
     for parameter, mode, drawn in _columns(members, member_index):
         field = split(parameter)[0]
         if field in SENSOR_FIELDS + ACTION_FIELDS:
@@ -99,9 +100,13 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, members: Ensemble, membe
         for target in targets(model, parameter, mode):
             values = changed.setdefault(target.name, batch.expand(target.name))
             elements = list(target.elements)
+            for earlier, name, others in written:
+                if mode == "set" and name == target.name and others <= set(elements):
+                    raise WorldError(f"'{parameter}' sets all that '{earlier}' changes before it; keep one of them")
+            written.append((parameter, target.name, set(elements)))
             flat = values.reshape(len(member_index), -1).copy()
             with np.errstate(over="ignore"):  # what becomes infinite is refused by name
-                new = _changed(flat[:, elements], mode, drawn)
+                new = _changed(flat[:, elements], mode, drawn, parameter)
             flat[:, elements] = admissible(model, parameter, mode, target, new)
             values[...] = flat.reshape(values.shape)
     for name, values in changed.items():
@@ -134,7 +139,7 @@ def sensor_parameters(world: World, members: Ensemble, member_index: NDArray[np.
         if not chosen:
             raise WorldError(f"'{parameter}': " + unknown_name("sensor", sensor, world.sensors))
         target = targets[field]
-        target[:, chosen] = _changed(target[:, chosen], mode, drawn)
+        target[:, chosen] = _changed(target[:, chosen], mode, drawn, parameter)
     for what, values in (("noise", found.deviations), ("delay", found.delays)):
         if (values < 0).any():
             name = world.sensors[int(np.argwhere(values < 0)[0, 1])]
@@ -155,7 +160,7 @@ def action_parameters(members: Ensemble, member_index: NDArray[np.int64]) -> Act
             continue
         if parts not in ([], [":"]):
             raise WorldError(f"'{parameter}': an action goes to all actuators at once; write '{field}'")
-        targets[field] = np.array(_changed(targets[field], mode, drawn))
+        targets[field] = np.array(_changed(targets[field], mode, drawn, parameter))
     for field, values in targets.items():
         if (values < 0).any():
             raise WorldError(f"'{field}' would be {values.min():g}; it cannot be negative")
@@ -178,13 +183,26 @@ def check_parameters(world: World, members: Ensemble) -> None:
 
 
 def _columns(members: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Array]]:
-    """Each parameter with its mode and the number of every simulation, (n, 1)."""
+    """Each parameter with its mode and the number of every simulation, (n, 1).
+
+    Raises:
+        WorldError: a simulation of a member that there is not.
+    """
+    if member_index.max(initial=-1) >= len(members):
+        raise WorldError(f"there is no member {member_index.max()}: the ensemble has {len(members)}, counted from 0")
     drawn = members.values[member_index]
     rows = zip(members.parameters, members.modes, strict=True)
     return [(parameter, mode, drawn[:, [i]]) for i, (parameter, mode) in enumerate(rows)]
 
 
-def _changed(values: Array, mode: Mode, drawn: Array) -> Array:
+def _changed(values: Array, mode: Mode, drawn: Array, parameter: str) -> Array:
+    """The values after a change.
+
+    Raises:
+        WorldError: all of them are 0, and would stay so however much they are scaled.
+    """
     if mode == "scale":
+        if values.size and not values.any():
+            raise WorldError(f"'{parameter}' is 0 without the change, and scaling 0 changes nothing; set or shift it")
         return values * drawn
     return values + drawn if mode == "shift" else np.broadcast_to(drawn, values.shape)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.command_history import CommandHistory
-from sim2real_cat.worlds.comparable import observed_columns
+from sim2real_cat.worlds.comparable import check_replayable, observed_columns
+from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.latency import reads_delayed_sensors
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members
@@ -36,8 +37,8 @@ class StepPrediction:
         episode: (members · N,) which episode a transition belongs to.
         step: (members · N,) the control step within it.
         member: (members · N,) which member of the ensemble expects it.
-        state: (members · N, nq + nv) expected positions and velocities after the step.
-        observation: (members · N, d) what the recorded sensors would read there without noise.
+        state: (members · N, nq + nv) expected positions and velocities after the step; NaN where the world diverges.
+        observation: (members · N, d) what the recorded sensors would read there without noise; NaN as the state.
     """
 
     episode: NDArray[np.int64]
@@ -68,6 +69,7 @@ def predict_steps(
     ensemble = Ensemble.nominal() if members is None else members
     model = compile_members(world, ensemble)
     columns = observed_columns(world, model, trajectories)
+    check_replayable(trajectories, ensemble)
     if reads_delayed_sensors(world.task, model):
         raise WorldError(
             f"world '{world.name}': its model delays sensors, so one step from a recorded state does not say what they "
@@ -92,12 +94,18 @@ def predict_steps(
                 into = (some[:, None] * n + block).ravel()
                 state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[kept]
                 observation[into] = world.task.observe(after)[kept][:, columns]
+                lost = into[ahead.diverged[kept]]
+                state[lost], observation[lost] = np.nan, np.nan
     member = np.repeat(np.arange(len(ensemble)), n)
     return StepPrediction(np.tile(episode, len(ensemble)), np.tile(step, len(ensemble)), member, state, observation)
 
 
 class _OneStep:
-    """Simulations of given members, to be set to recorded states and stepped once, again and again."""
+    """Simulations of given members, to be set to recorded states and stepped once, again and again.
+
+    Attributes:
+        diverged: which of them blew up in the last step.
+    """
 
     def __init__(
         self, world: World, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64], threads: int
@@ -108,6 +116,7 @@ class _OneStep:
         self._derived = {name: self._batch.bind(name) for name in world.task.derived}
         self._history = CommandHistory(self._batch, model, world.substeps)
         self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
+        self.diverged = np.zeros(len(member_index), dtype=bool)
 
     def __call__(self, trajectories: Trajectories, episode: NDArray[np.int64], step: NDArray[np.int64]) -> State:
         """The states one control step after those recorded at (episode, step)."""
@@ -117,6 +126,7 @@ class _OneStep:
         batch.ctrl[:] = trajectories.actions[episode, step]
         self._history.fill(trajectories.actions, episode, step)
         batch.step(nstep=self._world.substeps, stage=self._stage)
+        self.diverged = blown_up(batch, batch.qpos, batch.qvel)
         return State(
             np.array(batch.qpos), np.array(batch.qvel), {name: np.array(v) for name, v in self._derived.items()}
         )

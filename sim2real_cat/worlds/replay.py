@@ -10,7 +10,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.worlds.comparable import observed_columns
+from sim2real_cat.worlds.comparable import check_replayable, observed_columns
 from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.latency import SensorHistory, reads_delayed_sensors
@@ -46,6 +46,7 @@ def replay(
     ensemble = Ensemble.nominal() if members is None else members
     model = compile_members(world, ensemble)
     columns = observed_columns(world, model, trajectories)
+    check_replayable(trajectories, ensemble)
     episode = np.tile(np.arange(len(trajectories)), len(ensemble))
     member = np.repeat(np.arange(len(ensemble)), len(trajectories))
     played = replace(

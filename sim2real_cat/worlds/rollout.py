@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError
+from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.external_rollout import external_rollout
 from sim2real_cat.worlds.external_world import ExternalWorld
 from sim2real_cat.worlds.log_writer import LogWriter
 from sim2real_cat.worlds.policy import Policy
-from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.randomization import Ensemble, Randomization
 from sim2real_cat.worlds.recorder import Recorder, joined
 from sim2real_cat.worlds.simulator import Simulator, available_cores
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -67,6 +67,7 @@ def rollout(
         WorldError: no episodes, steps or batch asked for, or an ensemble that does not fit the world.
         PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
     """
+    _check(policy, members, episodes=episodes, steps=steps, batch=batch, threads=threads)
     if isinstance(world, ExternalWorld):
         return external_rollout(
             world,
@@ -101,6 +102,8 @@ def rollout_to_parquet(
 ) -> str:
     """As `rollout`, but every batch goes to a Parquet file when it is done, so that memory holds one batch.
 
+    A policy with memory keeps that of all episodes.
+
     The file is the one that `write_log` would write of the same rollout, byte for byte, and is written whole or not
     at all. `read_log` and `iterate_log` read it, in parts where it is large. The world is one of MuJoCo's batch; a
     world of another simulator is rolled out with `rollout` and written with `write_log`.
@@ -112,11 +115,27 @@ def rollout_to_parquet(
         WorldError: as `rollout`.
         PolicyError: as `rollout`.
     """
+    _check(policy, members, episodes=episodes, steps=steps, batch=batch, threads=threads)
     run = _Rollout(world, policy, members, episodes, steps, name, threads, until_terminated, batch)
     with LogWriter(Path(path)) as log:
         for played in run.batches(np.random.default_rng(rng), progress):
             log.append(run.trajectories(*played))
     return log.digest
+
+
+def _check(policy: object, members: object, **counts: object) -> None:
+    """Refuse what is easily taken for a policy, an ensemble or a number of something."""
+    if not isinstance(policy, Policy):
+        raise PolicyError(
+            f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
+        )
+    if isinstance(members, Randomization):
+        raise WorldError("members is a Randomization, from which worlds are drawn first: randomization.draw(n, rng)")
+    if not isinstance(members, Ensemble | None):
+        raise WorldError(f"members is an Ensemble, got {type(members).__name__}; Ensemble.single makes one of a table")
+    for name, count in counts.items():
+        if not isinstance(count, int | np.integer | None) or (name == "threads" and count is not None and count < 0):
+            raise WorldError(f"{name} is a whole number, got {count}")
 
 
 class _Rollout:
@@ -145,6 +164,7 @@ class _Rollout:
             raise WorldError(f"a rollout needs batches of at least one episode, got {batch}")
         self.threads = threads or available_cores()
         self._simulators: dict[int, Simulator] = {}
+        self._acting: Policy | None = None
 
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
@@ -188,7 +208,7 @@ class _Rollout:
             simulator = self._simulator(half, self.member_index[first : rows.start + end], -(-self.threads // halves))
             plays.append(
                 simulator.play(
-                    self.policy,
+                    self._started(simulator),
                     self.steps,
                     generators[begin:end],
                     until_terminated=self.until_terminated,
@@ -198,6 +218,13 @@ class _Rollout:
             )
         with to_logging(), on_one_thread():
             return in_turns(plays, progress)
+
+    def _started(self, simulator: Simulator) -> Policy:
+        """What acts in all batches; a policy with memory has room for every episode."""
+        if self._acting is None:
+            self.policy.check_fit(self.world.sensors, simulator.actuators, self.world.name)
+            self._acting = self.policy.start(len(self.member_index))
+        return self._acting
 
     def _simulator(self, half: int, member_index: NDArray[np.int64], threads: int) -> Simulator:
         """A simulator of these members: that of the last batch where it has the same."""

@@ -46,4 +46,5 @@ def segments(trajectories: Trajectories, steps: int, every: int | None = None) -
         diverged=np.zeros(len(first), dtype=bool),
         member_index=trajectories.member_index[episode],
         policies=tuple(trajectories.policies[i] for i in episode),
+        reasons=tuple(trajectories.reasons[i] for i in episode) if trajectories.reasons else (),
     )

@@ -96,7 +96,8 @@ class Simulator:
             PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
             WorldError: MuJoCo refused to simulate.
         """
-        play = self.play(policy, steps, generators, until_terminated=until_terminated)
+        policy.check_fit(self.world.sensors, self.actuators, self.world.name)
+        play = self.play(policy.start(len(self)), steps, generators, until_terminated=until_terminated)
         with to_logging(), on_one_thread():
             records = in_turns([play], progress)
         robot = (self.world.sensors, self.actuators, self.control_period)
@@ -114,12 +115,10 @@ class Simulator:
     ) -> Play[Recorder]:
         """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
 
-        The arguments are those of `run`; the first episode counts as number `first` of the whole rollout, and `room`
-        is where to record the observations, (n, steps + 1, d).
+        The arguments are those of `run`, but for the policy, which has been started for the whole rollout; the first
+        episode counts as number `first` of it, and `room` is where to record the observations, (n, steps + 1, d).
         """
         task = self.world.task
-        policy.check_fit(self.world.sensors, self.actuators, self.world.name)
-        policy = policy.start(first + len(self))
         streams = self._streams(generators)
         room = np.empty((len(self), steps + 1, len(self.world.sensors))) if room is None else room
         readings = self._start(room, generators, streams, np.arange(len(self)))

@@ -28,7 +28,8 @@ class StatefulObservation(ABC):
     """A sensor with a memory.
 
     Attributes:
-        derived: MjData fields, besides qpos and qvel, that it reads.
+        derived: MjData fields, besides qpos and qvel, that it reads. Where the task itself reads some and is not
+            `fresh`, they are as the last substep found them; otherwise they are those of the new state.
     """
 
     derived: tuple[str, ...] = ()
@@ -133,8 +134,9 @@ class StatefulTask(Task):
         self.sensors = (*keep, *(name for observation in observations for name in observation.sensors))
         if not self.sensors or len(set(self.sensors)) < len(self.sensors):
             raise WorldError(f"a task needs sensors, each with a name of its own, got {listed(self.sensors)}")
-        self.name, self.steps, self.fresh = task.name, task.steps, task.fresh
+        self.name, self.steps = task.name, task.steps
         also = [name for observation in observations for name in observation.derived]
+        self.fresh = task.fresh or bool(also and not task.derived)
         self.derived = tuple(dict.fromkeys([*task.derived, *also]))
         self._kept = [task.sensors.index(name) for name in keep]
 
@@ -159,6 +161,11 @@ class StatefulTask(Task):
                 raise WorldError(
                     f"{_called(observation)}: of {len(state.qpos)} states it makes readings of shape {values.shape} "
                     f"for {len(observation.sensors)} sensors, and of the carry {part.shape} one of shape {after.shape}"
+                )
+            if not np.can_cast(after.dtype, part.dtype, "same_kind"):
+                raise WorldError(
+                    f"{_called(observation)}: its carry starts as {part.dtype} and goes on as {after.dtype}, which "
+                    "would be cut; start it with the latter"
                 )
             columns.append(values)
             memory.append(after)

@@ -109,6 +109,9 @@ class Stepper(Simulator):
             WorldError: MuJoCo refused to simulate, or a simulation has not been reset before.
         """
         self._started()
+        if (self.elapsed >= self.steps).any():
+            row = int(np.argmax(self.elapsed >= self.steps))
+            raise WorldError(f"world '{self.world.name}': the time of episode {row} is up; reset it before it goes on")
         task, everywhere = self.world.task, np.arange(len(self))
         longest = int(self.elapsed.max())
         self._checked(actions, everywhere, longest)

@@ -12,6 +12,7 @@ from rig import Constant, Scripted, equal, members, rig_world
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds import rollout as rollout_module
+from sim2real_cat.worlds.action_table import ActionTable
 from sim2real_cat.worlds.policy import LinearPolicy, Policy
 from sim2real_cat.worlds.randomization import Change, Randomization
 from sim2real_cat.worlds.recordings import iterate_log, read_log, write_log
@@ -208,3 +209,40 @@ def test_short_episodes_take_no_room_for_long_ones(world):
         owner = array if array.base is None else array.base
         assert owner.nbytes == array.nbytes, name
     assert equal(done, replace(done))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch", [None, 70, 256])
+def test_a_policy_is_started_once_for_all_episodes(tmp_path, threads, batch):
+    """A table has a row of actions for every episode of the rollout, however they are stepped."""
+    world, asked = rig_world(tmp_path), []
+
+    class Counting(ActionTable):
+        def start(self, n):
+            asked.append(n)
+            return super().start(n)
+
+    actions = np.random.default_rng(0).uniform(-1, 1, (300, 5, 2))
+    done = rollout(world, Counting(actions), rng=0, episodes=300, steps=5, threads=threads, batch=batch)
+    assert asked == [300]
+    assert np.array_equal(done.actions, actions)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ({"policy": lambda seen: seen}, PolicyError, "needs a Policy, got function; CallablePolicy makes one of a fun"),
+        ({"members": VARIED}, WorldError, "members is a Randomization, from which worlds are drawn first"),
+        ({"members": {"body_mass[cart]": {"scale": 2.0}}}, WorldError, "an Ensemble, got dict; Ensemble.single makes"),
+        ({"episodes": 2.5}, WorldError, "episodes is a whole number, got 2.5"),
+        ({"batch": "64"}, WorldError, "batch is a whole number, got 64"),
+        ({"threads": -3}, WorldError, "threads is a whole number, got -3"),
+    ],
+)
+def test_what_is_no_rollout(tmp_path, change, kind, message):
+    asked = {"world": rig_world(tmp_path), "policy": Constant(np.ones(2)), "rng": 0, "steps": 2} | change
+    with pytest.raises(kind, match=message):
+        rollout(**asked)
+    with pytest.raises(kind, match=message):
+        rollout_to_parquet(tmp_path / "log.parquet", **asked)
+    assert not (tmp_path / "log.parquet").exists()

@@ -212,6 +212,7 @@ def test_binding_to_a_world_with_names_of_spaces(tmp_path):
     world = World.from_xml(
         write_model(tmp_path, EVERYTHING), QuadraticTask(observe=["qpos[left shoulder]"]), control_period=0.01
     )
-    randomization = Randomization({"joint damping of *shoulder": EACH, "observation_bias": EACH}).bind(world)
+    shifted = Change("shift", -0.1, 0.1, each=True)
+    randomization = Randomization({"joint damping of *shoulder": EACH, "observation_bias": shifted}).bind(world)
     assert list(randomization.changes)[-1] == "observation_bias[qpos[left shoulder]]"
     check_parameters(world, randomization.draw(3, 0))

@@ -228,3 +228,16 @@ def test_the_table_joins_with_the_instance_in_arrow():
 def test_draws_that_are_no_table(members, parameters, changes, message):
     with pytest.raises(WorldError, match=message):
         Ensemble.from_draws(members, parameters, changes, [1.0, 2.0], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_need_to_be_finite(number):
+    with pytest.raises(WorldError, match=rf"'body_mass\[cart\]' is {number} in member 1, not finite"):
+        Ensemble(("body_mass[cart]",), ("scale",), np.array([[1.0], [number]]), np.ones(2) / 2)
+
+
+def test_the_table_is_whole():
+    with pytest.raises(WorldError, match=r"2 worlds and 1 parameters needs .* \(2, 1\), got 1 and \(3, 1\)"):
+        Ensemble(("body_mass",), ("scale",), np.ones((3, 1)), np.ones(2) / 2)
+    with pytest.raises(WorldError, match="it has one world at least"):
+        Ensemble((), (), np.ones((0, 0)), np.ones(0))

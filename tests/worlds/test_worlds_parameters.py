@@ -158,3 +158,30 @@ def test_actuator_delays_follow_every_mode() -> None:
 
     assert actuator_delays(world, members).tolist() == [[0.01, 0.02, 0.01]]
     assert actuator_delays(world, Ensemble.nominal()).tolist() == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "dof_frictionloss[rail]",
+        "actuator_delay",
+        "observation_delay",
+        "observation_bias",
+        "action_drop",
+        "action_jitter",
+    ],
+)
+def test_scaling_what_is_zero_is_refused(rig, parameter):
+    """It would change nothing, and nobody would notice."""
+    with pytest.raises(WorldError, match=r"is 0 without the change, and scaling 0 changes nothing; set or shift it"):
+        rollout(rig, Constant(np.ones(2)), rng=0, members=members(parameter, "scale", [1.5]))
+
+
+def test_a_change_that_another_one_undoes_is_refused(rig):
+    twice = Ensemble.single({"body_mass[cart]": {"scale": 3.0}, "body mass of cart": {"set": 10.0}})
+    with pytest.raises(
+        WorldError, match=r"'body mass of cart' sets all that 'body_mass\[cart\]' changes before it; keep"
+    ):
+        check_parameters(rig, twice)
+    part = Ensemble.single({"body_mass": {"scale": 3.0}, "body_mass[cart]": {"set": 10.0}})
+    check_parameters(rig, part)

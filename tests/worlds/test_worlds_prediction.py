@@ -10,6 +10,7 @@ from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.replay import replay
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.world import World
 
@@ -184,3 +185,26 @@ def test_late_sensors_of_the_model_are_refused(tmp_path):
         predict_steps(asks, recorded, members=late)
     world = rig_world(tmp_path)
     assert len(predict_steps(world, rollout(world, Constant(np.ones(2)), rng=0), members=late).step) == 20
+
+
+def test_where_a_member_diverges_nothing_is_predicted(rig):
+    """MuJoCo resets such a simulation; its start is no prediction."""
+    recorded = rollout(rig, Constant(np.ones(2)), rng=0, steps=4)
+    wild = members("actuator_gainprm[:, 0]", "scale", [1.0, 1e13])
+    ahead = predict_steps(rig, recorded, members=wild)
+    assert np.isfinite(ahead.state[:4]).all()
+    assert np.isnan(ahead.state[4:]).all()
+    assert np.isnan(ahead.observation[4:]).all()
+
+
+@pytest.mark.parametrize("ask", [predict_steps, replay])
+def test_what_cannot_be_played_again(rig, ask):
+    recorded = rollout(rig, Constant(np.ones(2)), rng=0, steps=4)
+    for name in ("qpos", "qvel", "actions"):
+        holed = replace(recorded, **{name: getattr(recorded, name).copy()})
+        getattr(holed, name)[0, 2, 1] = np.nan
+        with pytest.raises(WorldError, match=f"no finite {name} in episode 0, frame 2; cut it there"):
+            ask(rig, holed)
+    for name, number in (("action_drop", 0.5), ("action_jitter", 0.01), ("action_delay_spread", 0.01)):
+        with pytest.raises(WorldError, match=f"'{name}' is random on the way to the actuators"):
+            ask(rig, recorded, members=members(name, "set", [0.0, number]))

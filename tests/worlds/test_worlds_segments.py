@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,3 +50,9 @@ def test_diverged_episodes_are_left_out():
 def test_pieces_have_steps(steps, every):
     with pytest.raises(WorldError, match=f"pieces need steps >= 1 and every >= 1, got {steps} and {every}"):
         segments(made([4]), steps, every)
+
+
+def test_reasons_go_along():
+    whole = replace(made([4, 6]), reasons=("", "it fell"))
+    pieces = segments(whole, 2)
+    assert pieces.reasons == ("", "", "it fell", "it fell", "it fell")

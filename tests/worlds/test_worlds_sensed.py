@@ -62,3 +62,9 @@ def test_other_sensors_are_refused(rig):
     truth = replace(rollout(rig, PUSH, rng=0), sensors=("a", "b", "c", "d"))
     with pytest.raises(WorldError, match=r"world 'rig' has the sensors qpos\[drop\].*the trajectories have a, b, c, d"):
         sensed(rig, truth, rng=0)
+
+
+def test_members_that_there_are_not(rig):
+    truth = replace(rollout(rig, PUSH, rng=0), member_index=np.array([1]))
+    with pytest.raises(WorldError, match="there is no member 1: the ensemble has 1, counted from 0"):
+        sensed(rig, truth, rng=0)

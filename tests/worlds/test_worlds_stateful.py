@@ -175,3 +175,38 @@ def test_a_joint_with_several_coordinates_is_refused(tmp_path):
     assert DelayedJointPositionObservation(1).bind(world.compile()).joints == ("rail", "coil", "turn")
     with pytest.raises(WorldError, match="joint 'drop' has 7 coordinates; only hinges and slides have one"):
         with_observations(world, [DelayedJointPositionObservation(1, ("drop",))])
+
+
+class Encoder(StatefulObservation):
+    """The encoder of the rail, through a memory that remembers nothing."""
+
+    sensors = ("encoder again",)
+    derived = ("sensordata",)
+
+    def initial_carry(self, n, state, generators):
+        return np.zeros((n, 1))
+
+    def observe_stateful(self, state, carry):
+        return state.derived["sensordata"][:, :1].copy(), carry
+
+
+def test_what_it_reads_is_of_the_new_state_though_the_task_reads_no_such_thing(tmp_path):
+    world = with_observations(rig_world(tmp_path, start_noise=0.3), [Encoder()])
+    done = rollout(world, Constant(np.ones(2)), rng=0, episodes=2)
+    assert np.array_equal(done.observations[:, :, -1], done.qpos[:, :, 1])
+    assert done.qpos[:, 1:, 1].std() > 0
+
+
+def test_a_carry_that_would_be_cut_is_refused(rig):
+    class Adding(Encoder):
+        derived = ()
+
+        def initial_carry(self, n, state, generators):
+            return np.zeros((n, 1), dtype=int)
+
+        def observe_stateful(self, state, carry):
+            return carry.astype(float), carry + 0.4
+
+    message = "Adding: its carry starts as int64 and goes on as float64, which would be cut; start it with the latter"
+    with pytest.raises(WorldError, match=message):
+        rollout(with_observations(rig, [Adding()]), Constant(np.ones(2)), rng=0)

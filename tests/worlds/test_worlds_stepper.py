@@ -8,7 +8,7 @@ from rig import RIG, SENSORS, Scripted, rig_world
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.noise import Drift, Dropout, EpisodeBias, GaussianNoise, Quantisation, UniformNoise
-from sim2real_cat.worlds.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
 from sim2real_cat.worlds.simulator import Simulator
 from sim2real_cat.worlds.stateful import DelayedJointPositionObservation, with_observations
 from sim2real_cat.worlds.stepper import Stepper
@@ -150,3 +150,13 @@ def test_actions_that_are_none(tmp_path):
         stepper.advance(np.zeros((1, 3)))
     with pytest.raises(PolicyError, match="answered nan for actuator 'twist'"):
         stepper.advance(np.array([[0.0, np.nan]]))
+
+
+def test_an_episode_whose_time_is_up_needs_a_reset(rig):
+    stepper = Stepper(rig, Ensemble.nominal(), np.zeros(2, dtype=np.int64), steps=3)
+    stepper.reset(np.arange(2), np.random.default_rng(0).spawn(2))
+    ends = [stepper.advance(np.zeros((2, 2))).truncated.tolist() for _ in range(3)]
+    assert ends == [[False] * 2, [False] * 2, [True] * 2]
+    stepper.reset(np.arange(1), np.random.default_rng(0).spawn(1))
+    with pytest.raises(WorldError, match="world 'rig': the time of episode 1 is up; reset it before it goes on"):
+        stepper.advance(np.zeros((2, 2)))
