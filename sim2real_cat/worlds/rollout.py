@@ -24,7 +24,8 @@ from sim2real_cat.worlds.turns import in_turns
 from sim2real_cat.worlds.world import World
 
 _WORTH_HALVING = 128
-"""Episodes from which on a batch is stepped in two halves, so that one's physics covers the other's Python."""
+"""Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one covers Python's
+work on the other, for which all threads would wait. On two threads there is nothing to gain (measured)."""
 
 _BATCH = 1024
 """Episodes that are stepped together unless told otherwise; more are hardly faster."""
@@ -200,7 +201,7 @@ class _Rollout:
         """Play one batch, in halves where that pays."""
         n = len(generators)
         room = np.empty((n, self.steps + 1, len(self.world.sensors)))
-        halves = 2 if self.threads > 1 and n >= _WORTH_HALVING else 1
+        halves = 2 if self.threads > 2 and n >= _WORTH_HALVING else 1
         edges = [n * half // halves for half in range(halves + 1)]
         plays = []
         for half, (begin, end) in enumerate(pairwise(edges)):

@@ -100,8 +100,8 @@ def together(world, fibre, policy):
 
 @given(
     batch=st.one_of(st.none(), st.integers(1, 40), st.sampled_from([64, 256])),
-    threads=st.sampled_from([0, 1, 2, 3]),
-    halving=st.sampled_from([2, 4, 8, 1000]),
+    threads=st.sampled_from([0, 1, 2, 4]),
+    halving=st.sampled_from([2, 8, 1000]),
 )
 @settings(max_examples=25, deadline=None)
 def test_same_seed_same_bytes(world, fibre, policy, together, batch, threads, halving):
@@ -121,7 +121,7 @@ def test_same_bytes_of_a_robot_with_contacts():
     policy = LinearPolicy(0.1 * np.random.default_rng(0).standard_normal((3, 11)), np.zeros(11), np.ones(11))
     one, *others = (
         rollout(hopper, policy, rng=0, members=fibre, episodes=10, steps=40, threads=threads, batch=batch)
-        for threads in (1, 2)
+        for threads in (1, 2, 3)
         for batch in (64, 256)
     )
     for other in others:
