@@ -13,14 +13,26 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters import ActionParameters
 from sim2real_cat.worlds.recorder import Frame, Rows
 from sim2real_cat.worlds.streams import Streams
 from sim2real_cat.worlds.task import Array, Task
 
+_MOST_PERIODS = 100_000
+
 
 def whole_periods(delays: Array, period: float) -> NDArray[np.int64]:
-    """The least whole numbers of periods that are as long as the delays [s]: what is read is held until the next."""
+    """The least whole numbers of periods that are as long as the delays [s]: what is read is held until the next.
+
+    Raises:
+        WorldError: a delay of more than 100,000 periods.
+    """
+    longest = float(delays.max(initial=0.0))
+    if longest > _MOST_PERIODS * period:
+        raise WorldError(
+            f"a delay of {longest:g} s is {longest / period:.0f} control periods; delays are in seconds, is this one?"
+        )
     return np.ceil(delays / period - 1e-9).astype(np.int64)
 
 

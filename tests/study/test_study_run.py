@@ -303,3 +303,15 @@ def test_an_empty_folder_is_filled(tiny_run, tmp_path):
     folder, _ = tiny_run
     Study.from_toml(folder / "study.toml").run(tmp_path, threads=1)
     assert contents(tmp_path) == contents(folder)
+
+
+def test_events_that_no_single_state_predicts_leave_a_note(cart_document, run, tmp_path):
+    """Of a sensor that the model itself delays; the gap is measured all the same."""
+    model = tmp_path / "models" / "cart.xml"
+    late = 'name="encoder" joint="rail" nsample="2" delay="0.02"'
+    model.write_text(model.read_text().replace('name="encoder" joint="rail"', late))
+    cart_document["robots"]["cart"]["task"]["observe"] = ["qpos[rail]", "sensordata[encoder]"]
+    _, result = run(cart_document)
+    assert [gap.transition is not None for gap in result.gaps] == [True, True]
+    assert all("events: world 'cart': its model delays sensors" in gap.note for gap in result.gaps)
+    assert result.events == ()

@@ -211,7 +211,7 @@ def test_short_episodes_take_no_room_for_long_ones(world):
     assert equal(done, replace(done))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch", [None, 70, 256])
 def test_a_policy_is_started_once_for_all_episodes(tmp_path, threads, batch):
     """A table has a row of actions for every episode of the rollout, however they are stepped."""

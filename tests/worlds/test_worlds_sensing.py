@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig import Constant, Scripted, equal, members, rig_world
 
+from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.noise import Drift, Dropout, EpisodeBias, GaussianNoise, Quantisation, UniformNoise
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
@@ -148,3 +149,9 @@ def test_delays_of_episodes_that_end_at_different_times(tmp_path):
     for i, length in enumerate(done.lengths):
         source = np.maximum(np.arange(length + 1) - 5, 0)
         assert np.array_equal(done.observations[i, : length + 1], done.qpos[i, source])
+
+
+def test_a_delay_that_cannot_be_in_seconds(rig):
+    message = r"^a delay of 2000 s is 200000 control periods; delays are in seconds, is this one\?$"
+    with pytest.raises(WorldError, match=message):
+        rollout(rig, Constant(np.ones(2)), rng=0, members=members("observation_delay", "set", [2000.0]))
