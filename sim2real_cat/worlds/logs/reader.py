@@ -129,7 +129,7 @@ def _stacked(
     episodes: Sequence[Episode], policies: Sequence[str], targets: Targets, period: float, notes: tuple[str, ...]
 ) -> Trajectories:
     n = len(episodes)
-    lengths = np.array([len(episode.reward) for episode in episodes], dtype=np.int64)
+    lengths = np.array([len(episode.arrays["action"]) for episode in episodes], dtype=np.int64)
     longest = int(lengths.max(initial=0))
 
     def padded(arrays: Sequence[Array], frames: int) -> Array:
