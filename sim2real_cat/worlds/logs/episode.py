@@ -141,7 +141,7 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, nam
             refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
     values = target.factor * (raw - channel.zero)
     if channel.unwrap:
-        values = unwrapped(values)
+        values = channel.scale * unwrapped(values / channel.scale)  # the column jumps by a turn, before any gear
     if channel.derivative:
         values = np.gradient(values, times, axis=0)
     return Series(times, values)

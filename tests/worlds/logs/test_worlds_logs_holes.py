@@ -70,3 +70,13 @@ def test_rewards_of_some_steps_only_are_missing_elsewhere(tmp_path):
 def test_rewards_of_another_clock_at_the_steps_are_read(tmp_path, rows):
     path = saved(tmp_path, r=T[:rows], tr=T[:rows])
     np.testing.assert_array_equal(read(path, reward={"column": "r", "time": "tr"}).rewards[0], T[:9])
+
+
+@pytest.mark.parametrize(("unit", "turn"), [("rad", 2 * np.pi), ("deg", 360.0)])
+@pytest.mark.parametrize(("scale", "sign"), [(0.1, 1), (0.1, -1), (7.0, 1)])
+def test_a_geared_angle_is_unwrapped_before_the_gear(tmp_path, unit, turn, scale, sign):
+    angle = np.arange(10) * 0.11 * turn  # of the motor
+    path = saved(tmp_path, a=(angle + turn / 2) % turn - turn / 2)
+    hinge = {"column": "a", "unit": unit, "scale": scale, "sign": sign, "unwrap": True}
+    log = read(path, observation={"p": hinge})
+    np.testing.assert_allclose(log.observations[0, :, 0], sign * scale * angle * 2 * np.pi / turn, atol=1e-12)
