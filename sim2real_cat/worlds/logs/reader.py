@@ -17,7 +17,7 @@ from sim2real_cat.worlds.logs.episode import EVEN, Episode, read_episode
 from sim2real_cat.worlds.logs.formats import read_tables
 from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
 from sim2real_cat.worlds.logs.plausibility import warn_of_the_unlikely
-from sim2real_cat.worlds.logs.tables import Table
+from sim2real_cat.worlds.logs.tables import Column, Table
 from sim2real_cat.worlds.logs.targets import Targets, resolve
 from sim2real_cat.worlds.logs.times import TimeReport, summary
 from sim2real_cat.worlds.trajectories import Array, Trajectories
@@ -79,7 +79,7 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
     column = mapping.episode_column or table.episode_column
     tables = [table]
     if column is not None:
-        values = table.columns[table.find(column)[0]]
+        values = _numbered(table, column)
         _, first, inverse, counts = np.unique(
             values.astype(str), return_index=True, return_inverse=True, return_counts=True
         )
@@ -87,6 +87,36 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
         tables = [table.rows(grouped[group]) for group in np.argsort(first)]
     for part in tables:
         yield from split_at_gaps(part, mapping.time) if mapping.time.at_gaps == "split" else [part]
+
+
+def _numbered(table: Table, column: str) -> Column:
+    """The episode of every row, (rows,).
+
+    Raises:
+        WorldError: no such column, several numbers a row, or a row without an episode.
+    """
+    name, chosen = table.find(column)
+    values = table.columns[name] if chosen is None else table.columns[name][:, chosen]
+    if values.ndim == 2:
+        if values.shape[1] != 1 and len(values):
+            raise WorldError(
+                f"{table.place}: '{column}' has {values.shape[1]} numbers a row, an episode needs one; write {name}[0]"
+            )
+        values = values.reshape(-1)
+    bad = np.zeros(len(values), dtype=bool)
+    if values.dtype.kind == "O":
+        bad = np.array([value is None for value in values], dtype=bool)
+    elif values.dtype.kind == "M":
+        bad = np.isnat(values)
+    elif values.dtype.kind == "f":
+        bad = ~(np.isfinite(values) & (values == np.floor(values)))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise WorldError(
+            f"{table.place}, {table.label(row)}: '{column}' names no episode, got {values[row]}; give every row a "
+            f"whole number or a text, or cut it out"
+        )
+    return np.asarray(values)
 
 
 def _policy(table: Table, mapping: LogMapping, path: Path) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from arm import write_csv
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.logs.mapping import LogMapping
@@ -80,3 +83,45 @@ def test_a_geared_angle_is_unwrapped_before_the_gear(tmp_path, unit, turn, scale
     hinge = {"column": "a", "unit": unit, "scale": scale, "sign": sign, "unwrap": True}
     log = read(path, observation={"p": hinge})
     np.testing.assert_allclose(log.observations[0, :, 0], sign * scale * angle * 2 * np.pi / turn, atol=1e-12)
+
+
+def in_parquet(folder, **arrays):
+    pq.write_table(pa.table({"t": T, "a": T, "u": T} | arrays), folder / "r.parquet")
+    return folder / "r.parquet"
+
+
+@pytest.mark.parametrize(
+    ("episodes", "row", "got"),
+    [
+        (pa.array([0] * 5 + [None] * 2 + [1] * 3), 5, "nan"),
+        (pa.array(["a"] * 5 + [None] * 2 + ["b"] * 3), 5, "None"),
+        (pa.array([0] * 5 + [None] * 5, pa.timestamp("ns")), 5, "NaT"),
+        (pa.array([0.0] * 8 + [0.5] * 2), 8, "0.5"),
+        (pa.array([float("inf")] * 10), 0, "inf"),
+    ],
+)
+def test_a_row_without_an_episode(tmp_path, episodes, row, got):
+    path = in_parquet(tmp_path, e=episodes)
+    message = refused(WorldError, path, episode_column="e")
+    assert message == (
+        f"{path}, row {row}: 'e' names no episode, got {got}; give every row a whole number or a text, or cut it out"
+    )
+
+
+def test_a_row_without_an_episode_in_a_csv(tmp_path):
+    path = write_csv(tmp_path / "r.csv", {"t": T, "a": T, "u": T, "e": np.where(np.arange(10) == 6, np.nan, 1.0)})
+    assert "r.csv, line 8: 'e' names no episode" in refused(WorldError, path, episode_column="e")
+
+
+def test_whole_episode_numbers_may_be_stored_as_floats(tmp_path):
+    path = saved(tmp_path, e=np.repeat([3.0, -1.0], 5))
+    assert read(path, episode_column="e").lengths.tolist() == [4, 4]
+
+
+def test_an_episode_column_of_vectors(tmp_path):
+    number = np.repeat([3, 1], 5)
+    path = saved(tmp_path, e=np.stack([number, np.arange(10)], axis=1))
+    message = refused(WorldError, path, episode_column="e")
+    assert message == f"{path}: 'e' has 2 numbers a row, an episode needs one; write e[0]"
+    assert read(path, episode_column="e[0]").lengths.tolist() == [4, 4]
+    assert read(saved(tmp_path, e=number[:, None]), episode_column="e").lengths.tolist() == [4, 4]
