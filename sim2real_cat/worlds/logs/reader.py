@@ -37,6 +37,8 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
         WorldError: columns, names, units or timestamps that do not fit.
         ExchangeError: a file that is missing, cut short, or of no known format.
     """
+    if not paths:
+        raise WorldError("no log to read, the list of paths is empty; name one file or more")
     model = mapping.world.compile() if mapping.world is not None else None
     targets = resolve(mapping, model)
     columns = _columns(mapping)
@@ -66,10 +68,12 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 f"{path.name}: {resampled} of {len(episodes) - before} episodes resampled to "
                 f"{mapping.control_period:g} s, states and sensors linearly, actions held"
             )
+    place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    if not episodes:
+        raise WorldError(f"{place}: no episode in it; it has no row, or none within longest_gap of another, check both")
     period = _common_period(episodes, mapping, model, notes)
     recording = _stacked(episodes, policies, targets, period, tuple(notes))
     if mapping.world is not None and model is not None:
-        place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
         warn_of_the_unlikely(recording, mapping.world, model, place)
     return recording
 

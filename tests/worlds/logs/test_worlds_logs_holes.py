@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from arm import write_csv
+from arm import lerobot, write_csv
 
-from sim2real_cat.errors import WorldError
+from sim2real_cat.errors import ExchangeError, WorldError
+from sim2real_cat.worlds.logs.arrow_columns import columns_of
 from sim2real_cat.worlds.logs.mapping import LogMapping
 from sim2real_cat.worlds.recordings import read_log
 
@@ -125,3 +128,57 @@ def test_an_episode_column_of_vectors(tmp_path):
     assert message == f"{path}: 'e' has 2 numbers a row, an episode needs one; write e[0]"
     assert read(path, episode_column="e[0]").lengths.tolist() == [4, 4]
     assert read(saved(tmp_path, e=number[:, None]), episode_column="e").lengths.tolist() == [4, 4]
+
+
+def test_a_parquet_file_of_episodes_without_rows(tmp_path):
+    path = in_parquet(tmp_path, e=np.zeros(10, dtype=np.int64))
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    message = refused(WorldError, path, episode_column="e")
+    assert message == f"{path}: no episode in it; it has no row, or none within longest_gap of another, check both"
+    assert f"{path} and 1 more: no episode" in refused(WorldError, [path, path], episode_column="e")
+    assert "no row; an episode needs two rows or more" in refused(WorldError, path)
+
+
+def test_gaps_between_all_rows(tmp_path):
+    path = saved(tmp_path)
+    message = refused(WorldError, path, time={"column": "t", "at_gaps": "split", "longest_gap": 0.01})
+    assert message == f"{path}: no episode in it; it has no row, or none within longest_gap of another, check both"
+
+
+def test_a_lerobot_folder_without_rows(tmp_path, world, done):
+    root, table = lerobot(tmp_path, done, frames_said=0)
+    for file in root.glob("data/*/*.parquet"):
+        pq.write_table(pq.read_table(file).slice(0, 0), file)
+    with pytest.raises(WorldError, match="lerobot: no episode in it; it has no row"):
+        read_log(root, LogMapping.from_table(table, world))
+
+
+@pytest.mark.parametrize("feature", [5, None, ["hinge.pos"]])
+def test_a_lerobot_feature_that_is_none(tmp_path, world, done, feature):
+    root, table = lerobot(tmp_path, done)
+    path = root / "meta/info.json"
+    info = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(info | {"features": {"observation.state": feature}}), encoding="utf-8")
+    with pytest.raises(ExchangeError) as caught:
+        read_log(root, LogMapping.from_table(table, world))
+    assert str(caught.value) == f"{path}: not the description of a LeRobot data set (features, total_frames and fps)"
+
+
+@pytest.mark.parametrize("values", [[], [None, None]])
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [
+        (pa.list_(pa.float64(), 3), 3),
+        (pa.list_(pa.list_(pa.float64(), 3), 2), 6),
+        (pa.list_(pa.float64()), 0),
+        (pa.large_list(pa.int64()), 0),
+    ],
+)
+def test_lists_without_rows(values, kind, width):
+    found = columns_of(pa.table({"x": pa.array(values, kind)}))["x"]
+    assert found.shape == (len(values), width)
+    assert np.isnan(found).all()
+
+
+def test_no_logs_at_all():
+    assert refused(WorldError, []) == "no log to read, the list of paths is empty; name one file or more"
