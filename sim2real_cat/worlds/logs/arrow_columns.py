@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 
@@ -54,12 +56,13 @@ def _vectors(column: pa.Array) -> Column | None:
     rows = int(valid.sum())
     if inner is None or inner.dtype.kind not in "fiu" or (rows and len(inner) % rows):
         return None
-    width = len(inner) // rows if rows else 0
-    if not pa.types.is_fixed_size_list(column.type):
+    fixed = pa.types.is_fixed_size_list(column.type)
+    width = len(inner) // rows if rows else column.type.list_size if fixed else 0
+    if not fixed:
         lengths = column.drop_null().value_lengths().to_numpy(zero_copy_only=False)
         if rows and (lengths != width).any():
             return None
-    inner = inner.reshape(rows, width, *inner.shape[1:]).reshape(rows, -1)
+    inner = inner.reshape(rows, width * math.prod(inner.shape[1:]))
     if valid.all():
         return inner
     matrix = np.full((len(column), inner.shape[1]), np.nan)

@@ -104,12 +104,13 @@ def _filled(table: Table, clocks: Clocks, mapping: LogMapping, targets: Sequence
     found = []
     for target in targets:
         clock = clocks.of(target.channel)
-        found.append(_Filled(target, _series(table, clock, mapping, target, name == "action"), clock))
+        found.append(_Filled(target, _series(table, clock, mapping, target, name), clock))
     return found
 
 
-def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, action: bool) -> Series:
-    """One channel in the model's units, without the rows in which it has no value."""
+def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, name: str) -> Series:
+    """One channel of an array or of the reward in the model's units, without the rows in which it has no value."""
+    action, reward = name in ("action", "reward"), name == "reward"
     channel = target.channel
     raw = np.concatenate([table.numbers(text) for text in channel.columns], axis=1)
     if raw.shape[1] != len(target.columns):
@@ -133,14 +134,14 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, act
                 f'{int(bad.sum())} of {len(bad)} rows; cut them out, or set missing = "drop"'
             )
         times, raw, rows = times[~bad], raw[~bad], rows[~bad]
-        if len(times) < 2:
+        if len(times) < 2 and (channel.derivative or not reward):
             raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(times)} values; an episode needs two")
-        if mapping.time.at_gaps == "refuse":
+        if mapping.time.at_gaps == "refuse" and not reward:  # nothing is interpolated in a reward's holes
             found = report(times, mapping.time.longest_gap)
             refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
     values = target.factor * (raw - channel.zero)
     if channel.unwrap:
-        values = unwrapped(values)
+        values = channel.scale * unwrapped(values / channel.scale)  # the column jumps by a turn, before any gear
     if channel.derivative:
         values = np.gradient(values, times, axis=0)
     return Series(times, values)
@@ -204,12 +205,29 @@ def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) ->
     """The rewards of every step, NaN where they are not recorded, and whether the task ended the episode."""
     reward, terminated = np.full(len(steps.times) - 1, np.nan), False
     if mapping.reward is not None:
-        if steps.resampled:
-            raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
         channel = mapping.reward
         target = Target("reward", channel, channel.sign * channel.scale, (0,))
-        reward = _series(table, clocks.of(channel), mapping, target, action=True).values[: len(reward), 0]
+        placed = None
+        if not steps.resampled:
+            placed = _placed(_series(table, clocks.of(channel), mapping, target, "reward"), steps, mapping)
+        if placed is None:
+            raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
+        reward = placed
     if mapping.terminated is not None:
         flags = np.concatenate([table.numbers(text) for text in mapping.terminated.columns], axis=1)
         terminated = bool((np.nan_to_num(flags) != 0).any())
     return reward, terminated
+
+
+def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Array | None:
+    """The rewards of the steps by their times, (T,), NaN in holes; None where they have other times than the steps."""
+    reward = np.full(len(steps.times) - 1, np.nan)
+    step = np.searchsorted(steps.times, series.times)
+    known, acted = step < len(steps.times), step < len(reward)
+    late = np.count_nonzero(~known)  # a column of states may end a row earlier than the others
+    if late > 1 or not np.array_equal(steps.times[step[known]], series.times[known]):
+        return None
+    if mapping.missing == "refuse" and np.count_nonzero(acted) < len(reward):
+        return None
+    reward[step[acted]] = series.values[acted, 0]
+    return reward

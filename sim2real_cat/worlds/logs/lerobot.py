@@ -69,6 +69,7 @@ def _info(folder: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version, fps = str(info["codebase_version"]), float(info["fps"])
         sound = isinstance(info["features"], dict) and isinstance(info["total_frames"], int) and fps > 0
+        sound = sound and all(isinstance(feature, dict) for feature in info["features"].values())
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ExchangeError(f"{path}: not the description of a LeRobot data set ({error!r})") from None
     if not version.startswith("v3."):

@@ -53,7 +53,7 @@ class Channel:
         sign: 1, or -1 where the log counts the other way round than the model.
         zero: what the column reads, in its own unit, where the model's quantity is 0.
         scale: a further factor, as a gear ratio.
-        unwrap: whether the column jumps by a full turn where it leaves (-pi, pi].
+        unwrap: whether the column, before `scale`, jumps by a full turn where it leaves (-pi, pi].
         derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
             central differences, in which noise of the column grows with the rate of the log.
         time: the column of its timestamps, where it has another clock than the log.

@@ -17,7 +17,7 @@ from sim2real_cat.worlds.logs.episode import EVEN, Episode, read_episode
 from sim2real_cat.worlds.logs.formats import read_tables
 from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
 from sim2real_cat.worlds.logs.plausibility import warn_of_the_unlikely
-from sim2real_cat.worlds.logs.tables import Table
+from sim2real_cat.worlds.logs.tables import Column, Table
 from sim2real_cat.worlds.logs.targets import Targets, resolve
 from sim2real_cat.worlds.logs.times import TimeReport, summary
 from sim2real_cat.worlds.trajectories import Array, Trajectories
@@ -37,6 +37,8 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
         WorldError: columns, names, units or timestamps that do not fit.
         ExchangeError: a file that is missing, cut short, or of no known format.
     """
+    if not paths:
+        raise WorldError("no log to read, the list of paths is empty; name one file or more")
     model = mapping.world.compile() if mapping.world is not None else None
     targets = resolve(mapping, model)
     columns = _columns(mapping)
@@ -66,10 +68,12 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                 f"{path.name}: {resampled} of {len(episodes) - before} episodes resampled to "
                 f"{mapping.control_period:g} s, states and sensors linearly, actions held"
             )
+    place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    if not episodes:
+        raise WorldError(f"{place}: no episode in it; it has no row, or none within longest_gap of another, check both")
     period = _common_period(episodes, mapping, model, notes)
     recording = _stacked(episodes, policies, targets, period, tuple(notes))
     if mapping.world is not None and model is not None:
-        place = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
         warn_of_the_unlikely(recording, mapping.world, model, place)
     return recording
 
@@ -79,7 +83,7 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
     column = mapping.episode_column or table.episode_column
     tables = [table]
     if column is not None:
-        values = table.columns[table.find(column)[0]]
+        values = _numbered(table, column)
         _, first, inverse, counts = np.unique(
             values.astype(str), return_index=True, return_inverse=True, return_counts=True
         )
@@ -87,6 +91,36 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
         tables = [table.rows(grouped[group]) for group in np.argsort(first)]
     for part in tables:
         yield from split_at_gaps(part, mapping.time) if mapping.time.at_gaps == "split" else [part]
+
+
+def _numbered(table: Table, column: str) -> Column:
+    """The episode of every row, (rows,).
+
+    Raises:
+        WorldError: no such column, several numbers a row, or a row without an episode.
+    """
+    name, chosen = table.find(column)
+    values = table.columns[name] if chosen is None else table.columns[name][:, chosen]
+    if values.ndim == 2:
+        if values.shape[1] != 1 and len(values):
+            raise WorldError(
+                f"{table.place}: '{column}' has {values.shape[1]} numbers a row, an episode needs one; write {name}[0]"
+            )
+        values = values.reshape(-1)
+    bad = np.zeros(len(values), dtype=bool)
+    if values.dtype.kind == "O":
+        bad = np.array([value is None for value in values], dtype=bool)
+    elif values.dtype.kind == "M":
+        bad = np.isnat(values)
+    elif values.dtype.kind == "f":
+        bad = ~(np.isfinite(values) & (values == np.floor(values)))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise WorldError(
+            f"{table.place}, {table.label(row)}: '{column}' names no episode, got {values[row]}; give every row a "
+            f"whole number or a text, or cut it out"
+        )
+    return np.asarray(values)
 
 
 def _policy(table: Table, mapping: LogMapping, path: Path) -> str:
@@ -129,7 +163,7 @@ def _stacked(
     episodes: Sequence[Episode], policies: Sequence[str], targets: Targets, period: float, notes: tuple[str, ...]
 ) -> Trajectories:
     n = len(episodes)
-    lengths = np.array([len(episode.reward) for episode in episodes], dtype=np.int64)
+    lengths = np.array([len(episode.arrays["action"]) for episode in episodes], dtype=np.int64)
     longest = int(lengths.max(initial=0))
 
     def padded(arrays: Sequence[Array], frames: int) -> Array:
