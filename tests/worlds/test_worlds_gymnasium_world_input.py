@@ -11,6 +11,8 @@ from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld
+from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.policy_files import load_policy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.replay import replay
 from sim2real_cat.worlds.rollout import rollout, rollout_to_parquet
@@ -109,6 +111,35 @@ def test_rollouts_that_cannot_be(world, settings, message):
 def test_policies_that_do_not_fit(make, answer, message):
     with pytest.raises(PolicyError, match=message):
         climb(stairs() if make is None else GymnasiumWorld(make), answer)
+
+
+def linear(nu, d):
+    return LinearPolicy(np.zeros((nu, d)), np.zeros(d), np.ones(d))
+
+
+@pytest.mark.parametrize(
+    ("make", "policy", "message"),
+    [
+        (None, linear(2, 3), r"reads 3 observations and answers 2 actions, but world 'stair' has 2 sensors \(obs"),
+        (None, linear(3, 2), r"and 2 actuators \(action\[0\], action\[1\]\)$"),
+        ("CartPole-v1", linear(3, 4), r"1 actuators \(choice\), for which it takes 2 scores too$"),
+    ],
+)
+def test_policies_of_other_widths_are_refused_before_anything_runs(make, policy, message, tmp_path):
+    world = stairs() if make is None else GymnasiumWorld(make)
+    with pytest.raises(PolicyError, match=message):
+        rollout(world, policy, rng=0, steps=2)
+    policy.save(tmp_path / "policy.npz")
+    with pytest.raises(PolicyError, match=rf"policy\.npz: .*{message}"):
+        load_policy(tmp_path / "policy.npz", world=world)
+
+
+@pytest.mark.parametrize("nu", [1, 2])
+def test_a_policy_is_loaded_for_a_choice_or_for_scores(nu, tmp_path):
+    linear(nu, 4).save(tmp_path / "policy.npz")
+    world = GymnasiumWorld("CartPole-v1")
+    policy = load_policy(tmp_path / "policy.npz", world=world)
+    assert rollout(world, policy, rng=0, steps=2).actions.shape == (1, 2, 1)
 
 
 def test_whole_numbers_for_a_box_of_integers():
