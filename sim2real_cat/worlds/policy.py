@@ -90,6 +90,28 @@ class Policy(ABC):
         return load_policy(path)
 
 
+def as_numbers(values: object, what: str) -> Array:
+    """Lists or an array as an array of floats; `what` they make is for the message.
+
+    Raises:
+        PolicyError: something else than numbers, or lists of several lengths.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
+        raise PolicyError(f"{what} needs numbers in an array ({' '.join(str(error).split())})") from None
+
+
+def _kind(values: object, array: NDArray[Any]) -> str:
+    """What stands where numbers should."""
+    if array.ndim == 0:
+        return type(values).__name__
+    return f"{'text' if array.dtype.kind in 'US' else array.dtype.name} of shape {array.shape}"
+
+
 @dataclass(frozen=True, eq=False)
 class LinearPolicy(Policy):
     """``action = gain · (observation - mean) / scale``: linear, with normalised observations.
@@ -107,6 +129,8 @@ class LinearPolicy(Policy):
     scale: Array
 
     def __post_init__(self) -> None:
+        for name in ("gain", "mean", "scale"):
+            object.__setattr__(self, name, as_numbers(getattr(self, name), f"the {name} of a linear policy"))
         d = self.gain.shape[-1:]
         if self.gain.ndim != 2 or self.mean.shape != d or self.scale.shape != d:
             shapes = f"{self.gain.shape}, {self.mean.shape} and {self.scale.shape}"

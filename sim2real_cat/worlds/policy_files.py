@@ -86,7 +86,9 @@ def _fitted(policy: Policy, world: World | ExternalWorld, path: Path) -> Policy:
     else:
         actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(world.compile(), "ACTUATOR")))
     try:
+        if isinstance(policy, ActionTable) and sorted(policy.actuators) == sorted(actuators):
+            policy = policy.ordered(actuators)
         policy.check_fit(world.sensors, actuators, world.name, answers)
-        return policy.ordered(actuators) if isinstance(policy, ActionTable) else policy
+        return policy
     except PolicyError as error:
         raise PolicyError(f"{path}: {error}") from None
