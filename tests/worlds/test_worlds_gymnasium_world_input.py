@@ -6,11 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
-from rig import Constant
+from rig import Constant, equal
 from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld
+from sim2real_cat.worlds.noise import EpisodeBias, GaussianNoise
 from sim2real_cat.worlds.policy import LinearPolicy
 from sim2real_cat.worlds.policy_files import load_policy
 from sim2real_cat.worlds.prediction import predict_steps
@@ -73,6 +74,14 @@ def test_environments_that_do_not_exist(make, message):
         ({"actuators": ["a", "b", "c"]}, "has 2 actuators, got 3 names: a, b, c"),
         ({"noise": {"observation[2]": 1.0}}, r"unknown sensor 'observation\[2\]': did you mean 'observation"),
         ({"noise": -1.0}, r"sensor '\*': needs to be >= 0, got -1.0"),
+        ({"noise": [GaussianNoise(0.1)]}, r"'stair', sensor '\*': another simulator takes one .* got \[GaussianNoise"),
+        (
+            {"noise": EpisodeBias(0.1)},
+            r"one standard deviation per sensor, got EpisodeBias\(deviation=0.1\); noise mod",
+        ),
+        ({"noise": "loud"}, r"sensor '\*': another simulator takes one standard deviation per sensor, got 'loud'"),
+        ({"noise": {"observation[1]": "0.1"}}, r"sensor 'observation\[1\]': another simulator takes one .* got '0.1'"),
+        ({"noise": {"*": None}}, "one standard deviation per sensor, got None"),
         ({"control_period": 0.0}, "the control period needs to be > 0 seconds, got 0.0"),
         ({"control_period": None}, "does not say how long a step takes: give its control_period"),
         ({"environments": 0}, "needs at least one environment, got 0"),
@@ -84,6 +93,37 @@ def test_environments_that_do_not_exist(make, message):
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(WorldError, match=message):
         stairs(**settings)
+
+
+def test_gaussian_noise_is_its_deviation():
+    assert stairs(noise=GaussianNoise(0.5)).deviations.tolist() == [0.5, 0.5]
+    assert stairs(noise={"*": 1, "observation[0]": GaussianNoise(0.5)}).deviations.tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("missing", ["observation_space", "action_space"])
+def test_an_environment_without_a_space(missing):
+    class Spaceless(Stair):
+        def __init__(self):
+            super().__init__()
+            delattr(self, missing)
+
+    with pytest.raises(WorldError, match=rf"its environment, a Spaceless, has no {missing}; set self.{missing} = gym"):
+        GymnasiumWorld(Spaceless, control_period=0.1)
+
+
+def test_one_environment_is_no_two_lanes():
+    one = Stair()
+    for make in (lambda: one, lambda: gymnasium.wrappers.ClipAction(one)):
+        world = GymnasiumWorld(make, name="stair", control_period=0.1, steps=2)
+        with pytest.raises(
+            WorldError, match=r"'stair': the function that makes an environment gave the same one twice"
+        ):
+            climb(world)
+        alone = GymnasiumWorld(make, name="stair", control_period=0.1, steps=2, environments=1)
+        assert equal(climb(alone), climb(stairs(steps=2)))
+    several = GymnasiumWorld(lambda: SyncVectorEnv([lambda: one] * 2), name="stair", control_period=0.1, steps=2)
+    with pytest.raises(WorldError, match="gave the same one twice"):
+        climb(several)
 
 
 @pytest.mark.parametrize(
