@@ -98,7 +98,7 @@ def as_numbers(values: object, what: str) -> Array:
     """
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind in "OSUTMmc":  # not those only that numpy knows: bfloat16 is a number too
             raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
