@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, listed
-from sim2real_cat.worlds.policy import Array, Policy
+from sim2real_cat.worlds.policy import Array, Policy, as_numbers
 from sim2real_cat.worlds.policy_archive import digest_of, from_archive, write_archive
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class ActionTable(Policy):
     actuators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", as_numbers(self.actions, "a table of actions"))
+        object.__setattr__(self, "actuators", tuple(self.actuators))
         if self.actions.ndim not in (2, 3) or 0 in self.actions.shape:
             raise PolicyError(f"a table of actions needs shape (T, nu) or (n, T, nu), got {self.actions.shape}")
         if self.actuators and len(self.actuators) != self.actions.shape[-1]:
@@ -72,9 +76,32 @@ class ActionTable(Policy):
     def widths(self) -> tuple[None, int]:
         return None, self.actions.shape[-1]
 
+    def check_fit(
+        self, sensors: Sequence[str], actuators: Sequence[str], world: str, answers: Sequence[int] = ()
+    ) -> None:
+        """As `Policy.check_fit`; where the columns have names, they are the world's actuators in their order."""
+        super().check_fit(sensors, actuators, world, answers)
+        if not self.actuators or self.actuators == tuple(actuators):
+            return
+        if sorted(self.actuators) == sorted(actuators):
+            raise PolicyError(
+                f"the table has the actuators in the order {listed(self.actuators)}, world '{world}' has them in the "
+                f"order {listed(actuators)}: call .ordered(actuators) on the table, or load it with load_policy(path, "
+                "world=world)"
+            )
+        raise PolicyError(
+            f"the table drives {listed(self.actuators)}, but world '{world}' has the actuators {listed(actuators)}; if "
+            "they are the same in this order, take ActionTable(table.actions), without names"
+        )
+
     @property
     def digest(self) -> str:
-        return digest_of(self.actions)
+        """Of the numbers, and of the actuators where they are named; in whatever order the columns then stand."""
+        if not self.actuators:
+            return digest_of(self.actions)
+        order = sorted(range(len(self.actuators)), key=self.actuators.__getitem__)
+        names = json.dumps([self.actuators[column] for column in order])
+        return hashlib.sha256((names + digest_of(self.actions[..., order])).encode()).hexdigest()
 
     def ordered(self, actuators: Sequence[str]) -> ActionTable:
         """The table with its columns in the order of a model's actuators; unnamed columns stay as they are.
@@ -99,8 +126,9 @@ class ActionTable(Policy):
 
         An ``.npz`` file holds ``actions`` and perhaps ``actuators``. In the others every row is a control step: the
         column ``action`` holds lists of nu numbers (as in LeRobot's and our logs), or else every actuator has a
-        column of its name. Where there is a column ``episode_index``, each episode is a table of its own; rows
-        are in order of ``frame_index`` where there is one. The columns of logs beside the action are left out.
+        column of its name. Our logs say whose numbers the lists hold. Where there is a column ``episode_index``, each
+        episode is a table of its own; rows are in order of ``frame_index`` where there is one. The columns of logs
+        beside the action are left out.
 
         Raises:
             PolicyError: the file is missing, truncated or holds no actions.
@@ -136,14 +164,15 @@ def _read_table(path: Path) -> pa.Table:
 
 def _of_table(table: pa.Table, path: Path) -> ActionTable:
     """The actions in a table whose rows are control steps."""
-    actuators = () if "action" in table.column_names else tuple(n for n in table.column_names if n not in _INDEX)
+    listing = "action" in table.column_names
+    actuators = _logged(table) if listing else tuple(n for n in table.column_names if n not in _INDEX)
     try:
-        if not actuators and "action" not in table.column_names:
-            raise PolicyError("it has no column 'action', and none with the name of an actuator")
-        if actuators:
+        if listing:
+            rows = _lists(table["action"].to_pylist())
+        elif actuators:
             rows = np.stack([_numbers(table[name].to_numpy(), name) for name in actuators], axis=1)
         else:
-            rows = _lists(table["action"].to_pylist())
+            raise PolicyError("it has no column 'action', and none with the name of an actuator")
         if not rows.size:
             raise PolicyError("it has no rows of actions")
         episode, frame = (
@@ -161,6 +190,17 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
         return ActionTable(actions if "episode_index" in table.column_names else actions[0], actuators)
     except (PolicyError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: not a table of actions ({' '.join(str(error).split())})") from None
+
+
+def _logged(table: pa.Table) -> tuple[str, ...]:
+    """The actuators that one of our logs names in its metadata; none where it is somebody else's."""
+    from sim2real_cat.worlds.log_writer import KEY
+
+    try:
+        head = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+        return tuple(map(str, head["actuators"]))
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
 def _trimmed(rows: Array) -> Array:

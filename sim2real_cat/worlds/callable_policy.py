@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.worlds.policy import Array, Policy
+from sim2real_cat.worlds.policy import Array, Policy, as_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +44,30 @@ class CallablePolicy(Policy):
         check_callable(function)
 
         def batched(observations: Array) -> Array:
-            return np.stack([np.asarray(function(row), dtype=np.float64) for row in observations])
+            return as_numbers([answered(function(row), name) for row in observations], _what(name))
 
         return cls(batched, name, content)
 
     def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
         # a copy: the rows belong to the record of the rollout, and a function may write into its argument
-        return np.asarray(self.function(observations.copy()), dtype=np.float64)
+        return answered(self.function(observations.copy()), self.name)
 
     @property
     def digest(self) -> str:
         return stated_digest(self.name, self.content)
+
+
+def answered(answer: object, name: str) -> Array:
+    """What the function of a policy answered, as numbers.
+
+    Raises:
+        PolicyError: it answered something else.
+    """
+    return as_numbers(answer, _what(name))
+
+
+def _what(name: str) -> str:
+    return f"the answer of the function of policy '{name}'" if name else "the answer of a policy's function"
 
 
 def check_callable(function: object) -> None:

@@ -51,7 +51,7 @@ def external_rollout(
     Raises:
         WorldError: no episodes or steps asked for, an ensemble that does not fit the world, or a simulator that
             cannot be made or started.
-        PolicyError: the policy's actions do not fit the world, or are NaN or infinite.
+        PolicyError: the policy does not fit the world, or its actions do not or are NaN or infinite.
     """
     ensemble = Ensemble.nominal() if members is None else members
     steps = world.steps if steps is None else steps
@@ -61,6 +61,7 @@ def external_rollout(
         raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {steps}")
     if not until_terminated:
         raise WorldError(f"world '{world.name}' stops where its task ends an episode; until_terminated must be true")
+    policy.check_fit(world.sensors, world.actuators, world.name, world.answers)
     rows = world.rows(ensemble)
     member_index = np.repeat(np.arange(len(ensemble)), episodes)
     n = len(member_index)

@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, WorldError, listed, unknown_name
+from sim2real_cat.worlds.noise import GaussianNoise
 from sim2real_cat.worlds.randomization import Ensemble, Mode
 
 Array = NDArray[np.float64]
 
 Row = Mapping[str, float]
 """The values of a world's parameters by name, in the simulator's own units."""
+
+Noise = float | GaussianNoise | Mapping[str, float | GaussianNoise] | None
+"""Standard deviation of the Gaussian noise on each sensor, one for all or by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +90,8 @@ class ExternalWorld(ABC):
         control_period: seconds between two actions.
         steps: control steps of an episode at most; None where the simulator has no limit of its own.
         noise: standard deviation of the Gaussian noise on each sensor, one for all or by name, in the sensor's
-            unit; ``"*"`` holds for the sensors that are not named.
+            unit; ``"*"`` holds for the sensors that are not named. `GaussianNoise` is its deviation; other noise
+            models, latency and loss are for MuJoCo's worlds.
         parameters: nominal values of what an ensemble may change.
 
     Raises:
@@ -103,7 +108,7 @@ class ExternalWorld(ABC):
         actuators: tuple[str, ...],
         control_period: float,
         steps: int | None,
-        noise: float | Mapping[str, float] | None,
+        noise: Noise,
         parameters: Mapping[str, float],
     ) -> None:
         for kind, names in (("sensor", sensors), ("actuator", actuators)):
@@ -269,12 +274,21 @@ def _changed(value: float, mode: Mode, drawn: float) -> float:
     return value + drawn if mode == "shift" else drawn
 
 
-def _deviations(world: str, sensors: tuple[str, ...], noise: float | Mapping[str, float] | None) -> Array:
+def _deviations(world: str, sensors: tuple[str, ...], noise: Noise) -> Array:
     """Standard deviation of the noise on each sensor, (d,)."""
-    by_name = noise if isinstance(noise, Mapping) else {"*": 0.0 if noise is None else float(noise)}
-    for sensor, deviation in by_name.items():
+    given = noise if isinstance(noise, Mapping) else {"*": 0.0 if noise is None else noise}
+    by_name: dict[str, float] = {}
+    for sensor, entry in given.items():
         if sensor != "*" and sensor not in sensors:
             raise WorldError(f"noise of world '{world}': " + unknown_name("sensor", sensor, sensors))
+        deviation: object = entry.deviation if isinstance(entry, GaussianNoise) else entry
+        if isinstance(deviation, bool) or not isinstance(deviation, int | float | np.integer | np.floating):
+            shown = " ".join(repr(entry).split())
+            raise WorldError(
+                f"noise of world '{world}', sensor '{sensor}': another simulator takes one standard deviation per "
+                f"sensor, got {shown if len(shown) <= 80 else shown[:77] + '...'}; noise models are for MuJoCo's worlds"
+            )
         if not (math.isfinite(deviation) and deviation >= 0):
             raise WorldError(f"noise of world '{world}', sensor '{sensor}': needs to be >= 0, got {deviation}")
+        by_name[sensor] = float(deviation)
     return np.array([by_name.get(sensor, by_name.get("*", 0.0)) for sensor in sensors], dtype=np.float64)

@@ -27,6 +27,8 @@ class SeparateLanes(Lanes):
         actions: the columns of an action.
         d: observed channels.
         configure: sets an environment's parameters before a reset.
+
+    `reset` raises a WorldError where an environment that was made is one of those that there are already.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class SeparateLanes(Lanes):
         frame = _blank(len(seeds), self._d)
         for lane, (seed, row) in enumerate(zip(seeds, rows, strict=True)):
             if lane not in self._environments:
-                self._environments[lane] = self._make()
+                self._environments[lane] = self._another()
             if self._configure is not None:
                 configured(self._world, self._configure, self._environments[lane], row)
             try:
@@ -75,6 +77,12 @@ class SeparateLanes(Lanes):
             environment.close()
         self._environments = {}
 
+    def _another(self) -> gymnasium.Env[Any, Any]:
+        """An environment that no lane has yet."""
+        made = self._make()
+        _check_apart([*self._environments.values(), made], self._world)
+        return made
+
     def _broken(self, lane: int, error: Exception) -> str:
         """Throw away an environment that raised, as its state may be anything; what it raised, in one line."""
         with contextlib.suppress(Exception):
@@ -96,7 +104,8 @@ class VectorLanes(Lanes):
         configure: sets the parameters of all sub-environments before a reset.
 
     Raises:
-        WorldError: the VectorEnv does not say what it does at the end of an episode.
+        WorldError: the VectorEnv does not say what it does at the end of an episode, or one environment is several
+            of its sub-environments.
     """
 
     def __init__(
@@ -117,6 +126,11 @@ class VectorLanes(Lanes):
                 f"world '{world}': its VectorEnv has no metadata 'autoreset_mode' (gymnasium.vector.AutoresetMode)"
             )
         self._mode = AutoresetMode(mode)
+        try:
+            _check_apart(getattr(environments.unwrapped, "envs", ()), world)
+        except WorldError:
+            environments.close()
+            raise
 
     def reset(self, seeds: Sequence[int], rows: Sequence[Row]) -> Frame:
         self._asked = len(seeds)
@@ -163,6 +177,15 @@ class VectorLanes(Lanes):
         """The observations of the lanes that were asked for, (m, d)."""
         flat = np.array(observations, dtype=np.float64).reshape(self.count, -1)
         return flat[: self._asked]
+
+
+def _check_apart(environments: Sequence[gymnasium.Env[Any, Any]], world: str) -> None:
+    """Refuse environments of which two are the same: each would go on where the other stands."""
+    if len({id(environment.unwrapped) for environment in environments}) < len(environments):
+        raise WorldError(
+            f"world '{world}': the function that makes an environment gave the same one twice, so that episodes would "
+            "run into each other; let it make a new one in every call"
+        )
 
 
 def _flat(observation: Any, d: int) -> Array:

@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.external_world import Array, ExternalWorld, Lanes, check_configure, named, one_line
+from sim2real_cat.worlds.external_world import Array, ExternalWorld, Lanes, Noise, check_configure, named, one_line
 
 if TYPE_CHECKING:
     import gymnasium
@@ -38,7 +38,8 @@ class GymnasiumWorld(ExternalWorld):
         control_period: seconds between two actions; the environment's attribute ``dt`` or ``tau`` where none is
             given, then the frames per second of its metadata, which some environments do not keep to.
         steps: control steps of an episode at most; those of the environment's registration where none are given.
-        noise: standard deviation of Gaussian noise on each sensor, one for all or by name.
+        noise: standard deviation of Gaussian noise on each sensor, one for all or by name; other noise models,
+            latency and loss are for MuJoCo's worlds.
         configure: ``configure(env, row)`` sets the parameters of an environment before every reset; `row` has the value
             of each of `parameters`. For a VectorEnv it gets the VectorEnv, and `row` a tuple of values, one for
             each sub-environment, as ``VectorEnv.set_attr`` takes them.
@@ -59,7 +60,7 @@ class GymnasiumWorld(ExternalWorld):
         actuators: Sequence[str] | None = None,
         control_period: float | None = None,
         steps: int | None = None,
-        noise: float | Mapping[str, float] | None = None,
+        noise: Noise = None,
         configure: Callable[[Any, Any], None] | None = None,
         parameters: Mapping[str, float] | None = None,
         environments: int = 32,
@@ -98,6 +99,13 @@ class GymnasiumWorld(ExternalWorld):
         count = min(self._environments, episodes)
         return SeparateLanes(self.name, first, self._another, count, self._actions, d, configure)
 
+    def __repr__(self) -> str:
+        limit = "no limit" if self.steps is None else f"{self.steps} steps"
+        return (
+            f"GymnasiumWorld('{self.name}', {len(self.sensors)} sensors, {len(self.actuators)} actuators, "
+            f"{self.control_period:g} s a step, {limit})"
+        )
+
     @property
     def answers(self) -> tuple[int, ...]:
         return self._actions.answers
@@ -128,8 +136,8 @@ def _traits(make: Callable[[], Environment] | str, world: str) -> _Traits:
     environment = _made(make, world)
     try:
         if not isinstance(environment, VectorEnv):
-            return _described(environment, environment.observation_space, environment.action_space)
-        spaces = environment.single_observation_space, environment.single_action_space
+            return _described(environment, *_spaces(environment, world, ""))
+        spaces = _spaces(environment, world, "single_")
         # a sub-environment knows more than the vector, but may live in another process: look at one of its kind
         makers = getattr(environment.unwrapped, "env_fns", None)
         if not makers:
@@ -138,6 +146,24 @@ def _traits(make: Callable[[], Environment] | str, world: str) -> _Traits:
             return _described(alone, *spaces)
     finally:
         environment.close()
+
+
+def _spaces(environment: Environment, world: str, prefix: str) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+    """The spaces of observations and actions of an environment.
+
+    Raises:
+        WorldError: it does not have them.
+    """
+    found = []
+    for name in (f"{prefix}observation_space", f"{prefix}action_space"):
+        space = getattr(environment, name, None)
+        if space is None:
+            raise WorldError(
+                f"world '{world}': its environment, a {type(environment.unwrapped).__name__}, has no {name}; set "
+                f"self.{name} = gymnasium.spaces.Box(...) in its __init__"
+            )
+        found.append(space)
+    return found[0], found[1]
 
 
 def _described(environment: Environment, observations: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> _Traits:

@@ -79,6 +79,11 @@ class OnnxPolicy(Policy):
         self._states = tuple(_state(port, states[port.name], batch) for port in inputs if port.name in states)
         self._rows = ROWS if batch is None else batch
 
+    def __repr__(self) -> str:
+        reads, answers = ("any number of" if width is None else width for width in self.widths)
+        states = f", {len(self._states)} states" if self._states else ""
+        return f"OnnxPolicy({reads} observations, {answers} actions{states}, digest {self.digest[:12]})"
+
     @staticmethod
     def load(path: str | Path) -> OnnxPolicy:
         """Read a graph from an ``.onnx`` file that holds its weights.

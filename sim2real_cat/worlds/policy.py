@@ -52,18 +52,30 @@ class Policy(ABC):
         """How many observations the policy reads and how many actions it answers, None where it does not tell."""
         return None, None
 
-    def check_fit(self, sensors: Sequence[str], actuators: Sequence[str], world: str) -> None:
-        """Refuse a policy of other widths than a world's, given the names of its sensors and actuators.
+    def check_fit(
+        self, sensors: Sequence[str], actuators: Sequence[str], world: str, answers: Sequence[int] = ()
+    ) -> None:
+        """Refuse a policy that does not fit a world.
+
+        Args:
+            sensors: names of the world's sensors.
+            actuators: names of its actuators.
+            world: its name, for messages.
+            answers: how many numbers a policy may answer, where that may be more than one for each actuator: see
+                `ExternalWorld.answers`.
 
         Raises:
             PolicyError: the policy reads or answers another number of channels.
         """
-        asked = (len(sensors), len(actuators))
-        if any(width not in (None, of_world) for width, of_world in zip(self.widths, asked, strict=True)):
-            reads, answers = ("any number of" if width is None else width for width in self.widths)
+        taken = tuple(answers) or (len(actuators),)
+        reads, answered = self.widths
+        if reads not in (None, len(sensors)) or answered not in (None, *taken):
+            first, second = ("any number of" if width is None else width for width in self.widths)
+            drives = f"{len(actuators)} actuators ({listed(actuators)})"
+            drives += "".join(f", for which it takes {count} scores too" for count in taken if count != len(actuators))
             raise PolicyError(
-                f"the policy reads {reads} observations and answers {answers} actions, but world '{world}' has "
-                f"{asked[0]} sensors ({listed(sensors)}) and {asked[1]} actuators ({listed(actuators)})"
+                f"the policy reads {first} observations and answers {second} actions, but world '{world}' has "
+                f"{len(sensors)} sensors ({listed(sensors)}) and {drives}"
             )
 
     @staticmethod
@@ -76,6 +88,28 @@ class Policy(ABC):
         from sim2real_cat.worlds.policy_files import load_policy
 
         return load_policy(path)
+
+
+def as_numbers(values: object, what: str) -> Array:
+    """Lists or an array as an array of floats; `what` they make is for the message.
+
+    Raises:
+        PolicyError: something else than numbers, or lists of several lengths.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "OSUTMmc":  # not those only that numpy knows: bfloat16 is a number too
+            raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
+        raise PolicyError(f"{what} needs numbers in an array ({' '.join(str(error).split())})") from None
+
+
+def _kind(values: object, array: NDArray[Any]) -> str:
+    """What stands where numbers should."""
+    if array.ndim == 0:
+        return type(values).__name__
+    return f"{'text' if array.dtype.kind in 'US' else array.dtype.name} of shape {array.shape}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +129,8 @@ class LinearPolicy(Policy):
     scale: Array
 
     def __post_init__(self) -> None:
+        for name in ("gain", "mean", "scale"):
+            object.__setattr__(self, name, as_numbers(getattr(self, name), f"the {name} of a linear policy"))
         d = self.gain.shape[-1:]
         if self.gain.ndim != 2 or self.mean.shape != d or self.scale.shape != d:
             shapes = f"{self.gain.shape}, {self.mean.shape} and {self.scale.shape}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, listed
 from sim2real_cat.worlds.action_table import ActionTable
+from sim2real_cat.worlds.external_world import ExternalWorld
 from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.mlp_policy import MlpPolicy
 from sim2real_cat.worlds.onnx_policy import OnnxPolicy
@@ -31,7 +32,7 @@ KINDS = {
 def load_policy(
     path: str | Path,
     *,
-    world: World | None = None,
+    world: World | ExternalWorld | None = None,
     allow_pickle: bool = False,
     vecnormalize: str | Path | None = None,
 ) -> Policy:
@@ -77,11 +78,17 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
     return MlpPolicy.of_arrays(arrays) if "weight_0" in arrays else LinearPolicy.of_arrays(arrays)
 
 
-def _fitted(policy: Policy, world: World, path: Path) -> Policy:
+def _fitted(policy: Policy, world: World | ExternalWorld, path: Path) -> Policy:
     """The policy, if it fits the world; a table with its columns in the order of the world's actuators."""
-    actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(world.compile(), "ACTUATOR")))
+    answers: tuple[int, ...] = ()
+    if isinstance(world, ExternalWorld):
+        actuators, answers = world.actuators, world.answers
+    else:
+        actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(world.compile(), "ACTUATOR")))
     try:
-        policy.check_fit(world.sensors, actuators, world.name)
-        return policy.ordered(actuators) if isinstance(policy, ActionTable) else policy
+        if isinstance(policy, ActionTable) and sorted(policy.actuators) == sorted(actuators):
+            policy = policy.ordered(actuators)
+        policy.check_fit(world.sensors, actuators, world.name, answers)
+        return policy
     except PolicyError as error:
         raise PolicyError(f"{path}: {error}") from None

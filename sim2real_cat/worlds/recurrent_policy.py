@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.worlds.callable_policy import check_callable, stated_digest
+from sim2real_cat.worlds.callable_policy import answered, check_callable, stated_digest
 from sim2real_cat.worlds.policy import Array, Policy
 
 Carry: TypeAlias = "NDArray[Any] | tuple[Carry, ...] | dict[str, Carry]"
@@ -67,7 +67,14 @@ class _Remembering(Policy):
     def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
         before = [leaf[episodes] for leaf in self.memory]
         carry = _rebuilt(self.policy.initial, iter(before))
-        actions, carry = self.policy.function(observations.copy(), carry)
+        answer: object = self.policy.function(observations.copy(), carry)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            shown = f"tuple of {len(answer)}" if isinstance(answer, tuple) else type(answer).__name__
+            raise PolicyError(
+                f"control step {step}: the function of a recurrent policy has to answer a tuple (actions, carry), it "
+                f"answered {shown}"
+            )
+        actions, carry = answered(answer[0], self.policy.name), answer[1]
         after = _leaves(carry)
         if not _alike(before, after) or _structure(carry) != _structure(self.policy.initial):
             raise PolicyError(
@@ -76,7 +83,7 @@ class _Remembering(Policy):
             )
         for memory, leaf in zip(self.memory, after, strict=True):
             memory[episodes] = leaf
-        return np.asarray(actions, dtype=np.float64)
+        return actions
 
     @property
     def digest(self) -> str:

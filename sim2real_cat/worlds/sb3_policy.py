@@ -35,6 +35,12 @@ class Sb3Policy(Policy):
         spaces = (model.observation_space, model.action_space)
         if any(type(space).__name__ != "Box" or len(space.shape) != 1 for space in spaces):
             raise PolicyError(f"a policy maps a vector to a vector, this model maps {spaces[0]} to {spaces[1]}")
+        statistics = None if normalisation is None else normalisation.observation_space.shape
+        if statistics not in (None, spaces[0].shape):
+            raise PolicyError(
+                f"the statistics of VecNormalize are of observations {statistics}, this model reads {spaces[0].shape}; "
+                "give the file that VecNormalize.save wrote beside it"
+            )
         self.model, self.normalisation, self._digest = model, normalisation, digest
         self._widths: tuple[int, int] = (spaces[0].shape[0], spaces[1].shape[0])
 
@@ -49,7 +55,7 @@ class Sb3Policy(Policy):
 
         Raises:
             PolicyError: a file is missing, truncated or something else, pickles are not allowed, the model is not of
-                continuous vectors, or stable-baselines3 is not installed.
+                continuous vectors, the statistics are of other observations, or stable-baselines3 is not installed.
         """
         content = _checked(Path(path))
         if not allow_pickle:

@@ -6,6 +6,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from rig import Constant, Scripted, equal, rig_world
+from stair import stairs
 
 from sim2real_cat.errors import PolicyError
 from sim2real_cat.worlds.action_table import ActionTable
@@ -131,8 +132,69 @@ def test_the_actions_of_a_log_play_the_log_again(tmp_path):
 
 def test_other_actuators_than_the_worlds(tmp_path):
     path = write(tmp_path / "table.csv", {"push": [0.1], "twsit": [0.2]})
-    with pytest.raises(PolicyError, match=r"table\.csv: the table drives push, twsit, the model has push, twist"):
+    with pytest.raises(
+        PolicyError,
+        match=r"table\.csv: the table drives push, twsit, but world 'rig' has the actuators push, twist; if they are",
+    ):
         load_policy(path, world=rig_world(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("twist", "push"), r"in the order twist, push, world 'rig' has them in the order push, twist: call \.ordered"),
+        (("push", "foo"), r"the table drives push, foo, but world 'rig' has the actuators push, twist; if .* without"),
+    ],
+)
+def test_a_rollout_minds_the_names_of_the_columns(rig, names, message):
+    with pytest.raises(PolicyError, match=message):
+        rollout(rig, ActionTable(ACTIONS, names), rng=0, episodes=3)
+
+
+def test_an_ordered_table_plays(rig):
+    swapped = ActionTable(ACTIONS[..., ::-1], ["twist", "push"]).ordered(("push", "twist"))
+    done = rollout(rig, swapped, rng=0, episodes=3)
+    assert equal(done, rollout(rig, ActionTable(ACTIONS, ("push", "twist")), rng=0, episodes=3))
+
+
+def test_another_simulator_minds_the_names_of_the_columns():
+    world, table = stairs(actuators=["a", "c"]), ActionTable(np.array([[0.25, 0.5]] * 6), ("c", "a"))
+    with pytest.raises(PolicyError, match=r"world 'stair' has them in the order a, c: call \.ordered"):
+        rollout(world, table, rng=0)
+    assert rollout(world, table.ordered(("a", "c")), rng=0).actions[0, 0].tolist() == [0.5, 0.25]
+    with pytest.raises(PolicyError, match="the table drives foo, bar, but world 'stair' has the actuators a, c"):
+        rollout(world, ActionTable(table.actions, ("foo", "bar")), rng=0)
+
+
+def test_a_log_says_whose_actions_it_holds(tmp_path):
+    """A world with the same actuators in another order plays the log as it was."""
+    other = stairs(actuators=["a", "c"])
+    write_log(tmp_path / "log.parquet", rollout(other, Constant(np.array([0.25, 0.5])), rng=0, episodes=2))
+    assert load_policy(tmp_path / "log.parquet").actuators == ("a", "c")
+    world = stairs(actuators=["c", "a"])
+    table = load_policy(tmp_path / "log.parquet", world=world)
+    assert table.actuators == ("c", "a")
+    assert rollout(world, table, rng=0, episodes=2).actions[0, 0].tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("head", [b"junk", b"[]", b"{}", b'{"actuators": 3}'])
+def test_a_log_of_somebody_else_has_no_names(tmp_path, head):
+    table = pa.table({"action": [[0.1], [0.2]]}).replace_schema_metadata({b"sim2real_cat": head})
+    pq.write_table(table, tmp_path / "log.parquet")
+    assert load_policy(tmp_path / "log.parquet").actuators == ()
+
+
+def test_the_digest_is_of_names_and_numbers():
+    unnamed, named = ActionTable(ACTIONS), ActionTable(ACTIONS, ("push", "twist"))
+    assert len({unnamed.digest, named.digest, ActionTable(ACTIONS, ("twist", "push")).digest}) == 3
+    assert named.ordered(("twist", "push")).digest == named.digest  # the same actions for the same actuators
+
+
+def test_a_table_of_lists_and_of_text():
+    assert ActionTable([[1, 2]], ["push", "twist"]).actions.dtype == np.float64
+    for bad in ([["fast"]], [[1.0], [1.0, 2.0]], None):
+        with pytest.raises(PolicyError, match="a table of actions needs numbers"):
+            ActionTable(bad)
 
 
 @pytest.mark.parametrize(

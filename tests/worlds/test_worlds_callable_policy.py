@@ -63,3 +63,27 @@ def test_answers_of_the_wrong_shape(tmp_path):
     world = rig_world(tmp_path)
     with pytest.raises(PolicyError, match=r"expects actions of shape \(2, 2\), the policy answered \(2, 4\)"):
         rollout(world, CallablePolicy(lambda rows: rows, name="echo"), rng=0, episodes=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda rows: None, "the answer of the function of policy 'odd' needs numbers, got NoneType"),
+        (lambda rows: "left", "needs numbers, got str"),
+        (lambda rows: [["1", "2"]] * len(rows), r"needs numbers, got text of shape \(2, 2\)"),
+        (lambda rows: [[1.0], [1.0, 2.0]], "needs numbers in an array"),
+        (lambda rows: rows + 1j, r"needs numbers, got complex128 of shape \(2, 4\)"),
+    ],
+)
+def test_answers_that_are_no_numbers(rig, answer, message):
+    with pytest.raises(PolicyError, match=message) as caught:
+        rollout(rig, CallablePolicy(answer, name="odd"), rng=0, episodes=2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answers", [[None, None], ["left", "right"], [[1.0], [1.0, 2.0]]])
+def test_single_answers_that_are_no_numbers(rig, answers):
+    given = iter(answers)
+    policy = CallablePolicy.one_by_one(lambda row: next(given), content=b"odd")
+    with pytest.raises(PolicyError, match="the answer of a policy's function needs numbers"):
+        rollout(rig, policy, rng=0, episodes=2)

@@ -146,6 +146,12 @@ def test_what_an_environment_says_of_itself():
     assert (made.name, made.control_period, made.steps) == ("CartPole-v1", 0.5, 7)
 
 
+def test_a_world_says_what_it_is_in_a_line():
+    shown = "GymnasiumWorld('CartPole-v1', 4 sensors, 1 actuators, 0.02 s a step, 500 steps)"
+    assert repr(GymnasiumWorld("CartPole-v1")) == shown
+    assert repr(stairs(steps=None)).endswith("0.1 s a step, no limit)")
+
+
 def test_actions_are_recorded_as_the_environment_gets_them():
     space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
     world = GymnasiumWorld(lambda: Stair(action=space), control_period=0.1, steps=2)

@@ -6,11 +6,14 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
-from rig import Constant
+from rig import Constant, equal
 from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld
+from sim2real_cat.worlds.noise import EpisodeBias, GaussianNoise
+from sim2real_cat.worlds.policy import LinearPolicy
+from sim2real_cat.worlds.policy_files import load_policy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.replay import replay
 from sim2real_cat.worlds.rollout import rollout, rollout_to_parquet
@@ -71,6 +74,14 @@ def test_environments_that_do_not_exist(make, message):
         ({"actuators": ["a", "b", "c"]}, "has 2 actuators, got 3 names: a, b, c"),
         ({"noise": {"observation[2]": 1.0}}, r"unknown sensor 'observation\[2\]': did you mean 'observation"),
         ({"noise": -1.0}, r"sensor '\*': needs to be >= 0, got -1.0"),
+        ({"noise": [GaussianNoise(0.1)]}, r"'stair', sensor '\*': another simulator takes one .* got \[GaussianNoise"),
+        (
+            {"noise": EpisodeBias(0.1)},
+            r"one standard deviation per sensor, got EpisodeBias\(deviation=0.1\); noise mod",
+        ),
+        ({"noise": "loud"}, r"sensor '\*': another simulator takes one standard deviation per sensor, got 'loud'"),
+        ({"noise": {"observation[1]": "0.1"}}, r"sensor 'observation\[1\]': another simulator takes one .* got '0.1'"),
+        ({"noise": {"*": None}}, "one standard deviation per sensor, got None"),
         ({"control_period": 0.0}, "the control period needs to be > 0 seconds, got 0.0"),
         ({"control_period": None}, "does not say how long a step takes: give its control_period"),
         ({"environments": 0}, "needs at least one environment, got 0"),
@@ -82,6 +93,37 @@ def test_environments_that_do_not_exist(make, message):
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(WorldError, match=message):
         stairs(**settings)
+
+
+def test_gaussian_noise_is_its_deviation():
+    assert stairs(noise=GaussianNoise(0.5)).deviations.tolist() == [0.5, 0.5]
+    assert stairs(noise={"*": 1, "observation[0]": GaussianNoise(0.5)}).deviations.tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("missing", ["observation_space", "action_space"])
+def test_an_environment_without_a_space(missing):
+    class Spaceless(Stair):
+        def __init__(self):
+            super().__init__()
+            delattr(self, missing)
+
+    with pytest.raises(WorldError, match=rf"its environment, a Spaceless, has no {missing}; set self.{missing} = gym"):
+        GymnasiumWorld(Spaceless, control_period=0.1)
+
+
+def test_one_environment_is_no_two_lanes():
+    one = Stair()
+    for make in (lambda: one, lambda: gymnasium.wrappers.ClipAction(one)):
+        world = GymnasiumWorld(make, name="stair", control_period=0.1, steps=2)
+        with pytest.raises(
+            WorldError, match=r"'stair': the function that makes an environment gave the same one twice"
+        ):
+            climb(world)
+        alone = GymnasiumWorld(make, name="stair", control_period=0.1, steps=2, environments=1)
+        assert equal(climb(alone), climb(stairs(steps=2)))
+    several = GymnasiumWorld(lambda: SyncVectorEnv([lambda: one] * 2), name="stair", control_period=0.1, steps=2)
+    with pytest.raises(WorldError, match="gave the same one twice"):
+        climb(several)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +151,35 @@ def test_rollouts_that_cannot_be(world, settings, message):
 def test_policies_that_do_not_fit(make, answer, message):
     with pytest.raises(PolicyError, match=message):
         climb(stairs() if make is None else GymnasiumWorld(make), answer)
+
+
+def linear(nu, d):
+    return LinearPolicy(np.zeros((nu, d)), np.zeros(d), np.ones(d))
+
+
+@pytest.mark.parametrize(
+    ("make", "policy", "message"),
+    [
+        (None, linear(2, 3), r"reads 3 observations and answers 2 actions, but world 'stair' has 2 sensors \(obs"),
+        (None, linear(3, 2), r"and 2 actuators \(action\[0\], action\[1\]\)$"),
+        ("CartPole-v1", linear(3, 4), r"1 actuators \(choice\), for which it takes 2 scores too$"),
+    ],
+)
+def test_policies_of_other_widths_are_refused_before_anything_runs(make, policy, message, tmp_path):
+    world = stairs() if make is None else GymnasiumWorld(make)
+    with pytest.raises(PolicyError, match=message):
+        rollout(world, policy, rng=0, steps=2)
+    policy.save(tmp_path / "policy.npz")
+    with pytest.raises(PolicyError, match=rf"policy\.npz: .*{message}"):
+        load_policy(tmp_path / "policy.npz", world=world)
+
+
+@pytest.mark.parametrize("nu", [1, 2])
+def test_a_policy_is_loaded_for_a_choice_or_for_scores(nu, tmp_path):
+    linear(nu, 4).save(tmp_path / "policy.npz")
+    world = GymnasiumWorld("CartPole-v1")
+    policy = load_policy(tmp_path / "policy.npz", world=world)
+    assert rollout(world, policy, rng=0, steps=2).actions.shape == (1, 2, 1)
 
 
 def test_whole_numbers_for_a_box_of_integers():

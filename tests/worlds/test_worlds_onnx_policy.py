@@ -43,6 +43,11 @@ def test_a_graph_answers_as_the_network_does_in_numpy(batch, dtype, tolerance):
     np.testing.assert_allclose(act(policy, rows), act(reference, rows), atol=tolerance)
 
 
+def test_a_graph_says_what_it_is_in_a_line():
+    policy = OnnxPolicy(network(WEIGHTS, BIASES))
+    assert repr(policy) == f"OnnxPolicy(4 observations, 2 actions, digest {policy.digest[:12]})"
+
+
 @pytest.mark.parametrize("dtype", [FLOAT, DOUBLE])
 @pytest.mark.parametrize("rows", [1, 2, 15, 16, 17, 64, 256])
 def test_a_row_is_answered_alike_whatever_stands_beside_it(rows, dtype):

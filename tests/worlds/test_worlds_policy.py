@@ -148,3 +148,23 @@ def test_a_bare_array_or_a_folder_is_no_policy(tmp_path):
 def test_weights_that_are_no_policy(gain, mean, scale, message):
     with pytest.raises(PolicyError, match=message):
         LinearPolicy(gain, mean, scale)
+
+
+def test_lists_are_weights_too():
+    policy = LinearPolicy([[1, 2]], [0] * 2, [1] * 2)
+    assert policy.digest == LinearPolicy(np.array([[1.0, 2.0]]), np.zeros(2), np.ones(2)).digest
+    assert policy.act(np.ones((1, 2)), np.arange(1), 0).tolist() == [[3.0]]
+
+
+@pytest.mark.parametrize(
+    ("gain", "message"),
+    [
+        ("strong", "the gain of a linear policy needs numbers, got str"),
+        (None, "needs numbers, got NoneType"),
+        ([["a", "b"]], r"needs numbers, got text of shape \(1, 2\)"),
+        ([[1.0], [1.0, 2.0]], "the gain of a linear policy needs numbers in an array"),
+    ],
+)
+def test_weights_that_are_no_numbers(gain, message):
+    with pytest.raises(PolicyError, match=message):
+        LinearPolicy(gain, np.zeros(2), np.ones(2))

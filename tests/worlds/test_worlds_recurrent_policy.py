@@ -96,6 +96,26 @@ def test_a_carry_keeps_its_form(after, message):
         policy.start(2).act(np.zeros((2, 1)), np.arange(2), 5)
 
 
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (lambda rows, carry: rows, "ndarray"),  # of two rows, as a pair has
+        (lambda rows, carry: None, "NoneType"),
+        (lambda rows, carry: (rows, carry, 1), "tuple of 3"),
+    ],
+)
+def test_a_function_that_forgets_its_carry(function, shown):
+    policy = RecurrentPolicy(function, np.zeros(1), name="forgetful")
+    with pytest.raises(PolicyError, match=rf"control step 5: .* tuple \(actions, carry\), it answered {shown}$"):
+        policy.start(2).act(np.zeros((2, 1)), np.arange(2), 5)
+
+
+def test_actions_are_numbers():
+    policy = RecurrentPolicy(lambda rows, carry: ("left", carry), np.zeros(1), name="odd")
+    with pytest.raises(PolicyError, match="function of policy 'odd' needs numbers, got str"):
+        policy.start(2).act(np.zeros((2, 1)), np.arange(2), 0)
+
+
 def test_whole_numbers_are_not_cut_off_in_silence():
     policy = RecurrentPolicy(lambda rows, carry: (rows, carry + 0.5), np.array(0), name="half")
     with pytest.raises(PolicyError, match=r"int64 \(1,\), but its function answered float64"):

@@ -101,6 +101,13 @@ def test_statistics_that_are_none(saved, tmp_path, content, message):
         load_policy(saved["PPO"][1], allow_pickle=True, vecnormalize=path)
 
 
+def test_statistics_of_other_observations(saved, tmp_path):
+    normalised = VecNormalize(VectorEnv(World.gymnasium("Hopper"), rng=0))
+    normalised.save(tmp_path / "statistics.pkl")
+    with pytest.raises(PolicyError, match=r"PPO\.zip: the statistics .* \(11,\), this model reads \(4,\); give the fi"):
+        load_policy(saved["PPO"][1], allow_pickle=True, vecnormalize=tmp_path / "statistics.pkl")
+
+
 def test_without_leave_nothing_is_opened(saved):
     with pytest.raises(PolicyError, match="say allow_pickle=True"):
         load_policy(saved["PPO"][1])
