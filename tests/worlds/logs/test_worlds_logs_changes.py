@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from arm import MAPPING, columns, npz, write_csv
 
+from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.logs.changes import Changes, Empty, Gaps, Rows, some_rows
 from sim2real_cat.worlds.logs.mapping import LogMapping
 from sim2real_cat.worlds.recordings import read_log
@@ -71,6 +72,15 @@ def test_rows_without_a_value(notes_of):
         "between",
         "'torque': 1 of 26 rows without a value dropped (line 9), up to 0.04 s from value to value, the last one held",
     ]
+
+
+def test_a_gap_in_one_column_is_refused_or_bridged(notes_of):
+    settings = {"empty": [("angle", row) for row in (4, 5, 6, 7)], "missing": "drop", "control_period": 0.02}
+    with pytest.raises(WorldError, match=r"line 10: no row for 0.1 s, 5 times the period, 1 row with a gap in 'angle'"):
+        notes_of(**settings)
+    shown = "'angle': 4 of 26 rows without a value dropped (line 6, line 7, line 8, ...), up to 0.1 s from value to"
+    for allowed in ({"at_gaps": "split"}, {"at_gaps": "bridge"}, {"longest_gap": 0.2}):
+        assert notes_of(**settings, time=allowed)[0].startswith(shown)
 
 
 def test_the_episodes_of_a_file_are_counted_together():
