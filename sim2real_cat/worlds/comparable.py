@@ -30,6 +30,7 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
         WorldError: the recording has no states or actions, or other sizes, sensors or control period than the world.
     """
     sizes = (recording.qpos.shape[2], recording.qvel.shape[2], recording.actions.shape[2])
+    _refuse_missing(world, model, sizes)
     if sizes != (model.nq, model.nv, model.nu):
         raise WorldError(
             f"world '{world.name}' has {model.nq} positions, {model.nv} velocities, {model.nu} actuators and "
@@ -68,3 +69,19 @@ def check_replayable(recording: Trajectories, members: Ensemble) -> None:
                 f"'{name}' is random on the way to the actuators, and a recording does not say what happened there; "
                 "leave it out, or deploy the policy with rollout"
             )
+
+
+def _refuse_missing(world: World, model: mujoco.MjModel, sizes: tuple[int, int, int]) -> None:
+    """Refuse a recording that lacks all positions, velocities or actions, in words."""
+    remedies = {
+        "positions": "map qpos of every joint under [state]",
+        "velocities": "log them, or map qvel under [state] to columns of positions with derivative = true",
+        "actions": "map the columns of all actuators under [action]",
+    }
+    wanted = (model.nq, model.nv, model.nu)
+    missing = [name for name, has, needs in zip(remedies, sizes, wanted, strict=True) if needs and not has]
+    if missing:
+        raise WorldError(
+            f"the recording has no {' and no '.join(missing)}, world '{world.name}' needs them: "
+            + "; ".join(remedies[name] for name in missing)
+        )

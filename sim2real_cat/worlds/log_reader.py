@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -69,10 +70,22 @@ def opened(path: Path) -> Iterator[LogReader]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield LogReader(path, file)
     except KeyError as error:
-        raise ExchangeError(f"{path}: not a log written by sim2real_cat, {error} is missing") from None
+        raise ExchangeError(
+            f"{path}: not a log written by sim2real_cat, {_missing(error)} is missing; read the log of another tool "
+            f"with a mapping, LogMapping.from_toml(..., world)"
+        ) from None
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ExchangeError(f"{path}: not a whole Parquet log ({reason}); write or copy it again") from None
+
+
+def _missing(error: KeyError) -> str:
+    """What a key error is about: a column, which pyarrow puts into a sentence, or an entry of the metadata."""
+    key = error.args[0]
+    quoted = re.match(r'(?:Field|Column) "?(.*?)"? does not exist', str(key))
+    if quoted is not None or key == "episode_index":
+        return f"column '{key if quoted is None else quoted[1]}'"
+    return f"metadata '{key.decode() if isinstance(key, bytes) else key}'"
 
 
 def _episodes(group: pq.RowGroupMetaData) -> tuple[int, int]:

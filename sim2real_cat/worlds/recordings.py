@@ -11,13 +11,13 @@ and divergence in the metadata; it is still read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim2real_cat.errors import ExchangeError
+from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.worlds.log_reader import LogReader, opened
 from sim2real_cat.worlds.log_writer import LogWriter
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -47,18 +47,24 @@ def read_log(
             not decoded.
 
     Raises:
-        ExchangeError: a file is missing, truncated, or not what it claims to be, or the slice has a stride.
+        ExchangeError: a file is missing, truncated, or not what it claims to be; it needs a mapping and has none; or
+            `episodes` is no slice, or one with a stride.
         WorldError: columns, names, units or timestamps that do not fit the mapping.
         EngineError: the format needs a package that is not installed.
     """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    if not paths:
+        raise ExchangeError("no log to read: the list of paths is empty; give one path or more")
+    _refuse_no_slice(paths[0], episodes)
     if mapping is not None:
         from sim2real_cat.worlds.logs.reader import read_mapped
 
-        paths = [path] if isinstance(path, str | Path) else list(path)
+        _refuse_no_mapping(mapping)
         recorded = read_mapped([Path(one) for one in paths], mapping)
         return recorded if episodes is None else recorded.select(np.arange(len(recorded))[episodes])
     if not isinstance(path, str | Path):
         raise ExchangeError("several logs can be read at once with a mapping only; read and concatenate them")
+    _refuse_foreign(Path(path))
     with opened(Path(path)) as log:
         return log.read(*_range(log, episodes))
 
@@ -73,9 +79,15 @@ def iterate_log(path: str | Path, episodes: slice | None = None) -> Iterator[Tra
         episodes: which episodes, as in `read_log`.
 
     Raises:
-        ExchangeError: as `read_log`, when the part that is bad is reached.
+        ExchangeError: as `read_log`; of a part that is bad, when it is reached.
     """
-    with opened(Path(path)) as log:
+    _refuse_no_slice(path, episodes)
+    _refuse_foreign(Path(path))
+    return _parts(Path(path), episodes)
+
+
+def _parts(path: Path, episodes: slice | None) -> Iterator[Trajectories]:
+    with opened(path) as log:
         for part in log.parts(*_range(log, episodes)):
             yield log.read(*part)
 
@@ -85,3 +97,42 @@ def _range(log: LogReader, episodes: slice | None) -> tuple[int, int]:
     if stride != 1:
         raise ExchangeError(f"{log.path}: episodes are read without a stride, got {stride}; select from what is read")
     return first, max(first, end)
+
+
+def _refuse_no_slice(path: str | Path, episodes: object) -> None:
+    try:
+        if episodes is None or (isinstance(episodes, slice) and episodes.indices(0)):
+            return
+    except (TypeError, ValueError):  # of texts, or with a stride of 0
+        pass
+    raise ExchangeError(f"{path}: episodes is a slice, as slice(100, 110), got {episodes!r}")
+
+
+def _refuse_no_mapping(mapping: object) -> None:
+    from sim2real_cat.worlds.logs.mapping import LogMapping
+
+    if isinstance(mapping, str | Path):
+        raise WorldError(f"mapping is a LogMapping, got a path; give LogMapping.from_toml({str(mapping)!r}, world)")
+    if isinstance(mapping, Mapping):
+        raise WorldError("mapping is a LogMapping, got a table; give LogMapping.from_table(table, world)")
+    if not isinstance(mapping, LogMapping):
+        raise WorldError(f"mapping is a LogMapping, got {mapping!r}; give LogMapping.from_toml(path, world)")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse what cannot be a file of ours, whatever its ending: a folder, or a file that is no Parquet."""
+    if path.is_dir():
+        kind = "a folder"
+    elif path.suffix.lower() == ".parquet" or not path.is_file() or _is_parquet(path):
+        return
+    else:
+        kind = f"a {path.suffix} log" if path.suffix else "a log that is no Parquet file"
+    raise ExchangeError(f"{path}: {kind} needs a mapping: read_log(path, LogMapping.from_toml(..., world))")
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return True  # that it cannot be read is said where it is opened

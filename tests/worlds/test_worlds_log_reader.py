@@ -99,6 +99,14 @@ def test_a_stride_is_refused(log):
         read_log(log, episodes=slice(0, 8, 2))
 
 
+@pytest.mark.parametrize("chosen", [1, [1, 2], range(3), slice("a", None), slice(0, 8, 0)])
+@pytest.mark.parametrize("reader", [lambda path, chosen: read_log(path, episodes=chosen), iterate_log])
+def test_episodes_that_are_no_slice_are_refused_before_the_file_is_opened(reader, chosen):
+    with pytest.raises(ExchangeError) as caught:
+        reader("none.parquet", chosen)
+    assert str(caught.value) == f"none.parquet: episodes is a slice, as slice(100, 110), got {chosen!r}"
+
+
 def test_the_first_part_is_read_before_the_last_is_looked_at(log, tmp_path):
     """A page that was damaged late in the file is met when it is reached."""
     content = bytearray(log.read_bytes())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Constant, Scripted, equal, made, members, rig_world
 
-from sim2real_cat.errors import ExchangeError
-from sim2real_cat.worlds.recordings import read_log, write_log
+from sim2real_cat.errors import ExchangeError, WorldError
+from sim2real_cat.worlds.logs.mapping import LogMapping
+from sim2real_cat.worlds.recordings import iterate_log, read_log, write_log
 from sim2real_cat.worlds.rollout import rollout
 
 NUMBERS = st.floats(allow_nan=False, width=64)
@@ -118,7 +120,7 @@ def refused(path):
 
 def test_a_missing_log(tmp_path):
     assert refused(tmp_path / "none.parquet").endswith("no such log")
-    assert refused(tmp_path).endswith("no such log")
+    assert refused(tmp_path / "none.csv").endswith("no such log")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.3, 0.7, 0.99])
@@ -144,7 +146,7 @@ def test_a_flipped_byte_never_becomes_other_numbers(log):
 
 
 def test_not_a_parquet_file(tmp_path):
-    path = tmp_path / "log.csv"
+    path = tmp_path / "log.parquet"
     path.write_text("a,b\n1,2\n")
     assert "not a whole Parquet log" in refused(path)
 
@@ -194,3 +196,55 @@ def test_a_head_that_does_not_fit_the_columns(log, head, message):
 )
 def test_columns_that_are_no_recording(log, name, values):
     assert "not a whole Parquet log" in rewritten(log, columns={name: values})
+
+
+def test_a_log_of_another_tool_needs_a_mapping(tmp_path):
+    remedy = "needs a mapping: read_log(path, LogMapping.from_toml(..., world))"
+    for name, kind in [("log.csv", "a .csv log"), ("log", "a log that is no Parquet file")]:
+        (tmp_path / name).write_text("a,b\n1,2\n")
+        assert refused(tmp_path / name) == f"{tmp_path / name}: {kind} {remedy}"
+        with pytest.raises(ExchangeError, match="needs a mapping"):
+            iterate_log(tmp_path / name)
+    assert refused(tmp_path) == f"{tmp_path}: a folder {remedy}"
+
+
+def test_a_log_of_ours_has_any_ending(log, tmp_path):
+    log.rename(tmp_path / "log.bin")
+    assert len(read_log(tmp_path / "log.bin")) == 2
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ("m.toml", "got a path; give LogMapping.from_toml('m.toml', world)"),
+        (Path("m.toml"), "got a path; give LogMapping.from_toml('m.toml', world)"),
+        ({"state": {}}, "got a table; give LogMapping.from_table(table, world)"),
+        (3, "got 3; give LogMapping.from_toml(path, world)"),
+    ],
+)
+def test_a_mapping_that_is_none(tmp_path, mapping, message):
+    with pytest.raises(WorldError) as caught:
+        read_log(tmp_path / "ok.csv", mapping)
+    assert str(caught.value) == f"mapping is a LogMapping, {message}"
+
+
+def test_no_path():
+    mapping = LogMapping.from_table({"observation": {"angle": "angle"}})
+    for how in (None, mapping):
+        with pytest.raises(ExchangeError, match=r"^no log to read: the list of paths is empty; give one path or more$"):
+            read_log([], how)
+
+
+@pytest.mark.parametrize("column", ["frame_index", "episode_index", "action", "policy"])
+def test_a_log_without_a_column_says_which(log, column):
+    table = pq.read_table(log)
+    pq.write_table(table.drop_columns([column]), log)
+    assert f"not a log written by sim2real_cat, column '{column}' is missing; read the log of" in refused(log)
+
+
+def test_a_parquet_file_of_another_tool(tmp_path):
+    pq.write_table(pa.table({"angle": [1.0, 2.0]}), tmp_path / "log.parquet")
+    message = refused(tmp_path / "log.parquet")
+    assert (
+        "metadata 'sim2real_cat' is missing; read the log of another tool with a mapping, LogMapping.from_t" in message
+    )

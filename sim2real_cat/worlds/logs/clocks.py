@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import ExchangeError, WorldError
+from sim2real_cat.worlds.logs.changes import Changes, Gaps, some_rows
 from sim2real_cat.worlds.logs.mapping import Channel, Time
 from sim2real_cat.worlds.logs.tables import Table
 from sim2real_cat.worlds.logs.times import (
@@ -41,6 +42,11 @@ class Clock:
     resolution: float
     report: TimeReport
 
+    def gaps(self) -> list[tuple[float, float]]:
+        """The times of the rows before and after every gap of the report."""
+        after = np.searchsorted(self.rows, self.report.gaps)
+        return [(float(self.times[row - 1]), float(self.times[row])) for row in after]
+
 
 class Clocks:
     """The clocks of one table, each read and checked once.
@@ -68,6 +74,10 @@ class Clocks:
         if key not in self._known:
             self._known[key] = self._read(name, len(table.columns[stream]), channel.delay)
         return self._known[key]
+
+    def known(self) -> list[Clock]:
+        """The clocks that were read."""
+        return list(self._known.values())
 
     def reports(self) -> dict[str, TimeReport]:
         """What the clocks that were read are like, by column; '' for rows without timestamps, the longest of them."""
@@ -148,8 +158,13 @@ class Clocks:
         return (column - self._origin) / scale, resolution
 
 
-def split_at_gaps(table: Table, time: Time) -> list[Table]:
+def split_at_gaps(table: Table, time: Time, changes: Changes) -> list[Table]:
     """The pieces of a table between its gaps, those of one row left out.
+
+    Args:
+        table: the table.
+        time: how its timestamps are to be read.
+        changes: where the gaps and the rows left out are counted.
 
     Raises:
         WorldError: the table has no timestamps, or several streams with a clock each.
@@ -160,6 +175,9 @@ def split_at_gaps(table: Table, time: Time) -> list[Table]:
     clocks = Clocks(table, replace(time, at_gaps="bridge"))
     found = clocks.of(Channel(name))
     pieces = np.split(np.arange(found.report.rows), found.report.gaps)
+    longest = max((after - before for before, after in found.gaps()), default=0.0)
+    changes.split.add(Gaps(some_rows(found.report.gaps, table.label), longest))
+    changes.single.add(some_rows([int(piece[0]) for piece in pieces if len(piece) == 1], table.label))
     return [table.rows(piece) for piece in pieces if len(piece) > 1]
 
 

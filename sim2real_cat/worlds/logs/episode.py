@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.logs.changes import Changes, Empty, Gaps, some_rows
 from sim2real_cat.worlds.logs.clocks import Clock, Clocks
 from sim2real_cat.worlds.logs.mapping import LogMapping
 from sim2real_cat.worlds.logs.resampling import (
@@ -41,6 +42,7 @@ class Episode:
         terminated: whether the task ended it.
         period: seconds between two control steps.
         resampled: whether the rows were interpolated to them.
+        changes: what was done to its rows.
     """
 
     arrays: dict[str, Array]
@@ -48,15 +50,17 @@ class Episode:
     terminated: bool
     period: float
     resampled: bool
+    changes: Changes
 
 
 @dataclass(frozen=True, eq=False)
 class _Filled:
-    """A channel, its values in the model's units, and the clock that they go by."""
+    """A channel, its values in the model's units, the clock that they go by, and which of its rows have none."""
 
     target: Target
     series: Series
     clock: Clock
+    empty: Empty | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,35 @@ def read_episode(table: Table, clocks: Clocks, mapping: LogMapping, targets: Tar
     widths |= {"observation": len(targets.sensors), "action": len(targets.actuators)}
     arrays = {name: _on_steps(entries, steps, widths[name], name) for name, entries in filled.items()}
     reward, terminated = _ending(table, clocks, mapping, steps)
-    return Episode(arrays, reward, terminated, steps.period, steps.resampled)
+    changes = _changes(table, clocks, mapping, steps, filled)
+    return Episode(arrays, reward, terminated, steps.period, steps.resampled, changes)
+
+
+def _changes(
+    table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
+) -> Changes:
+    """Which rows were dropped, and how much stands in gaps."""
+    found = Changes()
+    for clock in clocks.known():
+        if len(clock.report.duplicates):
+            dropped = clock.report.duplicates - (mapping.time.duplicates == "last")
+            found.repeated[clock.name] = some_rows(dropped, table.label)
+        if len(clock.report.gaps):
+            gaps = Gaps(some_rows(clock.report.gaps, table.label))
+            margin = 1e-6 * steps.period
+            for start, end in clock.gaps():
+                gaps.longest = max(gaps.longest, end - start)
+                inside = (steps.times > start + margin) & (steps.times < end - margin)
+                gaps.steps += int(inside.sum())
+            gaps.joined = 0 if steps.resampled else gaps.rows.count
+            found.bridged[clock.name] = gaps
+    for name, entries in filled.items():
+        for entry in entries:
+            if entry.empty is not None:
+                if steps.resampled:
+                    entry.empty.filled = ", the last one held" if name == "action" else ", interpolated in between"
+                found.empty[entry.target.channel.columns[0]] = entry.empty
+    return found
 
 
 def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Array:
@@ -104,11 +136,12 @@ def _filled(table: Table, clocks: Clocks, mapping: LogMapping, targets: Sequence
     found = []
     for target in targets:
         clock = clocks.of(target.channel)
-        found.append(_Filled(target, _series(table, clock, mapping, target, name), clock))
+        series, empty = _series(table, clock, mapping, target, name)
+        found.append(_Filled(target, series, clock, empty))
     return found
 
 
-def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, name: str) -> Series:
+def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, name: str) -> tuple[Series, Empty | None]:
     """One channel of an array or of the reward in the model's units, without the rows in which it has no value."""
     action, reward = name in ("action", "reward"), name == "reward"
     channel = target.channel
@@ -126,13 +159,19 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, nam
     bad = ~np.isfinite(raw).all(axis=1)
     if action and len(bad) == len(clock.rows):
         bad[-1:] = False  # nobody acts after the last row
+    empty = None
     if bad.any():
         if mapping.missing == "refuse":
             where = table.label(int(rows[np.argmax(bad)]))
             raise WorldError(
                 f"{table.place}, {where}: '{channel.columns[0]}' has no value (NaN, infinite or empty), in "
-                f'{int(bad.sum())} of {len(bad)} rows; cut them out, or set missing = "drop"'
+                f'{int(bad.sum())} of {len(bad)} rows; cut them out, or set missing = "drop" '
+                f"at the top of the mapping, beside control_period"
             )
+        kept = np.flatnonzero(~bad)
+        around = np.flatnonzero(np.diff(kept) > 1)
+        apart = times[kept[around + 1]] - times[kept[around]]
+        empty = Empty(some_rows(rows[bad], table.label), len(bad), float(apart.max(initial=0.0)))
         times, raw, rows = times[~bad], raw[~bad], rows[~bad]
         if len(times) < 2 and (channel.derivative or not reward):
             raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(times)} values; an episode needs two")
@@ -144,7 +183,7 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, nam
         values = channel.scale * unwrapped(values / channel.scale)  # the column jumps by a turn, before any gear
     if channel.derivative:
         values = np.gradient(values, times, axis=0)
-    return Series(times, values)
+    return Series(times, values), empty
 
 
 def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
@@ -209,7 +248,8 @@ def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) ->
         target = Target("reward", channel, channel.sign * channel.scale, (0,))
         placed = None
         if not steps.resampled:
-            placed = _placed(_series(table, clocks.of(channel), mapping, target, "reward"), steps, mapping)
+            series, _ = _series(table, clocks.of(channel), mapping, target, "reward")
+            placed = _placed(series, steps, mapping)
         if placed is None:
             raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
         reward = placed

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.worlds.logs.units import UNITS, per_second
+from sim2real_cat.worlds.logs.units import UNITS, per_second, unknown_unit
 
 if TYPE_CHECKING:
     from sim2real_cat.worlds.world import World
@@ -75,7 +75,7 @@ class Channel:
             raise WorldError("a channel needs the name of a column, got an empty one")
         place = f"column '{self.columns[0]}'"
         if self.unit not in UNITS:
-            raise WorldError(f"{place}: " + unknown_name("unit", self.unit, UNITS))
+            raise WorldError(f"{place}: " + unknown_unit(self.unit))
         if self.sign not in (1, -1):
             raise WorldError(f"{place}: sign is 1 or -1, got {self.sign}")
         for name in ("zero", "scale", "delay"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.fields import matches
+from sim2real_cat.worlds.logs.changes import Changes
 from sim2real_cat.worlds.logs.clocks import Clocks, split_at_gaps
 from sim2real_cat.worlds.logs.episode import EVEN, Episode, read_episode
 from sim2real_cat.worlds.logs.formats import read_tables
@@ -37,8 +38,6 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
         WorldError: columns, names, units or timestamps that do not fit.
         ExchangeError: a file that is missing, cut short, or of no known format.
     """
-    if not paths:
-        raise WorldError("no log to read, the list of paths is empty; name one file or more")
     model = mapping.world.compile() if mapping.world is not None else None
     targets = resolve(mapping, model)
     columns = _columns(mapping)
@@ -48,20 +47,28 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     for path in paths:
         reports: dict[str, list[TimeReport]] = {}
         remarks: dict[str, None] = {}
+        changes = Changes()
         before = len(episodes)
-        for table in read_tables(path, columns, mapping.delimiter, mapping.decimal_point):
-            for part in _parts(table, mapping):
+        tables = read_tables(path, columns, mapping.delimiter, mapping.decimal_point)
+        for table in tables:
+            done = Changes()
+            for part in _parts(table, mapping, done):
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
+                done.add(episodes[-1].changes)
                 policies.append(_policy(part, mapping, path))
                 for name, found in clocks.reports().items():
                     reports.setdefault(name, []).append(found)
                 comparison = clocks.comparison()
                 if comparison is not None:
                     remarks[f"{part.place}: {comparison}"] = None
+            if len(tables) > 1:
+                done.within(table.place.rpartition(", ")[2])
+            changes.add(done)
         resampled = sum(episode.resampled for episode in episodes[before:])
         notes.append(f"read from {path.name}{_digest(path)}")
         notes += [f"{path.name}, {_clock(name, mapping)}: {summary(each)}" for name, each in reports.items()]
+        notes += [f"{path.name}: {each}" for each in changes.notes()]
         notes += remarks
         if resampled:
             notes.append(
@@ -78,8 +85,8 @@ def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     return recording
 
 
-def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
-    """The episodes of a table, as tables."""
+def _parts(table: Table, mapping: LogMapping, changes: Changes) -> Iterator[Table]:
+    """The episodes of a table, as tables; gaps at which it was split are counted."""
     column = mapping.episode_column or table.episode_column
     tables = [table]
     if column is not None:
@@ -90,7 +97,7 @@ def _parts(table: Table, mapping: LogMapping) -> Iterator[Table]:
         grouped = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
         tables = [table.rows(grouped[group]) for group in np.argsort(first)]
     for part in tables:
-        yield from split_at_gaps(part, mapping.time) if mapping.time.at_gaps == "split" else [part]
+        yield from split_at_gaps(part, mapping.time, changes) if mapping.time.at_gaps == "split" else [part]
 
 
 def _numbered(table: Table, column: str) -> Column:

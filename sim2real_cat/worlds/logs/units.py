@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
-from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.errors import WorldError, listed, unknown_name
 
 UNITS: dict[str, tuple[str, float]] = {
     "1": ("plain number", 1.0),
@@ -53,12 +54,43 @@ def factor(unit: str, expected: str | None, place: str) -> float:
         WorldError: no such unit, or one that measures something else.
     """
     if unit not in UNITS:
-        raise WorldError(f"{place}: " + unknown_name("unit", unit, UNITS))
+        raise WorldError(f"{place}: " + unknown_unit(unit, expected))
     dimension, value = UNITS[unit]
     if expected is not None and unit != "1" and dimension != expected:
         fitting = [name for name, (what, _) in UNITS.items() if what == expected]
         raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
     return value
+
+
+_SPOKEN = (
+    (r"\s*/\s*|\s+per\s+", "/"),
+    (r"deg\w*|°", "deg"),
+    (r"rads|radians?", "rad"),
+    (r"revolutions?|revs?|turns", "turn"),
+    (r"met(er|re)s?", "m"),
+    (r"seconds?|secs?", "s"),
+    (r"newtons?", "N"),
+    (r"N[ .*·-]*m", "N m"),
+)
+"""How units are written elsewhere, and here."""
+
+
+def unknown_unit(unit: str, expected: str | None = None) -> str:
+    """One line for a unit that does not exist, with the nearest one of what the channel measures.
+
+    Args:
+        unit: no key of `UNITS`.
+        expected: what the channel measures, a value of `UNITS`; None where that is not known.
+    """
+    valid = [name for name, (what, _) in UNITS.items() if expected in (None, what)]
+    if unit in TIME_UNITS:
+        return f"'{unit}' is a unit of time, which goes under [time]. Valid: {listed(valid)}"
+    spoken = unit.strip()
+    for pattern, short in _SPOKEN:
+        spoken = re.sub(pattern, short, spoken, flags=re.IGNORECASE)
+    if spoken in valid:
+        return f"unknown unit '{unit}': did you mean '{spoken}'? Valid: {listed(valid)}"
+    return unknown_name("unit", unit, valid)
 
 
 def per_second(unit: str, place: str) -> int:

@@ -178,7 +178,3 @@ def test_lists_without_rows(values, kind, width):
     found = columns_of(pa.table({"x": pa.array(values, kind)}))["x"]
     assert found.shape == (len(values), width)
     assert np.isnan(found).all()
-
-
-def test_no_logs_at_all():
-    assert refused(WorldError, []) == "no log to read, the list of paths is empty; name one file or more"

@@ -160,7 +160,10 @@ def test_rows_without_a_value_may_be_dropped_where_another_stream_has_one(tmp_pa
         commands[name][1::2] = np.nan if state else column[:40]
     commands["t"] = np.repeat(table["t"][:40], 2) + np.tile([0.0, 0.009], 40)
     path = write_csv(tmp_path / "log.csv", commands)
-    with pytest.raises(WorldError, match=r"line 3: 'angle' has no value .* in 40 of 80 rows; cut them out, or set"):
+    message = (
+        r"line 3: 'angle' has no value .* in 40 of 80 rows; .* missing = \"drop\" at the top of the mapping, beside"
+    )
+    with pytest.raises(WorldError, match=message):
         read_log(path, LogMapping.from_table(MAPPING | {"control_period": 0.02}, world))
     action = {key: {"column": name, "delay": 0.009} for key, name in MAPPING["action"].items()}
     mapping = MAPPING | {"control_period": 0.02, "missing": "drop", "action": action}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.logs.mapping import LogMapping
-from sim2real_cat.worlds.logs.units import TIME_UNITS, UNITS, factor, per_second
+from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
+from sim2real_cat.worlds.logs.units import TIME_UNITS, UNITS, factor, per_second, unknown_unit
 from sim2real_cat.worlds.recordings import read_log
 
 UNIT_OF = {"angle": ("rad", "deg", "mrad", "turn"), "reach": ("m", "cm", "mm"), "spin": ("rad/s", "deg/s", "rpm")}
@@ -94,3 +94,31 @@ def test_a_unit_that_does_not_fit(unit, expected, message):
 def test_an_unknown_unit_of_time():
     with pytest.raises(WorldError, match=r"\[time\]: unknown unit of time 'msec': did you mean 'ms'"):
         per_second("msec", "[time]")
+
+
+@pytest.mark.parametrize(
+    ("unit", "meant"),
+    [
+        ("degrees", "deg"),
+        ("Degrees/s", "deg/s"),
+        ("deg per second", "deg/s"),
+        ("radians", "rad"),
+        ("revs", "turn"),
+        ("metres", "m"),
+        ("meters / sec", "m/s"),
+        ("Nm", "N m"),
+    ],
+)
+def test_a_unit_in_words(unit, meant):
+    with pytest.raises(WorldError, match=f"column 'angle': unknown unit '{unit}': did you mean '{meant}'"):
+        Channel("angle", unit=unit)
+
+
+def test_a_unit_of_time_is_not_taken_for_another():
+    with pytest.raises(WorldError, match=r"column 'angle': 'ms' is a unit of time, which goes under \[time\]. Valid"):
+        Channel("angle", unit="ms")
+
+
+def test_only_units_of_what_is_measured_are_suggested():
+    assert unknown_unit("m/ss", "velocity") == "unknown unit 'm/ss': did you mean 'm/s'? Valid: m/s, cm/s, mm/s"
+    assert "did you mean 'm/s^2'? Valid: m/s^2, g" in unknown_unit("m/ss", "acceleration")

@@ -1,0 +1,158 @@
+"""What reading did to the rows of a log, for the notes: rows dropped, gaps split or bridged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHOWN = 3
+"""Rows that a note names; it counts the rest."""
+
+
+@dataclass
+class Rows:
+    """Some rows of a file: how many, and where the first ones stand."""
+
+    count: int = 0
+    where: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"({', '.join(self.where[:_SHOWN])}{', ...' if self.count > _SHOWN else ''})"
+
+    def add(self, other: Rows) -> None:
+        """Count the rows of another episode too."""
+        self.count += other.count
+        self.where = [*self.where, *other.where][:_SHOWN]
+
+
+def some_rows(rows: NDArray[np.intp] | Sequence[int], label: Callable[[int], str]) -> Rows:
+    """Rows by index; only those that are shown get a label, which may have to be looked up in the file."""
+    return Rows(len(rows), [label(int(row)) for row in rows[:_SHOWN]])
+
+
+@dataclass
+class Gaps:
+    """Gaps that were split or bridged.
+
+    Attributes:
+        rows: the rows after them.
+        longest: seconds of the longest.
+        steps: control steps that were interpolated within them.
+        joined: how many are one step from the row before to the row after, as rows are taken as they are.
+    """
+
+    rows: Rows = field(default_factory=Rows)
+    longest: float = 0.0
+    steps: int = 0
+    joined: int = 0
+
+    def __str__(self) -> str:
+        return f"{_gaps(self.rows.count)} of {'up to ' if self.rows.count > 1 else ''}{self.longest:.4g} s {self.rows}"
+
+    def add(self, other: Gaps) -> None:
+        """Count the gaps of another episode too."""
+        self.rows.add(other.rows)
+        self.longest = max(self.longest, other.longest)
+        self.steps += other.steps
+        self.joined += other.joined
+
+
+@dataclass
+class Empty:
+    """Rows without a value that were dropped from one column.
+
+    Attributes:
+        rows: which.
+        of: how many rows there were.
+        longest: most seconds between two values around dropped rows.
+        filled: what stands at the control steps in between, where rows were resampled.
+    """
+
+    rows: Rows = field(default_factory=Rows)
+    of: int = 0
+    longest: float = 0.0
+    filled: str = ""
+
+    def add(self, other: Empty) -> None:
+        """Count the rows of another episode too."""
+        self.rows.add(other.rows)
+        self.of += other.of
+        self.longest = max(self.longest, other.longest)
+        self.filled = self.filled or other.filled
+
+
+@dataclass
+class Changes:
+    """What was done to the rows of an episode, or of all episodes of a file.
+
+    Attributes:
+        repeated: rows dropped as they repeat a time, by the column of timestamps.
+        split: gaps at which a new episode starts.
+        single: rows left out as they stand alone between two gaps.
+        bridged: gaps within an episode, by the column of timestamps.
+        empty: rows without a value, by column.
+    """
+
+    repeated: dict[str, Rows] = field(default_factory=dict)
+    split: Gaps = field(default_factory=Gaps)
+    single: Rows = field(default_factory=Rows)
+    bridged: dict[str, Gaps] = field(default_factory=dict)
+    empty: dict[str, Empty] = field(default_factory=dict)
+
+    def add(self, other: Changes) -> None:
+        """Count those of another episode too."""
+        for name, rows in other.repeated.items():
+            self.repeated.setdefault(name, Rows()).add(rows)
+        self.split.add(other.split)
+        self.single.add(other.single)
+        for name, gaps in other.bridged.items():
+            self.bridged.setdefault(name, Gaps()).add(gaps)
+        for name, empty in other.empty.items():
+            self.empty.setdefault(name, Empty()).add(empty)
+
+    def within(self, place: str) -> None:
+        """Say of every row that is named in which part of the file it stands."""
+        named = [*self.repeated.values(), self.split.rows, self.single]
+        named += [gaps.rows for gaps in self.bridged.values()] + [empty.rows for empty in self.empty.values()]
+        for rows in named:
+            rows.where = [f"{row} in {place}" for row in rows.where]
+
+    def notes(self) -> list[str]:
+        """A line for each kind of change, none where nothing was done."""
+        found = []
+        for name, rows in self.repeated.items():
+            verb = "repeats" if rows.count == 1 else "repeat"
+            found.append(f"dropped {_rows(rows.count)} that {verb} a time in '{name}' {rows}")
+        if self.split.rows.count:
+            found.append(f"split at {self.split}")
+        if self.single.count:
+            found.append(f"left out {_rows(self.single.count)} alone between two gaps {self.single}")
+        for gaps in self.bridged.values():
+            what = []
+            if gaps.joined < gaps.rows.count:
+                what.append(f"{_steps(gaps.steps)} interpolated, actions held")
+            if gaps.joined:
+                what.append(f"{_gaps(gaps.joined)} taken as one step")
+            found.append(f"bridged {gaps}: {'; '.join(what)}")
+        for name, empty in self.empty.items():
+            longest = f", up to {empty.longest:.4g} s from value to value" if empty.longest else ""
+            found.append(
+                f"'{name}': {empty.rows.count} of {_rows(empty.of)} without a value dropped {empty.rows}"
+                f"{longest}{empty.filled}"
+            )
+        return found
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _gaps(count: int) -> str:
+    return "1 gap" if count == 1 else f"{count} gaps"
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
