@@ -35,10 +35,10 @@ class Sb3Policy(Policy):
         spaces = (model.observation_space, model.action_space)
         if any(type(space).__name__ != "Box" or len(space.shape) != 1 for space in spaces):
             raise PolicyError(f"a policy maps a vector to a vector, this model maps {spaces[0]} to {spaces[1]}")
-        statistics = None if normalisation is None else normalisation.observation_space.shape
-        if statistics not in (None, spaces[0].shape):
+        if normalisation is not None and normalisation.observation_space.shape != spaces[0].shape:
+            seen = normalisation.observation_space.shape
             raise PolicyError(
-                f"the statistics of VecNormalize are of observations {statistics}, this model reads {spaces[0].shape}; "
+                f"the statistics of VecNormalize are of observations {seen}, this model reads {spaces[0].shape}; "
                 "give the file that VecNormalize.save wrote beside it"
             )
         self.model, self.normalisation, self._digest = model, normalisation, digest
