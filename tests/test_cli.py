@@ -327,7 +327,7 @@ def test_gap_refuses_wrong_options(refuse, study_copy, options, part):
 def test_gap_refuses_files_that_are_no_recordings(refuse, study_copy):
     real = study_copy / "trajectories" / "real_pendulum.parquet"
     refuse("gap", real, "no.parquet", parts=["no.parquet: no such log"])
-    refuse("gap", study_copy / "instance.json", real, parts=["instance.json: not a whole Parquet log"])
+    refuse("gap", study_copy / "instance.json", real, parts=["instance.json: a .json log needs a mapping"])
     refuse("gap", study_copy / "events.parquet", real, parts=["events.parquet: not a log written by sim2real_cat"])
 
 

@@ -100,6 +100,11 @@ def names(model: mujoco.MjModel, kind: str) -> list[str]:
     return [mujoco.mj_id2name(model, object_type, i) or "" for i in range(getattr(model, _COUNTS[kind]))]
 
 
+def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
+    """Names of a model's nu actuators, ``"actuator 0"`` and so on for unnamed ones."""
+    return tuple(name or f"actuator {i}" for i, name in enumerate(names(model, "ACTUATOR")))
+
+
 def values(model: mujoco.MjModel, field: str) -> np.ndarray:
     """The values of a model field by its name; fields of the options are ``opt.<name>``."""
     from mujoco.batch import MODEL_FIELDS

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import PolicyError, listed
 from sim2real_cat.worlds.action_table import ActionTable
 from sim2real_cat.worlds.external_world import ExternalWorld
-from sim2real_cat.worlds.fields import names
 from sim2real_cat.worlds.mlp_policy import MlpPolicy
 from sim2real_cat.worlds.onnx_policy import OnnxPolicy
 from sim2real_cat.worlds.policy import LinearPolicy, Policy
@@ -81,10 +80,9 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
 def _fitted(policy: Policy, world: World | ExternalWorld, path: Path) -> Policy:
     """The policy, if it fits the world; a table with its columns in the order of the world's actuators."""
     answers: tuple[int, ...] = ()
+    actuators = world.actuators
     if isinstance(world, ExternalWorld):
-        actuators, answers = world.actuators, world.answers
-    else:
-        actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(world.compile(), "ACTUATOR")))
+        answers = world.answers
     try:
         if isinstance(policy, ActionTable) and sorted(policy.actuators) == sorted(actuators):
             policy = policy.ordered(actuators)

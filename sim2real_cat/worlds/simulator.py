@@ -15,7 +15,7 @@ from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.fields import names
+from sim2real_cat.worlds.fields import actuator_names
 from sim2real_cat.worlds.latency import Commands, SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.parameters import action_parameters, apply_to_model, compile_members, sensor_parameters
 from sim2real_cat.worlds.policy import Policy
@@ -53,7 +53,7 @@ class Simulator:
         self.world = world
         self.member_index = np.arange(len(members)) if member_index is None else member_index
         self.model = compile_members(world, members)
-        self.actuators = tuple(name or f"actuator {i}" for i, name in enumerate(names(self.model, "ACTUATOR")))
+        self.actuators = actuator_names(self.model)
         self.control_period = world.substeps * float(self.model.opt.timestep)
         self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
         with to_logging(), on_one_thread():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import compiling
-from sim2real_cat.worlds.fields import names
+from sim2real_cat.worlds.fields import actuator_names, names
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.noise import NoiseModel
 from sim2real_cat.worlds.noise_chain import NoiseChain
@@ -126,6 +126,11 @@ class World:
     def sensors(self) -> tuple[str, ...]:
         """Names of the d observed channels."""
         return self.task.sensors
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """Names of the nu actuators, in the order of a policy's answers."""
+        return actuator_names(self.compile())
 
     def deviations(self) -> Array:
         """Standard deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""

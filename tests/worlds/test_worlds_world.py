@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from rig import RIG, TIMESTEP, write_model
+from rig import RIG, TIMESTEP, Constant, write_model
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.quadratic_task import QuadraticTask
+from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.world import World
 
 TASK = QuadraticTask(observe=["qpos[rail]"])
@@ -56,3 +58,7 @@ def test_a_control_period_in_substeps(tmp_path, period, substeps):
 def test_noise_on_a_sensor_it_does_not_have(tmp_path):
     with pytest.raises(WorldError, match=r"noise of world 'rig': unknown sensor 'qpos\[rial\]': did you mean"):
         World.from_xml(write_model(tmp_path), TASK, 0.01, noise={"qpos[rial]": 1.0})
+
+
+def test_its_actuators_are_those_of_a_rollout(rig):
+    assert rig.actuators == rollout(rig, Constant(np.ones(2)), rng=0, steps=1).actuators == ("push", "twist")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.worlds.fields import joint_address, names, split
+from sim2real_cat.worlds.fields import actuator_names, joint_address, names, split
 from sim2real_cat.worlds.logs.mapping import Channel, LogMapping
 from sim2real_cat.worlds.logs.units import DERIVATIVES, factor
 
@@ -136,11 +136,6 @@ def _action(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[st
     targets = _named(mapping.action, actuators, "action", "actuator")
     _complete(targets, len(actuators), "[action]", actuators)
     return actuators, targets
-
-
-def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Names of a model's actuators as rollouts give them."""
-    return tuple(name or f"actuator {i}" for i, name in enumerate(names(model, "ACTUATOR")))
 
 
 def _named(channels: Mapping[str, Channel], known: Sequence[str], table: str, kind: str | None) -> tuple[Target, ...]:
