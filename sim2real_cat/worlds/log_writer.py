@@ -52,7 +52,12 @@ class LogWriter:
         self._frames = 0
 
     def __enter__(self) -> LogWriter:
-        self._temporary = self._stack.enter_context(replacing(self.path))
+        try:
+            self._temporary = self._stack.enter_context(replacing(self.path))
+        except OSError as error:
+            raise ExchangeError(
+                f"{self.path}: cannot be written ({error.strerror or error}); choose another place"
+            ) from None
         return self
 
     def append(self, part: Trajectories) -> None:

@@ -94,3 +94,11 @@ def test_parts_of_different_length_are_padded_when_they_are_read(tmp_path):
     joined, read = concatenate(parts), read_log(tmp_path / "log.parquet")
     np.testing.assert_array_equal(read.observations, joined.observations)
     assert read.lengths.tolist() == [1, 3, 9, 0]
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "log.parquet"
+    with pytest.raises(ExchangeError, match=r"log.parquet: cannot be written \(.*\); choose another place"):
+        write_log(path, made([2]))
+    assert (tmp_path / "file").read_text() == "in the way"
