@@ -72,8 +72,7 @@ class Recorder:
         """Give back the room that no episode needed."""
         needed = int(self.lengths.max(initial=0)) + 1
         if needed < self.observations.shape[1]:
-            room, self.observations = self.observations, _mapped((len(self), needed, self.observations.shape[2]))
-            self.observations[:] = room[:, :needed]
+            self.observations = self.observations[:, :needed].copy()
         return self
 
     def move(self, name: str, out: Array) -> None:

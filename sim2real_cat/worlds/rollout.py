@@ -27,12 +27,8 @@ _WORTH_HALVING = 128
 """Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one covers Python's
 work on the other, for which all threads would wait. On two threads there is nothing to gain (measured)."""
 
-_LEAST, _MOST = 256, 1024
-"""Episodes that are stepped together unless told otherwise: more are hardly faster, fewer may be slower."""
-
-_ROOM = 2**24
-"""Bytes for the sensors' noise of episodes that are stepped together, which is drawn ahead for all steps; where
-episodes end early it would need more than what is kept of them."""
+_BATCH = 1024
+"""Episodes that are stepped together unless told otherwise; more are hardly faster."""
 
 
 def rollout(
@@ -64,8 +60,8 @@ def rollout(
         name: the policy's name in the result.
         threads: physics threads; 0 means one per available core.
         until_terminated: whether an episode stops where the task ends it.
-        batch: episodes stepped together; from 256 to 1024, by their length, where none is given. More need more
-            memory while they run. Another simulator has its own number of lanes instead.
+        batch: episodes stepped together; up to 1024 where none is given. More need more memory while they run.
+            Another simulator has its own number of lanes instead.
         progress: called with 1, 2, ... `steps`, as if all episodes were stepped together; not beyond the longest.
 
     Raises:
@@ -164,9 +160,7 @@ class _Rollout:
         if episodes < 1 or self.steps < 1:
             raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {self.steps}")
         self.member_index = np.repeat(np.arange(len(self.members)), episodes)
-        per_episode = 8 * (self.steps + 1) * max(len(world.sensors), 1)
-        usual = min(max(_ROOM // per_episode, _LEAST), _MOST)
-        self.batch = min(len(self.member_index), usual if batch is None else batch)
+        self.batch = min(len(self.member_index), _BATCH if batch is None else batch)
         if self.batch < 1:
             raise WorldError(f"a rollout needs batches of at least one episode, got {batch}")
         self.threads = threads or available_cores()
