@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import gaussian, knn
 from sim2real_cat.gaps.estimate import Estimate, Measured
+from sim2real_cat.gaps.gaussian_fit import log_ratios
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
@@ -52,6 +53,8 @@ def gap(
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     neighbours: int = 5,
+    variant: str = "anchored",
+    theiler: int | None = None,
 ) -> Estimate:
     """Estimate KL(P_real || P_sim) in nats, with an interval that respects episodes.
 
@@ -79,6 +82,11 @@ def gap(
         rng: Deals episodes into blocks where there are more than a method leaves out one by one. The
             default seed 0 makes the result reproducible.
         neighbours: k of the method "knn".
+        variant: Of the method "knn": what is done about its bias. "anchored" takes off what it gets wrong on
+            Gaussians of the same moments, "extrapolated" extrapolates to no neighbours, "reduced" and "plain" are
+            the two of Wang, Kulkarni and Verdú 2009.
+        theiler: For the method "knn", the steps before and after a real point within its episode that are not
+            counted as neighbours. By default its whole block of episodes does not count.
 
     Returns:
         The estimate.
@@ -92,7 +100,7 @@ def gap(
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
-    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours)
+    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours, variant, theiler)
     with on_one_thread():
         found = METHODS[method](real_cloud, sim_cloud, fibre, settings, generator)
     reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
@@ -148,7 +156,7 @@ def pointwise(
     """
     real_cloud, sim_cloud, fibre, _ = _sides(real, sim, level, weights)
     with on_one_thread():
-        ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
+        ratios = log_ratios(real_cloud, sim_cloud, fibre)
     counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 

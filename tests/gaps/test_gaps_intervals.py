@@ -31,8 +31,8 @@ def test_coverage_on_dependent_episodes(recorded, autoregressive, method):
 
 def test_interval_respects_episodes(autoregressive):
     rng = np.random.default_rng(0)
-    real = autoregressive(rng, 16, 200, 2, 0.95, scale=1.5)
-    sim = autoregressive(rng, 16, 200, 2, 0.95)
+    real = autoregressive(rng, 16, 200, 2, 0.8, scale=1.5)
+    sim = autoregressive(rng, 16, 200, 2, 0.8)
     by_episode = gap(real, sim, level="occupancy")
     by_row = gap(np.concatenate(real), np.concatenate(sim))
     assert by_episode.plug_in == pytest.approx(by_row.plug_in)
