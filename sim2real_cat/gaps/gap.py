@@ -53,7 +53,7 @@ def gap(
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     neighbours: int = 5,
-    variant: str = "anchored",
+    variant: str | None = None,
     theiler: int | None = None,
 ) -> Estimate:
     """Estimate KL(P_real || P_sim) in nats, with an interval that respects episodes.
@@ -84,7 +84,8 @@ def gap(
         neighbours: k of the method "knn".
         variant: Of the method "knn": what is done about its bias. "anchored" takes off what it gets wrong on
             Gaussians of the same moments, "extrapolated" extrapolates to no neighbours, "reduced" and "plain" are
-            the two of Wang, Kulkarni and Verdú 2009.
+            the two of Wang, Kulkarni and Verdú 2009. By default "anchored", or "extrapolated" where a side or a
+            member has too few points for a covariance.
         theiler: For the method "knn", the steps before and after a real point within its episode that are not
             counted as neighbours. By default its whole block of episodes does not count.
 

@@ -52,7 +52,7 @@ def measure(
     spread = jackknife(fitted.plug_in, fitted.strata)
     low, high = spread.interval(fitted.raw, settings.confidence, fitted.bias_doubt)
     refuted = projections.refuting_gaussians(projections.look(real, sim, weights, rng))
-    if refuted:
+    if refuted and high >= 0:
         low, high = 0.0, np.inf
     reasons, notes = shape(real, sim, weights)
     return Measured(fitted.plug_in, fitted.raw, low, high, (*refuted, *reasons), notes)

@@ -46,7 +46,7 @@ class Fitted:
     Attributes:
         plug_in: On all points, with its bias.
         raw: Without: in closed form where rows are independent and the fibre has one member, else by the jackknife.
-        bias_doubt: Standard deviation, in nats, that comes with the correction and that leaving out blocks does not see.
+        bias_doubt: Standard deviation that comes with the correction and that leaving out blocks does not see, in nats.
         strata: The plug-in estimate without each block, of the real side and of each member.
     """
 

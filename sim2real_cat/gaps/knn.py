@@ -11,7 +11,7 @@ from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import projections
 from sim2real_cat.gaps.anchor import Error
 from sim2real_cat.gaps.estimate import Measured
-from sim2real_cat.gaps.gaussian_fit import Fitted, require_densities
+from sim2real_cat.gaps.gaussian_fit import Fitted
 from sim2real_cat.gaps.knn_terms import VARIANTS, Neighbours, Rule
 from sim2real_cat.gaps.neighbours import Away, Nearest
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
@@ -51,15 +51,14 @@ def measure(
     Raises:
         GapError: Too few points for k neighbours, dependent sensors, or choices that are not valid.
     """
-    rule = _rule(settings)
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    fitted = _anchor(real, sim, weights, real_blocks, sim_blocks, settings.variant)
+    rule = _rule(settings, fitted)
     away = Away.choose(real.episode, real_blocks, settings.theiler)
     _require_neighbours(away, sim_blocks, rule)
-    if rule.variant == "anchored":
-        require_densities(real, sim, weights)
     probes = rng.permutation(len(sim.points))[:_PROBES]
     whole = plug_in = 0.0
     groups: list[LeftOut] = []
@@ -76,8 +75,7 @@ def measure(
         groups = _added(groups, sign, near.left_out(rule))
     looks = projections.look(real, sim, weights, rng)
     notes: tuple[str, ...] = ()
-    if rule.variant == "anchored":
-        fitted = Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)
+    if fitted is not None:
         error = Error.on_twins(real, sim, weights, whiten, away, sim_blocks, rule, rng)
         shape = whole - error.mean - fitted.plug_in
         raw = fitted.raw + shape
@@ -96,6 +94,8 @@ def measure(
             )
         if rule.variant == "plain":
             notes = ("the interval of the variant 'plain' does not know its bias",)
+        elif settings.variant is None:
+            notes = ("too few points for the covariance of a side or of a member: variant 'extrapolated'",)
     low, high = spread.interval(raw, settings.confidence, doubt)
     reasons += projections.refuting_value(looks, high)
     if any(reason.endswith(_INFINITE) for reason in reasons):
@@ -110,15 +110,40 @@ def _added(groups: list[LeftOut], factor: float, more: list[LeftOut]) -> list[Le
     return [LeftOut(a.sizes, a.values + factor * b.values) for a, b in zip(groups, more, strict=True)]
 
 
-def _rule(settings: Settings) -> Rule:
+def _anchor(
+    real: Cloud,
+    sim: Cloud,
+    weights: Mapping[int, float],
+    real_blocks: Blocks,
+    sim_blocks: Blocks,
+    variant: str | None,
+) -> Fitted | None:
+    """The Gaussian estimate that the variant "anchored" needs; None for another, and where none was asked for."""
+    if variant not in (None, "anchored"):
+        return None
+    try:
+        return Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)
+    except GapError:
+        if variant is not None:
+            raise
+    except np.linalg.LinAlgError:
+        if variant is not None:
+            raise GapError(
+                "too few points for a covariance when a block is left out: add episodes, or take variant='extrapolated'"
+            ) from None
+    return None
+
+
+def _rule(settings: Settings, fitted: Fitted | None) -> Rule:
     """The variant and number of neighbours asked for."""
-    if settings.variant not in VARIANTS:
-        raise GapError(unknown_name("variant", settings.variant, VARIANTS))
+    variant = settings.variant or ("extrapolated" if fitted is None else "anchored")
+    if variant not in VARIANTS:
+        raise GapError(unknown_name("variant", variant, VARIANTS))
     if settings.neighbours < 1:
         raise GapError(f"neighbours is {settings.neighbours}: give at least 1")
     if settings.theiler is not None and settings.theiler < 0:
         raise GapError(f"theiler is {settings.theiler} steps: give at least 0")
-    return Rule(settings.variant, settings.neighbours)
+    return Rule(variant, settings.neighbours)
 
 
 def _require_neighbours(away: Away, sim: Blocks, rule: Rule) -> None:

@@ -136,10 +136,11 @@ def missed_by(looks: tuple[Look, ...], shape: float, value: float) -> tuple[str,
         value: The estimate.
     """
     excess = sum(one.excess for one in looks if one.is_shape)
-    if abs(excess - shape) <= max(2 * _HARMLESS, 2 * _harmless(value)):
+    missed = excess - shape if excess > 0 else shape - excess
+    if excess == 0 or missed <= max(2 * _HARMLESS, 2 * _harmless(value)):
         return ()
     return (
-        f"one sensor at a time the shape adds {excess:+.2f} nats to what Gaussians see, distances in all dimensions "
+        f"one direction at a time the shape adds {excess:+.2f} nats to what Gaussians see, distances in all dimensions "
         f"{shape:+.2f}: too few points for the dimensions",
     )
 
