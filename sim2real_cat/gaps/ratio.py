@@ -17,7 +17,9 @@ on 2/4 and 3/4 of the points therefore extrapolate to all there could be,
 
 The level "transition" is the difference of two scopes, (o, o') and o, by the chain rule, each with the same
 kind of classifier on the same folds, so that what it lacks in both drops out; a difference of lower bounds is no
-bound. Whitening is by the Cholesky factor of the pooled covariance, which turns o' into what a linear
+bound. Where both sides recorded their actions a, the scopes are (o, a, o') and (o, a): what follows from o and a.
+For a policy that acts on o alone this is the same number, and easier to see for classifiers that need not learn the
+policy. Whitening is by the Cholesky factor of the pooled covariance, which turns o' into what a linear
 regression on o does not predict: the coordinates in which transitions differ.
 
 No lower bound from m simulated points can exceed ln m with confidence (McAllester and Stratos 2020, AISTATS),
@@ -35,6 +37,7 @@ from scipy.special import expit
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import Measured
+from sim2real_cat.gaps.ratio_actions import Scopes, with_actions
 from sim2real_cat.gaps.ratio_folds import FOLDS, CrossFitted, cross_fit, deal_folds
 from sim2real_cat.gaps.ratio_models import NAMES, Labelled, log_loss
 from sim2real_cat.gaps.resampling import LeftOut, deal, jackknife
@@ -70,6 +73,7 @@ class Fitted:
         scopes: The logits in each.
         cut_real: Whether real episodes had to be cut into stretches of time for folds.
         cut_sim: How many simulated members had to.
+        notes: Which actions took part.
     """
 
     labelled: Labelled
@@ -77,6 +81,7 @@ class Fitted:
     scopes: tuple[CrossFitted, ...]
     cut_real: bool
     cut_sim: int
+    notes: tuple[str, ...]
 
     def terms(self, logits: list[Floats]) -> Floats:
         """(N,) what each point adds: Σ ± f of a real point, Σ ± e^f of a simulated one, over the scopes."""
@@ -130,7 +135,7 @@ def measure(
         reasons.append(
             f"{raw - plug_in:+.2f} nats are correction: the classifier's log ratios do not fit held-out points"
         )
-    notes = [_classifiers(fitted)]
+    notes = [_classifiers(fitted), *fitted.notes]
     if fitted.cut_sim and real.level == "transition":
         notes.append(f"{fitted.cut_sim} simulated members have fewer than {FOLDS} episodes, cut into stretches of time")
     return Measured(plug_in, raw, low, np.inf if outside else high, tuple(reasons), tuple(notes))
@@ -172,6 +177,10 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
             )
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
+    scopes: Scopes = real.scopes
+    note: tuple[str, ...] = ()
+    if real.level == "transition":
+        pooled, scopes, note = with_actions(pooled, real, sim)
     factor = np.linalg.cholesky(np.atleast_2d(np.cov(pooled, rowvar=False)))
     white: Floats = solve_triangular(factor, (pooled - pooled.mean(axis=0)).T, lower=True).T
     fold_real, cut_real = deal_folds(real, {}, rng)
@@ -187,10 +196,10 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
         (n + m) / 2 * np.concatenate([np.full(n, 1 / n), per_point]),
     )
     seed = int(rng.integers(2**31))
-    widths, signs = zip(*real.scopes, strict=True)
+    widths, signs = zip(*scopes, strict=True)
     with threadpool_limits(limits=1):
-        scopes = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
-    return Fitted(labelled, signs, tuple(scopes), cut_real > 0, cut_sim)
+        fitted = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
+    return Fitted(labelled, signs, tuple(fitted), cut_real > 0, cut_sim, note)
 
 
 def _left_out(statistic: float, terms: Floats, label: Ints, factor: float) -> LeftOut:

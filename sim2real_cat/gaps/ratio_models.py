@@ -199,4 +199,4 @@ def _shrunk(points: Floats) -> Normal:
     from sklearn.covariance import oas
 
     covariance: Floats = np.atleast_2d(oas(points)[0]) + _RIDGE * np.eye(points.shape[1])
-    return Normal(np.asarray(points.mean(axis=0)), np.linalg.cholesky(covariance))
+    return Normal(np.asarray(points.mean(axis=0)), np.asarray(np.linalg.cholesky(covariance)))
