@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.errors import GapError, unknown_name
-from sim2real_cat.gaps import gaussian, knn
+from sim2real_cat.gaps import gaussian, knn, ratio
 from sim2real_cat.gaps.estimate import Estimate, Measured
 from sim2real_cat.gaps.gaussian_fit import log_ratios
 from sim2real_cat.gaps.samples import (
@@ -34,6 +34,7 @@ Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.r
 METHODS: dict[str, Measure] = {
     "gaussian": gaussian.measure,
     "knn": knn.measure,
+    "ratio": ratio.measure,
 }
 """The methods that `gap` knows, by name."""
 
