@@ -12,15 +12,20 @@ p-values up to 0.05 where there is no gap.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.gap import gap
+
+# This file is called as its subject is, and would stand in the way of the package `coverage` on PyPI.
+sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 RHO = 0.95
 PACE = float(np.sqrt(1 - RHO**2))

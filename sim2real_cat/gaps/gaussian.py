@@ -147,7 +147,7 @@ def measure(
     raw = plug_in - spread.bias
     reasons, notes = _shape(real, sim, weights)
     share = min(_BIAS_DOUBT, 2 * abs(spread.bias) / len(real.columns) + 1 / spread.blocks)
-    ends = spread.interval_of_divergence(plug_in, settings.confidence, share * abs(spread.bias))
+    ends = spread.interval_of_divergence(plug_in, raw, settings.confidence, share * abs(spread.bias))
     return Measured(plug_in, raw, *ends, reasons, notes)
 
 

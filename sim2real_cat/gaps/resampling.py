@@ -111,7 +111,9 @@ class Jackknife:
         half = self._quantile(confidence) * float(np.sqrt(self.variance))
         return _widened((centre - half, centre + half), centre, confidence, doubt)
 
-    def interval_of_divergence(self, plug_in: float, confidence: float, doubt: float) -> tuple[float, float]:
+    def interval_of_divergence(
+        self, plug_in: float, raw: float, confidence: float, doubt: float
+    ) -> tuple[float, float]:
         """The interval of a plug-in divergence, which behaves like a sum of squares and not like a mean.
 
         Near 0 a divergence of fitted parameters is a quadratic form in their errors. Its first-order influence
@@ -124,7 +126,8 @@ class Jackknife:
         the normal distribution.
 
         Args:
-            plug_in: T, whose bias is `bias`.
+            plug_in: T.
+            raw: T with its bias removed.
             confidence: Nominal coverage.
             doubt: Standard deviation of the systematic error that is left after correcting for the bias.
 
@@ -132,14 +135,14 @@ class Jackknife:
             Lower end, >= 0 before the doubt is added, and upper end; negative where T is smaller than even a
             gap of 0 explains.
         """
-        raw, quantile = plug_in - self.bias, self._quantile(confidence)
+        bias, quantile = plug_in - raw, self._quantile(confidence)
         # At a gap of 0 the standard deviation of a quadratic form is bias * sqrt(2 / k), and k is at least 2.
-        below = float(np.sqrt(max(self.variance, self.bias**2)))
+        below = float(np.sqrt(max(self.variance, bias**2)))
         # Without a positive bias there is no quadratic form; with a single degree of freedom no tail to invert.
-        if plug_in <= 0 or self.bias <= 0 or self.variance <= 0 or quantile > _FAR:
+        if plug_in <= 0 or bias <= 0 or self.variance <= 0 or quantile > _FAR:
             return _widened((raw - quantile * below, raw + quantile * below), raw, confidence, doubt)
         c = self.variance / (4 * plug_in)
-        u, k, tail = plug_in / c, self.bias / c, float(stats.norm.sf(quantile))
+        u, k, tail = plug_in / c, bias / c, float(stats.norm.sf(quantile))
         low = c * float(special.chndtrinc(u, k, 1 - tail)) if stats.chi2.sf(u, k) < tail else 0.0
         high = c * float(special.chndtrinc(u, k, tail)) if stats.chi2.cdf(u, k) > tail else raw + quantile * below
         return _widened((low, high), raw, confidence, doubt)
