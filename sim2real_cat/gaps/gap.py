@@ -26,6 +26,7 @@ from sim2real_cat.gaps.samples import (
     without_constants,
 )
 from sim2real_cat.gaps.settings import Settings
+from sim2real_cat.gaps.stretches import cut
 from sim2real_cat.linear_algebra import on_one_thread
 
 Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.random.Generator], Measured]
@@ -104,12 +105,13 @@ def gap(
     real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
     generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours, variant, theiler)
     with on_one_thread():
-        found = METHODS[method](real_cloud, sim_cloud, fibre, settings, generator)
-    reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
+        real_cut, sim_cut = cut(real_cloud), cut(sim_cloud)
+        found = METHODS[method](real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
+    reasons = (*real_cut.reasons, *sim_cut.reasons)
     low, high = found.low, found.high
     if high < 0:
         reasons = (*reasons, _NEGATIVE)
-    if high < 0 or len(np.unique(real_cloud.episode)) < 2:
+    if reasons:
         low, high = 0.0, np.inf
     return Estimate(
         value=max(found.raw, 0.0),
@@ -128,7 +130,7 @@ def gap(
         members=len(fibre),
         sensors=real_cloud.sensors,
         reliable=not (reasons or found.reasons),
-        why=(*reasons, *found.reasons, *notes, *more, *found.notes),
+        why=(*reasons, *found.reasons, *notes, *real_cut.notes, *sim_cut.notes, *found.notes),
     )
 
 
@@ -183,20 +185,3 @@ def _sides(
         if not (sim_cloud.member == member).any():
             raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
     return real_cloud, sim_cloud, fibre, notes
-
-
-def _about_episodes(real: Cloud, sim: Cloud, fibre: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Reasons for doubt and notes from the number of episodes."""
-    reasons: list[str] = []
-    notes: list[str] = []
-    if len(np.unique(real.episode)) < 2:
-        reasons.append("a single real episode says nothing about the spread between episodes: no interval")
-    single = [e for e in fibre if len(np.unique(sim.episode[sim.member == e])) == 1]
-    if single:
-        whose = f"{len(single)} of {len(fibre)} simulated members have a single episode, cut into stretches of time"
-        # Innovations of successive steps are uncorrelated, observations are not: only the latter need whole episodes.
-        if sim.level == "transition":
-            notes.append(f"{whose}: the spread between episodes is taken from the spread within")
-        else:
-            reasons.append(f"{whose}: the spread between episodes is not known, add episodes")
-    return tuple(reasons), tuple(notes)

@@ -26,7 +26,7 @@ _OUTSIDE = 0.05
 def measure(
     real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
 ) -> Measured:
-    """The Gaussian estimate without its bias, with a t interval, and whether the samples are Gaussian.
+    """The Gaussian estimate without its bias, with its interval, and whether the samples are Gaussian.
 
     Args:
         real: Real points.
@@ -50,7 +50,7 @@ def measure(
         reason = "too few points to leave out an episode: neither bias nor interval is known"
         return Measured(plug_in, plug_in, 0.0, np.inf, (reason,))
     spread = jackknife(fitted.plug_in, fitted.strata)
-    low, high = spread.interval(fitted.raw, settings.confidence, fitted.bias_doubt)
+    low, high = spread.interval_of_divergence(fitted.plug_in, fitted.raw, settings.confidence, fitted.bias_doubt)
     refuted = projections.refuting_gaussians(projections.look(real, sim, weights, rng))
     if refuted and high >= 0:
         low, high = 0.0, np.inf
