@@ -60,7 +60,8 @@ def predictive_gap(
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
             velocities, or one for each of the 2 nv coordinates. It goes through every member's dynamics, linearised
             over one deviation; 0 where the states are exact. Not ignoring it is what keeps a noisy state estimate from
-            looking like wrong dynamics.
+            looking like wrong dynamics. Errors need to be small against how far the states spread, which
+            members do not know of and a fitted reality does.
         noise: "given" takes the world's noise; "fitted" gives sensors without any a Gaussian one, as wide as what
             cannot be predicted of the real readings.
         confidence: nominal coverage of the interval.
@@ -199,7 +200,12 @@ def _fit(simulated: Expectation, recording: Trajectories) -> CrossFit:
     with np.errstate(divide="ignore"):  # a sensor that a member repeats exactly; the fit says that it has no density
         nearest = int(np.nanargmin(np.log(squares).sum(axis=1)))
     own = simulated.member(nearest).of(recording).reading[0]
-    return cross_fit(after, own, np.hstack([before, recording.actions[episode, step]]), episode)
+    known = [recording.actions[episode, step]]
+    if not simulated.filters:
+        known += [recording.qpos[episode, step], recording.qvel[episode, step]]
+    if simulated.filters or not simulated.uncertain:
+        known.append(before)  # readings that the members know of, or that say no more than the state does
+    return cross_fit(after, own, np.hstack(known), episode)
 
 
 def _episode_blocks(recording: Trajectories, simulated: Expectation) -> Iterator[NDArray[np.intp]]:
