@@ -84,7 +84,9 @@ def test_terms_add_up_to_the_trajectory(seed, apart):
     weights = rng.dirichlet(np.ones(3))
     found = weigh(densities, np.log(weights))
     whole = densities.members.reshape(3, 6, 30).sum(axis=2)
-    np.testing.assert_allclose(found.ratios.reshape(6, 30).sum(axis=1), found.log_reality - found.log_mixture)
+    np.testing.assert_allclose(
+        found.ratios.reshape(6, 30).sum(axis=1), found.log_reality - found.log_mixture, atol=1e-9
+    )
     np.testing.assert_allclose(found.log_mixture, logsumexp(np.log(weights)[:, None] + whole, axis=0))
     bound = (densities.reality.reshape(6, 30).sum(axis=1) - whole - np.log(weights)[:, None]).min(axis=0)
     assert (found.log_reality - found.log_mixture <= bound + 1e-9).all()
