@@ -106,6 +106,25 @@ class Ranking:
             raise GapError(unknown_name("statistic", name, found))
         return found[name]
 
+    def to_table(self) -> dict[str, object]:
+        """The ranking as plain values for JSON; None where a number is not defined."""
+
+        def plain(row: PolicyScore | RankStatistic) -> dict[str, object]:
+            return {key: _plain(value) for key, value in vars(row).items()}
+
+        names = [policy.name for policy in self.policies]
+        return {
+            "reliable": self.reliable,
+            "why": list(self.why),
+            "confidence": self.confidence,
+            "worst": None if self.worst is None else list(self.worst),
+            "policies": [plain(policy) for policy in self.policies],
+            "statistics": [
+                plain(statistic) | {"without": dict(zip(names, map(_plain, statistic.without), strict=True))}
+                for statistic in self.statistics
+            ],
+        }
+
     def carrier(self, name: str) -> tuple[str, float]:
         """The policy without which a statistic changes most, and its value then.
 
@@ -168,6 +187,11 @@ def ranking(
     )
     reasons, notes = _doubts(found, table)
     return Ranking(found.policies, statistics, found.worst, confidence, not reasons, (*reasons, *notes))
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: no NaN."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _measure(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import difflib
 from pathlib import Path
 
-from sim2real_cat.errors import ExchangeError, GapError, unknown_name
+from sim2real_cat.errors import ExchangeError, GapError, listed
 from sim2real_cat.gaps.ranking_table import PolicyTable, count_problem
 
 COUNTS = ("real_successes", "real_trials", "sim_successes", "sim_trials")
@@ -79,7 +80,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
             delimiter = max((",", ";", "\t"), key=first.count)
             reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
             try:
-                return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
+                rows = [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
             except csv.Error as error:
                 raise ExchangeError(f"{path}, line {reader.line_num}: no CSV ({error}); mend its quotes") from None
     except FileNotFoundError:
@@ -88,6 +89,10 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise ExchangeError(f"{path}: not a text file in UTF-8, so no CSV; save it again as UTF-8") from None
     except OSError as error:
         raise ExchangeError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None
+    for number, row in rows:
+        if any(len(field.strip().splitlines()) > 1 for field in row):
+            raise ExchangeError(f"{path}, line {number}: a field goes over several lines; mend its quotes")
+    return rows
 
 
 def _columns(path: Path, line: int, columns: list[str]) -> tuple[str, ...]:
@@ -104,10 +109,10 @@ def _columns(path: Path, line: int, columns: list[str]) -> tuple[str, ...]:
     wanted = SCORES if scores else COUNTS
     for name in ("policy", *wanted):
         if name not in columns:
-            others = [column for column in columns if column and column not in ("policy", *wanted)]
-            raise ExchangeError(
-                f"{where}: no column '{name}'; rename or add it: {unknown_name('column', name, others)}"
-            )
+            others = [column for column in columns if column not in ("policy", *wanted)]
+            near = difflib.get_close_matches(name, others, n=1)
+            hint = f": did you mean '{near[0]}'?" if near else "."
+            raise ExchangeError(f"{where}: no column '{name}'{hint} The line has {listed(columns)}; rename or add it")
     return wanted
 
 
