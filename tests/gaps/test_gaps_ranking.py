@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.ranking import ranking
+from sim2real_cat.gaps import ranking_posterior
+from sim2real_cat.gaps.ranking import DRAWS, ranking
 from sim2real_cat.gaps.ranking_permutation import permutations
 from sim2real_cat.gaps.ranking_posterior import draw_rates
 from sim2real_cat.gaps.ranking_statistics import CONVENTIONS, CORRELATIONS, mmrv, worst_violation
@@ -246,8 +247,8 @@ def test_who_carries_a_correlation():
 
 
 def test_rates_have_clopper_and_pearsons_intervals():
-    found = ranking(counted([0, 7, 20], [0, 55, 100]), confidence=0.9)
-    for policy, good, trials in zip(found.policies, [0, 7, 20], [20] * 3, strict=True):
+    found = ranking(counted([0, 7, 20], [0, 55, 100], real_trials=[10, 15, 20]), confidence=0.9)
+    for policy, good, trials in zip(found.policies, [0, 7, 20], [10, 15, 20], strict=True):
         low = stats.beta.ppf(0.05, good, trials - good + 1) if good else 0.0
         high = stats.beta.ppf(0.95, good + 1, trials - good) if good < trials else 1.0
         assert (policy.real, policy.real_low, policy.real_high) == pytest.approx((good / trials, low, high))
@@ -264,6 +265,43 @@ def test_more_trials_narrow_the_intervals():
         assert many[name].high - many[name].low < 0.5 * (few[name].high - few[name].low)
         assert few[name].value == pytest.approx(many[name].value)
     assert many["pearson"].low < many["pearson"].value < many["pearson"].high
+
+
+def test_intervals_are_quantiles_of_the_draws():
+    table = counted([2, 8, 9, 12, 17], [20, 25, 60, 50, 90])
+    drawn = draw_rates(table.real_counts, table.sim_counts, DRAWS, np.random.default_rng(0))
+    for confidence in (0.5, 0.95):
+        found = ranking(table, confidence=confidence)["kendall"]
+        ends = np.quantile(CORRELATIONS["kendall"](*drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
+        assert (found.low, found.high) == pytest.approx(tuple(ends))
+
+
+def test_draws_are_those_of_the_posterior(monkeypatch):
+    """Against the posterior summed over a grid of means as well, with few spreads to choose from."""
+    spreads, correlations = np.array([0.05, 0.2, 0.8]), np.array([-0.5, 0.5, 1.0])
+    monkeypatch.setattr(ranking_posterior, "SPREADS", spreads)
+    monkeypatch.setattr(ranking_posterior, "CORRELATIONS", correlations)
+    real, sim = Counts(np.array([4, 5, 9]), np.array([10, 30, 10])), Counts(np.array([2, 9, 8]), np.array([10, 30, 10]))
+    observed = np.stack([real.angles, sim.angles], axis=1)
+    noise = [np.diag(pair) for pair in zip(real.variances, sim.variances, strict=True)]
+    side = np.linspace(-3, 4.5, 151)
+    means = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+    total, first, second = 0.0, np.zeros((3, 2)), np.zeros((3, 2))
+    for a, b, correlation in itertools.product(spreads, spreads, correlations):
+        across = np.array([[a * a, a * b * correlation], [a * b * correlation, b * b]])
+        normals = [stats.multivariate_normal(cov=across + own) for own in noise]
+        weight = np.prod([n.pdf(x - means) for n, x in zip(normals, observed, strict=True)], axis=0)
+        total += weight.sum()
+        for i, own in enumerate(noise):
+            gain = across @ np.linalg.inv(across + own)
+            angle = means + (observed[i] - means) @ gain.T
+            first[i] += weight @ angle
+            second[i] += weight @ (angle**2 + np.diag(across - gain @ across))
+    drawn = draw_rates(real, sim, 40_000, np.random.default_rng(0))
+    angles = np.arcsin(np.sqrt(np.stack(drawn, axis=-1)))
+    mean = first / total
+    assert angles.mean(axis=0) == pytest.approx(mean, abs=0.005)
+    assert angles.std(axis=0) == pytest.approx(np.sqrt(second / total - mean**2), abs=0.005)
 
 
 def test_draws_of_one_policy_are_near_its_rate():
