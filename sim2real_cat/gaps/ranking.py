@@ -14,6 +14,7 @@ from sim2real_cat.gaps.ranking_permutation import in_batches, p_value, permutati
 from sim2real_cat.gaps.ranking_posterior import draw_rates
 from sim2real_cat.gaps.ranking_statistics import CONVENTIONS, CORRELATIONS, Floats, mmrv, worst_violation
 from sim2real_cat.gaps.ranking_table import Counts, PolicyTable
+from sim2real_cat.linear_algebra import on_one_thread
 
 SIGNIFICANT = 0.05
 """The p-value that a panel of policies must at least be able to reach."""
@@ -170,7 +171,8 @@ def ranking(
     orders = permutations(len(table.names), generator)
     rates = None
     if table.real_counts is not None and table.sim_counts is not None:
-        rates = draw_rates(table.real_counts, table.sim_counts, DRAWS, generator)
+        with on_one_thread():  # the order of a sum, and with it the last digit, would depend on the threads
+            rates = draw_rates(table.real_counts, table.sim_counts, DRAWS, generator)
     measured = partial(_measure, table, orders, rates, confidence)
     statistics = (
         *(measured(f"mmrv-{name}", partial(mmrv, convention=name)) for name in CONVENTIONS),
