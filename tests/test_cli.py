@@ -14,6 +14,7 @@ import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
 from sim2real_cat.errors import EngineError
+from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 
@@ -306,7 +307,8 @@ def test_gap_of_two_recordings(say, study_copy, tiny_run):
     sim = study_copy / "trajectories" / "sim_plain.parquet"
     code, out, err = say("gap", real, sim, "--policy", "plain")
     assert (code, err) == (0, [])
-    assert out.splitlines()[0] == str(tiny_run[1].gaps[0].transition)
+    deployment = tiny_run[1].deployments[0]
+    assert out.splitlines()[0] == str(gap(deployment.real, deployment.sim))
     assert say("gap", real, sim, "--level", "occupancy")[1].count("nats per observation") == 1
     assert "(knn, transition" in say("gap", real, sim, "--method", "knn")[1]
 
