@@ -162,7 +162,8 @@ def main() -> None:
         covered = np.mean([e.low <= case.truth <= e.high for e in found])
         finite = np.array([np.isfinite(e.high) for e in found])
         width = np.median([e.high - e.low for e in found])
-        alarms = "-"
+        p = [e.null.p_value for e in found if e.null is not None and e.null.p_value is not None]
+        alarms = f"{np.mean(np.array(p) <= 0.05):.3f}" if p else "-"
         sizes = [f"{s.episodes} x {s.steps}" for s in (case.real, case.sim)]
         print(
             f"| {case.name} | {case.method} | {case.level} | {case.d} | {sizes[0]} | {sizes[1]} | {case.truth:.3f} "
