@@ -103,7 +103,7 @@ def gap(
         raise GapError(f"splits is {splits}: give a number of A/A comparisons, or 0 for none")
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
+    real_cloud, sim_cloud, fibre, notes = sides(real, sim, level, weights)
     generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours)
     shuffles = generator.spawn(1)[0]
     times = splits if splits is not None else SPLITS if method in QUICK else 0
@@ -167,14 +167,14 @@ def pointwise(
     Raises:
         GapError: As for `gap`.
     """
-    real_cloud, sim_cloud, fibre, _ = _sides(real, sim, level, weights)
+    real_cloud, sim_cloud, fibre, _ = sides(real, sim, level, weights)
     with on_one_thread():
         ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
     counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 
 
-def _sides(
+def sides(
     real: Observations, sim: Observations, level: str | None, weights: Mapping[int, float] | ArrayLike | None
 ) -> tuple[Cloud, Cloud, dict[int, float], tuple[str, ...]]:
     """Both sides checked and arranged, the weights of the fibre, and notes."""

@@ -2,8 +2,8 @@
 
 The A/A values compare a side with itself. Its whole episodes are dealt into two halves and the same method measures one
 against the other, at the same level: real against real, and simulated against simulated with half of every member's
-episodes as the fibre and, of the others, at most as many as there are real ones, drawn with the weights. A half has half
-the episodes: what is left of the bias is about twice, the variance up to four times that of the estimate. They show a
+episodes as the fibre and, of the others, at most as many as there are real ones, drawn with the weights. With half the
+episodes, what is left of the bias is about twice and the variance up to four times that of the estimate. They show a
 reader what the method says about nothing; they are no test.
 
 The test compares like with like. Half of every member's episodes are the fibre F and stay so. From the other half,
