@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
     from sim2real_cat.gaps.coverage import Coverage as Coverage
     from sim2real_cat.gaps.coverage import coverage as coverage
+    from sim2real_cat.gaps.distances import Distance as Distance
+    from sim2real_cat.gaps.distances import distances as distances
     from sim2real_cat.gaps.estimate import Estimate as Estimate
     from sim2real_cat.gaps.gap import gap as gap
     from sim2real_cat.study.result import StudyResult as StudyResult
@@ -105,6 +107,7 @@ _HOME = {
     "Correlation": "worlds.dependence",
     "Coverage": "gaps.coverage",
     "DelayedJointPositionObservation": "worlds.stateful",
+    "Distance": "gaps.distances",
     "Drift": "worlds.noise",
     "Dropout": "worlds.noise",
     "Ensemble": "worlds.randomization",
@@ -154,6 +157,7 @@ _HOME = {
     "coverage": "gaps.coverage",
     "delta": "acsets.delta",
     "deploy_recording": "transfer.recorded",
+    "distances": "gaps.distances",
     "equalizer": "acsets.limits",
     "gap": "gaps.gap",
     "homomorphism": "acsets.homomorphisms",

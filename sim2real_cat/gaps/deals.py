@@ -13,6 +13,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.gaps.held_out import subset
 from sim2real_cat.gaps.samples import Cloud, Floats, Ints
 
 # Where there are more episodes they are dealt into groups of equal size first, which stay together.
@@ -37,9 +38,7 @@ class Pool:
 
     def of(self, chosen: NDArray[np.bool_]) -> Cloud:
         """The points of some units (units,), as a real side."""
-        rows = chosen[self.cloud.episode]
-        cloud = self.cloud
-        return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+        return subset(self.cloud, chosen[self.cloud.episode])
 
 
 def pool(first: Cloud, second: Cloud, rng: np.random.Generator) -> Pool:
@@ -66,9 +65,11 @@ def pool(first: Cloud, second: Cloud, rng: np.random.Generator) -> Pool:
         units.append(groups)
     label = np.concatenate(labels)
     kept = label >= 0
-    points = np.concatenate([first.points, second.points])[kept]
-    cloud = replace(first, points=points, episode=label[kept], member=np.zeros(len(points), dtype=np.intp))
-    return Pool(cloud, units[0], sum(units), notes)
+    points = np.concatenate([first.points, second.points])
+    both = replace(first, points=points, episode=label, member=np.zeros(len(points), dtype=np.intp), actions=None)
+    if first.actions is not None and second.actions is not None and first.actions.shape[1] == second.actions.shape[1]:
+        both = replace(both, actions=np.concatenate([first.actions, second.actions]))
+    return Pool(subset(both, kept), units[0], sum(units), notes)
 
 
 def deals(pooled: Pool, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -94,5 +95,4 @@ def _beginning(cloud: Cloud, most: int) -> Cloud:
     """The first points of every episode, at most so many."""
     starts = np.flatnonzero(np.r_[True, cloud.episode[1:] != cloud.episode[:-1]])
     step: Ints = np.arange(len(cloud.episode)) - np.repeat(starts, np.diff(np.r_[starts, len(cloud.episode)]))
-    rows = step < most
-    return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+    return subset(cloud, step < most)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.errors import GapError, unknown_name
-from sim2real_cat.gaps import gaussian, knn
+from sim2real_cat.gaps import gaussian, knn, ratio
 from sim2real_cat.gaps.estimate import Estimate, Measured
 from sim2real_cat.gaps.gaussian_deals import gaussian_gaps
+from sim2real_cat.gaps.gaussian_fit import log_ratios
 from sim2real_cat.gaps.null import SPLITS, Quick, calibrate
 from sim2real_cat.gaps.samples import (
     UNITS,
@@ -36,6 +37,7 @@ Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.r
 METHODS: dict[str, Measure] = {
     "gaussian": gaussian.measure,
     "knn": knn.measure,
+    "ratio": ratio.measure,
 }
 """The methods that `gap` knows, by name."""
 
@@ -58,6 +60,8 @@ def gap(
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     neighbours: int = 5,
+    variant: str | None = None,
+    theiler: int | None = None,
     splits: int | None = None,
 ) -> Estimate:
     """Estimate KL(P_real || P_sim) in nats, with an interval that respects episodes.
@@ -86,6 +90,12 @@ def gap(
         rng: Deals episodes into blocks where there are more than a method leaves out one by one. The
             default seed 0 makes the result reproducible.
         neighbours: k of the method "knn".
+        variant: Of the method "knn": what is done about its bias. "anchored" takes off what it gets wrong on
+            Gaussians of the same moments, "extrapolated" extrapolates to no neighbours, "reduced" and "plain" are
+            the two of Wang, Kulkarni and Verdú 2009. By default "anchored", or "extrapolated" where a side or a
+            member has too few points for a covariance.
+        theiler: For the method "knn", the steps before and after a real point within its episode that are not
+            counted as neighbours. By default its whole block of episodes does not count.
         splits: How often each side is split in halves and compared with itself, for `Estimate.null`; 0 for no null.
             By default 2 for "gaussian", whose null takes one to three times as long as the estimate, and 0 for
             other methods: they are called 2 splits + 40 times more, with half of the simulated side each.
@@ -104,7 +114,7 @@ def gap(
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     real_cloud, sim_cloud, fibre, notes = sides(real, sim, level, weights)
-    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours)
+    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours, variant, theiler)
     shuffles = generator.spawn(1)[0]
     times = splits if splits is not None else SPLITS if method in QUICK else 0
 
@@ -169,7 +179,7 @@ def pointwise(
     """
     real_cloud, sim_cloud, fibre, _ = sides(real, sim, level, weights)
     with on_one_thread():
-        ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
+        ratios = log_ratios(real_cloud, sim_cloud, fibre)
     counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.gaps.deals import Pool
-from sim2real_cat.gaps.gaussian import Mixture
+from sim2real_cat.gaps.normal import Mixture
 from sim2real_cat.gaps.samples import Cloud, Floats, require_density
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.gaps.samples import Cloud, Ints
 
@@ -81,6 +82,13 @@ def halves(real: Cloud, rng: np.random.Generator) -> tuple[Cloud, Cloud] | str:
     return _of(real, dealt[:half]), replace(other, side="simulated", member=np.zeros_like(other.member))
 
 
+def subset(cloud: Cloud, rows: NDArray[np.bool_]) -> Cloud:
+    """Some of the points (n,), with all that belongs to them."""
+    actions = None if cloud.actions is None else cloud.actions[rows]
+    member, episode = cloud.member[rows], cloud.episode[rows]
+    return replace(cloud, points=cloud.points[rows], episode=episode, member=member, actions=actions)
+
+
 def as_real(cloud: Cloud) -> Cloud:
     """The same points, playing the real side."""
     return replace(cloud, side="real", member=np.zeros_like(cloud.member))
@@ -101,5 +109,4 @@ def _drawn(supply: dict[int, list[int]], weights: Mapping[int, float], rng: np.r
 
 
 def _of(cloud: Cloud, episodes: Ints) -> Cloud:
-    rows = np.isin(cloud.episode, episodes)
-    return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+    return subset(cloud, np.isin(cloud.episode, episodes))

@@ -7,8 +7,8 @@ from scipy.stats import binom
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.deals import deals, floor, p_value, pool
 from sim2real_cat.gaps.gap import gap, sides
-from sim2real_cat.gaps.gaussian import log_ratios
 from sim2real_cat.gaps.gaussian_deals import gaussian_gaps
+from sim2real_cat.gaps.gaussian_fit import log_ratios
 from sim2real_cat.gaps.held_out import hold_out
 from sim2real_cat.gaps.null import calibrate
 
@@ -174,6 +174,21 @@ def test_many_rows_are_dealt_in_groups_of_equal_size():
     assert set(np.bincount(pooled.cloud.episode)) == {5}
     assert np.isin(pooled.cloud.points[pooled.cloud.episode < 120], real.points).all()
     assert np.isin(pooled.cloud.points[pooled.cloud.episode >= 120], sim.points).all()
+
+
+def test_actions_go_with_their_points(recorded):
+    rng = np.random.default_rng(10)
+    sides_ = []
+    for count, steps in ((5, 40), (8, 25)):
+        side = recorded(list(rng.normal(size=(count, steps, 1))), np.zeros(count, int))
+        side.actions = [2 * x for x in side.episodes]
+        sides_.append(side)
+    real, sim, fibre, _ = sides(*sides_, "transition", None)
+    assert real.actions is not None
+    parts = hold_out(sim, fibre, rng)
+    pooled = pool(real, parts.held, rng)
+    for cloud in (parts.fibre, parts.held, pooled.cloud, pooled.of(deals(pooled, 1, rng)[1])):
+        np.testing.assert_array_equal(cloud.actions, 2 * cloud.points[:, :1])
 
 
 def test_p_value_counts_the_observed_deal_and_what_is_no_number():
