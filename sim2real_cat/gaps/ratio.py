@@ -9,15 +9,16 @@ error of f. The corrected estimate is
 at most the KL for any f whatever, and equal to it where f is the log ratio (Nguyen, Wainwright and Jordan 2010,
 IEEE Transactions on Information Theory 56:5847-5861, the linear form of Donsker and Varadhan's bound). Since f
 never saw the points that it is averaged over, this is a lower bound in expectation, and its error is of second
-order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio. The correction
-c = 1 - E_sim e^f is itself a noisy mean, where few simulated points reach into the real ones a very noisy one, and 0
-for a perfect f: of it the share max(0, 1 - var c / c²) is applied that stands out from its noise (James and Stein),
-and the noise of what is left out goes into the interval.
+order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio.
 
-What a classifier lacks falls off with the number of points that it saw, as c/n where its family holds the truth.
-Classifiers trained on 2/4 and 3/4 of the points therefore extrapolate to all there could be,
+What the bound B lacks falls off with the number of points that the classifier saw, as 1/n where its family holds
+the truth. Those trained on 2/4 and on 3/4 of the points therefore extrapolate to all there could be, by
 
-    corrected = T_3/4 + (T_3/4 - T_2/4) (4/3) / (4/2 - 4/3).
+    (B_3/4 - B_2/4) (4/3) / (4/2 - 4/3).
+
+Both corrections c are noisy, very much so where few simulated points reach into the real ones: of each the share
+max(0, 1 - var c / c²) is applied that stands out from its noise, as James and Stein shrink a mean, and the noise of
+what is left out goes into the interval.
 
 The level "transition" is the difference of two scopes, (o, o') and o, by the chain rule, each with the same
 kind of classifier on the same folds, so that what it lacks in both drops out; a difference of lower bounds is no
@@ -127,24 +128,34 @@ def measure(
     labelled = fitted.labelled
     terms = fitted.terms([scope.logits for scope in fitted.scopes])
     fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
-    extrapolated = terms + _STEP * (terms - fewer)
     plug_in = float(terms[labelled.real].mean())
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
 
-    def simulated_strata(values: Floats, statistic: float, factor: float) -> list[LeftOut]:
-        own = values[~labelled.real]
+    def strata(values: Floats, statistic: float) -> list[LeftOut]:
+        ours, theirs = values[labelled.real], values[~labelled.real]
         rows = {member: sim.member == member for member in weights}
-        return [_left_out(statistic, own[r], sim_blocks.label[r], -factor * weights[e]) for e, r in rows.items()]
+        simulated = [_left_out(statistic, theirs[r], sim_blocks.label[r], -weights[e]) for e, r in rows.items()]
+        return [_left_out(statistic, ours, real_blocks.label, 1.0), *simulated]
 
-    correction = fitted.correction(terms)
-    noise = float(np.sqrt(jackknife(correction, simulated_strata(terms, correction, 1.0)).variance))
-    share = _signal(correction, noise)
-    held_out, raw = fitted.bound(terms, share), fitted.bound(extrapolated, share)
-    doubts = (_BIAS_DOUBT * (raw - held_out), _doubt_about_choice(fitted, held_out, share), (1 - share) * noise)
-    strata = [_left_out(raw, extrapolated[labelled.real], real_blocks.label, 1.0)]
-    strata += simulated_strata(extrapolated, raw, share)
-    low, high = jackknife(raw, strata).interval(raw, settings.confidence, float(np.linalg.norm(doubts)))
+    correction, gain = fitted.correction(terms), _STEP * (fitted.bound(terms) - fitted.bound(fewer))
+    parts = (np.where(labelled.real, 0.0, terms), _STEP * (terms - fewer))
+    noise = [
+        float(np.sqrt(jackknife(part, strata(values, part)).variance))
+        for part, values in zip((correction, gain), parts, strict=True)
+    ]
+    share, gained = _signal(correction, noise[0]), _signal(gain, noise[1])
+    held_out = fitted.bound(terms, share)
+    raw = held_out + gained * gain
+    influence = np.where(labelled.real, terms, share * terms) + gained * parts[1]
+    doubts = (
+        _BIAS_DOUBT * gained * gain,
+        _doubt_about_choice(fitted, held_out, share),
+        (1 - share) * noise[0],
+        (1 - gained) * noise[1],
+    )
+    spread = jackknife(raw, strata(influence, raw))
+    low, high = spread.interval(raw, settings.confidence, float(np.linalg.norm(doubts)))
     reasons, outside = _doubts(fitted, real, weights)
     if abs(raw - plug_in) > max(_CORRECTION, 0.5 * abs(raw)):
         reasons.append(

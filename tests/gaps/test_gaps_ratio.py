@@ -14,6 +14,7 @@ from sim2real_cat.gaps.ratio_actions import with_actions
 from sim2real_cat.gaps.ratio_folds import FOLDS, cross_fit, deal_folds
 from sim2real_cat.gaps.ratio_models import NAMES, Calibration, Labelled, fit
 from sim2real_cat.gaps.samples import arrange, as_samples
+from sim2real_cat.gaps.settings import Settings
 
 pytest.importorskip("sklearn", reason="the method 'ratio' needs scikit-learn: pip install 'sim2real-cat[gaps]'")
 
@@ -135,6 +136,24 @@ def test_deterministic_under_a_seed_and_its_terms_average_to_the_plug_in():
     terms = ratio.log_ratios(real_cloud, sim_cloud, weights, np.random.default_rng(0))
     assert terms.shape == (5 * 11,)
     assert terms.mean() == pytest.approx(found.plug_in)
+
+
+def test_estimate_is_put_together_from_its_parts(monkeypatch):
+    # Logits that are known: 0.6 and 0.4 for the real points, e^f of 0.8 and 0.9 for the simulated ones, no noise.
+    real = np.arange(40) < 20
+    trained, fewer = np.where(real, 0.6, np.log(0.8)), np.where(real, 0.4, np.log(0.9))
+    points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
+    scope = ratio_folds.CrossFitted(
+        np.tile(trained, (len(NAMES), 1)), np.zeros(FOLDS, int), np.arange(40) % FOLDS, np.tile(fewer, (FOLDS - 1, 1))
+    )
+    monkeypatch.setattr(ratio, "_fit", lambda *args: ratio.Fitted(points, (1,), (scope,), False, 0, ()))
+    real_cloud, sim_cloud, weights, _ = _sides(np.arange(20.0), np.arange(20.0), None, None)
+    found = ratio.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
+    assert found.plug_in == pytest.approx(0.6)
+    # The bound is 0.6 + 0.2 with 3/4 of the points and 0.4 + 0.1 with 2/4: what is lacking falls off as 1/n.
+    assert found.raw == pytest.approx(0.8 + 2 * (0.8 - 0.5))
+    assert found.raw - found.low == pytest.approx(stats.norm.ppf(0.975) * 0.6)
+    assert any("+0.80 nats are correction" in why for why in found.reasons)
 
 
 def test_correction_is_shrunk_by_its_noise():
@@ -283,7 +302,7 @@ def test_gaussian_candidate_is_the_mixture_of_the_members():
     real = np.arange(3 * n) < n
     weight = np.concatenate([np.full(n, 1.5), np.full(n, 0.3), np.full(n, 1.2)])
     points = Labelled(draws, real, np.repeat([-1, 4, 9], n), weight)
-    at = np.linspace(-4, 4, 9)[:, None]
+    at = np.linspace(-3, 3, 9)[:, None]
     with threadpool_limits(limits=1):
         logit = fit(points, 0)(at)[:, NAMES.index("gaussian")]
     mixture = 0.2 * stats.norm.pdf(at, -3, 0.5) + 0.8 * stats.norm.pdf(at, 3, 1)
@@ -360,7 +379,7 @@ def test_actions_show_what_the_policy_hides(acting):
     found = gap(real, sim, "ratio")
     # Given o and a, the means differ by 0.2 a.
     truth = 0.5 * 0.2**2 * np.mean(np.concatenate(real.actions) ** 2) / 0.3**2
-    assert found.value == pytest.approx(truth, rel=0.2)
+    assert found.value == pytest.approx(truth, rel=0.35)
     assert found.low < truth < found.high
     assert "given the observation and 1 of 1 actions" in found.why
 
