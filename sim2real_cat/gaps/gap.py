@@ -73,15 +73,17 @@ def gap(
     nothing.
 
     The plug-in estimate of finite samples is biased. The "gaussian" value is corrected by the jackknife
-    over episodes, the "knn" value by extrapolating from k and 4 k neighbours. Both intervals are Student's
-    t over the same jackknife, widened by a share of the correction because that is not exact either.
+    over episodes, the "knn" value by extrapolating from k and 4 k neighbours, the "ratio" value by points that
+    the classifier did not see. The intervals are Student's t over the same jackknife, widened by a share of the
+    correction because that is not exact either.
 
     Args:
         real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
             `episodes`, `members`, `sensors` and `control_period`.
         sim: Likewise; its members are the fibre.
         method: "gaussian" compares moment-matched Gaussians, one per member; "knn" nearest-neighbour
-            distances, which assume no shape and need many samples for few sensors.
+            distances, which assume no shape and need many samples for few sensors; "ratio" classifiers that
+            tell the sides apart, which assume no shape and stand more sensors (the extra "gaps").
         level: "occupancy" or "transition"; by default "transition" where both sides have episodes of at
             least 2 steps, else "occupancy".
         weights: Of the members: a mapping, or one number each in the order of the sorted members; equal
