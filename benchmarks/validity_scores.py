@@ -1,0 +1,88 @@
+"""Every score of the validity experiment: the estimators of the gap, and what people use today."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from validity_robots import RealWorld, Robot
+
+from sim2real_cat.errors import GapError, WorldError
+from sim2real_cat.gaps.gap import gap
+from sim2real_cat.worlds.policy import Policy
+from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.rollout import rollout
+from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What all scores of one real-like world are computed from.
+
+    Attributes:
+        world: the simulation.
+        fibre: its randomized worlds.
+        reality: the real-like world, an ensemble of one.
+        real: episodes there.
+        sim: episodes in the fibre, from starts of their own.
+        paired: episodes in the middle of the fibre, each from the start of the real one and with noise of its own.
+        spread: (d,) deviation of each sensor in `sim`.
+    """
+
+    world: World
+    fibre: Ensemble
+    reality: Ensemble
+    real: Trajectories
+    sim: Trajectories
+    paired: Trajectories
+    spread: Array
+
+
+def spread_of(sim: Trajectories) -> Array:
+    """(d,) deviation of each sensor over all episodes."""
+    return np.concatenate(sim.episodes).std(axis=0)
+
+
+def from_the_starts_of(world: World, policy: Policy, recorded: Trajectories, seed: int) -> Trajectories:
+    """An episode of the world as it is from every start that was recorded, with sensor noise of its own."""
+    starts = iter(zip(recorded.qpos[:, 0], recorded.qvel[:, 0], strict=True))
+    task = copy.copy(world.task)
+    task.start = lambda model, rng: next(starts)  # type: ignore[method-assign]
+    steps = recorded.actions.shape[1]
+    return rollout(replace(world, task=task), policy, rng=seed, episodes=len(recorded), steps=steps)
+
+
+def one_step(case: Case) -> float:
+    """Root mean square of what the simulation expects wrongly of the next observation, in spreads of each sensor."""
+    ahead = predict_steps(case.world, case.real)
+    after = case.real.observations[ahead.episode, ahead.step + 1]
+    return float(np.sqrt(np.nanmean(np.square((after - ahead.observation) / case.spread))))
+
+
+SCORES: Mapping[str, Callable[[Case], float]] = {
+    "gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="transition").value,
+    "knn": lambda case: gap(case.real, case.sim, "knn", level="transition").value,
+    "marginal gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="occupancy").value,
+    "marginal knn": lambda case: gap(case.real, case.sim, "knn", level="occupancy").value,
+    "one-step RMSE": one_step,
+}
+"""By name: the number that is to grow with the loss of return."""
+
+
+def scores(case: Case) -> tuple[dict[str, float], list[str]]:
+    """Every score of a case, NaN where it could not be computed, and why."""
+    found, notes = {}, []
+    for name, score in SCORES.items():
+        try:
+            found[name] = score(case)
+        except (GapError, WorldError) as error:
+            found[name] = np.nan
+            notes.append(f"{name}: {error}")
+    return found, notes
