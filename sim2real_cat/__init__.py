@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
     from sim2real_cat.gaps.estimate import Estimate as Estimate
     from sim2real_cat.gaps.gap import gap as gap
+    from sim2real_cat.gaps.predictive import Predictive as Predictive
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
+    from sim2real_cat.transfer.predictive_gap import predictive_gap as predictive_gap
     from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
@@ -121,6 +123,7 @@ _HOME = {
     "PPO": "worlds.ppo",
     "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
+    "Predictive": "gaps.predictive",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
     "Quantisation": "worlds.noise",
@@ -162,6 +165,7 @@ _HOME = {
     "playground_go1": "worlds.factory",
     "playground_world": "worlds.playground",
     "predict_steps": "worlds.prediction",
+    "predictive_gap": "transfer.predictive_gap",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",

@@ -100,6 +100,53 @@ def predict_steps(
     return StepPrediction(np.tile(episode, len(ensemble)), np.tile(step, len(ensemble)), member, state, observation)
 
 
+def observe_states(
+    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 0
+) -> Array:
+    """What the recorded sensors would read in every recorded state, without noise and without delay.
+
+    Args:
+        world: the world whose sensors they are.
+        trajectories: episodes whose states are known.
+        members: read in each member; in the world as it is where none are given.
+        threads: physics threads; 0 means one per core.
+
+    Returns:
+        (members, n, T + 1, d), NaN past the end of an episode and in episodes that diverged.
+
+    Raises:
+        WorldError: as `predict_steps`.
+    """
+    ensemble = Ensemble.nominal() if members is None else members
+    model = compile_members(world, ensemble)
+    columns = observed_columns(world, model, trajectories)
+    check_replayable(trajectories, ensemble)
+    frames = np.arange(trajectories.qpos.shape[1])
+    episode, frame = np.nonzero(frames < np.where(trajectories.kept, trajectories.lengths + 1, 0)[:, None])
+    seen = np.full((len(ensemble), len(trajectories), len(frames), len(columns)), np.nan)
+    if not world.task.derived:
+        state = State(trajectories.qpos[episode, frame], trajectories.qvel[episode, frame])
+        seen[:, episode, frame] = world.task.observe(state)[:, columns]
+        return seen
+    with to_logging(), on_one_thread():
+        each = max(_AT_ONCE // len(ensemble), 1)
+        batch = Batch(model, len(ensemble) * each, nthread=threads)
+        apply_to_model(batch, model, ensemble, np.repeat(np.arange(len(ensemble)), each))
+        derived = {name: batch.bind(name) for name in world.task.derived}
+        for block in _blocks(len(episode), each):
+            rows = np.tile(np.concatenate([block, np.full(each - len(block), block[0])]), len(ensemble))
+            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+            batch.qpos[:], batch.qvel[:] = (
+                trajectories.qpos[episode[rows], frame[rows]],
+                trajectories.qvel[episode[rows], frame[rows]],
+            )
+            batch.forward()
+            state = State(np.array(batch.qpos), np.array(batch.qvel), {k: np.array(v) for k, v in derived.items()})
+            read = world.task.observe(state)[:, columns].reshape(len(ensemble), each, len(columns))
+            seen[:, episode[block], frame[block]] = read[:, : len(block)]
+    return seen
+
+
 class _OneStep:
     """Simulations of given members, to be set to recorded states and stepped once, again and again.
 
