@@ -1,14 +1,15 @@
 """Does a gap say how much return a policy loses on the robot? Rank correlations over worlds that stand for reality.
 
-A policy is trained for each of six robots in a fibre of randomized worlds. It is then deployed in some 28 worlds that
-differ from the simulation in dynamics, sensing and timing, from not at all to severely. Each gets every score (the
-estimators of the gap, and what people use today), and the loss of return from simulation to that "reality".
+Each of six robots has a policy, trained in a fibre of randomized worlds. It is deployed in some 28 worlds that differ
+from the simulation in dynamics, sensing and timing, from not at all to severely. Every world gets every score, the
+estimators of the gap and what people use today, and the loss of return from simulation to that "reality".
 
-    python benchmarks/validity.py report      # the table and the picture, from benchmarks/data/validity.csv
-    python benchmarks/validity.py run         # every world again, and the report
-    python benchmarks/validity.py train       # the policies again
+    python benchmarks/validity.py report                 # tables and picture, from benchmarks/data/validity.csv
+    python benchmarks/validity.py run                    # every world again, and the report
+    python benchmarks/validity.py run --robots Hopper --scores predictive    # what one score says of one robot's worlds
+    python benchmarks/validity.py train                  # the policies again
 
-What it means: docs/explanation/validity.md.
+What came out, and what it means: docs/explanation/validity.md.
 """
 
 from __future__ import annotations
@@ -17,98 +18,129 @@ import argparse
 import csv
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from validity_report import Worlds, read
 from validity_robots import DATA, ROBOTS, RealWorld, Robot, real_worlds
 from validity_scores import SCORES, Case, from_the_starts_of, scores, spread_of
+from validity_tables import by_kind, by_robot, compared, pooled, summary
 
 from sim2real_cat.files import replacing
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.trajectories import Trajectories
 
 CSV = DATA / "validity.csv"
-SIM_EPISODES, REAL_EPISODES, SCORED_EPISODES = 6, 32, 16
-"""Episodes in each world of the fibre; in each real-like world, for its return; and those that the scores see."""
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "validity.png"
+
+SIM_STEPS, REAL_STEPS, SCORED_STEPS = 1000, 8000, 2000
+"""Control steps, if no episode ends early: in each world of the fibre; in each real-like world, for its return; and
+those of them that the scores see."""
+
+MAIN = "predictive"
+"""The gap that the picture shows and that the others are compared with."""
+
+Row = dict[str, object]
 
 
-def played(robot: Robot, seed: int) -> list[dict[str, object]]:
-    """One row for every real-like world of a robot."""
+def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[Row]:
+    """A row for every real-like world of a robot."""
     world, policy, fibre = robot.world, robot.policy(), robot.fibre()
     rng = np.random.default_rng([seed, ROBOTS.index(robot)])
-    sim = rollout(world, policy, rng=rng, members=fibre, episodes=SIM_EPISODES, steps=robot.steps)
-    rest = rollout(world, robot.at_rest(), rng=rng, episodes=REAL_EPISODES, steps=robot.steps)
-    returns = {"sim": float(sim.returns.mean()), "rest": float(rest.returns.mean())}
+    simulated, deployed, scored = (steps // robot.steps for steps in (SIM_STEPS, REAL_STEPS, SCORED_STEPS))
+    sim = rollout(world, policy, rng=rng, members=fibre, episodes=simulated, steps=robot.steps)
+    rest = rollout(world, robot.at_rest(), rng=rng, episodes=deployed, steps=robot.steps)
     spread = spread_of(sim)
-    rows = []
-    for number, reality in enumerate(real_worlds(robot, spread, rng)):
+    rows: list[Row] = []
+    for reality in real_worlds(robot, spread, rng):
         began = time.perf_counter()
-        real = rollout(
-            world, policy, rng=rng, members=reality.ensemble, episodes=REAL_EPISODES, steps=robot.steps
-        )
-        seen = real.select(np.arange(SCORED_EPISODES))
+        real = rollout(world, policy, rng=rng, members=reality.ensemble, episodes=deployed, steps=robot.steps)
+        seen = real.select(np.arange(scored))
         paired = from_the_starts_of(world, policy, seen, int(rng.integers(2**32)))
-        found, notes = scores(Case(world, fibre, reality.ensemble, seen, sim, paired, spread))
-        rows.append(_row(robot, number, reality, returns, real, found, notes))
-        print(f"{robot.name} {number}: {', '.join(reality.differences) or 'the same'}, "
-              f"lost {rows[-1]['loss']:.2f}, {time.perf_counter() - began:.1f} s", *notes, sep="\n    ", flush=True)
+        found, notes = scores(Case(world, fibre, seen, sim, paired, spread), chosen)
+        row = _row(robot, reality, float(sim.returns.mean()), float(rest.returns.mean()), real)
+        rows.append({**row, **found})
+        differences = ", ".join(reality.differences) or "nothing"
+        print(
+            f"{robot.name}, {differences}: {row['loss']:.2f} lost, {time.perf_counter() - began:.1f} s",
+            *notes,
+            sep="\n    ",
+            flush=True,
+        )
     return rows
 
 
-def _row(
-    robot: Robot,
-    number: int,
-    reality: RealWorld,
-    returns: dict[str, float],
-    real: Trajectories,
-    found: dict[str, float],
-    notes: list[str],
-) -> dict[str, object]:
-    """What the table says of one real-like world."""
-    unit = returns["sim"] - returns["rest"]
-    losses = (returns["sim"] - real.returns) / unit
+def _row(robot: Robot, reality: RealWorld, sim: float, rest: float, real: Trajectories) -> Row:
+    """What differs in a real-like world, and what the policy loses there."""
+    losses = (sim - real.returns) / (sim - rest)
     return {
         "robot": robot.name,
-        "world": number,
         "kind": reality.kind,
         "differences": ", ".join(reality.differences),
         "severity": reality.severity,
         "parameters": json.dumps(reality.table),
-        "return_sim": returns["sim"],
-        "return_rest": returns["rest"],
-        "return_real": real.returns.mean(),
-        "loss": losses.mean(),
-        "loss_even": losses[::2].mean(),
-        "loss_odd": losses[1::2].mean(),
-        "steps_real": real.lengths.mean(),
-        **found,
-        "notes": " | ".join(notes),
+        "return_sim": sim,
+        "return_rest": rest,
+        "return_real": float(real.returns.mean()),
+        "loss": float(losses.mean()),
+        "loss_even": float(losses[::2].mean()),
+        "loss_odd": float(losses[1::2].mean()),
+        "steps_real": float(real.lengths.mean()),
     }
 
 
-def write(rows: list[dict[str, object]]) -> None:
-    """Write the table, whole or not at all; six digits of every number."""
+def write(rows: list[Row]) -> None:
+    """Write the data file, six digits of every number; what was not computed again stays as it was.
+
+    A row is known by its robot, its place among that robot's rows, and its parameters.
+    """
+    old: dict[str, list[Row]] = {}
+    if CSV.exists():
+        with CSV.open(newline="", encoding="utf-8") as file:
+            for each in csv.DictReader(file):
+                old.setdefault(each["robot"], []).append(dict(each))
+    new: dict[str, list[Row]] = {}
+    for row in rows:
+        told: Row = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        before = old.get(str(row["robot"]), [])
+        place = len(new.setdefault(str(row["robot"]), []))
+        same = place < len(before) and before[place]["parameters"] == told["parameters"]
+        new[str(row["robot"])].append({**(before[place] if same else {}), **told})
+    columns = [*(name for name in rows[0] if name not in SCORES), *SCORES]
     with replacing(CSV) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            table.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        writer = csv.DictWriter(file, columns, lineterminator="\n", restval="nan", extrasaction="ignore")
+        writer.writeheader()
+        for robot in ROBOTS:
+            writer.writerows(new.get(robot.name, old.get(robot.name, [])))
+
+
+def tables(worlds: Worlds) -> str:
+    """Everything that the documentation shows of the data file, in Markdown."""
+    return "\n\n".join((summary(worlds), pooled(worlds), compared(worlds, MAIN), by_kind(worlds), by_robot(worlds)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("report", "run", "train"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--robots", nargs="+", default=[robot.name for robot in ROBOTS], help="for train and run")
+    parser.add_argument("--robots", nargs="+", default=[robot.name for robot in ROBOTS], help="of train and run")
+    parser.add_argument(
+        "--scores", nargs="+", default=list(SCORES), choices=list(SCORES), metavar="SCORE", help="of run"
+    )
     options = parser.parse_args()
     robots = [robot for robot in ROBOTS if robot.name in options.robots]
     if options.what == "train":
         for robot in robots:
             robot.train(options.seed)
+        return
     if options.what == "run":
-        write([row for robot in robots for row in played(robot, options.seed)])
-    if options.what != "train":
-        report(read(CSV))
+        write([row for robot in robots for row in played(robot, options.seed, options.scores)])
+    from validity_picture import draw  # matplotlib is needed for this alone
+
+    worlds = read(CSV, list(SCORES))
+    print(tables(worlds))
+    draw(worlds, PICTURE, MAIN)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def spearman(x: Array, y: Array, robot: NDArray[np.str_], counts: Array) -> Arra
     for values in (x, y):
         below = ((values < values[:, None]) + 0.5 * (values == values[:, None])) * same
         ranks.append(counts @ below.T / size - 0.5)
-    products = [(counts * a * b).sum(axis=1) for a, b in ((ranks[0], ranks[1]), (ranks[0], ranks[0]), (ranks[1], ranks[1]))]
+    products = [(counts * ranks[i] * ranks[j]).sum(axis=1) for i, j in ((0, 1), (0, 0), (1, 1))]
     return _ratio(products[0], products[1] * products[2])
 
 

@@ -35,6 +35,7 @@ class Robot:
         steps: control steps of an episode.
         noise: deviation of the sensors' noise: of velocities, and of the others.
         stiction: the largest dry friction in a joint [N or N m] where no foot touches the ground; 0 where one does.
+        late: the longest delay of sensors and actuators, in control periods.
         search: how the policy was trained; None where it is written by hand.
     """
 
@@ -42,10 +43,12 @@ class Robot:
     steps: int
     noise: tuple[float, float]
     stiction: float
+    late: float
     search: RandomSearch | None
 
     @property
     def world(self) -> World:
+        """The simulation."""
         sensors = World.gymnasium(self.name).sensors
         fast, slow = self.noise
         return World.gymnasium(self.name, noise={s: fast if "velocity" in s else slow for s in sensors})
@@ -63,9 +66,11 @@ class Robot:
 
     @property
     def weights(self) -> Path:
+        """Where the trained policy lies."""
         return DATA / f"validity_{self.name}.npz"
 
     def policy(self) -> Policy:
+        """What is deployed."""
         return LinearPolicy.load(self.weights) if self.search else CallablePolicy(reach, "Jacobian transpose, 20, 0.06")
 
     def train(self, seed: int) -> None:
@@ -95,12 +100,12 @@ def reach(observed: Array) -> Array:
 
 
 ROBOTS = (
-    Robot("InvertedPendulum", 250, (0.02, 0.002), 20.0, RandomSearch(30, 16, 8, 0.1, 0.1, 250)),
-    Robot("InvertedDoublePendulum", 250, (0.02, 0.002), 20.0, RandomSearch(200, 16, 8, 0.02, 0.03, 250)),
-    Robot("Reacher", 50, (0.05, 0.01), 20.0, None),
-    Robot("Hopper", 250, (0.05, 0.01), 0.0, RandomSearch(300, 8, 4, 0.01, 0.025, 400, 1.0)),
-    Robot("HalfCheetah", 250, (0.05, 0.01), 0.0, RandomSearch(120, 24, 8, 0.02, 0.03, 250)),
-    Robot("Walker2d", 250, (0.05, 0.01), 0.0, RandomSearch(300, 24, 16, 0.03, 0.025, 300, 1.0)),
+    Robot("InvertedPendulum", 250, (0.02, 0.002), 20.0, 1.0, RandomSearch(30, 16, 8, 0.1, 0.1, 250)),
+    Robot("InvertedDoublePendulum", 250, (0.02, 0.002), 5.0, 1.0, RandomSearch(200, 16, 8, 0.02, 0.03, 250)),
+    Robot("Reacher", 50, (0.05, 0.01), 60.0, 4.0, None),
+    Robot("Hopper", 250, (0.05, 0.01), 0.0, 4.0, RandomSearch(300, 8, 4, 0.01, 0.025, 400, 1.0)),
+    Robot("HalfCheetah", 250, (0.05, 0.01), 0.0, 4.0, RandomSearch(120, 24, 8, 0.02, 0.03, 250)),
+    Robot("Walker2d", 250, (0.05, 0.01), 0.0, 4.0, RandomSearch(300, 24, 16, 0.03, 0.025, 300, 1.0)),
 )
 
 
@@ -122,6 +127,7 @@ class RealWorld:
 
     @property
     def ensemble(self) -> Ensemble:
+        """The world, as one that differs from the simulation."""
         return Ensemble.single(self.table) if self.table else Ensemble.nominal()
 
 
@@ -190,10 +196,10 @@ def _change(robot: Robot, name: str, severity: float, spread: Array, rng: np.ran
         signs = rng.choice([-1.0, 1.0], size=len(spread))
         shifts = dict(zip(world.sensors, 0.5 * severity * signs * spread, strict=True))
         return {f"observation_bias[{sensor}]": {"shift": float(shift)} for sensor, shift in shifts.items()}
-    late = 4.0 * severity * period
     if name == "lost actions":
         return {"action_drop": {"set": 0.6 * severity}}
-    return {{"sensor delay": "observation_delay", "actuator delay": "actuator_delay"}.get(name, "action_jitter"): {"set": late}}
+    late = {"sensor delay": "observation_delay", "actuator delay": "actuator_delay", "jitter": "action_jitter"}[name]
+    return {late: {"set": robot.late * severity * period}}
 
 
 def _driven(robot: Robot) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from validity_robots import RealWorld, Robot
 
 from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.predictive import Predictive
+from sim2real_cat.transfer.predictive_gap import predictive_gap
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.prediction import predict_steps
 from sim2real_cat.worlds.randomization import Ensemble
@@ -29,8 +31,7 @@ class Case:
     Attributes:
         world: the simulation.
         fibre: its randomized worlds.
-        reality: the real-like world, an ensemble of one.
-        real: episodes there.
+        real: episodes in a world that stands for reality.
         sim: episodes in the fibre, from starts of their own.
         paired: episodes in the middle of the fibre, each from the start of the real one and with noise of its own.
         spread: (d,) deviation of each sensor in `sim`.
@@ -38,11 +39,15 @@ class Case:
 
     world: World
     fibre: Ensemble
-    reality: Ensemble
     real: Trajectories
     sim: Trajectories
     paired: Trajectories
     spread: Array
+
+    @cached_property
+    def expected(self) -> Predictive:
+        """What the worlds of the fibre expected of every real transition."""
+        return predictive_gap(self.world, self.real, members=self.fibre)
 
 
 def spread_of(sim: Trajectories) -> Array:
@@ -67,6 +72,9 @@ def one_step(case: Case) -> float:
 
 
 SCORES: Mapping[str, Callable[[Case], float]] = {
+    "predictive": lambda case: case.expected.estimate.value,
+    "predictive, noise x 2": lambda case: max(case.expected.noise_sensitivity[2.0], 0.0),
+    "predictive, no fibre": lambda case: predictive_gap(case.world, case.real).estimate.value,
     "gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="transition").value,
     "knn": lambda case: gap(case.real, case.sim, "knn", level="transition").value,
     "marginal gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="occupancy").value,
@@ -76,12 +84,12 @@ SCORES: Mapping[str, Callable[[Case], float]] = {
 """By name: the number that is to grow with the loss of return."""
 
 
-def scores(case: Case) -> tuple[dict[str, float], list[str]]:
-    """Every score of a case, NaN where it could not be computed, and why."""
+def scores(case: Case, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Some scores of a case, NaN where one could not be computed, and why."""
     found, notes = {}, []
-    for name, score in SCORES.items():
+    for name in names:
         try:
-            found[name] = score(case)
+            found[name] = SCORES[name](case)
         except (GapError, WorldError) as error:
             found[name] = np.nan
             notes.append(f"{name}: {error}")

@@ -50,7 +50,7 @@ def summary(worlds: Worlds) -> str:
     little, most = int((worlds.loss <= LOST).sum()), int((worlds.loss > 0.9).sum())
     return (
         f"{len(worlds.loss)} worlds; the policy loses at most {LOST:.0%} of its return in {little} of them and more than "
-        f"90% in {most}. The losses that two halves of the episodes show correlate with {halves}."
+        f"90% in {most}. The losses in two halves of the episodes correlate with {halves}."
     )
 
 
