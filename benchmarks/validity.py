@@ -62,12 +62,8 @@ def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[Row]:
         row = _row(robot, reality, float(sim.returns.mean()), float(rest.returns.mean()), real)
         rows.append({**row, **found})
         differences = ", ".join(reality.differences) or "nothing"
-        print(
-            f"{robot.name}, {differences}: {row['loss']:.2f} lost, {time.perf_counter() - began:.1f} s",
-            *notes,
-            sep="\n    ",
-            flush=True,
-        )
+        line = f"{robot.name}, {differences}: {row['loss']:.2f} lost, {time.perf_counter() - began:.1f} s"
+        print(line, *notes, sep="\n    ", flush=True)
     return rows
 
 
@@ -135,7 +131,8 @@ def main() -> None:
             robot.train(options.seed)
         return
     if options.what == "run":
-        write([row for robot in robots for row in played(robot, options.seed, options.scores)])
+        for robot in robots:
+            write(played(robot, options.seed, options.scores))
     from validity_picture import draw  # matplotlib is needed for this alone
 
     worlds = read(CSV, list(SCORES))

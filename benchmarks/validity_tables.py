@@ -49,8 +49,8 @@ def summary(worlds: Worlds) -> str:
     halves = interval(spearman(worlds.loss_even, worlds.loss_odd, worlds.robot, counts))
     little, most = int((worlds.loss <= LOST).sum()), int((worlds.loss > 0.9).sum())
     return (
-        f"{len(worlds.loss)} worlds; the policy loses at most {LOST:.0%} of its return in {little} of them and more than "
-        f"90% in {most}. The losses in two halves of the episodes correlate with {halves}."
+        f"{len(worlds.loss)} worlds; the policy loses at most {LOST:.0%} of its return in {little} of them and more "
+        f"than 90% in {most}. The losses in two halves of the episodes correlate with {halves}."
     )
 
 
