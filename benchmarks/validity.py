@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,13 @@ from validity_robots import DATA, ROBOTS, RealWorld, Robot, real_worlds
 from validity_scores import SCORES, Case, from_the_starts_of, scores, spread_of
 from validity_tables import by_kind, by_robot, compared, pooled, summary
 
-from sim2real_cat.files import replacing
+from sim2real_cat.files import replacing, write_text
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.trajectories import Trajectories
 
 CSV = DATA / "validity.csv"
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "validity.png"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE, PICTURE = DOCS / "explanation" / "validity.md", DOCS / "images" / "validity.png"
 
 SIM_STEPS, REAL_STEPS, SCORED_STEPS = 1000, 8000, 2000
 """Control steps, if no episode ends early: in each world of the fibre; in each real-like world, for its return; and
@@ -111,9 +113,25 @@ def write(rows: list[Row]) -> None:
             writer.writerows(new.get(robot.name, old.get(robot.name, [])))
 
 
-def tables(worlds: Worlds) -> str:
-    """Everything that the documentation shows of the data file, in Markdown."""
-    return "\n\n".join((summary(worlds), pooled(worlds), compared(worlds, MAIN), by_kind(worlds), by_robot(worlds)))
+def tables(worlds: Worlds) -> dict[str, str]:
+    """What the documentation shows of the data file, in Markdown, by the names of the places where it stands there."""
+    return {
+        "summary": summary(worlds),
+        "pooled": pooled(worlds),
+        "compared": compared(worlds, MAIN),
+        "kinds": by_kind(worlds),
+        "robots": by_robot(worlds),
+    }
+
+
+def filled(page: str, shown: Mapping[str, str]) -> str:
+    """The page with every table in its place, between ``<!-- NAME -->`` and ``<!-- end -->``."""
+    for name, text in shown.items():
+        place = re.compile(f"(?<=<!-- {name} -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
+        page, found = place.subn(lambda _, text=text: text, page)
+        if found != 1:
+            raise ValueError(f"the page has {found} places for '{name}', it needs one: {PAGE}")
+    return page
 
 
 def main() -> None:
@@ -136,7 +154,9 @@ def main() -> None:
     from validity_picture import draw  # matplotlib is needed for this alone
 
     worlds = read(CSV, list(SCORES))
-    print(tables(worlds))
+    shown = tables(worlds)
+    print(*shown.values(), sep="\n\n")
+    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8"), shown))
     draw(worlds, PICTURE, MAIN)
 
 
