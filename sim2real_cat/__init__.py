@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from sim2real_cat.gaps.estimate import Estimate as Estimate
     from sim2real_cat.gaps.gap import gap as gap
     from sim2real_cat.gaps.predictive import Predictive as Predictive
+    from sim2real_cat.gaps.ranking import Ranking as Ranking
+    from sim2real_cat.gaps.ranking import ranking as ranking
+    from sim2real_cat.gaps.ranking_csv import read_policy_table as read_policy_table
+    from sim2real_cat.gaps.ranking_table import PolicyTable as PolicyTable
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
@@ -123,12 +127,14 @@ _HOME = {
     "PPO": "worlds.ppo",
     "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
+    "PolicyTable": "gaps.ranking_table",
     "Predictive": "gaps.predictive",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
     "Quantisation": "worlds.noise",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
+    "Ranking": "gaps.ranking",
     "RecurrentPolicy": "worlds.recurrent_policy",
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
@@ -169,7 +175,9 @@ _HOME = {
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
+    "ranking": "gaps.ranking",
     "read_log": "worlds.recordings",
+    "read_policy_table": "gaps.ranking_csv",
     "replay": "worlds.replay",
     "rollout": "worlds.rollout",
     "rollout_to_parquet": "worlds.rollout",

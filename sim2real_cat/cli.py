@@ -1,4 +1,4 @@
-"""The command line: ``sim2real-cat demo | run | gap | check | query | report | engines``.
+"""The command line: ``sim2real-cat demo | run | gap | rank | check | query | report | engines``.
 
 Exit codes: 0 all holds, 1 a law is violated, 2 bad input or something missing (one line to stderr).
 """
@@ -79,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
     gap.add_argument("--level", help="transition or occupancy (default: transition)")
     gap.set_defaults(command=_gap)
+
+    rank = commands.add_parser("rank", help="does simulation rank policies as reality does?")
+    rank.add_argument("policies", type=Path, metavar="POLICIES", help="a .csv of policies, or an instance .json")
+    rank.add_argument("--robot", help="with an instance: rank the policies of this robot by their returns")
+    rank.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    rank.add_argument("--json", action="store_true", help="print the ranking as JSON")
+    rank.set_defaults(command=_rank)
 
     check = commands.add_parser("check", help="check the laws of an instance")
     check.add_argument("instance", type=Path, metavar="INSTANCE.json")
@@ -179,6 +186,39 @@ def _gap(options: argparse.Namespace) -> int:
     print(estimate)
     for note in estimate.why:
         print(f"note: {note}")
+    return OK
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from sim2real_cat.gaps.ranking import ranking
+    from sim2real_cat.gaps.ranking_csv import read_policy_table
+
+    lacking: tuple[str, ...] = ()
+    if options.policies.suffix == ".json":
+        from sim2real_cat.transfer.instance import TransferInstance
+        from sim2real_cat.transfer.scores import returns_of
+
+        table, lacking = returns_of(TransferInstance.read(options.policies), options.robot)
+    elif options.robot is not None:
+        raise SchemaError("--robot goes with an instance, a .json file; a CSV holds the policies of one robot")
+    else:
+        table = read_policy_table(options.policies)
+    found = ranking(table, confidence=options.confidence)
+    if options.json:
+        print(json.dumps(found.to_table() | {"left_out": list(lacking)}, indent=2))
+        return OK
+    from sim2real_cat.report.terminal import ranking_table, scores_table
+
+    _show(scores_table(found))
+    print()
+    _show(ranking_table(found))
+    print()
+    if found.worst is not None:
+        print(f"most costly mistake: '{found.worst[0]}' is better than '{found.worst[1]}', simulation does not say so")
+    if lacking:
+        print(f"left out, for want of a return: {', '.join(lacking)}")
+    for number, note in enumerate(found.why):
+        print(f"{'unreliable' if number == 0 and not found.reliable else 'note'}: {note}")
     return OK
 
 

@@ -64,7 +64,8 @@ def weigh(densities: Densities, log_weights: Floats) -> Evidence:
         past = np.cumsum(own, axis=1)
         likelihood[i] = past[:, -1]
         before = log_weights[:, None] + np.concatenate([np.zeros((len(own), 1)), past[:, :-1]], axis=1)
-        before -= logsumexp(before, axis=0)
+        with np.errstate(invalid="ignore"):  # once all members are out, which is refused below
+            before -= logsumexp(before, axis=0)
         mixture = logsumexp(before + own, axis=0)
         if not np.isfinite(mixture).all():
             step = int(np.flatnonzero(~np.isfinite(mixture))[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +15,9 @@ from rich.text import Text
 from sim2real_cat.report.rows import Row
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import LawReport
+
+if TYPE_CHECKING:
+    from sim2real_cat.gaps.ranking import Ranking  # and with it scipy, which no other table needs
 
 _COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
 _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
@@ -69,3 +73,48 @@ def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     return table
+
+
+def scores_table(found: Ranking) -> Table:
+    """Every policy with its real and simulated score and their Clopper-Pearson intervals."""
+    table = _right("policy", "real", "sim")
+    for policy in found.policies:
+        real = _between(policy.real, policy.real_low, policy.real_high)
+        table.add_row(Text(policy.name), Text(real), Text(_between(policy.sim, policy.sim_low, policy.sim_high)))
+    return table
+
+
+def ranking_table(found: Ranking) -> Table:
+    """Every statistic with its interval, its p-value, the smallest possible one, and the policy that carries it."""
+    table = _right("statistic", "value", "p", "smallest p", "without", "value then")
+    for statistic in found.statistics:
+        name, value = found.carrier(statistic.name)
+        table.add_row(
+            statistic.name,
+            Text(_between(statistic.value, statistic.low, statistic.high)),
+            _number(statistic.p_value),
+            _number(statistic.floor),
+            Text(name),
+            _number(value),
+        )
+    return table
+
+
+def _right(*names: str) -> Table:
+    """An empty table of numbers, its names to the left."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("policy", "statistic", "without") else "right", no_wrap=True)
+    return table
+
+
+def _between(value: float, low: float, high: float) -> str:
+    """A number with its interval where it has one."""
+    return _number(value) if np.isnan(low) else f"{_number(value)} [{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float) -> str:
+    """Three digits behind the point of a small number, three in all of a large one."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

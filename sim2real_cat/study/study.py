@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.errors import GapError, WorldError
@@ -87,7 +88,7 @@ class Study:
             deployments.append(deployment)
         for done, (candidate, deployment) in enumerate(zip(described.candidates, deployments, strict=True)):
             show("measuring gaps", done, len(deployments))
-            measured, log = _measure(described, candidate, deployment)
+            measured, log = _measure(described, candidate, deployment, threads)
             gaps.append(measured)
             if log is not None:
                 events.append(log)
@@ -151,28 +152,38 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         threads=threads,
         progress=lambda done: show(f"deploying {name}", done, robot.steps),
     )
-    return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real, trainer)
+    return policy, Deployment(
+        name,
+        robot.name,
+        policy.digest,
+        birth,
+        fibre,
+        sim,
+        real,
+        trainer,
+        world=robot.world,
+        reality=robot.reality,
+    )
 
 
 def _measure(
-    described: Description, candidate: Candidate, deployment: Deployment
+    described: Description, candidate: Candidate, deployment: Deployment, threads: int
 ) -> tuple[MeasuredGap, EventLog | None]:
     """The gap of a deployment and its events; none where the samples allow none, and the gap's note says why."""
     rng = _generator(described.seed, "gap", deployment.policy)
-    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng)
+    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng, threads=threads)
     if measured.transition is None:
         return measured, None
     try:
-        return measured, _events(candidate, deployment)
+        return measured, _events(candidate, deployment, measured)
     except (GapError, WorldError) as error:  # no Gaussian density, or no prediction from a single state
         note = " | ".join(filter(None, [measured.note, f"events: {error}"]))
         return replace(measured, note=note), None
 
 
-def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
+def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap) -> EventLog:
     """What the nominal world expected of every transition, and what the robot did."""
     real, world = deployment.real, candidate.robot.world
-    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
     expected = predict_steps(world, real)
     if lost := int(np.isnan(expected.state).any(axis=1).sum()):
         raise GapError(f"the nominal world diverges from {lost} of {len(expected.state)} recorded states")
@@ -186,11 +197,19 @@ def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
         step=expected.step,
         before=expected.observation,
         after=after,
-        kl_gap=np.concatenate(pointwise(real, deployment.sim, level="transition", weights=weights)),
+        kl_gap=_terms(deployment, measured),
         observation_error=np.linalg.norm(after - expected.observation, axis=1),
         dynamics_error=np.linalg.norm(state - expected.state, axis=1),
         latency_delta=np.full(len(after), 1000.0 * later),
     )
+
+
+def _terms(deployment: Deployment, measured: MeasuredGap) -> NDArray[np.float64]:
+    """The gap of every transition."""
+    if measured.predictive is not None:
+        return measured.predictive.terms
+    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
+    return np.concatenate(pointwise(deployment.real, deployment.sim, level="transition", weights=weights))
 
 
 def _generator(seed: int, purpose: str, name: str) -> np.random.Generator:

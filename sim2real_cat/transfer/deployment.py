@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from sim2real_cat.errors import GapError
+from sim2real_cat.errors import GapError, WorldError, unknown_name
 from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.gaps.gap import METHODS as SAMPLE_METHODS
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.predictive import Predictive
+from sim2real_cat.transfer.predictive_gap import predictive_gap
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+METHODS = ("auto", "predictive", *SAMPLE_METHODS)
+"""How the gap of a deployment can be measured."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +38,9 @@ class Deployment:
         real: episodes on the robot.
         trainer: how the policy was trained; None where it was not trained here.
         entropy_coefficient: the weight of the policy's entropy in training; None where it had none.
+        world: the world that the fibre varies; None where it cannot be set to a recorded state.
+        reality: the parameters of the real world where that is one of MuJoCo's, by `real.member_index`; None where
+            only the recording is known.
     """
 
     policy: str
@@ -38,6 +52,8 @@ class Deployment:
     real: Trajectories
     trainer: str | None = None
     entropy_coefficient: float | None = None
+    world: World | None = None
+    reality: Ensemble | None = None
 
 
 @dataclass(frozen=True)
@@ -48,37 +64,76 @@ class MeasuredGap:
         transition: `kl_gap`, in nats per control step; None where it could not be measured.
         occupancy: the gap of the marginal distributions, in nats per observation; None likewise.
         note: why a gap is missing or not to be relied on, '' where there is nothing to say.
+        predictive: what `transition` was taken from where its method is "predictive".
     """
 
     transition: Estimate | None
     occupancy: Estimate | None
     note: str
+    predictive: Predictive | None = field(default=None, compare=False)
 
 
-def measure(deployment: Deployment, *, method: str, confidence: float, rng: np.random.Generator) -> MeasuredGap:
+def measure(
+    deployment: Deployment, *, method: str, confidence: float, rng: np.random.Generator, threads: int = 0
+) -> MeasuredGap:
     """KL(P_real || P_sim) of a deployment, the simulated side being the weighted mixture over its fibre.
 
     Episodes that diverged are left out. Where the samples allow no estimate, there is none, and the note says why.
+
+    Args:
+        deployment: what was deployed, and both recordings.
+        method: one of `METHODS`; "auto" is "predictive" where the world allows it and "gaussian", with a note why,
+            where it does not. The gap of the marginal distributions is "gaussian" beside "predictive".
+        confidence: nominal coverage of the intervals.
+        rng: deals episodes into blocks.
+        threads: physics threads; 0 means one per core.
+
+    Raises:
+        GapError: a method that is not known.
     """
-    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
-    estimates: dict[str, Estimate | None] = {}
+    if method not in METHODS:
+        raise GapError(unknown_name("method", method, METHODS))
     notes: list[str] = []
-    for level in ("transition", "occupancy"):
-        try:
-            estimate = gap(
-                deployment.real,
-                deployment.sim,
-                method,
-                level=level,
-                weights=weights,
-                confidence=confidence,
-                rng=rng,
-            )
-        except GapError as error:
-            estimates[level] = None
-            notes.append(f"{level}: {error}")
-        else:
-            estimates[level] = estimate
-            if not estimate.reliable:
-                notes.append(f"{level}: {'; '.join(estimate.why)}")
-    return MeasuredGap(estimates["transition"], estimates["occupancy"], " | ".join(notes))
+    found: Predictive | None = None
+    transition: Estimate | None = None
+    if method in ("auto", "predictive"):
+        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads))
+        transition = None if found is None else found.estimate
+    samples = "gaussian" if method in ("auto", "predictive") else method
+    if found is None and method != "predictive":
+        transition = _noting(notes, "transition", lambda: _compare(deployment, samples, "transition", confidence, rng))
+    occupancy = _noting(notes, "occupancy", lambda: _compare(deployment, samples, "occupancy", confidence, rng))
+    for level, estimate in (("transition", transition), ("occupancy", occupancy)):
+        if estimate is not None and not estimate.reliable:
+            notes.append(f"{level}: {'; '.join(estimate.why)}")
+    return MeasuredGap(transition, occupancy, " | ".join(notes), found)
+
+
+def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int) -> Predictive:
+    """The predictive gap."""
+    if deployment.world is None:
+        raise GapError("the simulated world cannot be set to a recorded state")
+    return predictive_gap(
+        deployment.world,
+        deployment.real,
+        members=deployment.fibre,
+        reality=deployment.reality,
+        confidence=confidence,
+        rng=rng,
+        threads=threads,
+    )
+
+
+def _compare(deployment: Deployment, method: str, level: str, confidence: float, rng: np.random.Generator) -> Estimate:
+    """The gap of the samples of both sides."""
+    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
+    return gap(deployment.real, deployment.sim, method, level=level, weights=weights, confidence=confidence, rng=rng)
+
+
+def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | None:
+    """An estimate, or None and a note where the samples or the world allow none."""
+    try:
+        return estimate()
+    except (GapError, WorldError) as error:
+        notes.append(f"{what}: {error}")
+        return None

@@ -39,7 +39,11 @@ class Expected:
 
 
 class Expectation:
-    """Asks a world, in each member of an ensemble.
+    """Asks a world, in each member of an ensemble, from recorded states.
+
+    Attributes:
+        members: the ensemble.
+        filters: whether what is expected depends on the noise of the readings before.
 
     Args:
         world: the world.
@@ -52,6 +56,8 @@ class Expectation:
         WorldError: a world whose sensors remember more than a recording tells.
     """
 
+    filters = False
+
     def __init__(self, world: World, members: Ensemble, state_deviation: float | Sequence[float], threads: int) -> None:
         if world.task.remembers:
             raise WorldError(
@@ -59,22 +65,22 @@ class Expectation:
                 "from samples, with method 'gaussian'"
             )
         self.members = members
-        self._world, self._threads = world, threads
+        self.world, self.threads = world, threads
         self._model = world.compile()
-        self._deviation = _by_coordinate(state_deviation, int(self._model.nv))
+        self.deviation = _by_coordinate(state_deviation, int(self._model.nv))
 
     @property
     def uncertain(self) -> bool:
         """Whether the recorded states have errors."""
-        return bool(self._deviation.any())
+        return bool(self.deviation.any())
 
     def member(self, row: int) -> Expectation:
         """One member by itself."""
-        return Expectation(self._world, self.members.select([row]), self._deviation.tolist(), self._threads)
+        return type(self)(self.world, self.members.select([row]), self.deviation.tolist(), self.threads)
 
     def without_noise(self, sensors: Sequence[str]) -> list[str]:
         """The sensors whose readings are certain in some member."""
-        columns = zip(sensors, *self._chains(sensors), strict=True)
+        columns = zip(sensors, *self.chains(sensors), strict=True)
         return [name for name, *chains in columns if not all(_noisy(chain) for chain in chains)]
 
     def require_noise(self, sensors: Sequence[str]) -> None:
@@ -85,20 +91,20 @@ class Expectation:
         """
         if silent := self.without_noise(sensors):
             raise GapError(
-                f"sensors without noise have no density: {listed(silent)}; give world '{self._world.name}' the noise "
+                f"sensors without noise have no density: {listed(silent)}; give world '{self.world.name}' the noise "
                 "of its sensors, or have it fitted to a recording with noise='fitted'"
             )
-        for name, *of in zip(sensors, *self._chains(sensors), strict=True):
+        for name, *of in zip(sensors, *self.chains(sensors), strict=True):
             for chain in dict.fromkeys(of):
                 try:
                     chain.log_density(np.zeros((1, 2)), np.zeros((1, 2)))
                 except WorldError as error:
                     raise GapError(f"sensor '{name}': {error}") from None
 
-    def of(self, recording: Trajectories) -> Expected:
-        """What every member expects."""
-        columns = [self._world.sensors.index(name) for name in recording.sensors]
-        parameters = self._parameters()
+    def of(self, recording: Trajectories, scale: float = 1.0) -> Expected:
+        """What every member expects, if its noise were `scale` times as wide."""
+        columns = [self.world.sensors.index(name) for name in recording.sensors]
+        parameters = self.parameters()
         late = whole_periods(parameters.delays[:, columns], recording.control_period)
         bias = parameters.biases[:, columns]
         reading = self._ahead(recording, late)
@@ -107,12 +113,12 @@ class Expectation:
             reading + bias[:, None],
             first + bias[:, None],
             self._spread(recording, late, reading) if self.uncertain else None,
-            self._chains(recording.sensors),
+            self.chains(recording.sensors),
         )
 
     def _ahead(self, recording: Trajectories, late: NDArray[np.int64]) -> Array:
         """(M, N, d) what arrives after every transition; a reading that is late is of a recorded state."""
-        predicted = predict_steps(self._world, recording, members=self.members, threads=self._threads)
+        predicted = predict_steps(self.world, recording, members=self.members, threads=self.threads)
         reading = predicted.observation.reshape(len(self.members), -1, len(recording.sensors))
         if late.any():
             episode, step = predicted.episode[: reading.shape[1]], predicted.step[: reading.shape[1]]
@@ -124,7 +130,7 @@ class Expectation:
 
     def _seen(self, recording: Trajectories) -> Array:
         """(M, episodes, T + 1, d) what the sensors would read in the recorded states."""
-        return observe_states(self._world, recording, members=self.members, threads=self._threads)
+        return observe_states(self.world, recording, members=self.members, threads=self.threads)
 
     def _spread(self, recording: Trajectories, late: NDArray[np.int64], reading: Array) -> Array:
         """(M, N, d, d) what the error of the recorded states makes of the readings.
@@ -132,24 +138,25 @@ class Expectation:
         Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
         """
         total = np.zeros((*reading.shape, reading.shape[2]))
-        for coordinate in np.flatnonzero(self._deviation):
-            step = np.zeros(len(self._deviation))
-            step[coordinate] = self._deviation[coordinate]
+        for coordinate in np.flatnonzero(self.deviation):
+            step = np.zeros(len(self.deviation))
+            step[coordinate] = self.deviation[coordinate]
             ends = [self._ahead(moved(self._model, recording, sign * step), late) for sign in (1.0, -1.0)]
             half = 0.5 * (ends[0] - ends[1])
             total += half[..., :, None] * half[..., None, :]
         return total
 
-    def _parameters(self) -> SensorParameters:
-        return sensor_parameters(self._world, self.members, np.arange(len(self.members)))
+    def parameters(self) -> SensorParameters:
+        """What is particular to the sensors of each member."""
+        return sensor_parameters(self.world, self.members, np.arange(len(self.members)))
 
-    def _chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
+    def chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
         """The chain of each sensor in each member."""
-        columns = [self._world.sensors.index(name) for name in sensors]
-        chains = self._world.noise_chains()
+        columns = [self.world.sensors.index(name) for name in sensors]
+        chains = self.world.noise_chains()
         return tuple(
             tuple(chains[column].with_deviation(float(row[column])) for column in columns)
-            for row in self._parameters().deviations
+            for row in self.parameters().deviations
         )
 
 
