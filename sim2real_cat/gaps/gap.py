@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.errors import GapError, unknown_name
-from sim2real_cat.gaps import gaussian, knn
-from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.gaps import gaussian, knn, ratio
+from sim2real_cat.gaps.estimate import Estimate, Measured
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
@@ -23,10 +24,18 @@ from sim2real_cat.gaps.samples import (
     of_members,
     without_constants,
 )
+from sim2real_cat.gaps.settings import Settings
 from sim2real_cat.linear_algebra import on_one_thread
 
-METHODS = ("gaussian", "knn")
-"""The methods that `gap` knows."""
+Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.random.Generator], Measured]
+"""How a method is called: real and simulated points, the weights of the fibre, the choices, and randomness."""
+
+METHODS: dict[str, Measure] = {
+    "gaussian": gaussian.measure,
+    "knn": knn.measure,
+    "ratio": ratio.measure,
+}
+"""The methods that `gap` knows, by name."""
 
 _NEGATIVE = (
     "the whole interval lies below 0, where no KL does: the simulated mixture fits the real samples better than the "
@@ -84,12 +93,9 @@ def gap(
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
-    generator = np.random.default_rng(rng)
+    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours)
     with on_one_thread():
-        if method == "gaussian":
-            found = gaussian.measure(real_cloud, sim_cloud, fibre, confidence, generator)
-        else:
-            found = knn.measure(real_cloud, sim_cloud, fibre, confidence, generator, neighbours)
+        found = METHODS[method](real_cloud, sim_cloud, fibre, settings, generator)
     reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
     low, high = found.low, found.high
     if high < 0:

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from sim2real_cat.gaps.estimate import Measured
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import Cloud, Floats, require_density
+from sim2real_cat.gaps.settings import Settings
 
 _MOST_BLOCKS = 64
 # What the jackknife leaves of the bias, as a share of what it removes: it sees the first order in 1/n only. Measured
@@ -116,7 +117,7 @@ def log_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> Floats:
 
 
 def measure(
-    real: Cloud, sim: Cloud, weights: Mapping[int, float], confidence: float, rng: np.random.Generator
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
 ) -> Measured:
     """The Gaussian estimate, corrected for bias by the jackknife over episodes, with a t interval.
 
@@ -124,7 +125,7 @@ def measure(
         real: Real points.
         sim: Simulated points.
         weights: Weight of each fibre member, adding up to 1.
-        confidence: Nominal coverage.
+        settings: The confidence counts.
         rng: Deals the episodes into blocks where there are many.
 
     Returns:
@@ -145,7 +146,9 @@ def measure(
     spread = jackknife(plug_in, strata)
     raw = plug_in - spread.bias
     reasons, notes = _shape(real, sim, weights)
-    return Measured(plug_in, raw, *spread.interval(raw, confidence, _BIAS_DOUBT * abs(spread.bias)), reasons, notes)
+    return Measured(
+        plug_in, raw, *spread.interval(raw, settings.confidence, _BIAS_DOUBT * abs(spread.bias)), reasons, notes
+    )
 
 
 def _shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -37,6 +37,7 @@ from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import Measured
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import Cloud, Floats, Ints, require_density
+from sim2real_cat.gaps.settings import Settings
 
 _MOST_BLOCKS = 16
 # The second number of neighbours, as a multiple of the first.
@@ -142,12 +143,7 @@ class Neighbours:
 
 
 def measure(
-    real: Cloud,
-    sim: Cloud,
-    weights: Mapping[int, float],
-    confidence: float,
-    rng: np.random.Generator,
-    neighbours: int,
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
 ) -> Measured:
     """The nearest-neighbour estimate with an interval from leaving out blocks.
 
@@ -155,9 +151,8 @@ def measure(
         real: Real points.
         sim: Simulated points.
         weights: Weight of each fibre member, adding up to 1.
-        confidence: Nominal coverage.
+        settings: The confidence and the number of neighbours k count.
         rng: Deals the episodes into blocks and draws the probes of the simulated cloud.
-        neighbours: k, at least 1.
 
     Returns:
         The estimate.
@@ -165,6 +160,7 @@ def measure(
     Raises:
         GapError: Too few points for k neighbours, or dependent sensors.
     """
+    neighbours = settings.neighbours
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
@@ -196,7 +192,7 @@ def measure(
         mine = sim_blocks.stratum == e
         groups.append(LeftOut(sim_blocks.sizes[mine], without_sim[mine]))
     plug_in, raw = (float(number) for number in whole)
-    interval = jackknife(raw, groups).interval(raw, confidence, _BIAS_DOUBT * abs(plug_in - raw))
+    interval = jackknife(raw, groups).interval(raw, settings.confidence, _BIAS_DOUBT * abs(plug_in - raw))
     if abs(plug_in - raw) > max(_CORRECTION, 0.5 * abs(raw)):
         reasons.append(
             f"{raw - plug_in:+.2f} nats are extrapolated from the number of neighbours: too few points for "
