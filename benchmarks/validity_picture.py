@@ -35,7 +35,7 @@ def draw(worlds: Worlds, path: Path, score: str) -> None:
     _intervals(left.subplots(), worlds)
     axes = right.subplots(2, 3, sharey=True)
     robots = list(dict.fromkeys(worlds.robot.tolist()))
-    for axis, robot in zip(axes.flat, robots, strict=True):
+    for axis, robot in zip(axes.flat, robots, strict=False):
         _scatter(axis, worlds.among(worlds.robot == robot), robot, score)
     for axis in axes[:, 0]:
         axis.set_ylabel("share of the return lost")

@@ -56,7 +56,7 @@ class Worlds:
 
 
 def read(path: Path, scores: Sequence[str]) -> Worlds:
-    """The data file, and those scores in it."""
+    """The data file, and those of the scores that were computed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
 
@@ -64,7 +64,9 @@ def read(path: Path, scores: Sequence[str]) -> Worlds:
         return np.array([float(row[name]) for row in rows])
 
     robot, kind = (np.array([row[name] for row in rows]) for name in ("robot", "kind"))
-    return Worlds(robot, kind, *map(numbers, ("loss", "loss_even", "loss_odd")), {s: numbers(s) for s in scores})
+    known = {score: numbers(score) for score in scores}
+    known = {score: values for score, values in known.items() if np.isfinite(values).any()}
+    return Worlds(robot, kind, *map(numbers, ("loss", "loss_even", "loss_odd")), known)
 
 
 def resampled(robot: NDArray[np.str_], rng: np.random.Generator) -> Array:

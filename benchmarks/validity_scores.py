@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import GapError, WorldError
+from sim2real_cat.gaps.distances import distances
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.gaps.predictive import Predictive
 from sim2real_cat.transfer.predictive_gap import predictive_gap
@@ -49,6 +50,13 @@ class Case:
         """What the worlds of the fibre expected of every real transition."""
         return predictive_gap(self.world, self.real, members=self.fibre)
 
+    @cached_property
+    def distances(self) -> dict[str, float]:
+        """Distances of the observations' distribution from the fibre's, and of the episodes from paired ones."""
+        apart = distances(self.real, self.sim, permutations=1)
+        along = distances(self.real, self.paired, paired=True, permutations=1)
+        return {each.name: each.value for each in (*along, *apart)}
+
 
 def spread_of(sim: Trajectories) -> Array:
     """(d,) deviation of each sensor over all episodes."""
@@ -71,17 +79,32 @@ def one_step(case: Case) -> float:
     return float(np.sqrt(np.nanmean(np.square((after - ahead.observation) / case.spread))))
 
 
+def ratio(case: Case) -> float:
+    """The gap by a classifier, which is slow: from as many simulated episodes as real ones."""
+    number = np.concatenate([np.arange(count) for count in np.unique(case.sim.member_index, return_counts=True)[1]])
+    few = case.sim.select(number < max(len(case.real) // len(case.fibre), 1))
+    return gap(case.real, few, "ratio", level="transition").value
+
+
 SCORES: Mapping[str, Callable[[Case], float]] = {
     "predictive": lambda case: case.expected.estimate.value,
     "predictive, noise x 2": lambda case: max(case.expected.noise_sensitivity[2.0], 0.0),
     "predictive, no fibre": lambda case: predictive_gap(case.world, case.real).estimate.value,
     "gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="transition").value,
     "knn": lambda case: gap(case.real, case.sim, "knn", level="transition").value,
+    "ratio": ratio,
     "marginal gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="occupancy").value,
     "marginal knn": lambda case: gap(case.real, case.sim, "knn", level="occupancy").value,
+    "sliced Wasserstein": lambda case: case.distances["sliced wasserstein"],
+    "MMD": lambda case: case.distances["mmd"],
+    "RMSE": lambda case: case.distances["rmse"],
+    "DTW": lambda case: case.distances["dtw"],
     "one-step RMSE": one_step,
 }
 """By name: the number that is to grow with the loss of return."""
+
+SLOW = ("ratio",)
+"""Scores that take longer than all others together; they are computed where they are asked for."""
 
 
 def scores(case: Case, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
