@@ -26,7 +26,7 @@ import numpy as np
 from validity_report import Worlds, read
 from validity_robots import DATA, ROBOTS, RealWorld, Robot, real_worlds
 from validity_scores import SCORES, SLOW, Case, from_the_starts_of, scores, spread_of
-from validity_tables import by_kind, by_robot, compared, pooled, summary
+from validity_tables import bands, by_kind, by_robot, compared, examples, pooled, summary
 
 from sim2real_cat.files import replacing, write_text
 from sim2real_cat.worlds.rollout import rollout
@@ -119,6 +119,8 @@ def tables(worlds: Worlds) -> dict[str, str]:
         "summary": summary(worlds),
         "pooled": pooled(worlds),
         "compared": compared(worlds, MAIN),
+        "bands": bands(worlds, (MAIN, "predictive, no fibre")),
+        "examples": examples(worlds, (MAIN, "predictive, no fibre", "marginal gaussian", "one-step RMSE")),
         "kinds": by_kind(worlds),
         "robots": by_robot(worlds),
     }

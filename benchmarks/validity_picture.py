@@ -24,7 +24,10 @@ KIND_STYLES = {
 }
 """Colours of Okabe and Ito, which people with any colour vision tell apart, and a marker for each as well."""
 
-GAPS = ("predictive", "gaussian", "knn", "ratio")
+LEAST_GAP, MOST_LOSS = 1e-3, 1.5
+"""Where points beyond are drawn."""
+
+GAPS = ("predictive", "predictive, noise x 2", "predictive, no fibre", "gaussian", "knn", "ratio")
 """The scores that estimate `kl_gap`; the others are what they are compared with."""
 
 
@@ -38,7 +41,7 @@ def draw(worlds: Worlds, path: Path, score: str) -> None:
     for axis, robot in zip(axes.flat, robots, strict=False):
         _scatter(axis, worlds.among(worlds.robot == robot), robot, score)
     for axis in axes[:, 0]:
-        axis.set_ylabel("share of the return lost")
+        axis.set_ylabel(f"share of the return lost\n(at most {MOST_LOSS:g} shown)")
     for axis in axes[1]:
         axis.set_xlabel(f"{score} gap, nats per control step")
     handles, labels = axes.flat[0].get_legend_handles_labels()
@@ -65,23 +68,20 @@ def _intervals(axis: Axes, worlds: Worlds) -> None:
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_xlim(min(-0.05, min(each.low for each in found.values()) - 0.05), 1)
     axis.set_xlabel("Spearman correlation with the loss of return\n(ranks within each robot, 95% interval)")
-    axis.legend(loc="lower left", frameon=False)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
 
 
 def _scatter(axis: Axes, worlds: Worlds, robot: str, score: str) -> None:
     """The gap and the lost return of every world of a robot."""
-    gap = worlds.scores[score]
-    floor = 1e-3
+    x, y = np.maximum(worlds.scores[score], LEAST_GAP), np.minimum(worlds.loss, MOST_LOSS)
     for kind, (colour, marker) in KIND_STYLES.items():
         rows = worlds.kind == kind
         size = 90 if marker == "*" else 30
         edge = {"edgecolors": "white", "linewidths": 0.5}
-        axis.scatter(
-            np.maximum(gap[rows], floor), worlds.loss[rows], size, colour, marker, label=kind, **edge, zorder=3
-        )
+        axis.scatter(x[rows], y[rows], s=size, c=colour, marker=marker, label=kind, zorder=3, **edge)
     each = statistic(of_ranks, worlds, score)
-    axis.set_title(f"{robot}: {each.value:.2f} [{each.low:.2f}, {each.high:.2f}]".replace("-", "−"), fontsize=10)
+    axis.set_title(f"{robot}\n{each}", fontsize=10)
     axis.set_xscale("log")
     axis.axhline(0, color="black", linewidth=0.8)
     axis.grid(color="#E5E5E5", linewidth=0.6)

@@ -35,6 +35,8 @@ class Worlds:
     Attributes:
         robot: (n,) names.
         kind: (n,) how a world differs from the simulation.
+        differences: (n,) the same in words.
+        severity: (n,) from 0 to 1.
         loss: (n,) lost return, as a share of what the policy gains over doing nothing.
         loss_even: (n,) the same from every other episode.
         loss_odd: (n,) the same from the rest.
@@ -43,6 +45,8 @@ class Worlds:
 
     robot: NDArray[np.str_]
     kind: NDArray[np.str_]
+    differences: NDArray[np.str_]
+    severity: Array
     loss: Array
     loss_even: Array
     loss_odd: Array
@@ -51,7 +55,7 @@ class Worlds:
     def among(self, rows: NDArray[np.bool_]) -> Worlds:
         """Some of the worlds."""
         scores = {name: values[rows] for name, values in self.scores.items()}
-        columns = (self.robot, self.kind, self.loss, self.loss_even, self.loss_odd)
+        columns = (self.robot, self.kind, self.differences, self.severity, self.loss, self.loss_even, self.loss_odd)
         return Worlds(*(column[rows] for column in columns), scores)
 
 
@@ -63,10 +67,10 @@ def read(path: Path, scores: Sequence[str]) -> Worlds:
     def numbers(name: str) -> Array:
         return np.array([float(row[name]) for row in rows])
 
-    robot, kind = (np.array([row[name] for row in rows]) for name in ("robot", "kind"))
+    words = (np.array([row[name] for row in rows]) for name in ("robot", "kind", "differences"))
     known = {score: numbers(score) for score in scores}
     known = {score: values for score, values in known.items() if np.isfinite(values).any()}
-    return Worlds(robot, kind, *map(numbers, ("loss", "loss_even", "loss_odd")), known)
+    return Worlds(*words, *map(numbers, ("severity", "loss", "loss_even", "loss_odd")), known)
 
 
 def resampled(robot: NDArray[np.str_], rng: np.random.Generator) -> Array:

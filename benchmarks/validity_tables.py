@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,20 @@ from validity_report import Interval, Worlds, flagged, interval, kendall, resamp
 
 LOST = 0.1
 """Share of the return beyond which a world counts as one in which the policy loses."""
+
+BANDS = (0.0, 0.1, 0.5, 10.0, 1000.0, np.inf)
+"""Nats per control step: below the first an exact match, above the second a mismatch, as the trits have it."""
+
+EXAMPLES = (
+    ("Hopper", 10, "too little for the sensors to see in a step, enough to fall in 250"),
+    ("Hopper", 8, "likewise"),
+    ("InvertedPendulum", 15, "the sensors see it at once, the policy does not mind"),
+    ("Hopper", 15, "likewise"),
+    ("HalfCheetah", 0, "no world of the fibre is near enough for sensors so precise"),
+    ("HalfCheetah", 6, "a robot that hardly moves surprises nobody"),
+    ("Reacher", 3, "a difference that helps"),
+)
+"""Worlds that a gap misjudges: the robot, the number among its worlds, and why."""
 
 Statistic = Callable[[Worlds, str, NDArray[np.float64]], NDArray[np.float64]]
 
@@ -89,6 +104,29 @@ def compared(worlds: Worlds, score: str) -> str:
     """The advantage of one score over all others."""
     rows = [(other, str(advantage(worlds, score, other))) for other in worlds.scores if other != score]
     return table((f"{score} minus", "difference of Spearman's correlations"), rows)
+
+
+def bands(worlds: Worlds, scores: Sequence[str]) -> str:
+    """How many worlds have a gap of some size, in how many of those the policy loses, and how much."""
+    header = ["nats per control step"]
+    rows = [[f"{low:g} to {high:g}" if np.isfinite(high) else f"over {low:g}"] for low, high in pairwise(BANDS)]
+    for score in scores:
+        header += [f"{score}: worlds", f"of which lose > {LOST:.0%}", "median loss"]
+        for row, (low, high) in zip(rows, pairwise(BANDS), strict=True):
+            loss = worlds.loss[(worlds.scores[score] >= low) & (worlds.scores[score] < high)]
+            row += [str(len(loss)), str(int((loss > LOST).sum())), f"{np.median(loss):.0%}" if len(loss) else "–"]
+    return table(header, rows).replace("-0%", "0%")
+
+
+def examples(worlds: Worlds, scores: Sequence[str]) -> str:
+    """Some worlds, with what scores say of them and what the policy loses."""
+    rows = []
+    for robot, number, why in EXAMPLES:
+        row = np.flatnonzero(worlds.robot == robot)[number]
+        what = f"{worlds.differences[row] or 'nothing'} ({worlds.severity[row]:.2f})"
+        said = [f"{worlds.scores[score][row]:.3g}" for score in scores]
+        rows.append((robot, what, *said, f"{worlds.loss[row]:.0%}".replace("-", "−"), why))
+    return table(("robot", "reality differs in (severity)", *scores, "loss", "why"), rows)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

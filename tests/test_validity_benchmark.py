@@ -121,7 +121,7 @@ def test_a_score_that_is_missing_leaves_its_worlds_out(report, tables):
     loss = rng.normal(size=12)
     score = np.where(np.arange(12) < 2, np.nan, loss)
     kind, robot = np.full(12, "timing"), np.full(12, "a")
-    worlds = report.Worlds(robot, kind, loss, loss, loss, {"whole": -loss, "parted": score})
+    worlds = report.Worlds(robot, kind, kind, loss, loss, loss, loss, {"whole": -loss, "parted": score})
     assert tables.statistic(tables.of_ranks, worlds, "parted").value == pytest.approx(1.0)
     assert tables.advantage(worlds, "parted", "whole").value == pytest.approx(2.0)
     assert tables.pooled(worlds).splitlines()[-1].endswith("| 10 |")
