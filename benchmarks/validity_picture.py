@@ -27,7 +27,7 @@ KIND_STYLES = {
 LEAST_GAP, MOST_LOSS = 1e-3, 1.5
 """Where points beyond are drawn."""
 
-GAPS = ("predictive", "predictive, noise x 2", "predictive, no fibre", "gaussian", "knn", "ratio")
+GAPS = ("predictive", "predictive, noise x 2", "predictive, no fibre", "gaussian", "gaussian, plug-in", "knn", "ratio")
 """The scores that estimate `kl_gap`; the others are what they are compared with."""
 
 

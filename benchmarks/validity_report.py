@@ -25,7 +25,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]".replace("-", "−")
+        value, low, high = (f"{x:.2f}".replace("-0.00", "0.00") for x in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]".replace("-", "−")
 
 
 @dataclass(frozen=True, eq=False)
