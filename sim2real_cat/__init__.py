@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.events import TransferDelta as TransferDelta
     from sim2real_cat.evidence.proof import ProofBundle as ProofBundle
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
+    from sim2real_cat.gaps.coverage import Coverage as Coverage
+    from sim2real_cat.gaps.coverage import coverage as coverage
     from sim2real_cat.gaps.distances import Distance as Distance
     from sim2real_cat.gaps.distances import distances as distances
     from sim2real_cat.gaps.estimate import Estimate as Estimate
@@ -109,6 +111,7 @@ _HOME = {
     "Change": "worlds.changes",
     "Codec": "acsets.codecs",
     "Correlation": "worlds.dependence",
+    "Coverage": "gaps.coverage",
     "DelayedJointPositionObservation": "worlds.stateful",
     "Distance": "gaps.distances",
     "Drift": "worlds.noise",
@@ -160,6 +163,7 @@ _HOME = {
     "coequalizer": "acsets.colimits",
     "coproduct": "acsets.colimits",
     "count_homomorphisms": "acsets.homomorphisms",
+    "coverage": "gaps.coverage",
     "delta": "acsets.delta",
     "deploy_recording": "transfer.recorded",
     "distances": "gaps.distances",

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 import sim2real_cat
 from sim2real_cat.acsets.engines import ENGINES
-from sim2real_cat.errors import ExchangeError, SchemaError, Sim2RealError
+from sim2real_cat.errors import ExchangeError, GapError, SchemaError, Sim2RealError, listed, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sim2real_cat.gaps.estimate import Estimate
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.worlds.trajectories import Trajectories
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -74,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
 
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
-    gap.add_argument("sim", type=Path, metavar="SIM.parquet")
+    gap.add_argument("sim", type=Path, nargs="?", metavar="SIM.parquet")
     gap.add_argument("--policy", help="only the episodes of this policy in REAL")
     gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
     gap.add_argument("--level", help="transition or occupancy (default: transition)")
+    gap.add_argument("--study", type=Path, metavar="STUDY.toml", help="instead of SIM: ask the worlds of this study")
+    gap.add_argument("--noise", default="given", help="with --study: given, or fitted where sensors have none")
+    gap.add_argument("--states", default="recorded", help="with --study: recorded, or hidden behind the readings")
+    gap.add_argument("--state-deviation", type=float, default=0.0, help="with --study: error of the recorded states")
     gap.set_defaults(command=_gap)
 
     rank = commands.add_parser("rank", help="does simulation rank policies as reality does?")
@@ -173,20 +179,50 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from sim2real_cat.errors import GapError, unknown_name
     from sim2real_cat.gaps.gap import gap
     from sim2real_cat.worlds.recordings import read_log
 
-    real, sim = read_log(options.real), read_log(options.sim)
+    if (options.sim is None) == (options.study is None):
+        raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
+    real = read_log(options.real)
     if options.policy is not None:
         if options.policy not in real.policies:
             raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
         real = real.of_policy(options.policy)
-    estimate = gap(real, sim, options.method, level=options.level)
-    print(estimate)
+    if options.study is None:
+        estimate = gap(real, read_log(options.sim), options.method, level=options.level)
+        print(estimate)
+    else:
+        estimate = _predictive(options, real)
     for note in estimate.why:
         print(f"note: {note}")
     return OK
+
+
+def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
+    """Ask the worlds of a study's policy what they expected, and print what they say."""
+    from sim2real_cat.study.study import Study
+    from sim2real_cat.transfer.predictive_gap import predictive_gap
+
+    names = dict.fromkeys(real.policies)
+    if options.policy is None and len(names) > 1:
+        raise GapError(f"{options.real} holds several policies: choose one of {listed(names)} with --policy")
+    name = next(iter(names))
+    world, fibre = Study.from_toml(options.study).fibre(name)
+    found = predictive_gap(
+        world,
+        real,
+        members=fibre,
+        noise=options.noise,
+        states=options.states,
+        state_deviation=options.state_deviation,
+    )
+    print(found.estimate)
+    print("by sensor: " + listed(f"{sensor} {gap:.3g}" for sensor, gap in found.by_sensor.items()))
+    if len(fibre) > 1:
+        values = listed(f"{parameter} {value:.4g}" for parameter, value in fibre.row(found.member).items())
+        print(f"nearest of {len(fibre)} worlds: {found.member}, probability {found.posterior.max():.3g}: {values}")
+    return found.estimate
 
 
 def _rank(options: argparse.Namespace) -> int:
