@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -45,22 +46,28 @@ def across_robots(worlds: Worlds, score: str, counts: NDArray[np.float64]) -> ND
     return spearman(worlds.scores[score], worlds.loss, np.full(len(worlds.loss), "any"), counts)
 
 
+@lru_cache
+def counts_of(robot: tuple[str, ...]) -> NDArray[np.float64]:
+    """The same resamples for every score of the same worlds, so that scores are compared on them."""
+    return resampled(np.array(robot), np.random.default_rng(0))
+
+
 def statistic(of: Statistic, worlds: Worlds, score: str) -> Interval:
     """A statistic of the worlds in which the score could be computed, with its interval."""
     some = worlds.among(np.isfinite(worlds.scores[score]))
-    return interval(of(some, score, resampled(some.robot, np.random.default_rng(0))))
+    return interval(of(some, score, counts_of(tuple(some.robot.tolist()))))
 
 
 def advantage(worlds: Worlds, score: str, other: str) -> Interval:
     """By how much the rank correlation of one score exceeds that of another, on the worlds that have both."""
     some = worlds.among(np.isfinite(worlds.scores[score]) & np.isfinite(worlds.scores[other]))
-    counts = resampled(some.robot, np.random.default_rng(0))
+    counts = counts_of(tuple(some.robot.tolist()))
     return interval(of_ranks(some, score, counts) - of_ranks(some, other, counts))
 
 
 def summary(worlds: Worlds) -> str:
     """How many worlds there are, what the policies lose in them, and how precisely that is known."""
-    counts = resampled(worlds.robot, np.random.default_rng(0))
+    counts = counts_of(tuple(worlds.robot.tolist()))
     halves = interval(spearman(worlds.loss_even, worlds.loss_odd, worlds.robot, counts))
     little, most = int((worlds.loss <= LOST).sum()), int((worlds.loss > 0.9).sum())
     return (
