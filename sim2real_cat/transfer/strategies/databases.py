@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
+from hypothesis import note
 from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
@@ -13,6 +14,7 @@ from sim2real_cat.acsets.functor import SchemaFunctor
 from sim2real_cat.acsets.paths import Path
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
 from sim2real_cat.acsets.sigma import sigma
+from sim2real_cat.transfer.strategies.describe import Told, describe
 
 Values = Mapping[str, st.SearchStrategy[Any]]
 """Strategies of values by attribute type."""
@@ -130,6 +132,7 @@ def acsets(
         for name, (ob, attrtype) in schema.attrs.items():
             value = attribute(x, attrtype, given)
             x.set(ob, x.parts(ob), **{name: [draw(value) for _ in x.parts(ob)]})
+    note(Told(lambda: describe(x)))
     return x
 
 

@@ -68,9 +68,9 @@ def gaps(kind: str, epsilon: float, variables: int, intervals: bool) -> st.Searc
         unknown: st.SearchStrategy[Any] = st.none()
         if variables:
             unknown |= st.builds(Var, st.integers(0, variables - 1))
-        return st.builds(Gap, unknown)
+        return unknown.map(Gap)
     if kind == "invalid":
-        return st.builds(Gap, invalid_values())
+        return invalid_values().map(Gap)
     if kind == "straddling":
         return _straddling(epsilon)
     if kind == "unreliable":

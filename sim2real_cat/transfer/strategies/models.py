@@ -92,20 +92,19 @@ def models(draw: st.DrawFn, *, max_bodies: int = 4) -> Model:
     return Model(xml, tuple(observe), draw(st.integers(1, 4)), timestep, noise)
 
 
-def worlds(folder: str | Path | None = None, *, max_bodies: int = 4, steps: int = 100) -> st.SearchStrategy[World]:
+@st.composite
+def worlds(draw: st.DrawFn, folder: str | Path | None = None, *, max_bodies: int = 4, steps: int = 100) -> World:
     """Worlds of random `models`, ready for `sim2real_cat.rollout`. A test that fails shows the model's text.
 
     Args:
+        draw: given by Hypothesis.
         folder: where the models' files go; a temporary folder that lasts as long as this process where none is given.
         max_bodies: bodies at most.
         steps: control steps of an episode.
     """
-
-    def written(model: Model) -> World:
-        note(Told(lambda: model.xml))
-        return model.write(_scratch() if folder is None else folder, steps)
-
-    return models(max_bodies=max_bodies).map(written)
+    model = draw(models(max_bodies=max_bodies))
+    note(Told(lambda: model.xml))
+    return model.write(_scratch() if folder is None else folder, steps)
 
 
 @st.composite
@@ -134,25 +133,26 @@ def _scratch() -> Path:
     return Path(folder)
 
 
-def _body(draw: st.DrawFn, body: int, kind: str) -> str:
-    """A body's inside: a joint and a capsule that is not on the joint's axis."""
+def _body(draw: st.DrawFn, body: int, kind: str) -> tuple[str, str]:
+    """A body's joint, and a capsule that is not on the joint's axis."""
     axis = draw(st.sampled_from(_AXES))
     damping = draw(st.sampled_from([0.5, 0.2, 1.0]))
-    stiffness = draw(st.sampled_from([0.0, 5.0]))
+    stiffness = draw(st.sampled_from([0, 5]))
     mass = draw(st.sampled_from([1.0, 0.5, 2.0]))
     return (
         f'<joint name="joint{body}" type="{kind}" axis="{axis}" damping="{damping}" stiffness="{stiffness}" '
-        f'armature="0.01"/><geom fromto="0 0 0 0.15 0.1 0.2" mass="{mass}"/>'
+        'armature="0.01"/>',
+        f'<geom fromto="0 0 0 0.15 0.1 0.2" mass="{mass}"/>',
     )
 
 
-def _tree(bodies: list[str], parents: list[int], parent: int, indent: str) -> str:
-    """The bodies on a parent, each with those on it."""
+def _tree(bodies: list[tuple[str, str]], parents: list[int], parent: int, indent: str) -> str:
+    """The lines of the bodies on a parent, each with those on it."""
     text = ""
     for body, on in enumerate(parents):
         if on == parent:
             place = "0.3 0.2 0.4" if parent >= 0 else f"{body} 0 0"
-            inside = _tree(bodies, parents, body, indent + "  ")
-            end = f"\n{inside}{indent}</body>\n" if inside else "</body>\n"
-            text += f'{indent}<body name="body{body}" pos="{place}">{bodies[body]}{end}'
+            text += f'{indent}<body name="body{body}" pos="{place}">\n'
+            text += "".join(f"{indent}  {part}\n" for part in bodies[body])
+            text += f"{_tree(bodies, parents, body, indent + '  ')}{indent}</body>\n"
     return text
