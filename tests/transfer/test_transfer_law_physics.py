@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -18,8 +20,13 @@ from sim2real_cat.worlds.rollout import rollout
 
 MEMBERS, EPISODES, STEPS, CONFIDENCE = 8, 6, 40, 0.95
 WORLDS = 40
+NOISE = 1e-6
+"""Deviation of every sensor in its own unit: so little that one control step tells most members of a fibre apart."""
+
 FIBRE_BOUND = np.log(MEMBERS) / STEPS
-"""By the fibre's own inequality no member of a fibre of equal weights is further from it, in nats per control step."""
+"""T·kl_gap <= ln(1/w): no member of a fibre of equal weights is further from it, in nats per control step."""
+JUST_OVER = FIBRE_BOUND * (1 + 1e-9)
+"""The bound is reached, to the last digit, where all members are told apart; the law asks for less than epsilon."""
 
 
 def deployed(world, fibre, reality, rng):
@@ -53,9 +60,10 @@ def family():
     """For each of many random worlds the same policy at home, in a member of its fibre, and far away."""
     found = []
 
-    @settings(max_examples=WORLDS, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=WORLDS, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
     @given(st.data(), strategies.worlds(max_bodies=3))
     def play(data, world):
+        world = replace(world, noise={"*": NOISE})
         fibre = data.draw(strategies.randomizations(world)).draw(MEMBERS, len(found))
         rng = np.random.default_rng(len(found))
         home = fibre.select([int(rng.integers(MEMBERS))])
@@ -68,11 +76,11 @@ def family():
 
 def test_a_member_of_the_fibre_is_found_outside_no_more_often_than_stated(family):
     """With epsilon as large as the fibre allows, the claim to transfer is true; one law judges it by an interval."""
-    verdicts = [claiming(*home, FIBRE_BOUND).check(FIBRE_BOUND)["transfer-identity"].verdict for home, _ in family]
+    verdicts = [claiming(*home, JUST_OVER).check(JUST_OVER)["transfer-identity"].verdict for home, _ in family]
     level = (1 - CONFIDENCE) / 2
     assert verdicts.count("violated") <= stats.binom.ppf(0.999, len(family), level)
-    values = np.array([gap.transition.value for (_, gap), _ in family])
-    assert (values > 0.5 * FIBRE_BOUND).any(), "the bound is nearly reached somewhere, so this is no idle test"
+    reached = [gap.transition.high >= FIBRE_BOUND * (1 - 1e-9) for (_, gap), _ in family]
+    assert np.mean(reached) > 0.5, "the bound is reached in many worlds, so that to stay within it says something"
 
 
 def test_who_stays_in_the_fibre_transfers(family):
