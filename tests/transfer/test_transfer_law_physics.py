@@ -19,7 +19,7 @@ from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.rollout import rollout
 
 MEMBERS, EPISODES, STEPS, CONFIDENCE = 8, 6, 40, 0.95
-WORLDS = 40
+WORLDS = 30
 NOISE = 1e-6
 """Deviation of every sensor in its own unit: so little that one control step tells most members of a fibre apart."""
 

@@ -138,7 +138,12 @@ def acsets(
 
 def targets(x: ACSet, codom: str, total: bool) -> st.SearchStrategy[Any]:
     """Where a hom can lead: to a part of its codomain, or nowhere."""
-    parts = st.integers(0, x.nparts(codom) - 1) if x.nparts(codom) else st.nothing()
+    return targets_below(x.nparts(codom), total)
+
+
+def targets_below(n: int, total: bool) -> st.SearchStrategy[Any]:
+    """Where a hom can lead whose codomain has n parts."""
+    parts = st.integers(0, n - 1) if n else st.nothing()
     return parts if total else st.none() | parts
 
 

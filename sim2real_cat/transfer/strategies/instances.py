@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from hypothesis import note
 from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, LawError, unknown_name
 from sim2real_cat.transfer.instance import NAMES, TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
-from sim2real_cat.transfer.strategies.databases import attribute, targets
+from sim2real_cat.transfer.strategies.databases import attribute, targets, targets_below
 from sim2real_cat.transfer.strategies.describe import Told, describe
 from sim2real_cat.transfer.strategies.gaps import Gap, gaps, side
 
@@ -63,30 +65,71 @@ def transfer_instances(
     return _instances(epsilon, lawful, schema, decided == "all", (min_policies, max_policies))
 
 
+class _Policy(NamedTuple):
+    """What is drawn of one policy, before it is known which others there are.
+
+    Attributes:
+        robot: where it is deployed.
+        gap: its gap.
+        itself: whether it goes to itself where its gap leaves that open.
+        wish: which of those that may take over does, counted from 1; the last where there are fewer, nobody for 0.
+    """
+
+    robot: int | None
+    gap: Gap
+    itself: bool
+    wish: int
+
+
 @st.composite
 def _instances(
-    draw: st.DrawFn, epsilon: float, lawful: frozenset[str], schema: Schema, decided: bool, policies: tuple[int, int]
+    draw: st.DrawFn, epsilon: float, lawful: frozenset[str], schema: Schema, decided: bool, sizes: tuple[int, int]
 ) -> TransferInstance:
-    x = ACSet(schema)
     total = "functor" in lawful
-    for ob, n in _sizes(draw, schema, policies, total).items():
+    place = st.integers(0, 2) if total else st.none() | st.integers(0, 2)
+    gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided)
+    policy = st.builds(_Policy, place, gap, st.booleans(), st.integers(0, 4))
+    policies = draw(st.lists(policy, min_size=sizes[0], max_size=sizes[1]))
+    deploy = [policy.robot for policy in policies]
+    robots = draw(st.lists(place, min_size=_needed(deploy), max_size=3))
+    trained = targets_below(len(policies), total)
+    worlds = draw(st.lists(st.tuples(trained, place), max_size=4)) if policies else []
+    seen = [*robots, *(observation for _, observation in worlds)]
+    counts = {"SimEnv": len(worlds), "RealEnv": len(robots), "Policy": len(policies)}
+    counts["Observation"] = _needed(seen) + draw(st.integers(0, 1))
+    x = ACSet(schema)
+    for ob, n in _sizes(draw, schema, counts, total).items():
         x.add_parts(ob, n)
-    _set_homs(draw, x, total)
-    known = _set_gaps(draw, x, epsilon, lawful, decided)
-    sides = [side(gap, epsilon) for gap in known]
-    x.set("Policy", x.parts("Policy"), transfer=_transfer(draw, sides, x.column("deploy").tolist(), lawful, decided))
+    x.set("RealEnv", range(len(robots)), observe_real=robots)
+    x.set(
+        "SimEnv", range(len(worlds)), train=[policy for policy, _ in worlds], observe_sim=[seen for _, seen in worlds]
+    )
+    x.set("Policy", range(len(policies)), deploy=deploy, transfer=_transfer(policies, epsilon, lawful, decided))
+    _set_gaps(x, [policy.gap for policy in policies])
+    _complete(draw, x, total)
     if schema.extends(SchTransferStudy):
         _name(draw, x, total)
-    _fill(draw, x)
     instance = TransferInstance(x)
     note(Told(lambda: describe(instance)))
     return instance
 
 
-def _sizes(draw: st.DrawFn, schema: Schema, policies: tuple[int, int], total: bool) -> dict[str, int]:
+def _needed(places: Sequence[int | None]) -> int:
+    """How many parts there must be so that each place is one."""
+    return max((place + 1 for place in places if place is not None), default=0)
+
+
+def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[Gap]:
+    """Gaps of all kinds that are asked for."""
+    kinds = ["under", "over", "unmeasured"]
+    kinds += ["straddling", "unreliable"] if intervals and not decided else []
+    kinds += [] if "gap-valid" in lawful else ["invalid"]
+    return st.sampled_from(kinds).flatmap(lambda kind: gaps(kind, epsilon, intervals))
+
+
+def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) -> dict[str, int]:
     """How many parts of each object; one at least where a total hom leads."""
-    sizes = {"Policy": draw(st.integers(*policies))}
-    sizes["SimEnv"] = draw(st.integers(0, 4)) if sizes["Policy"] else 0
+    sizes = dict(known)
     for ob in schema.obs:
         if ob == "Draw" and schema.extends(SchTransferStudy):
             sizes[ob] = draw(st.sampled_from([0, sizes["SimEnv"]]))
@@ -99,50 +142,51 @@ def _sizes(draw: st.DrawFn, schema: Schema, policies: tuple[int, int], total: bo
     return sizes
 
 
-def _set_homs(draw: st.DrawFn, x: ACSet, total: bool) -> None:
-    """Draw every hom but `transfer`."""
-    for hom, (ob, codom) in x.schema.homs.items():
-        if hom != "transfer":
-            x.set(ob, x.parts(ob), **{hom: [draw(targets(x, codom, total)) for _ in x.parts(ob)]})
+def _set_gaps(x: ACSet, known: Sequence[Gap]) -> None:
+    """Write the gap of every policy, with its interval where the schema has one."""
+    x.add_vars("TransferGap", int(any(isinstance(gap.value, Var) for gap in known)))
+    columns: dict[str, list[object]] = {"kl_gap": [gap.value for gap in known]}
+    if set(_INTERVAL.values()) <= set(x.schema.attrs):
+        columns |= {name: [getattr(gap, key) for gap in known] for key, name in _INTERVAL.items()}
+    x.set("Policy", range(len(known)), **columns)
 
 
-def _set_gaps(draw: st.DrawFn, x: ACSet, epsilon: float, lawful: frozenset[str], decided: bool) -> list[Gap]:
-    """Draw the gap of every policy."""
-    intervals = set(_INTERVAL.values()) <= set(x.schema.attrs)
-    kinds = ["under", "over", "unmeasured"]
-    kinds += ["straddling", "unreliable"] if intervals and not decided else []
-    kinds += [] if "gap-valid" in lawful else ["invalid"]
-    x.add_vars("TransferGap", variables := draw(st.integers(0, 1)))
-    chosen = [draw(st.sampled_from(kinds)) for _ in x.parts("Policy")]
-    found = [draw(gaps(kind, epsilon, variables, intervals)) for kind in chosen]
-    columns: dict[str, list[object]] = {"kl_gap": [gap.value for gap in found]}
-    if intervals:
-        columns |= {name: [getattr(gap, key) for gap in found] for key, name in _INTERVAL.items()}
-    x.set("Policy", x.parts("Policy"), **columns)
-    return found
-
-
-def _transfer(
-    draw: st.DrawFn, sides: Sequence[str], deploy: Sequence[int], lawful: frozenset[str], decided: bool
-) -> list[int | None]:
+def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str], decided: bool) -> list[int | None]:
     """Where every policy goes: first those that go to themselves, then the others."""
-    everyone = range(len(sides))
+    sides = [side(policy.gap, epsilon) for policy in policies]
+    itself = [policy.itself for policy in policies]
     if "transfer-identity" in lawful:
         loose = () if decided else ("open", "unmeasured")
-        itself = [place == "under" or (place in loose and draw(st.booleans())) for place in sides]
-    else:
-        itself = [draw(st.booleans()) for _ in sides]
+        itself = [place == "under" or (place in loose and may) for place, may in zip(sides, itself, strict=True)]
     goes: list[int | None] = []
-    for policy in everyone:
-        heirs = [heir for heir in everyone if heir != policy]
+    for number, policy in enumerate(policies):
+        heirs = [heir for heir in range(len(policies)) if heir != number]
         if "transfer-idempotent" in lawful:
             heirs = [heir for heir in heirs if itself[heir]]
         if "transfer-deploy" in lawful:
-            heirs = [heir for heir in heirs if deploy[heir] == deploy[policy] or -1 in (deploy[heir], deploy[policy])]
-        if "transfer-identity" in lawful and decided and sides[policy] == "unmeasured":
+            heirs = [
+                heir
+                for heir in heirs
+                if policies[heir].robot == policy.robot or None in (policies[heir].robot, policy.robot)
+            ]
+        if "transfer-identity" in lawful and decided and sides[number] == "unmeasured":
             heirs = []
-        goes.append(policy if itself[policy] else draw(st.sampled_from([None, *heirs])))
+        ways = [None, *heirs]
+        goes.append(number if itself[number] else ways[min(policy.wish, len(heirs))])
     return goes
+
+
+def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
+    """What a schema adds of its own, at random: homs, total where they must be, and attributes."""
+    base = SchTransferStudy if x.schema.extends(SchTransferStudy) else SchSim2RealTransfer
+    for hom, (ob, codom) in x.schema.homs.items():
+        open_ = np.flatnonzero(x.column(hom) < 0)
+        if hom not in base.homs or (total and hom != "transfer"):
+            x.set(ob, open_, **{hom: [draw(targets(x, codom, total)) for _ in open_]})
+    for name, (ob, attrtype) in x.schema.attrs.items():
+        if name not in base.attrs:
+            values: st.SearchStrategy[Any] = attribute(x, attrtype, {})
+            x.set(ob, x.parts(ob), **{name: [draw(values) for _ in x.parts(ob)]})
 
 
 def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
@@ -159,12 +203,3 @@ def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     x.set("Draw", draws, drawn_value=[draw(st.floats(0.5, 2.0)) for _ in draws])
     if total:
         x.set("Draw", draws, drawn_in=draws)
-
-
-def _fill(draw: st.DrawFn, x: ACSet) -> None:
-    """The attributes that a schema adds of its own, at random."""
-    base = SchTransferStudy if x.schema.extends(SchTransferStudy) else SchSim2RealTransfer
-    for name, (ob, attrtype) in x.schema.attrs.items():
-        if name not in base.attrs:
-            values: st.SearchStrategy[Any] = attribute(x, attrtype, {})
-            x.set(ob, x.parts(ob), **{name: [draw(values) for _ in x.parts(ob)]})
