@@ -62,7 +62,11 @@ def transfer_instances(
     if not schema.extends(SchSim2RealTransfer):
         raise InstanceError(f"schema '{schema.name}' does not extend SchSim2RealTransfer, so it has no such instances")
     lawful = frozenset(LAWS if satisfying is None else satisfying)
-    return _instances(epsilon, lawful, schema, decided == "all", (min_policies, max_policies))
+    place = st.integers(0, 2) if "functor" in lawful else st.none() | st.integers(0, 2)
+    gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided == "all")
+    policy = st.builds(_Policy, place, gap, st.booleans(), st.integers(0, 4))
+    policies = st.lists(policy, min_size=min_policies, max_size=max_policies)
+    return _instances(policies, place, epsilon, lawful, schema, decided == "all")
 
 
 class _Policy(NamedTuple):
@@ -83,13 +87,16 @@ class _Policy(NamedTuple):
 
 @st.composite
 def _instances(
-    draw: st.DrawFn, epsilon: float, lawful: frozenset[str], schema: Schema, decided: bool, sizes: tuple[int, int]
+    draw: st.DrawFn,
+    drawn: st.SearchStrategy[list[_Policy]],
+    place: st.SearchStrategy[Any],
+    epsilon: float,
+    lawful: frozenset[str],
+    schema: Schema,
+    decided: bool,
 ) -> TransferInstance:
     total = "functor" in lawful
-    place = st.integers(0, 2) if total else st.none() | st.integers(0, 2)
-    gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided)
-    policy = st.builds(_Policy, place, gap, st.booleans(), st.integers(0, 4))
-    policies = draw(st.lists(policy, min_size=sizes[0], max_size=sizes[1]))
+    policies = draw(drawn)
     deploy = [policy.robot for policy in policies]
     robots = draw(st.lists(place, min_size=_needed(deploy), max_size=3))
     trained = targets_below(len(policies), total)
@@ -124,7 +131,7 @@ def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool
     kinds = ["under", "over", "unmeasured"]
     kinds += ["straddling", "unreliable"] if intervals and not decided else []
     kinds += [] if "gap-valid" in lawful else ["invalid"]
-    return st.sampled_from(kinds).flatmap(lambda kind: gaps(kind, epsilon, intervals))
+    return st.one_of([gaps(kind, epsilon, intervals) for kind in kinds])
 
 
 def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) -> dict[str, int]:
