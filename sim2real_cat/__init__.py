@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
+    from sim2real_cat.transfer import strategies as strategies
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
     from sim2real_cat.transfer.predictive_gap import predictive_gap as predictive_gap
     from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
@@ -192,6 +193,7 @@ _HOME = {
     "segments": "worlds.segments",
     "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",
+    "strategies": "transfer",
     "train": "worlds.training",
     "train_ppo": "worlds.ppo",
     "verify_transfer_success": "evidence.proof",
@@ -211,8 +213,8 @@ def __getattr__(name: str) -> object:
         return import_module("importlib.metadata").version("sim2real-cat")
     if name not in _HOME:
         raise AttributeError(f"module 'sim2real_cat' has no attribute '{name}'")
-    if name == "laws":
-        return import_module("sim2real_cat.transfer.laws")
+    if name in ("laws", "strategies"):
+        return import_module(f"sim2real_cat.{_HOME[name]}.{name}")
     return getattr(import_module(f"sim2real_cat.{_HOME[name]}"), name)
 
 
