@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from sim2real_cat.gaps.gaussian_fit import log_ratios
+from sim2real_cat.gaps.gaussian_fit import common_scale, log_ratios, members_of, rescaled
 from sim2real_cat.gaps.knn_terms import Neighbours, Rule
 from sim2real_cat.gaps.neighbours import Away
-from sim2real_cat.gaps.normal import Normal
+from sim2real_cat.gaps.normal import Mixture, Normal
 from sim2real_cat.gaps.resampling import Blocks
 from sim2real_cat.gaps.samples import Cloud, Floats
 
@@ -53,6 +53,9 @@ class Error:
     ) -> Error:
         """Draw Gaussian twins of both sides and estimate their divergence as that of the data.
 
+        Points of a twin where the simulated Gaussians are thinner than at any real point do not count: they lie
+        between or beyond the modes of the data, and tell nothing about them. If none is left, no error is known.
+
         Args:
             real: Real points.
             sim: Simulated points.
@@ -63,6 +66,7 @@ class Error:
             rule: The number of neighbours.
             rng: Draws the twins.
         """
+        thinnest = _sim_density(real, sim, weights, real.points).min()
         errors = []
         for _ in range(_TWINS):
             rows = np.sort(rng.permutation(len(real.points))[:_QUERIES])
@@ -70,6 +74,9 @@ class Error:
             for member in weights:
                 mine = sim.member == member
                 twin_sim[mine] = _twin(sim.points[mine], rng)
+            rows = rows[_sim_density(real, sim, weights, twin[rows]) >= thinnest]
+            if not len(rows):
+                return cls(0.0, 0.0)
             found = -log_ratios(real, sim, weights, twin[rows])
             for width, sign in real.scopes:
                 points, others = whiten[width](twin[:, :width]), whiten[width](twin_sim[:, :width])
@@ -77,6 +84,13 @@ class Error:
                 found += sign * near.terms(rule)[0]
             errors.append(float(found.mean()))
         return cls(float(np.mean(errors)), float(np.var(errors, ddof=1)) / _TWINS)
+
+
+def _sim_density(real: Cloud, sim: Cloud, weights: Mapping[int, float], at: Floats) -> Floats:
+    """(n,) log density of the simulated Gaussians at points (n, D), up to a constant."""
+    centre, scale = common_scale(real, sim)
+    members = members_of(rescaled(sim, centre, scale), weights, sim.points.shape[1])
+    return Mixture.fit(members, weights, (at - centre) / scale).logpdf()
 
 
 def _twin(points: Floats, rng: np.random.Generator) -> Floats:

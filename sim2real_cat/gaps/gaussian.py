@@ -8,7 +8,7 @@ import numpy as np
 
 from sim2real_cat.gaps import projections
 from sim2real_cat.gaps.estimate import Measured
-from sim2real_cat.gaps.gaussian_fit import Fitted, common_scale, log_ratios, rescaled
+from sim2real_cat.gaps.gaussian_fit import Fitted, common_scale, log_ratios, require_densities, rescaled
 from sim2real_cat.gaps.normal import Normal
 from sim2real_cat.gaps.resampling import deal, jackknife
 from sim2real_cat.gaps.samples import Cloud, Floats
@@ -17,6 +17,8 @@ from sim2real_cat.gaps.settings import Settings
 _MOST_BLOCKS = 64
 # A kurtosis this far from a Gaussian's, relative to it, is worth a word; a uniform is 0.4 below, a Laplace 1 above.
 _KURTOSIS = 0.25
+# So far off, the Gaussian estimate of a Laplace's or a uniform's divergence was wrong by a third.
+_FAR_KURTOSIS = 0.5
 # So many standard errors of the kurtosis are no chance.
 _CHANCE = 3.0
 # More than this share of the real samples beyond the farthest simulated one is no matter of tails.
@@ -54,12 +56,42 @@ def measure(
     refuted = projections.refuting_gaussians(projections.look(real, sim, weights, rng))
     if refuted and high >= 0:
         low, high = 0.0, np.inf
-    reasons, notes = shape(real, sim, weights)
+    reasons, notes = _shape(real, sim, weights)
     return Measured(fitted.plug_in, fitted.raw, low, high, (*refuted, *reasons), notes)
 
 
-def shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Reasons for doubt and notes from how Gaussian the samples are and whether the simulation covers reality.
+def objections(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> tuple[str, ...]:
+    """What speaks against Gaussians: a sensor along which they are refuted, or Mardia's kurtosis.
+
+    Raises:
+        GapError: Too few points or dependent sensors, on the real side or in a member.
+    """
+    require_densities(real, sim, weights)
+    off, _ = _kurtosis(real, sim, weights)
+    return (*projections.refuting_gaussians(projections.look(real, sim, weights, rng)), *([off] if off else []))
+
+
+def _shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reasons for doubt and notes from how Gaussian the samples are and whether the simulation covers reality."""
+    off, far = _kurtosis(real, sim, weights)
+    outside = np.ones(len(real.points), dtype=bool)
+    for member in weights:
+        own = sim.points[sim.member == member]
+        outside &= _distances(own, real.points, sim) > _distances(own, own, sim).max()
+    share = float(outside.mean())
+    beyond = f"{share:.0%} of the real samples lie outside the simulated ones, where the Gaussian is extrapolated"
+    if share > _OUTSIDE and off:
+        return (f"{beyond}, and {off}",), ()
+    if far:
+        return (f"{off}: Gaussians may be badly wrong",), ()
+    notes = ((beyond,) if share > _OUTSIDE else ()) + (
+        (f"{off}: only mean and covariance are compared",) if off else ()
+    )
+    return (), notes
+
+
+def _kurtosis(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[str, bool]:
+    """What Mardia's kurtosis says against Gaussians, '' if nothing, and whether it is far off.
 
     The squared Mahalanobis distance (of o' given o, at the level "transition") of Gaussian samples is
     chi-squared with d degrees of freedom, so its mean square is d (d + 2): Mardia's kurtosis. Of n independent
@@ -69,28 +101,21 @@ def shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[
     real, sim = rescaled(real, centre, scale), rescaled(sim, centre, scale)
     d = len(real.sensors)
     whole = d * (d + 2)
-    kurtosis = {"real": float((_distances(real.points, real.points, real) ** 2).mean()) / whole}
-    simulated, outside = 0.0, np.ones(len(real.points), dtype=bool)
-    for member, weight in weights.items():
-        own = sim.points[sim.member == member]
-        distances = _distances(own, own, sim)
-        simulated += weight * float((distances**2).mean()) / whole
-        outside &= _distances(own, real.points, sim) > distances.max()
-    kurtosis["simulated"] = simulated
-    fewest = {"real": len(real.points), "simulated": min(int((sim.member == e).sum()) for e in weights)}
+    clouds = {member: sim.points[sim.member == member] for member in weights}
+    ratios = {
+        "real": float((_distances(real.points, real.points, real) ** 2).mean()) / whole,
+        "simulated": sum(
+            weights[member] * float((_distances(own, own, sim) ** 2).mean()) / whole for member, own in clouds.items()
+        ),
+    }
+    fewest = {"real": len(real.points), "simulated": min(len(own) for own in clouds.values())}
     chance = {side: _CHANCE * float(np.sqrt(8 / (count * whole))) for side, count in fewest.items()}
-    off = [f"{side} {ratio:.2f}" for side, ratio in kurtosis.items() if abs(ratio - 1) > max(_KURTOSIS, chance[side])]
-    share = float(outside.mean())
-    if share <= _OUTSIDE:
-        beyond = ""
-    else:
-        beyond = f"{share:.0%} of the real samples lie outside the simulated ones, where the Gaussian is extrapolated"
-    shape = f"not Gaussian (kurtosis relative to a Gaussian's: {', '.join(off)})" if off else ""
-    if beyond and shape:
-        return (f"{beyond}, and the samples are {shape}",), ()
-    return (), tuple(
-        note for note in (beyond, shape and f"the samples are {shape}: only mean and covariance are compared") if note
-    )
+    off = {side: ratio for side, ratio in ratios.items() if abs(ratio - 1) > max(_KURTOSIS, chance[side])}
+    if not off:
+        return "", False
+    text = ", ".join(f"{side} {ratio:.2f}" for side, ratio in off.items())
+    far = any(abs(ratio - 1) > max(_FAR_KURTOSIS, chance[side]) for side, ratio in off.items())
+    return f"the samples are not Gaussian (kurtosis relative to a Gaussian's: {text})", far
 
 
 def _distances(fitted_to: Floats, points: Floats, cloud: Cloud) -> Floats:

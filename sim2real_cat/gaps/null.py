@@ -37,7 +37,7 @@ Raw: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float]], float]
 Quick: TypeAlias = Callable[[Pool, NDArray[np.bool_], Cloud, Mapping[int, float]], Floats]
 """A statistic for many deals at once: the pool, (deals, units) which are on the real side, the fibre, its weights."""
 
-SPLITS = 2
+SPLITS = 4
 """How often each side is split where nothing else is asked for."""
 
 DEALS = 199

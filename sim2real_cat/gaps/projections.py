@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim2real_cat.errors import listed
+from sim2real_cat.gaps.dither import dithered, quanta
 from sim2real_cat.gaps.gaussian_fit import Fitted
 from sim2real_cat.gaps.knn_terms import Neighbours, Rule
 from sim2real_cat.gaps.neighbours import Away
@@ -83,6 +84,8 @@ def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     fewest = min(int(sim_blocks.sizes[sim_blocks.stratum == e].sum()) for e in weights)
     if min(fewest, int(away.others(None).min()) - int(real_blocks.sizes.max())) < 2 * _NEIGHBOURS:
         return ()
+    widths = quanta(real, sim)
+    real, sim = dithered(real, widths, rng), dithered(sim, widths, rng)
     level = 1 - _FALSE_ALARM / len(real.sensors)
     looks = []
     for column, name in enumerate(real.sensors):

@@ -78,19 +78,19 @@ def test_member_without_transitions(recorded):
         gap(real, sim)
     assert gap(real, sim, weights=[1, 0]).episodes_sim == 5
     sim.members[5] = 0
-    assert gap(real, sim).why == ("1 simulated episodes of a single step have no transition",)
+    assert gap(real, sim, "gaussian").why == ("1 simulated episodes of a single step have no transition",)
 
 
 def test_constant_sensor_is_dropped_and_said(recorded):
     still = [np.hstack([e, np.full((20, 1), 3.0)]) for e in EPISODES]
     other = list(np.random.default_rng(1).normal(size=(5, 20, 2)))
-    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other])
+    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other], "gaussian")
     assert with_it.why == ("dropped as constant and equal on both sides: 2",)
     assert with_it.raw == pytest.approx(gap(EPISODES, other).raw)
 
 
 def test_quantised_samples_are_not_believed():
-    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1)
+    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1, dither=False)
     assert np.isfinite(found.raw)
     assert not found.reliable
     assert "coincide" in found.why[0]

@@ -65,9 +65,11 @@ def test_a_world_far_outside_is_found_with_its_sensor(recorded, autoregressive, 
 
 def test_dynamics_outside_are_found_where_observations_are_not(autoregressive):
     rng = np.random.default_rng(2)
-    real, sim = autoregressive(rng, 10, 100, 1, 0.5), autoregressive(rng, 30, 100, 1, 0.98)
-    assert coverage(real, sim, level="occupancy").p_value > coverage(real, sim).p_value
-    assert coverage(real, sim).covered is False
+    same, real, sim = (autoregressive(rng, n, 100, 1, rho) for n, rho in ((40, 0.6), (10, -0.6), (30, 0.6)))
+    real = [np.hstack(pair) for pair in zip(same[:10], real, strict=True)]
+    sim = [np.hstack(pair) for pair in zip(same[10:], sim, strict=True)]
+    assert coverage(real, sim, level="occupancy").covered is True
+    assert coverage(real, sim).outside_sensors == ("1",)
 
 
 def test_one_corner_of_a_wide_randomization_is_covered(recorded, autoregressive):
@@ -86,6 +88,11 @@ def test_single_odd_episode_is_named(autoregressive):
     real, sim = autoregressive(rng, 6, 60, 2, 0.5), autoregressive(rng, 300, 60, 2, 0.5)
     real = [*real[:3], real[3] * 4, *real[4:]]
     assert coverage(real, sim, level="occupancy").outside_episodes == (3,)
+
+
+def test_a_tie_is_not_odd(autoregressive):
+    sim = autoregressive(np.random.default_rng(11), 12, 60, 2, 0.5)
+    assert min(coverage(sim, sim, level="occupancy").p_episodes) == pytest.approx(2 / 7)
 
 
 def test_a_short_excursion_counts(autoregressive):

@@ -6,11 +6,12 @@ from scipy.stats import binom
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.deals import deals, floor, p_value, pool
-from sim2real_cat.gaps.gap import gap, sides
-from sim2real_cat.gaps.gaussian_deals import gaussian_gaps
+from sim2real_cat.gaps.gap import METHODS, gap, sides
+from sim2real_cat.gaps.gaussian_deals import gaussian_gaps, gaussian_raw
 from sim2real_cat.gaps.gaussian_fit import log_ratios
 from sim2real_cat.gaps.held_out import hold_out
-from sim2real_cat.gaps.null import calibrate
+from sim2real_cat.gaps.null import SPLITS, calibrate
+from sim2real_cat.gaps.settings import Settings
 
 
 def p_values(make, repetitions, level="occupancy", weights=None):
@@ -118,12 +119,28 @@ def test_quick_statistic_is_the_plug_in(recorded, autoregressive, level):
         assert value == pytest.approx(log_ratios(pooled.of(row), parts.fibre, parts.weights).mean())
 
 
+def test_gaussian_values_are_those_of_the_estimate(recorded, autoregressive):
+    rng = np.random.default_rng(11)
+    sim = recorded(autoregressive(rng, 8, 30, 2, 0.5), np.arange(8) % 2)
+    real, cloud, fibre, _ = sides(autoregressive(rng, 6, 30, 2, 0.5), sim, "transition", [1, 2])
+    estimate = METHODS["gaussian"](real, cloud, fibre, Settings(), rng)
+    assert gaussian_raw(real, cloud, fibre, rng) == pytest.approx(estimate.raw)
+
+
+def test_halves_too_short_for_a_covariance_are_said(autoregressive):
+    rng = np.random.default_rng(12)
+    null = gap(autoregressive(rng, 4, 7, 3, 0.5), autoregressive(rng, 8, 20, 3, 0.5)).null
+    assert null.real == ()
+    assert null.why[0].startswith("no A/A of the real side, in halves: ")
+    assert len(null.simulated) == SPLITS
+
+
 def test_other_methods_have_a_null_on_request():
     rng = np.random.default_rng(4)
-    real, sim = list(rng.normal(size=(8, 25, 1)) + 2), list(rng.normal(size=(12, 25, 1)))
+    real, sim = list(rng.normal(size=(6, 10, 1)) + 2), list(rng.normal(size=(8, 10, 1)))
     assert gap(real, sim, "knn", level="occupancy").null is None
-    null = gap(real, sim, "knn", level="occupancy", splits=1, neighbours=2).null
-    assert null.p_value == 1 / 40
+    null = gap(real, sim, "knn", level="occupancy", splits=1, neighbours=1, variant="plain").null
+    assert null.p_value <= 0.05
     assert len(null.real) == len(null.simulated) == 1
 
 
@@ -137,7 +154,7 @@ def test_null_does_not_change_the_estimate(autoregressive):
         == (usual.raw, usual.low, usual.high)
         == (more.raw, more.low, more.high)
     )
-    assert len(usual.null.real) == 2
+    assert len(usual.null.real) == SPLITS
     assert len(more.null.real) == 3
     assert usual == gap(real, sim)
 
