@@ -1,4 +1,4 @@
-"""The front door: KL(P_real || P_sim) from samples, by any method, at either level."""
+"""The front door: KL(P_real || P_sim) from samples, by any method, at any level."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import gaussian, knn, ratio
 from sim2real_cat.gaps.estimate import Estimate, Measured
+from sim2real_cat.gaps.gaussian_fit import log_ratios
+from sim2real_cat.gaps.recommended import recommended
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
@@ -25,6 +27,8 @@ from sim2real_cat.gaps.samples import (
     without_constants,
 )
 from sim2real_cat.gaps.settings import Settings
+from sim2real_cat.gaps.stretches import cut
+from sim2real_cat.gaps.trajectory import FirstObservations, along_trajectory, always_the_same
 from sim2real_cat.linear_algebra import on_one_thread
 
 Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.random.Generator], Measured]
@@ -46,13 +50,16 @@ _NEGATIVE = (
 def gap(
     real: Observations,
     sim: Observations,
-    method: str = "gaussian",
+    method: str | None = None,
     *,
     level: str | None = None,
     weights: Mapping[int, float] | ArrayLike | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     neighbours: int = 5,
+    variant: str | None = None,
+    theiler: int | None = None,
+    dither: bool = True,
 ) -> Estimate:
     """Estimate KL(P_real || P_sim) in nats, with an interval that respects episodes.
 
@@ -60,28 +67,36 @@ def gap(
     those of an observation o. At the level "transition" the gap is the one-step predictive
     E_real KL(P_real(o'|o) || P_sim(o'|o)), by the chain rule the KL of the joint (o, o') minus that of o.
     The policy acts on the observation alone and is the same on both sides, so the action given o adds
-    nothing.
+    nothing. At the level "trajectory" it is the KL of whole episodes under the first-order Markov assumption:
+    that of the first observation plus the mean number of transitions times the gap of one.
 
-    The plug-in estimate of finite samples is biased. The "gaussian" value is corrected by the jackknife
-    over episodes, the "knn" value by extrapolating from k and 4 k neighbours, the "ratio" value by points that
-    the classifier did not see. The intervals are Student's t over the same jackknife, widened by a share of the
-    correction because that is not exact either.
+    The plug-in estimate of finite samples is biased, and every method takes off what it can of its bias. Where the
+    samples have no finite divergence that can be told, because real ones lie where no simulated one does, `high` is
+    infinite, the estimate unreliable, and `value` no more than what these few samples show.
 
     Args:
         real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
             `episodes`, `members`, `sensors` and `control_period`.
         sim: Likewise; its members are the fibre.
         method: "gaussian" compares moment-matched Gaussians, one per member; "knn" nearest-neighbour
-            distances, which assume no shape and need many samples for few sensors; "ratio" classifiers that
-            tell the sides apart, which assume no shape and stand more sensors (the extra "gaps").
-        level: "occupancy" or "transition"; by default "transition" where both sides have episodes of at
-            least 2 steps, else "occupancy".
+            distances, which assume no shape and see less of it the more sensors there are; "ratio" classifiers
+            that tell held-out points of the two sides apart (the extra "gaps"). By default "gaussian"
+            unless single sensors or the kurtosis speak against it, else "knn"; `why` says which and why.
+        level: "occupancy", "transition" or "trajectory"; by default "transition" where both sides have episodes of
+            at least 2 steps, else "occupancy".
         weights: Of the members: a mapping, or one number each in the order of the sorted members; equal
             by default, any positive total.
         confidence: Nominal coverage of the interval, between 0 and 1.
-        rng: Deals episodes into blocks where there are more than a method leaves out one by one. The
-            default seed 0 makes the result reproducible.
+        rng: Deals episodes into blocks where there are more than a method leaves out one by one, and draws what a
+            method draws. The default seed 0 makes the result reproducible.
         neighbours: k of the method "knn".
+        variant: Of the method "knn": what is done about its bias. "anchored" takes off what it gets wrong on
+            Gaussians of the same moments, "extrapolated" extrapolates to no neighbours, "reduced" and "plain" are
+            the two of Wang, Kulkarni and Verdú 2009. By default "anchored", or "extrapolated" where a side or a
+            member has too few points for a covariance.
+        theiler: For the method "knn", the steps before and after a real point within its episode that are not
+            counted as neighbours. By default its whole block of episodes does not count.
+        dither: For the method "knn", whether quantised sensors get uniform noise of their quantum's width.
 
     Returns:
         The estimate.
@@ -90,19 +105,61 @@ def gap(
         GapError: Empty, non-finite or differently shaped input, sensors or control periods that differ
             between the sides, samples that have no density, or an argument that is not valid.
     """
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise GapError(unknown_name("method", method, METHODS))
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours, variant, theiler, dither)
+    if level == "trajectory":
+        return _whole_episodes(real, sim, method, weights, settings, generator)
+    return _at_level(real, sim, method, level, weights, settings, generator)
+
+
+def _whole_episodes(
+    real: Observations,
+    sim: Observations,
+    method: str | None,
+    weights: Mapping[int, float] | ArrayLike | None,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> Estimate:
+    """The level "trajectory"."""
+    transition = _at_level(real, sim, method, "transition", weights, settings, rng)
+    real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
+    first = FirstObservations.of(real_samples), FirstObservations.of(sim_samples)
+    initial = None
+    if not always_the_same(*first):
+        try:
+            initial = _at_level(*first, method, "occupancy", weights, settings, rng)
+        except GapError as error:
+            raise GapError(f"first observations: {error}") from None
+    return along_trajectory(initial, transition, transition.n_real / len(real_samples.members))
+
+
+def _at_level(
+    real: Observations,
+    sim: Observations,
+    method: str | None,
+    level: str | None,
+    weights: Mapping[int, float] | ArrayLike | None,
+    settings: Settings,
+    generator: np.random.Generator,
+) -> Estimate:
+    """The gap of observations or of transitions."""
     real_cloud, sim_cloud, fibre, notes = _sides(real, sim, level, weights)
-    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours)
     with on_one_thread():
-        found = METHODS[method](real_cloud, sim_cloud, fibre, settings, generator)
-    reasons, more = _about_episodes(real_cloud, sim_cloud, fibre)
+        real_cut, sim_cut = cut(real_cloud), cut(sim_cloud)
+        choice: tuple[str, ...] = ()
+        if method is None:
+            # A generator of its own, so that the method finds the same as when it is asked for by name.
+            method, because = recommended(real_cut.cloud, sim_cut.cloud, fibre, generator.spawn(1)[0])
+            choice = (f"method '{method}' was chosen: {because}",)
+        found = METHODS[method](real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
+    reasons = (*real_cut.reasons, *sim_cut.reasons)
     low, high = found.low, found.high
     if high < 0:
         reasons = (*reasons, _NEGATIVE)
-    if high < 0 or len(np.unique(real_cloud.episode)) < 2:
+    if reasons:
         low, high = 0.0, np.inf
     return Estimate(
         value=max(found.raw, 0.0),
@@ -110,7 +167,7 @@ def gap(
         high=max(high, 0.0),
         raw=found.raw,
         plug_in=found.plug_in,
-        confidence=confidence,
+        confidence=settings.confidence,
         method=method,
         level=real_cloud.level,
         units=UNITS[real_cloud.level],
@@ -121,7 +178,7 @@ def gap(
         members=len(fibre),
         sensors=real_cloud.sensors,
         reliable=not (reasons or found.reasons),
-        why=(*reasons, *found.reasons, *notes, *more, *found.notes),
+        why=(*reasons, *found.reasons, *notes, *real_cut.notes, *sim_cut.notes, *found.notes, *choice),
     )
 
 
@@ -151,7 +208,7 @@ def pointwise(
     """
     real_cloud, sim_cloud, fibre, _ = _sides(real, sim, level, weights)
     with on_one_thread():
-        ratios = gaussian.log_ratios(real_cloud, sim_cloud, fibre)
+        ratios = log_ratios(real_cloud, sim_cloud, fibre)
     counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
     return np.split(ratios, np.cumsum(counts)[:-1])
 
@@ -176,20 +233,3 @@ def _sides(
         if not (sim_cloud.member == member).any():
             raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
     return real_cloud, sim_cloud, fibre, notes
-
-
-def _about_episodes(real: Cloud, sim: Cloud, fibre: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Reasons for doubt and notes from the number of episodes."""
-    reasons: list[str] = []
-    notes: list[str] = []
-    if len(np.unique(real.episode)) < 2:
-        reasons.append("a single real episode says nothing about the spread between episodes: no interval")
-    single = [e for e in fibre if len(np.unique(sim.episode[sim.member == e])) == 1]
-    if single:
-        whose = f"{len(single)} of {len(fibre)} simulated members have a single episode, cut into stretches of time"
-        # Innovations of successive steps are uncorrelated, observations are not: only the latter need whole episodes.
-        if sim.level == "transition":
-            notes.append(f"{whose}: the spread between episodes is taken from the spread within")
-        else:
-            reasons.append(f"{whose}: the spread between episodes is not known, add episodes")
-    return tuple(reasons), tuple(notes)

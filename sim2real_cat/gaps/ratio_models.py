@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
-from sim2real_cat.gaps.gaussian import Normal
+from sim2real_cat.gaps.normal import Normal
 from sim2real_cat.gaps.samples import Floats, Ints
 
 _STAGES = (8, 20, 40)

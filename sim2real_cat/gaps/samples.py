@@ -15,8 +15,12 @@ from sim2real_cat.gaps.recorded_actions import recorded_actions
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
 
-UNITS = {"occupancy": "nats per observation", "transition": "nats per control step"}
-"""The two levels of a gap, and the unit in which each is measured."""
+UNITS = {
+    "occupancy": "nats per observation",
+    "transition": "nats per control step",
+    "trajectory": "nats per episode",
+}
+"""The levels of a gap, and the unit in which each is measured."""
 
 # A column whose spread is below this share of its magnitude holds one value and rounding noise.
 _CONSTANT = 1e-12
@@ -213,6 +217,8 @@ def choose_level(level: str | None, real: Samples, sim: Samples) -> str:
         return "occupancy" if lacking else "transition"
     if level not in UNITS:
         raise GapError(unknown_name("level", level, UNITS))
+    if level == "trajectory":
+        raise GapError("a single point has no share in the level 'trajectory': take 'transition', of which it is made")
     if level == "transition" and lacking:
         raise GapError(
             f"level 'transition' needs episodes of at least 2 steps, which the {listed(lacking)} side does not have: "

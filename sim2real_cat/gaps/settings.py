@@ -12,7 +12,13 @@ class Settings:
     Attributes:
         confidence: Nominal coverage of the interval, between 0 and 1.
         neighbours: How many nearest neighbours count, at least 1.
+        variant: Of the method "knn", a name in `knn_terms.VARIANTS`; None for the best that the samples allow.
+        theiler: Steps of the own episode on both sides in which no point is a neighbour; None for the whole block.
+        dither: Whether quantised sensors get noise of their quantum's width before distances are taken.
     """
 
     confidence: float = 0.95
     neighbours: int = 5
+    variant: str | None = None
+    theiler: int | None = None
+    dither: bool = True

@@ -37,7 +37,7 @@ def with_nan():
         (ROWS, ROWS, {"confidence": 95}, "confidence is 95: give a number between 0 and 1"),
         (ROWS[:1], ROWS, {}, "the real side has a single observation"),
         (ROWS, ROWS[:3], {}, "observations of simulated member 0: 3 points are too few"),
-        (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 20 nearest"),
+        (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 5 nearest"),
         (ROWS, ROWS, {"method": "knn", "neighbours": 0}, "neighbours is 0"),
         (ROWS, ROWS, {"weights": [1, 2]}, r"2 weights for 1 simulated members \[0\]"),
         (ROWS, ROWS, {"weights": {1: 1.0}}, r"weights are for members \[1\], the simulated members are \[0\]"),
@@ -78,19 +78,19 @@ def test_member_without_transitions(recorded):
         gap(real, sim)
     assert gap(real, sim, weights=[1, 0]).episodes_sim == 5
     sim.members[5] = 0
-    assert gap(real, sim).why == ("1 simulated episodes of a single step have no transition",)
+    assert gap(real, sim, "gaussian").why == ("1 simulated episodes of a single step have no transition",)
 
 
 def test_constant_sensor_is_dropped_and_said(recorded):
     still = [np.hstack([e, np.full((20, 1), 3.0)]) for e in EPISODES]
     other = list(np.random.default_rng(1).normal(size=(5, 20, 2)))
-    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other])
+    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other], "gaussian")
     assert with_it.why == ("dropped as constant and equal on both sides: 2",)
     assert with_it.raw == pytest.approx(gap(EPISODES, other).raw)
 
 
 def test_quantised_samples_are_not_believed():
-    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1)
+    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1, dither=False)
     assert np.isfinite(found.raw)
     assert not found.reliable
     assert "coincide" in found.why[0]

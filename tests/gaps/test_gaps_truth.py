@@ -128,8 +128,10 @@ def test_mixture_that_fits_better_than_the_model_of_reality_is_no_finding(record
     real = recorded([side + rng.normal(size=(100, 1)) for side in np.tile(sides, 8)], np.zeros(16, dtype=int))
     members = np.repeat([0, 1], 8)
     sim = recorded([sides[member] + rng.normal(size=(100, 1)) for member in members], members)
-    found = gap(real, sim, level="occupancy")
+    found = gap(real, sim, "gaussian", level="occupancy")
     assert found.plug_in < -1.0
     assert (found.value, found.low, found.high) == (0.0, 0.0, np.inf)
     assert not found.reliable
-    assert "below 0" in found.why[0]
+    assert any("below 0" in reason for reason in found.why)
+    chosen = gap(real, sim, level="occupancy")
+    assert (chosen.method, chosen.value) == ("knn", pytest.approx(0, abs=0.15))
