@@ -156,6 +156,20 @@ def test_estimate_is_put_together_from_its_parts(monkeypatch):
     assert any("+0.80 nats are correction" in why for why in found.reasons)
 
 
+def test_noise_of_a_correction_that_is_left_out_widens_the_interval(monkeypatch):
+    # Simulated points whose e^f is 0 or 2 by turns: a correction of 0 with a noise of 1/√20 that is not applied.
+    real = np.arange(40) < 20
+    logits = np.where(real, 0.6, np.where(np.arange(40) % 2, np.log(2.0), -50.0))
+    points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
+    tiled = np.tile(logits, (len(NAMES), 1))
+    scope = ratio_folds.CrossFitted(tiled, np.zeros(FOLDS, int), np.arange(40) % FOLDS, tiled[: FOLDS - 1])
+    monkeypatch.setattr(ratio, "_fit", lambda *args: ratio.Fitted(points, (1,), (scope,), False, 0, ()))
+    real_cloud, sim_cloud, weights, _ = _sides(np.arange(20.0), np.arange(20.0), None, None)
+    found = ratio.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
+    assert found.raw == pytest.approx(0.6)
+    assert found.high - found.raw == pytest.approx(stats.norm.ppf(0.975) / np.sqrt(19))
+
+
 def test_correction_is_shrunk_by_its_noise():
     assert ratio._signal(0.1, 0.2) == 0
     assert ratio._signal(-0.2, 0.1) == pytest.approx(0.75)
