@@ -13,6 +13,7 @@ from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.gap import METHODS as SAMPLE_METHODS
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.gaps.predictive import Predictive
+from sim2real_cat.transfer.members import MemberGaps, member_gaps
 from sim2real_cat.transfer.predictive_gap import predictive_gap
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -65,12 +66,14 @@ class MeasuredGap:
         occupancy: the gap of the marginal distributions, in nats per observation; None likewise.
         note: why a gap is missing or not to be relied on, '' where there is nothing to say.
         predictive: what `transition` was taken from where its method is "predictive".
+        members: what each world of the fibre says by itself; None where nobody asked.
     """
 
     transition: Estimate | None
     occupancy: Estimate | None
     note: str
     predictive: Predictive | None = field(default=None, compare=False)
+    members: MemberGaps | None = field(default=None, compare=False)
 
 
 def measure(
@@ -106,7 +109,10 @@ def measure(
     for level, estimate in (("transition", transition), ("occupancy", occupancy)):
         if estimate is not None and not estimate.reliable:
             notes.append(f"{level}: {'; '.join(estimate.why)}")
-    return MeasuredGap(transition, occupancy, " | ".join(notes), found)
+    members = member_gaps(
+        deployment.fibre, deployment.sim, deployment.real, found, method=samples, confidence=confidence, rng=rng
+    )
+    return MeasuredGap(transition, occupancy, " | ".join(notes), found, members)
 
 
 def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int) -> Predictive:
