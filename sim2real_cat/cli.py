@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
-    from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.transfer.laws import LawReport, Recompute
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -229,10 +229,11 @@ def _check(options: argparse.Namespace) -> int:
     instance = TransferInstance.read(options.instance)
     epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
+    recompute = _recompute_beside(options.instance) if laws is None or "gap-recomputes" in laws else None
     if options.engine == "both":
-        report = check_in_both(instance.acset, epsilon, laws)
+        report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
-        report = instance.to_engine(options.engine).check(epsilon, laws)
+        report = instance.to_engine(options.engine).check(epsilon, laws, recompute=recompute)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
@@ -345,6 +346,15 @@ def _epsilon_beside(instance: Path) -> float:
     if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
         raise ExchangeError(f"{instance.parent / 'study.toml'}: epsilon is {epsilon!r}, no number; give --epsilon")
     return float(epsilon)
+
+
+def _recompute_beside(instance: Path) -> Recompute | None:
+    """What measures the gaps of the study that an instance lies in again, None where there is none."""
+    if not (instance.parent / "study.toml").is_file():
+        return None
+    from sim2real_cat.study.recompute import recompute_gaps
+
+    return recompute_gaps(instance.parent)
 
 
 def _name_of(folder: Path) -> object:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from sim2real_cat.errors import GapError
@@ -113,8 +115,8 @@ def predictive(
     evidence = _joined(found[1.0])
     episode = np.repeat(np.arange(len(evidence.steps)), evidence.steps.astype(np.intp))
     sensitivity = {factor: float(_joined(parts).terms.mean()) for factor, parts in sorted(found.items()) if factor != 1}
-    units = _deal(episode, np.random.default_rng(rng))
-    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, units, confidence)
+    dealt = _deal(episode, np.random.default_rng(rng))
+    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, dealt, confidence)
     said = [f"noise {noise}"]
     said += [f"with {factor:g} of its deviation the gap would be {value:.3g}" for factor, value in sensitivity.items()]
     estimate = _estimate(
@@ -134,7 +136,7 @@ def predictive(
         episode=episode,
         terms=evidence.terms,
         by_sensor=dict(zip(sensors, (evidence.sensors.sum(axis=0) / evidence.steps.sum()).tolist(), strict=True)),
-        member_gaps=_of_members(evidence, episode, units, confidence),
+        member_gaps=_of_members(evidence, episode, dealt, confidence),
         weights=prior,
         posterior=np.exp(total - logsumexp(total)),
         episode_posterior=np.exp(each - logsumexp(each, axis=1, keepdims=True)),
@@ -161,10 +163,10 @@ def _interval(
     return low, high, [], ["a single real episode, cut into stretches of time: the spread between episodes is not seen"]
 
 
-def _ends(sums: Floats, blocks: Blocks, confidence: float) -> tuple[float, float]:
+def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
     """The jackknife's t interval of a mean over transitions, from its sum in each block."""
-    n = blocks.sizes.sum()
-    mean = float(sums.sum() / n)
+    n = int(blocks.sizes.sum())
+    mean = float(sums.sum()) / n
     without = (sums.sum() - sums) / (n - blocks.sizes)
     return jackknife(mean, [LeftOut(blocks.sizes, without)]).interval(mean, confidence, 0.0)
 
@@ -186,7 +188,7 @@ def _of_members(evidence: Evidence, episode: Ints, blocks: Blocks, confidence: f
             in_blocks = np.bincount(block, weights=sums[:, member], minlength=blocks.count)
             found[member, 1:] = _ends(in_blocks, blocks, confidence)
     found[found[:, 2] < 0, 2] = np.inf  # no KL lies there, so the value 0 is no finding
-    return np.maximum(found, 0.0)
+    return np.asarray(np.maximum(found, 0.0))
 
 
 def _concentration(terms: Floats) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.transfer.laws.columns import intervals
+from sim2real_cat.transfer.laws.columns import intervals, texts
 from sim2real_cat.transfer.laws.law import Law
 from sim2real_cat.transfer.laws.witnesses import Witness
 
@@ -33,6 +33,7 @@ class Recomputed:
         high: the upper end, infinite where there is none.
         reason: why it could not be measured again, '' where it was.
         broken: what is wrong with the recordings it was measured from, '' where they are those.
+        note: what explains a difference, such as other versions.
     """
 
     value: float | None = None
@@ -40,6 +41,7 @@ class Recomputed:
     high: float = np.inf
     reason: str = ""
     broken: str = ""
+    note: str = ""
 
 
 class Recompute(Protocol):
@@ -55,7 +57,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
     def witnesses(instance: ACSet, epsilon: float) -> Iterator[Witness]:
         columns = intervals(instance)
         for policy in instance.parts("Policy").tolist():
-            if not all(np.isnan(column[policy]) for column in columns) and recompute is not None:
+            if not np.isnan(columns[0][policy]) and recompute is not None:
                 recorded = tuple(float(column[policy]) for column in columns)
                 yield from _compare(policy, recorded, recompute(instance, policy))
 
@@ -64,7 +66,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
             return "needs the recordings and the study: check the instance in its folder, or give recompute"
         if np.isnan(intervals(instance)[0]).all():
             return "no policy has a kl_gap"
-        return ""
+        return "" if (texts(instance, "recording") != "").any() else "no observation names its recording"
 
     return Law(
         "gap-recomputes",
@@ -78,24 +80,20 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
 def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Iterator[Witness]:
     """What differs between the recorded gap with its interval and the one measured again."""
+    because = f" ({again.note})" if again.note else ""
     if again.broken:
         yield Witness("violated", "Policy", policy, again.broken)
     elif again.reason:
         yield Witness("undecided", "Policy", policy, again.reason)
     elif again.value is None:
-        yield Witness("violated", "Policy", policy, f"kl_gap is {recorded[0]:.6g}, but cannot be measured again")
+        yield Witness("violated", "Policy", policy, f"kl_gap is {recorded[0]:.8g}, but there is none again{because}")
     else:
         found = (again.value, again.low, again.high)
         for name, old, new in zip(("kl_gap", "gap_low", "gap_high"), recorded, found, strict=True):
             if not np.isclose(old, new, rtol=TOLERANCE, atol=_SMALL):
                 off = abs(old - new)
-                yield Witness(
-                    "violated",
-                    "Policy",
-                    policy,
-                    f"{name} is {old:.8g}, but measured again it is {new:.8g}",
-                    excess=float(off) if np.isfinite(off) else None,
-                )
+                text = f"{name} is {old:.8g}, but measured again it is {new:.8g}{because}"
+                yield Witness("violated", "Policy", policy, text, excess=float(off) if np.isfinite(off) else None)
 
 
 GAP_RECOMPUTES = gap_recomputes()
