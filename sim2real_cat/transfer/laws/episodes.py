@@ -21,7 +21,7 @@ def more_episodes(instance: ACSet, epsilon: float) -> Floats:
     half = np.where(gap < epsilon, minus(high, gap), minus(gap, low))
     there = measured_episodes(instance)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        more = np.ceil(there * (np.square(half / (gap - epsilon)) - 1.0))
+        more = np.ceil(np.round(there * (np.square(half / (gap - epsilon)) - 1.0), 6))  # 30.000000000001 is 30
     open_ = (low < epsilon) & (high >= epsilon) & (gap != epsilon)
     return np.where(open_ & np.isfinite(more), np.maximum(more, 1.0), np.nan)
 

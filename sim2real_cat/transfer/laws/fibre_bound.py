@@ -51,11 +51,7 @@ class Bounds:
 def fibre_bounds(instance: ACSet) -> Bounds:
     """What the instance says of the inequality."""
     gap, low, _ = intervals(instance)
-    steps = numbers(instance, "Policy", "gap_steps")
-    steps = np.where(np.isfinite(steps) & (steps > 0), steps, np.nan)
-    if "gap_method" in instance.schema.attrs:
-        method = texts(instance, "gap_method")
-        steps = np.where((method == "predictive") | (method == ""), steps, np.nan)
+    steps = _steps(instance)
     train = instance.column("train")
     names = ("member_gap", "member_gap_low", "member_gap_high")
     member, _, member_high = with_interval(*(numbers(instance, "SimEnv", name) for name in names))
@@ -67,6 +63,16 @@ def fibre_bounds(instance: ACSet) -> Bounds:
     bound = np.where(np.isinf(bound), np.nan, bound)
     with np.errstate(over="ignore"):
         return Bounds(steps * gap, steps * low, bound, bound_high, of_world, train)
+
+
+def _steps(instance: ACSet) -> Floats:
+    """Control steps of an episode, for every policy whose gap is that of whole trajectories, NaN for others."""
+    steps = numbers(instance, "Policy", "gap_steps")
+    steps = np.where(np.isfinite(steps) & (steps > 0), steps, np.nan)
+    if "gap_method" not in instance.schema.attrs:
+        return steps
+    method = texts(instance, "gap_method")
+    return np.where((method == "predictive") | (method == ""), steps, np.nan)
 
 
 def least(values: Floats, fibre: Ids, n: int) -> Floats:
@@ -86,6 +92,7 @@ def above(left: Floats, right: Floats) -> NDArray[np.bool_]:
 def _witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     sides = fibre_bounds(instance)
     broken = above(sides.gap, sides.bound)
+    known = ~np.isnan(sides.gap) & ~np.isnan(sides.bound)
     certain = broken & above(sides.gap_low, sides.bound_high) & ~doubtful(instance)
 
     def message(row: int) -> str:
@@ -104,32 +111,24 @@ def _witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 lambda row: f"{message(row)}, which the intervals leave open",
                 minus(sides.gap, sides.bound),
             ),
-        ]
-    )
-
-
-def _notes(instance: ACSet, epsilon: float) -> Witnesses:
-    sides = fibre_bounds(instance)
-    kept = ~np.isnan(sides.gap) & ~np.isnan(sides.bound)
-    return Witnesses(
-        [
             of_mask(
                 "holds",
                 "Policy",
-                kept & ~above(sides.gap, sides.bound),
+                known & ~broken,
                 lambda row: (
                     f"T·kl_gap is {sides.gap[row]:.4g} nats; SimEnv {sides.binding(row)} binds it, "
                     f"at {sides.bound[row]:.4g}"
                 ),
                 minus(sides.gap, sides.bound),
-            )
+            ),
         ]
     )
 
 
 def _lacking(instance: ACSet) -> str:
-    sides = fibre_bounds(instance)
-    if (~np.isnan(sides.gap) & ~np.isnan(sides.bound)).any():
+    known = ~np.isnan(_steps(instance)) & ~np.isnan(intervals(instance)[0])
+    measured = ~np.isnan(numbers(instance, "SimEnv", "member_gap"))
+    if (measured & np.append(known, False)[instance.column("train")]).any():
         return ""
     return "no policy has a predictive kl_gap, its gap_steps, and the member_gap of a world that trained it"
 
@@ -141,7 +140,6 @@ FIBRE_BOUND = Law(
     _witnesses,
     needs=("train", "kl_gap", "gap_steps", "member_gap"),
     lacking=_lacking,
-    notes=_notes,
 )
 """Violated where the inequality fails beyond both intervals, undecided where only the estimates break it. A world
 without a member_gap, which cannot have produced what was read or was not measured, bounds nothing."""

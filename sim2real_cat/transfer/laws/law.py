@@ -10,7 +10,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import listed
-from sim2real_cat.transfer.laws.witnesses import Verdict, Witness, Witnesses, ids_of, verdicts_of
+from sim2real_cat.transfer.laws.witnesses import Verdict, Witness, ids_of, told_apart, verdicts_of
 
 DEFAULT_EPSILON = 0.5
 """Nats per control step under which a policy transfers: above it the source document calls a transition a mismatch."""
@@ -24,10 +24,10 @@ class Law:
         name: what it is called on the command line.
         statement: what it says, in words.
         symbols: what it says, in symbols.
-        witnesses: the rows of an instance that break it or leave it open, given epsilon.
+        witnesses: the rows of an instance that break it or leave it open, given epsilon; those of the verdict
+            ``holds`` are notes: what it reports of rows that keep it.
         needs: the objects, homs and attributes that it asks about; it is not asked of a schema without them.
         lacking: why it cannot be asked of an instance that has these, such as columns that are empty; '' where it can.
-        notes: what it reports of an instance beside its verdict.
         in_julia: whether the Julia module states it too, so that Catlab evaluates it for instances that live there.
     """
 
@@ -37,7 +37,6 @@ class Law:
     witnesses: Callable[[ACSet, float], Iterable[Witness]]
     needs: tuple[str, ...] = ()
     lacking: Callable[[ACSet], str] | None = None
-    notes: Callable[[ACSet, float], Sequence[Witness]] | None = None
     in_julia: bool = False
 
     def check(self, instance: ACSet, epsilon: float = DEFAULT_EPSILON) -> LawResult:
@@ -48,12 +47,10 @@ class Law:
         reason = self.unasked(instance)
         if reason:
             return LawResult(self, "undecided", (), reason)
-        given = self.witnesses(instance, epsilon)
-        found: Sequence[Witness] = given if isinstance(given, Witnesses) else tuple(given)
+        found, notes = told_apart(self.witnesses(instance, epsilon))
         if instance.engine == "catlab" and self.in_julia:
             found = _by_catlab(self, instance, epsilon, found)
         verdicts = verdicts_of(found)
-        notes = () if self.notes is None else self.notes(instance, epsilon)
         if "violated" in verdicts:
             return LawResult(self, "violated", found, notes=notes)
         return LawResult(self, "undecided" if verdicts else "holds", found, notes=notes)

@@ -92,6 +92,13 @@ def _witnesses(instance: ACSet, epsilon: float) -> Witnesses:
             f"{found.train[row]} by {bound[row]:.4g}, but that differs by {found.mixture[row]:.4g}"
         )
 
+    def commutes(row: int) -> str:
+        text = (
+            f"its square commutes up to {found.gap[row]:.4g} [{found.low[row]:.4g}, {found.high[row]:.4g}] "
+            f"{_units(found, row)}"
+        )
+        return text if np.isnan(found.mixture[row]) else f"{text}, that of its fibre up to {found.mixture[row]:.4g}"
+
     return Witnesses(
         [
             of_mask(
@@ -109,22 +116,9 @@ def _witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 lambda row: f"{message(row)}, which the intervals leave open",
                 minus(found.mixture, bound),
             ),
+            of_mask("holds", "SimEnv", np.isfinite(found.gap) & (found.gap >= 0), commutes),
         ]
     )
-
-
-def _notes(instance: ACSet, epsilon: float) -> Witnesses:
-    found = squares(instance)
-    known = np.isfinite(found.gap) & (found.gap >= 0)
-
-    def message(row: int) -> str:
-        text = (
-            f"its square commutes up to {found.gap[row]:.4g} [{found.low[row]:.4g}, {found.high[row]:.4g}] "
-            f"{_units(found, row)}"
-        )
-        return text if np.isnan(found.mixture[row]) else f"{text}, that of its fibre up to {found.mixture[row]:.4g}"
-
-    return Witnesses([of_mask("holds", "SimEnv", known, message)])
 
 
 def _units(found: Squares, row: int) -> str:
@@ -145,7 +139,6 @@ SQUARE = Law(
     _witnesses,
     needs=("train", "square_gap", "square_level"),
     lacking=_lacking,
-    notes=_notes,
 )
 """Violated where the mixture exceeds a world's bound beyond both intervals, or a divergence is none; undecided where
 only the estimates do."""

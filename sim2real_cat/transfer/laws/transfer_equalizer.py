@@ -67,13 +67,18 @@ def _witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     fixed, least, most = (sub.parts["Policy"] for sub in (found.equalizer, found.surely, found.possibly))
     groups = []
     if not found.surely <= found.equalizer:
-        left_out = np.setdiff1d(least, fixed)
+        left_out = _without(least, fixed)
         groups.append(_rows("violated", left_out, f"is under {epsilon:g}, but transfer and the identity differ there"))
     if not found.equalizer <= found.possibly:
-        too_many = np.setdiff1d(fixed, most)
+        too_many = _without(fixed, most)
         groups.append(_rows("violated", too_many, f"transfer and the identity agree, but it is not under {epsilon:g}"))
-    groups.append(_rows("undecided", np.setdiff1d(most, least), f"whether it is under {epsilon:g} is not known"))
+    groups.append(_rows("undecided", _without(most, least), f"whether it is under {epsilon:g} is not known"))
     return Witnesses(groups)
+
+
+def _without(ids: Ids, others: Ids) -> Ids:
+    """Those of some ids that are not among others."""
+    return ids[~np.isin(ids, others)]
 
 
 def _rows(verdict: Verdict, ids: Ids, message: str) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -131,7 +131,17 @@ def ids_of(witnesses: Sequence[Witness], ob: str, verdict: Verdict | None = None
         found = [g.ids for g in witnesses.groups if g.ob == ob and verdict in (None, g.verdict)]
     else:
         found = [np.array([w.id for w in witnesses if w.ob == ob and verdict in (None, w.verdict)], dtype=np.int64)]
-    return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
+    ids = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+    return ids[np.diff(ids, prepend=-1) > 0]
+
+
+def told_apart(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Witness]]:
+    """Rows that break a law or leave it open, and notes on those that keep it."""
+    if isinstance(found, Witnesses):
+        kept = [group for group in found.groups if group.verdict == "holds"]
+        return Witnesses([group for group in found.groups if group.verdict != "holds"]), Witnesses(kept)
+    given = tuple(found)
+    return tuple(w for w in given if w.verdict != "holds"), tuple(w for w in given if w.verdict == "holds")
 
 
 def verdicts_of(witnesses: Sequence[Witness]) -> set[Verdict]:
