@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.events import TransferDelta as TransferDelta
     from sim2real_cat.evidence.proof import ProofBundle as ProofBundle
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
+    from sim2real_cat.gaps.coverage import Coverage as Coverage
+    from sim2real_cat.gaps.coverage import coverage as coverage
+    from sim2real_cat.gaps.distances import Distance as Distance
+    from sim2real_cat.gaps.distances import distances as distances
     from sim2real_cat.gaps.estimate import Estimate as Estimate
     from sim2real_cat.gaps.gap import gap as gap
     from sim2real_cat.gaps.predictive import Predictive as Predictive
@@ -108,7 +112,9 @@ _HOME = {
     "Change": "worlds.changes",
     "Codec": "acsets.codecs",
     "Correlation": "worlds.dependence",
+    "Coverage": "gaps.coverage",
     "DelayedJointPositionObservation": "worlds.stateful",
+    "Distance": "gaps.distances",
     "Drift": "worlds.noise",
     "Dropout": "worlds.noise",
     "Ensemble": "worlds.randomization",
@@ -158,8 +164,10 @@ _HOME = {
     "coequalizer": "acsets.colimits",
     "coproduct": "acsets.colimits",
     "count_homomorphisms": "acsets.homomorphisms",
+    "coverage": "gaps.coverage",
     "delta": "acsets.delta",
     "deploy_recording": "transfer.recorded",
+    "distances": "gaps.distances",
     "equalizer": "acsets.limits",
     "gap": "gaps.gap",
     "homomorphism": "acsets.homomorphisms",

@@ -10,20 +10,22 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
 from sim2real_cat.acsets.engines import ENGINES
-from sim2real_cat.errors import ExchangeError, SchemaError, Sim2RealError
+from sim2real_cat.errors import GapError, SchemaError, Sim2RealError, listed, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sim2real_cat.gaps.estimate import Estimate
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
-    from sim2real_cat.transfer.laws import LawReport, Recompute
+    from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.worlds.trajectories import Trajectories
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -74,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
 
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
-    gap.add_argument("sim", type=Path, metavar="SIM.parquet")
+    gap.add_argument("sim", type=Path, nargs="?", metavar="SIM.parquet")
     gap.add_argument("--policy", help="only the episodes of this policy in REAL")
     gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
     gap.add_argument("--level", help="transition or occupancy (default: transition)")
+    gap.add_argument("--study", type=Path, metavar="STUDY.toml", help="instead of SIM: ask the worlds of this study")
+    gap.add_argument("--noise", default="given", help="with --study: given, or fitted where sensors have none")
+    gap.add_argument("--states", default="recorded", help="with --study: recorded, or hidden behind the readings")
+    gap.add_argument("--state-deviation", type=float, default=0.0, help="with --study: error of the recorded states")
     gap.set_defaults(command=_gap)
 
     rank = commands.add_parser("rank", help="does simulation rank policies as reality does?")
@@ -173,20 +179,50 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from sim2real_cat.errors import GapError, unknown_name
     from sim2real_cat.gaps.gap import gap
     from sim2real_cat.worlds.recordings import read_log
 
-    real, sim = read_log(options.real), read_log(options.sim)
+    if (options.sim is None) == (options.study is None):
+        raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
+    real = read_log(options.real)
     if options.policy is not None:
         if options.policy not in real.policies:
             raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
         real = real.of_policy(options.policy)
-    estimate = gap(real, sim, options.method, level=options.level)
-    print(estimate)
+    if options.study is None:
+        estimate = gap(real, read_log(options.sim), options.method, level=options.level)
+        print(estimate)
+    else:
+        estimate = _predictive(options, real)
     for note in estimate.why:
         print(f"note: {note}")
     return OK
+
+
+def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
+    """Ask the worlds of a study's policy what they expected, and print what they say."""
+    from sim2real_cat.study.study import Study
+    from sim2real_cat.transfer.predictive_gap import predictive_gap
+
+    names = dict.fromkeys(real.policies)
+    if options.policy is None and len(names) > 1:
+        raise GapError(f"{options.real} holds several policies: choose one of {listed(names)} with --policy")
+    name = next(iter(names))
+    world, fibre = Study.from_toml(options.study).fibre(name)
+    found = predictive_gap(
+        world,
+        real,
+        members=fibre,
+        noise=options.noise,
+        states=options.states,
+        state_deviation=options.state_deviation,
+    )
+    print(found.estimate)
+    print("by sensor: " + listed(f"{sensor} {gap:.3g}" for sensor, gap in found.by_sensor.items()))
+    if len(fibre) > 1:
+        values = listed(f"{parameter} {value:.4g}" for parameter, value in fibre.row(found.member).items())
+        print(f"nearest of {len(fibre)} worlds: {found.member}, probability {found.posterior.max():.3g}: {values}")
+    return found.estimate
 
 
 def _rank(options: argparse.Namespace) -> int:
@@ -223,13 +259,14 @@ def _rank(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from sim2real_cat.study.beside import epsilon_beside, recompute_beside
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import check_in_both
 
     instance = TransferInstance.read(options.instance)
-    epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
+    epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
-    recompute = _recompute_beside(options.instance) if laws is None or "gap-recomputes" in laws else None
+    recompute = recompute_beside(options.instance) if laws is None or "gap-recomputes" in laws else None
     if options.engine == "both":
         report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
@@ -276,13 +313,14 @@ def _report(options: argparse.Namespace) -> int:
     from sim2real_cat.report.figure import draw, save
     from sim2real_cat.report.page import write_page
     from sim2real_cat.report.rows import rows
+    from sim2real_cat.study.beside import epsilon_beside, name_of
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
 
     path = options.folder / "instance.json"
     instance = TransferInstance.read(path, SchTransferStudy)
-    report = instance.check(_epsilon_beside(path))
-    write_page(options.folder / "report.html", f"Study {_name_of(options.folder)}", instance, report)
+    report = instance.check(epsilon_beside(path))
+    write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
         save(draw(rows(instance, report), report.epsilon, ""), options.picture)
@@ -320,46 +358,6 @@ def _show(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     print(captured.get(), end="")
-
-
-def _head_beside(instance: Path) -> Mapping[str, object]:
-    """The table [study] of the study that an instance lies in, empty where there is none."""
-    import tomllib
-
-    beside = instance.parent / "study.toml"
-    if not beside.is_file():
-        return {}
-    try:
-        head = tomllib.loads(beside.read_text(encoding="utf-8"))["study"]
-    except (ValueError, KeyError) as error:
-        raise ExchangeError(f"{beside}: not the description of a study ({error}); write it again") from None
-    if not isinstance(head, Mapping):
-        raise ExchangeError(f"{beside}: study needs to be a table, got {head!r}")
-    return head
-
-
-def _epsilon_beside(instance: Path) -> float:
-    """The epsilon of the study that an instance lies in, the default where there is none."""
-    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-
-    epsilon = _head_beside(instance).get("epsilon", DEFAULT_EPSILON)
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
-        raise ExchangeError(f"{instance.parent / 'study.toml'}: epsilon is {epsilon!r}, no number; give --epsilon")
-    return float(epsilon)
-
-
-def _recompute_beside(instance: Path) -> Recompute | None:
-    """What measures the gaps of the study that an instance lies in again, None where there is none."""
-    if not (instance.parent / "study.toml").is_file():
-        return None
-    from sim2real_cat.study.recompute import recompute_gaps
-
-    return recompute_gaps(instance.parent)
-
-
-def _name_of(folder: Path) -> object:
-    """The name of the study in a folder, the folder's where it does not say."""
-    return _head_beside(folder / "instance.json").get("name", folder.resolve().name)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from sim2real_cat.errors import EngineError
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.predictive_gap import predictive_gap
 
 COMMANDS = ["demo", "run", "gap", "rank", "check", "query", "report", "engines"]
 
@@ -311,6 +312,28 @@ def test_gap_of_two_recordings(say, study_copy, tiny_run):
     assert out.splitlines()[0] == str(gap(deployment.real, deployment.sim))
     assert say("gap", real, sim, "--level", "occupancy")[1].count("nats per observation") == 1
     assert "(knn, transition" in say("gap", real, sim, "--method", "knn")[1]
+
+
+def test_gap_of_a_recording_and_the_worlds_of_a_study(say, study_copy, tiny_run):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    code, out, err = say("gap", real, "--study", study, "--policy", "wide")
+    assert (code, err) == (0, [])
+    deployment = tiny_run[1].deployments[1]
+    found = predictive_gap(deployment.world, deployment.real, members=deployment.fibre)
+    assert out.splitlines()[0] == str(found.estimate)
+    assert "by sensor: cart position " in out
+    assert f"nearest of {len(deployment.fibre)} worlds: {found.member}, probability " in out
+    assert "note: noise as given" in out
+
+
+def test_gap_of_a_recording_and_a_study_refuses(refuse, study_copy):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    refuse("gap", real, parts=["give either SIM.parquet or --study"])
+    refuse("gap", real, real, "--study", study, parts=["give either SIM.parquet or --study"])
+    refuse("gap", real, "--study", study, parts=["holds several policies: choose one of plain, wide with --policy"])
+    refuse("gap", real, "--study", study, "--policy", "plain", "--noise", "some", parts=["noise is 'some'"])
+    study.write_text(study.read_text().replace("[policies.wide]", "[policies.broad]"))
+    refuse("gap", real, "--study", study, "--policy", "wide", parts=["study 'tiny': unknown policy 'wide'", "broad"])
 
 
 @pytest.mark.parametrize(

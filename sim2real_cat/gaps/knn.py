@@ -1,47 +1,26 @@
-"""KL from nearest-neighbour distances, without a model of the distributions.
-
-Wang, Kulkarni and Verdú 2009, IEEE Transactions on Information Theory 55:2392-2405: with
-ρ_k(i) the distance of real point i to its k-th nearest other real point, ν_k(i) to its k-th nearest
-simulated point, n and m points in d dimensions,
-
-    KL = d/n Σ_i ln(ν_k(i) / ρ_k(i)) + ln(m / (n - 1)).
-
-Two changes make it fit for episodes and fibres. A point's neighbours in its own block (its own
-episode) do not count, since steps close in time are close in space: n - 1 becomes the number of real
-points outside its block. And simulated points carry weight: each of a member's m_e points w_e / m_e.
-The density k / (m c_d ν_k^d) that the formula divides by becomes W / (c_d ν_k^d) with W the weight of
-the k nearest, which for equal weights 1/m is the same.
-
-The bias of nearest-neighbour densities falls off as (k/n)^(1/d) where the density is Lipschitz (Singh and
-Póczos 2016, "Finite-sample analysis of fixed-k nearest neighbor density functional estimators").
-Estimates with k and with 4 k neighbours therefore extrapolate to none,
-
-    corrected = KL_k + (KL_k - KL_4k) / (4^(1/d) - 1),
-
-which is why the interval grows so quickly with the number of sensors.
-
-The level "transition" is the difference of two such estimates, of the joint (o, o') and of o, and
-noisier than either.
-"""
+"""The method "knn": KL from nearest-neighbour distances with an interval, and when not to believe it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.spatial import cKDTree
 
-from sim2real_cat.errors import GapError
+from sim2real_cat.errors import GapError, unknown_name
+from sim2real_cat.gaps import projections
+from sim2real_cat.gaps.anchor import Error
 from sim2real_cat.gaps.estimate import Measured
+from sim2real_cat.gaps.gaussian_fit import Fitted
+from sim2real_cat.gaps.knn_terms import VARIANTS, Neighbours, Rule
+from sim2real_cat.gaps.neighbours import Away, Nearest
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats, Ints, require_density
+from sim2real_cat.gaps.samples import Cloud, Floats, require_density
+from sim2real_cat.gaps.settings import Settings
 
 _MOST_BLOCKS = 16
-# The second number of neighbours, as a multiple of the first.
-_FARTHER = 4
-# What the extrapolation leaves of the bias, as a share of what it removes: the exponent is a bound, not a law.
+# What extrapolation leaves of the bias, as a share of what it removes: the exponent is a bound, not a law. And what
+# the distances miss of a shape, as a share of what they see of it: 0.1 to 0.7 in 5 dimensions (bimodal, uniform).
 _BIAS_DOUBT = 0.5
 # A correction of more nats than this that makes up more than half of the result is not a measurement any more.
 _CORRECTION = 0.1
@@ -51,103 +30,11 @@ _PROBES = 1000
 _OUTSIDE = 0.02
 # More than this share of points that coincide is no matter of chance or of a common initial state.
 _COINCIDENT = 0.01
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The nearest points of one side, enough of them to leave out any one block.
-
-    Attributes:
-        distance: (n, 2 far) ascending; infinite where there are no more.
-        block: (n, 2 far) the block of each.
-        far: How many are wanted.
-    """
-
-    distance: Floats
-    block: Ints
-    far: int
-
-    @classmethod
-    def find(cls, trees: list[cKDTree], points: Floats, far: int, own: Ints | None = None) -> Nearest:
-        """Search one tree per block; points with a block of their `own` (n,) have no neighbours in it."""
-        found = np.stack([tree.query(points, k=range(1, far + 1), workers=-1)[0] for tree in trees], axis=1)
-        if own is not None:
-            found[np.arange(len(points)), own] = np.inf
-        flat = found.reshape(len(points), -1)
-        order = np.argsort(flat, axis=1, kind="stable")[:, : 2 * far]
-        return cls(np.take_along_axis(flat, order, axis=1), order // far, far)
-
-    def without(self, left_out: int | None) -> tuple[Floats, Ints]:
-        """(n, far) distances and blocks of the nearest that are not in the block left out."""
-        if left_out is None:
-            return self.distance[:, : self.far], self.block[:, : self.far]
-        order = np.argsort(self.block == left_out, axis=1, kind="stable")[:, : self.far]
-        return np.take_along_axis(self.distance, order, axis=1), np.take_along_axis(self.block, order, axis=1)
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """What the estimate needs in one scope, with all blocks or without one.
-
-    Attributes:
-        width: Dimension of the points.
-        real: Nearest real points of every real point.
-        sim: Nearest simulated points of every real point.
-        real_blocks: The blocks of the real side.
-        sim_blocks: The blocks of the simulated side.
-    """
-
-    width: int
-    real: Nearest
-    sim: Nearest
-    real_blocks: Blocks
-    sim_blocks: Blocks
-
-    def divergence(
-        self, weights: Mapping[int, float], real_out: int | None = None, sim_out: int | None = None
-    ) -> Floats:
-        """The estimate in nats.
-
-        Args:
-            weights: Weight of each fibre member.
-            real_out: A real block to leave out, both its points and as neighbours.
-            sim_out: A simulated block to leave out.
-
-        Returns:
-            (2,) The estimate with k neighbours, and the same with its bias removed by extrapolation.
-        """
-        rows = self.real_blocks.label != (-1 if real_out is None else real_out)
-        rho, _ = self.real.without(real_out)
-        nu, block = self.sim.without(sim_out)
-        rho, nu, block = rho[rows], nu[rows], block[rows]
-        sizes = self.real_blocks.sizes
-        others = sizes.sum() - (0 if real_out is None else sizes[real_out]) - sizes[self.real_blocks.label[rows]]
-        weight = self._weight_per_point(weights, sim_out)[block].cumsum(axis=1)
-        far = self.real.far
-        terms = []
-        for k in (far // _FARTHER, far):
-            floor = _smallest_positive(rho[:, k - 1], nu[:, k - 1])
-            ratio = np.log(np.maximum(nu[:, k - 1], floor)) - np.log(np.maximum(rho[:, k - 1], floor))
-            terms.append(float((self.width * ratio - np.log(weight[:, k - 1]) + np.log(k / others)).mean()))
-        bias = (terms[1] - terms[0]) / (_FARTHER ** (1 / self.width) - 1)
-        return np.array([terms[0], terms[0] - bias])
-
-    def _weight_per_point(self, weights: Mapping[int, float], sim_out: int | None) -> Floats:
-        """(simulated blocks,) w_e / m_e with m_e the member's points outside the block left out."""
-        sizes, stratum = self.sim_blocks.sizes.copy(), self.sim_blocks.stratum
-        if sim_out is not None:
-            sizes[sim_out] = 0
-        per_point: Floats = np.array([weights[int(e)] / sizes[stratum == e].sum() for e in stratum])
-        return per_point
+_INFINITE = "the divergence may be infinite"
 
 
 def measure(
-    real: Cloud,
-    sim: Cloud,
-    weights: Mapping[int, float],
-    confidence: float,
-    rng: np.random.Generator,
-    neighbours: int,
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
 ) -> Measured:
     """The nearest-neighbour estimate with an interval from leaving out blocks.
 
@@ -155,67 +42,132 @@ def measure(
         real: Real points.
         sim: Simulated points.
         weights: Weight of each fibre member, adding up to 1.
-        confidence: Nominal coverage.
-        rng: Deals the episodes into blocks and draws the probes of the simulated cloud.
-        neighbours: k, at least 1.
+        settings: All of them count.
+        rng: Deals the episodes into blocks, draws probes of the simulated cloud and the Gaussian twins.
 
     Returns:
         The estimate.
 
     Raises:
-        GapError: Too few points for k neighbours, or dependent sensors.
+        GapError: Too few points for k neighbours, dependent sensors, or choices that are not valid.
     """
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
-    _require_neighbours(real_blocks, sim_blocks, neighbours)
+    fitted = _anchor(real, sim, weights, real_blocks, sim_blocks, settings.variant)
+    rule = _rule(settings, fitted)
+    away = Away.choose(real.episode, real_blocks, settings.theiler)
+    _require_neighbours(away, sim_blocks, rule)
     probes = rng.permutation(len(sim.points))[:_PROBES]
+    whole = plug_in = 0.0
+    groups: list[LeftOut] = []
     reasons: list[str] = []
-    far = _FARTHER * neighbours
-    whole, without_real, without_sim = np.zeros(2), np.zeros(real_blocks.count), np.zeros(sim_blocks.count)
+    whiten = {width: _whitening(pooled[:, :width]) for width, _ in real.scopes}
     for width, sign in real.scopes:
-        factor = np.linalg.cholesky(np.atleast_2d(np.cov(pooled[:, :width], rowvar=False)))
-        white_real, white_sim = _whitened(real.points[:, :width], factor), _whitened(sim.points[:, :width], factor)
-        real_trees = [cKDTree(white_real[real_blocks.label == j]) for j in range(real_blocks.count)]
-        sim_trees = [cKDTree(white_sim[sim_blocks.label == j]) for j in range(sim_blocks.count)]
-        near = Neighbours(
-            width,
-            Nearest.find(real_trees, white_real, far, real_blocks.label),
-            Nearest.find(sim_trees, white_real, far),
-            real_blocks,
-            sim_blocks,
-        )
-        inside = Nearest.find(sim_trees, white_sim[probes], neighbours, sim_blocks.label[probes])
-        reasons += _doubts(near, inside.distance[:, neighbours - 1], neighbours)
-        whole += sign * near.divergence(weights)
-        without_real += [sign * near.divergence(weights, real_out=j)[1] for j in range(real_blocks.count)]
-        without_sim += [sign * near.divergence(weights, sim_out=j)[1] for j in range(sim_blocks.count)]
-    groups = [LeftOut(real_blocks.sizes, without_real)]
-    for e in weights:
-        mine = sim_blocks.stratum == e
-        groups.append(LeftOut(sim_blocks.sizes[mine], without_sim[mine]))
-    plug_in, raw = (float(number) for number in whole)
-    interval = jackknife(raw, groups).interval(raw, confidence, _BIAS_DOUBT * abs(plug_in - raw))
-    if abs(plug_in - raw) > max(_CORRECTION, 0.5 * abs(raw)):
-        reasons.append(
-            f"{raw - plug_in:+.2f} nats are extrapolated from the number of neighbours: too few points for "
-            f"{len(real.columns)} dimensions"
-        )
-    return Measured(plug_in, raw, *interval, tuple(dict.fromkeys(reasons)))
-
-
-def _require_neighbours(real: Blocks, sim: Blocks, k: int) -> None:
-    """Check that k neighbours remain when any block is left out."""
-    if k < 1:
-        raise GapError(f"neighbours is {k}: give at least 1")
-    for side, sizes, away in (("real", real.sizes, 2), ("simulated", sim.sizes, 1)):
-        left = int(sizes.sum() - np.sort(sizes)[-away:].sum())
-        if left < _FARTHER * k:
-            raise GapError(
-                f"the {side} side has {int(sizes.sum())} points in {len(sizes)} blocks, too few for {_FARTHER * k} "
-                "nearest neighbours outside a block: add episodes or lower neighbours"
+        white_real, white_sim = (whiten[width](cloud.points[:, :width]) for cloud in (real, sim))
+        near = Neighbours.find(white_real, white_sim, away, sim_blocks, weights, rule.far)
+        inside = Nearest.among(white_sim, sim_blocks, white_sim[probes], rule.k, sim_blocks.label[probes])
+        reasons += _doubts(near, inside.distance[:, rule.k - 1], rule.k)
+        terms, plain = near.terms(rule)
+        whole += sign * float(terms.mean())
+        plug_in += sign * float(plain.mean())
+        groups = _added(groups, sign, near.left_out(rule))
+    looks = projections.look(real, sim, weights, rng)
+    notes: tuple[str, ...] = ()
+    if fitted is not None:
+        error = Error.on_twins(real, sim, weights, whiten, away, sim_blocks, rule, rng)
+        shape = whole - error.mean - fitted.plug_in
+        raw = fitted.raw + shape
+        slope = _slope(groups, fitted.strata)
+        spread = jackknife(whole + (1 - slope) * fitted.plug_in, _added(groups, 1 - slope, fitted.strata))
+        doubt = float(np.hypot(_BIAS_DOUBT * shape, np.sqrt(error.variance)))
+        reasons += projections.missed_by(looks, shape, raw)
+        notes = (f"{fitted.raw:.3f} nats of it Gaussians see, {shape:+.3f} only the distances",)
+    else:
+        raw, doubt = whole, _BIAS_DOUBT * abs(plug_in - whole)
+        spread = jackknife(raw, groups)
+        if rule.variant == "extrapolated" and abs(plug_in - raw) > max(_CORRECTION, 0.5 * abs(raw)):
+            reasons.append(
+                f"{raw - plug_in:+.2f} nats are extrapolated from the number of neighbours: too few points for "
+                f"{len(real.columns)} dimensions"
             )
+        if rule.variant == "plain":
+            notes = ("the interval of the variant 'plain' does not know its bias",)
+        elif settings.variant is None:
+            notes = ("too few points for the covariance of a side or of a member: variant 'extrapolated'",)
+    low, high = spread.interval(raw, settings.confidence, doubt)
+    reasons += projections.refuting_value(looks, high)
+    if any(reason.endswith(_INFINITE) for reason in reasons):
+        high = np.inf
+    return Measured(plug_in, raw, low, high, tuple(dict.fromkeys(reasons)), notes)
+
+
+def _added(groups: list[LeftOut], factor: float, more: list[LeftOut]) -> list[LeftOut]:
+    """Statistics without each block plus a multiple of others without the same blocks."""
+    if not groups:
+        return [LeftOut(group.sizes, factor * group.values) for group in more]
+    return [LeftOut(a.sizes, a.values + factor * b.values) for a, b in zip(groups, more, strict=True)]
+
+
+def _anchor(
+    real: Cloud,
+    sim: Cloud,
+    weights: Mapping[int, float],
+    real_blocks: Blocks,
+    sim_blocks: Blocks,
+    variant: str | None,
+) -> Fitted | None:
+    """The Gaussian estimate that the variant "anchored" needs; None for another, and where none was asked for."""
+    if variant not in (None, "anchored"):
+        return None
+    try:
+        return Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)
+    except GapError:
+        if variant is not None:
+            raise
+    except np.linalg.LinAlgError:
+        if variant is not None:
+            raise GapError(
+                "too few points for a covariance when a block is left out: add episodes, or take variant='extrapolated'"
+            ) from None
+    return None
+
+
+def _rule(settings: Settings, fitted: Fitted | None) -> Rule:
+    """The variant and number of neighbours asked for."""
+    variant = settings.variant or ("extrapolated" if fitted is None else "anchored")
+    if variant not in VARIANTS:
+        raise GapError(unknown_name("variant", variant, VARIANTS))
+    if settings.neighbours < 1:
+        raise GapError(f"neighbours is {settings.neighbours}: give at least 1")
+    if settings.theiler is not None and settings.theiler < 0:
+        raise GapError(f"theiler is {settings.theiler} steps: give at least 0")
+    return Rule(variant, settings.neighbours)
+
+
+def _require_neighbours(away: Away, sim: Blocks, rule: Rule) -> None:
+    """Check that as many neighbours as are wanted remain when any block is left out."""
+    real = away.blocks
+    left = {
+        "real": int(away.others(None).min() - real.sizes.max()),
+        "simulated": int(sim.sizes.sum() - sim.sizes.max()),
+    }
+    for (side, count), blocks in zip(left.items(), (real, sim), strict=True):
+        if count < rule.far:
+            raise GapError(
+                f"the {side} side has {int(blocks.sizes.sum())} points in {blocks.count} blocks, too few for "
+                f"{rule.far} nearest neighbours outside a block: add episodes or lower neighbours"
+            )
+
+
+def _slope(near: list[LeftOut], normal: list[LeftOut]) -> float:
+    """How an estimate moves with the Gaussian one as blocks are left out, between 0 and 1.
+
+    As far as it does, it moves with the moments, and so does its error on twins that have these moments.
+    """
+    x, y = (np.concatenate([group.values - group.values.mean() for group in groups]) for groups in (normal, near))
+    return float(np.clip(x @ y / (x @ x), 0.0, 1.0)) if x.any() else 0.0
 
 
 def _doubts(near: Neighbours, inside: Floats, k: int) -> list[str]:
@@ -233,19 +185,11 @@ def _doubts(near: Neighbours, inside: Floats, k: int) -> list[str]:
         reasons.append(f"{coincident:.0%} of the real points coincide with {k} others: quantised or repeated samples")
     outside = float((nu > np.quantile(inside, 0.999)).mean())
     if outside > _OUTSIDE:
-        reasons.append(
-            f"{outside:.0%} of the real points lie outside the simulated cloud: the divergence may be infinite"
-        )
+        reasons.append(f"{outside:.0%} of the real points lie outside the simulated cloud: {_INFINITE}")
     return reasons
 
 
-def _whitened(points: Floats, factor: Floats) -> Floats:
-    white: Floats = solve_triangular(factor, points.T, lower=True).T
-    return np.ascontiguousarray(white)
-
-
-def _smallest_positive(*distances: Floats) -> float:
-    """What to put for a distance of 0, whose logarithm there is none: the smallest distance seen."""
-    positive = np.concatenate(distances)
-    positive = positive[positive > 0]
-    return float(positive.min()) if len(positive) else 1.0
+def _whitening(points: Floats) -> Callable[[Floats], Floats]:
+    """The map that gives these points (n, width) unit covariance."""
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(points, rowvar=False)))
+    return lambda others: np.ascontiguousarray(solve_triangular(factor, others.T, lower=True).T)

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from sim2real_cat.gaps.samples import Floats, Ints
 
 PIECES = 8
 """Into how many stretches of time a stratum's only episode is cut."""
+
+# A quantile so far out that the tail beyond it cannot be inverted with any accuracy.
+_FAR = 6.0
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,65 @@ class Jackknife:
         bias: Expected statistic minus the truth, to first order in 1/n.
         variance: Of the statistic corrected for it.
         freedom: Effective degrees of freedom of that variance.
+        blocks: In the stratum that has fewest.
     """
 
     bias: float
     variance: float
     freedom: float
+    blocks: int
 
     def interval(self, centre: float, confidence: float, doubt: float) -> tuple[float, float]:
         """The t interval around a centre whose systematic error has the standard deviation `doubt`."""
-        sampling = float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * float(np.sqrt(self.variance))
-        half = float(np.hypot(sampling, stats.norm.ppf(0.5 + confidence / 2) * doubt))
-        return centre - half, centre + half
+        half = self._quantile(confidence) * float(np.sqrt(self.variance))
+        return _widened((centre - half, centre + half), centre, confidence, doubt)
+
+    def interval_of_divergence(
+        self, plug_in: float, raw: float, confidence: float, doubt: float
+    ) -> tuple[float, float]:
+        """The interval of a plug-in divergence, which behaves like a sum of squares and not like a mean.
+
+        Near 0 a divergence of fitted parameters is a quadratic form in their errors. Its first-order influence
+        vanishes there: the spread that the jackknife sees is proportional to the statistic T itself and the t
+        interval covers 0 always and a small gap too rarely. The quadratic form is T = c u with u noncentral
+        chi-squared with k degrees of freedom and noncentrality λ, the gap is c λ, the bias is c k, and the
+        variance that a jackknife sees is 4 c T. The last two give c and k, and the interval of λ comes from
+        inverting the distribution function of u. Where the gap is many standard errors from 0 it becomes the t
+        interval. The uncertainty of the variance enters through the quantile of Student's t, taken as one of
+        the normal distribution.
+
+        Args:
+            plug_in: T.
+            raw: T with its bias removed.
+            confidence: Nominal coverage.
+            doubt: Standard deviation of the systematic error that is left after correcting for the bias.
+
+        Returns:
+            Lower end, >= 0 before the doubt is added, and upper end; negative where T is smaller than even a
+            gap of 0 explains.
+        """
+        bias, quantile = plug_in - raw, self._quantile(confidence)
+        # At a gap of 0 the standard deviation of a quadratic form is bias * sqrt(2 / k), and k is at least 2.
+        below = float(np.sqrt(max(self.variance, bias**2)))
+        # Without a positive bias there is no quadratic form; with a single degree of freedom no tail to invert.
+        if plug_in <= 0 or bias <= 0 or self.variance <= 0 or quantile > _FAR:
+            return _widened((raw - quantile * below, raw + quantile * below), raw, confidence, doubt)
+        c = self.variance / (4 * plug_in)
+        u, k, tail = plug_in / c, bias / c, float(stats.norm.sf(quantile))
+        low = c * float(special.chndtrinc(u, k, 1 - tail)) if stats.chi2.sf(u, k) < tail else 0.0
+        high = c * float(special.chndtrinc(u, k, tail)) if stats.chi2.cdf(u, k) > tail else raw + quantile * below
+        return _widened((low, high), raw, confidence, doubt)
+
+    def _quantile(self, confidence: float) -> float:
+        return float(stats.t.ppf(0.5 + confidence / 2, self.freedom))
+
+
+def _widened(ends: tuple[float, float], centre: float, confidence: float, doubt: float) -> tuple[float, float]:
+    """The interval with a systematic error added to each side's distance from the centre, in quadrature."""
+    extra = float(stats.norm.ppf(0.5 + confidence / 2)) * doubt
+    if extra == 0:
+        return ends
+    return centre - float(np.hypot(centre - ends[0], extra)), centre + float(np.hypot(ends[1] - centre, extra))
 
 
 def jackknife(statistic: float, strata: Sequence[LeftOut]) -> Jackknife:
@@ -137,4 +188,5 @@ def jackknife(statistic: float, strata: Sequence[LeftOut]) -> Jackknife:
         freedoms.append(len(h) - 1)
     variance = sum(variances)
     spread = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
-    return Jackknife(bias, variance, variance**2 / spread if spread > 0 else float(sum(freedoms)))
+    freedom = variance**2 / spread if spread > 0 else float(sum(freedoms))
+    return Jackknife(bias, variance, freedom, min(freedoms) + 1)

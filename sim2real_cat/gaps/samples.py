@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.errors import GapError, listed, unknown_name
+from sim2real_cat.gaps.recorded_actions import recorded_actions
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -61,6 +62,8 @@ class Samples:
         control_period: Seconds, or None where unknown.
         named: Whether the sensor names were given.
         independent: Whether every row is an episode of its own.
+        actions: (n, n_actions) what was done after each observation, NaN after the last one of an episode; None
+            where it was not recorded.
     """
 
     side: str
@@ -71,6 +74,7 @@ class Samples:
     control_period: float | None
     named: bool
     independent: bool
+    actions: Floats | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -90,6 +94,7 @@ class Cloud:
         member: (n,) the fibre member of each point.
         sensors: The d names.
         episodes: How many episodes there are, with or without a point.
+        actions: (n, n_actions) what was done between o and o'; None where that is not known on this side.
     """
 
     side: str
@@ -99,6 +104,7 @@ class Cloud:
     member: Ints
     sensors: tuple[str, ...]
     episodes: int
+    actions: Floats | None = None
 
     @property
     def scopes(self) -> tuple[tuple[int, int], ...]:
@@ -167,7 +173,8 @@ def as_samples(observations: Observations, side: str) -> Samples:
     if len(sensors) != points.shape[1]:
         raise GapError(f"the {side} side has {points.shape[1]} columns but {len(sensors)} sensor names")
     _all_finite(points, episode, sensors, side, independent)
-    return Samples(side, points, episode, members, sensors, period, names is not None, independent)
+    actions = recorded_actions(observations, lengths)
+    return Samples(side, points, episode, members, sensors, period, names is not None, independent, actions)
 
 
 def comparable(real: Samples, sim: Samples) -> tuple[Samples, Samples]:
@@ -259,12 +266,14 @@ def arrange(samples: Samples, level: str) -> Cloud:
 
     An episode with a single observation has no pair, so it has no point at the level "transition".
     """
-    points, episode = samples.points, samples.episode
+    points, episode, actions = samples.points, samples.episode, None
     if level == "transition":
         inside = episode[1:] == episode[:-1]
         points = np.hstack([points[:-1], points[1:]])[inside]
+        actions = None if samples.actions is None else samples.actions[:-1][inside]
         episode = episode[1:][inside]
-    return Cloud(samples.side, level, points, episode, samples.members[episode], samples.sensors, len(samples.members))
+    members, count = samples.members[episode], len(samples.members)
+    return Cloud(samples.side, level, points, episode, members, samples.sensors, count, actions)
 
 
 def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints) -> dict[int, float]:
@@ -299,7 +308,9 @@ def of_members(samples: Samples, fibre: Mapping[int, float]) -> Samples:
     kept = np.isin(samples.members, list(fibre))
     rows = kept[samples.episode]
     renumbered = (np.cumsum(kept) - 1)[samples.episode[rows]]
-    return replace(samples, points=samples.points[rows], episode=renumbered, members=samples.members[kept])
+    actions = None if samples.actions is None else samples.actions[rows]
+    members = samples.members[kept]
+    return replace(samples, points=samples.points[rows], episode=renumbered, members=members, actions=actions)
 
 
 def require_density(points: Floats, columns: Sequence[str], what: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.engines import require_engine
-from sim2real_cat.errors import GapError, WorldError
+from sim2real_cat.errors import GapError, StudyError, WorldError, unknown_name
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.gap import pointwise
@@ -24,8 +24,10 @@ from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
 from sim2real_cat.worlds.parameters import actuator_delays
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.training import train
+from sim2real_cat.worlds.world import World
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -56,6 +58,18 @@ class Study:
     def demo(cls) -> Study:
         """The study that ships with the package: six policies on two of Gymnasium's robots."""
         return cls.from_toml(Path(str(files("sim2real_cat.study") / "demo.toml")))
+
+    def fibre(self, policy: str) -> tuple[World, Ensemble]:
+        """The simulated world of a policy's robot, and the members of its fibre, as `run` draws them.
+
+        Raises:
+            StudyError: the study has no policy of that name.
+        """
+        candidates = {candidate.name: candidate for candidate in self.description.candidates}
+        if policy not in candidates:
+            raise StudyError(f"study '{self.description.name}': " + unknown_name("policy", policy, candidates))
+        chosen = candidates[policy]
+        return chosen.robot.world, _fibre(self.description, chosen)
 
     def run(
         self,
@@ -111,10 +125,15 @@ class Study:
         return result
 
 
+def _fibre(described: Description, candidate: Candidate) -> Ensemble:
+    """The worlds that a policy is trained in."""
+    return candidate.randomization.draw(candidate.members, _generator(described.seed, "fibre", candidate.name))
+
+
 def _deploy(described: Description, candidate: Candidate, show: Progress, threads: int) -> tuple[Policy, Deployment]:
     """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
     seed, robot, name = described.seed, candidate.robot, candidate.name
-    fibre = candidate.randomization.draw(candidate.members, _generator(seed, "fibre", name))
+    fibre = _fibre(described, candidate)
     birth, trainer = None, None
     policy: Policy
     if candidate.weights is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
+from sim2real_cat.gaps.null import Null
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.members import MemberGaps
@@ -159,11 +160,19 @@ def _measurements(measured: MeasuredGap) -> dict[str, object]:
         row |= _interval("kl_gap", "gap_low", "gap_high", transition.value, transition.low, transition.high)
         row |= {"gap_method": transition.method, "gap_level": transition.level, "gap_reliable": transition.reliable}
         episodes = transition.episodes_real
-        row |= {"gap_steps": transition.n_real / episodes, "gap_episodes": episodes}
+        row |= {"gap_steps": transition.n_real / episodes, "gap_episodes": episodes} | _null(transition.null)
     if (occupancy := measured.occupancy) is not None:
         numbers = (occupancy.value, occupancy.low, occupancy.high)
         row |= _interval("occupancy_gap", "occupancy_low", "occupancy_high", *numbers)
     return row
+
+
+def _null(null: Null | None) -> dict[str, object]:
+    """What the estimator says where there is no gap: the mean of the A/A values, not negative, and the p-value."""
+    if null is None:
+        return {}
+    values = (*null.real, *null.simulated)
+    return {"gap_null": max(float(np.mean(values)), 0.0) if values else None, "gap_p_value": null.p_value}
 
 
 def _member(members: MemberGaps, member: int) -> dict[str, object]:

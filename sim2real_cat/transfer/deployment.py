@@ -124,6 +124,7 @@ def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator
         deployment.real,
         members=deployment.fibre,
         reality=deployment.reality,
+        sim=deployment.sim,
         confidence=confidence,
         rng=rng,
         threads=threads,

@@ -57,7 +57,7 @@ def member_gaps(
     def between(member: int, level: str) -> tuple[float, float, float]:
         own = sim.select(np.flatnonzero(sim.member_index == member))
         try:
-            found = gap(real, own, method, level=level, confidence=confidence, rng=rng)
+            found = gap(real, own, method, level=level, confidence=confidence, rng=rng, splits=0)
         except GapError:  # too few episodes of one world are no fault of the fibre, whose gap has a note of its own
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high

@@ -16,6 +16,7 @@ from sim2real_cat.gaps.predictive import Predictive, predictive
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.transfer.expectation import Expectation, Expected
 from sim2real_cat.transfer.hidden_expectation import HiddenExpectation
+from sim2real_cat.transfer.predictive_null import calibrated
 from sim2real_cat.transfer.reading_densities import Fitted, reading_densities
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -34,6 +35,7 @@ def predictive_gap(
     *,
     members: Ensemble | None = None,
     reality: Ensemble | None = None,
+    sim: Trajectories | None = None,
     states: str = "recorded",
     state_deviation: float | Sequence[float] = 0.0,
     noise: str = "given",
@@ -54,6 +56,8 @@ def predictive_gap(
         reality: where `real` was simulated, the parameters of that world, whose row is `real.member_index`: then
             reality's own density is exact. Otherwise it is fitted to episodes left out, and the gap is, on average,
             too small rather than too large.
+        sim: simulated episodes of the fibre, for `Estimate.null`: what the gap is where there is none, and a p-value.
+            Costs as much again as the gap.
         states: "recorded" sets members to every recorded state, so that a term asks about one control step. "hidden"
             uses the first one alone: each member follows the readings by a Kalman filter (`gaps.filtering`), so that
             small differences add up over the episode as they do in the divergence of whole trajectories.
@@ -81,6 +85,7 @@ def predictive_gap(
         )
     if states not in ("recorded", "hidden"):
         raise GapError(f"states is '{states}': give 'recorded' or 'hidden'")
+    generator = np.random.default_rng(rng)
     asked: type[Expectation] = HiddenExpectation if states == "hidden" else Expectation
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
     if not len(recording):
@@ -109,16 +114,33 @@ def predictive_gap(
             notes.append("states are hidden: every member follows the readings by a Kalman filter")
         elif simulated.uncertain:
             notes.append("the error of the recorded states goes through the dynamics, linearised over one deviation")
-        return predictive(
+        found = predictive(
             _blocks(simulated, of_reality, recording),
             fibre.weights,
             recording.sensors,
             noise=said,
             confidence=confidence,
-            rng=rng,
+            rng=generator,
             reasons=reasons,
             notes=notes,
         )
+    if sim is None:
+        return found
+
+    def of_simulated(part: Trajectories) -> Predictive:
+        return predictive_gap(
+            simulated.world,
+            part,
+            members=fibre,
+            reality=fibre,
+            states=states,
+            state_deviation=state_deviation,
+            confidence=confidence,
+            rng=generator,
+            threads=threads,
+        )
+
+    return calibrated(found, sim, of_simulated, generator)
 
 
 _LOWER = (

@@ -78,7 +78,8 @@ the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_
 counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `gap_level` is ``transition``; the
 `occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on. The gap
 was measured over `gap_episodes` real episodes of `gap_steps` control steps on average; `gap_null` is what the same
-estimator says of one side against itself, and `gap_p_value` how often that is as much. `member_gap` is the gap of one
-simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the divergence between what one simulated
-world showed and what its policy's robot showed, at `square_level`, ``occupancy`` or ``transition``.
+estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that".
+`member_gap` is the gap of one simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the
+divergence between what one simulated world showed and what its policy's robot showed, at `square_level`, ``occupancy``
+or ``transition``.
 """

@@ -37,7 +37,7 @@ def with_nan():
         (ROWS, ROWS, {"confidence": 95}, "confidence is 95: give a number between 0 and 1"),
         (ROWS[:1], ROWS, {}, "the real side has a single observation"),
         (ROWS, ROWS[:3], {}, "observations of simulated member 0: 3 points are too few"),
-        (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 20 nearest"),
+        (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 5 nearest"),
         (ROWS, ROWS, {"method": "knn", "neighbours": 0}, "neighbours is 0"),
         (ROWS, ROWS, {"weights": [1, 2]}, r"2 weights for 1 simulated members \[0\]"),
         (ROWS, ROWS, {"weights": {1: 1.0}}, r"weights are for members \[1\], the simulated members are \[0\]"),

@@ -9,6 +9,7 @@ import pytest
 
 from sim2real_cat.gaps.densities import gaussian_densities
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.null import Null
 from sim2real_cat.gaps.predictive import predictive
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, measure
@@ -137,6 +138,25 @@ def test_the_instance_holds_what_was_measured(deployment, make_gap):
         ["occupancy", None],
     ]
     assert instance.along(["gap_steps", "gap_episodes"]) == {"id": [0], "gap_steps": [5.0], "gap_episodes": [2]}
+
+
+@pytest.mark.parametrize(
+    ("null", "row"),
+    [
+        (None, [None, None]),
+        (Null((0.1, -0.02), (0.04,), 0.25, 2, ()), [0.04, 0.25]),
+        (Null((-0.1,), (), 1.0, 1, ()), [0.0, 1.0]),
+        (Null((), (), None, 0, ("too few episodes",)), [None, None]),
+    ],
+)
+def test_the_instance_holds_the_null(deployment, make_gap, null, row):
+    measured = make_gap(0.3)
+    measured = replace(measured, transition=replace(measured.transition, null=null))
+    found = build_instance([deployment], [measured], 0.5).along(["gap_null", "gap_p_value"])
+    assert [found[name][0] for name in ("gap_null", "gap_p_value")] == [
+        pytest.approx(row[0]) if row[0] else row[0],
+        row[1],
+    ]
 
 
 def test_what_is_measured_keeps_the_laws(deployment):

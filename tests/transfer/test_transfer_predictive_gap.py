@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.transfer.predictive_gap import predictive_gap
@@ -293,3 +294,31 @@ def test_nothing_happened(spring, driven):
     real = driven(world, stiffer(1.0), episodes=3, steps=20)
     with pytest.raises(GapError, match="has no transition"):
         predictive_gap(world, replace(real, diverged=np.ones(3, dtype=bool)), threads=1)
+
+
+def test_against_itself_the_fibre_costs_what_a_mixture_costs(spring, driven):
+    """The A/A value is that of a robot that is one of the worlds; the p-value finds one that is not."""
+    world, fibre = spring(0.03, BOTH), stiffer(0.5, 1.0, 2.0)
+    sim = rollout(world, ActionTable(np.ones((60, 1))), rng=1, members=fibre, episodes=8, steps=60, threads=1)
+    real = rollout(world, ActionTable(np.ones((60, 1))), rng=2, members=stiffer(5.0), episodes=8, steps=60, threads=1)
+    null = predictive_gap(world, real, members=fibre, reality=stiffer(5.0), sim=sim, threads=1).estimate.null
+    assert len(null.simulated) == 1
+    assert 0 <= null.simulated[0] <= 1.5 * np.log(3) / 60
+    assert null.p_value < 1e-3
+    assert null.real == ()
+    two = real.select([0, 1]), sim.select([0, 8])
+    few = predictive_gap(world, two[0], members=fibre, sim=two[1], reality=stiffer(5.0), threads=1)
+    assert few.estimate.null.why[-1] == "with 2 real and 2 simulated episodes the p-value is at least 0.17"
+
+
+def test_false_alarms_of_the_null_are_rare(spring):
+    """Robots that are drawn from the fibre: p-values below 5 % in at most so many of 40."""
+    world, fibre, alarms = spring(0.03, BOTH), stiffer(0.5, 1.0, 2.0), 0
+    table = ActionTable(np.ones((20, 1)))
+    for seed in range(40):
+        sides = [
+            rollout(world, table, rng=[seed, side], members=fibre, episodes=4, steps=20, threads=1) for side in (0, 1)
+        ]
+        found = predictive_gap(world, sides[0], members=fibre, reality=fibre, sim=sides[1], threads=1)
+        alarms += found.estimate.null.p_value <= 0.05
+    assert alarms <= stats.binom.ppf(0.999, 40, 0.05)

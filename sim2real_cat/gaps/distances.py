@@ -1,0 +1,206 @@
+"""Distances between real and simulated observations that are not divergences: context for a gap.
+
+None of them is in nats, and none is the `kl_gap`; they are what other people report. Three compare the
+distributions of observations with every sensor in units of its pooled standard deviation:
+
+- sliced Wasserstein-1: the mean over random directions of the earth mover's distance along them (Bonneel et
+  al. 2015, J. Math. Imaging and Vision 51:22-45), by POT;
+- energy distance, 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Székely and Rizzo 2013, J. Stat. Planning and Inference
+  143:1249-1272);
+- maximum mean discrepancy with a Gaussian kernel (Gretton et al. 2012, JMLR 13:723-773), its bandwidth the
+  median distance between pooled points.
+
+One compares each sensor alone, Wasserstein-1 in the sensor's own unit, and two compare episodes paired in
+time, the root mean square difference and dynamic time warping.
+
+Every p-value is of the hypothesis that nothing tells the real episodes from the simulated ones: labels are
+permuted over whole episodes, never over steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.distances_paired import root_mean_square, warped
+from sim2real_cat.gaps.distances_permutations import Relabelled, Side, median_distance
+from sim2real_cat.gaps.samples import Floats, Observations, Samples, as_samples, comparable, fibre_weights, of_members
+from sim2real_cat.linear_algebra import on_one_thread
+
+_DIRECTIONS = 64
+# The most points of a side, since the cost is the square of it; more are thinned evenly in time.
+_MOST_POINTS = 2000
+_STANDARD = "pooled standard deviations"
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One distance between the two sides.
+
+    Attributes:
+        name: E.g. "energy distance", or "wasserstein of SENSOR".
+        value: The distance, >= 0.
+        units: What it is measured in.
+        null: The mean of the same distance over permuted labels: what two samples of one distribution show at
+            this size. None without a permutation test.
+        p_value: How often permuted labels show as much; None where there is no such test.
+        why: What the reader should know.
+    """
+
+    name: str
+    value: float
+    units: str
+    null: float | None
+    p_value: float | None
+    why: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """E.g. ``energy distance 0.213 pooled standard deviations (p = 0.005)``."""
+        p = "" if self.p_value is None else f" (p = {self.p_value:.3g})"
+        return f"{self.name} {self.value:.3g} {self.units}{p}"
+
+
+def distances(
+    real: Observations,
+    sim: Observations,
+    *,
+    weights: Mapping[int, float] | ArrayLike | None = None,
+    paired: bool = False,
+    window: int | None = None,
+    permutations: int = 199,
+    rng: np.random.Generator | int = 0,
+) -> tuple[Distance, ...]:
+    """Sliced Wasserstein, energy distance, MMD and Wasserstein per sensor; RMSE and DTW of paired episodes.
+
+    Args:
+        real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
+            `episodes`, `members`, `sensors` and `control_period`.
+        sim: Likewise; its members are the fibre, and the simulated distribution the mixture over them.
+        weights: Of the members: a mapping, or one number each in the order of the sorted members; equal by
+            default.
+        paired: Whether the j-th real episode and the j-th simulated one of every member started alike, so that
+            they can be compared step by step.
+        window: How many steps dynamic time warping may shift; any number by default.
+        permutations: How many relabellings of the episodes a p-value comes from; all there are, if fewer.
+        rng: Draws the directions and the relabellings. The default seed 0 makes the result reproducible.
+
+    Returns:
+        The distances: three of the joint distribution, one for each sensor, and two if `paired`.
+
+    Raises:
+        GapError: As for `gap`; a library of the extra "gaps" is missing; `paired` episodes do not pair up.
+    """
+    if permutations < 1:
+        raise GapError(f"permutations is {permutations}: give at least 1, 199 for p-values down to 0.005")
+    if window is not None and window < 0:
+        raise GapError(f"window is {window}: give a number of steps, or None for any")
+    real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
+    fibre = fibre_weights(weights, sim_samples.members)
+    sim_samples = of_members(sim_samples, fibre)
+    generator = np.random.default_rng(rng)
+    pooled = np.concatenate([real_samples.points, sim_samples.points])
+    spread = pooled.std(axis=0)
+    # A sensor that never moves differs by 0 in any unit.
+    scale = np.where(spread > 0, spread, 1.0)
+    scaled = [replace(s, points=(s.points - pooled.mean(axis=0)) / scale) for s in (real_samples, sim_samples)]
+    with on_one_thread():
+        found = _of_distributions(scaled[0], scaled[1], fibre, scale, permutations, generator)
+        if paired:
+            found += _of_pairs(scaled[0], scaled[1], fibre, window)
+    return found
+
+
+def _of_distributions(
+    real: Samples, sim: Samples, fibre: Mapping[int, float], scale: Floats, permutations: int, rng: np.random.Generator
+) -> tuple[Distance, ...]:
+    try:
+        import ot
+    except ModuleNotFoundError:
+        raise GapError(
+            "the sliced Wasserstein distance needs POT, which is not installed: pip install 'sim2real-cat[gaps]'"
+        ) from None
+
+    ours, theirs = _thinned(real, dict.fromkeys(real.members.tolist(), 1.0)), _thinned(sim, fibre)
+    directions = rng.normal(size=(len(real.sensors), _DIRECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    relabelled = Relabelled.draw(ours, theirs, permutations, rng)
+    sliced = ot.sliced_wasserstein_distance(ours.points, theirs.points, b=theirs.weight, projections=directions, p=1)
+    notes = _about_permutations(real, sim, theirs.weight, relabelled)
+    bandwidth = median_distance(relabelled.points)
+    energy, squared = relabelled.energy_and_discrepancy(bandwidth)
+    rows = [
+        ("sliced wasserstein", float(sliced), _STANDARD, relabelled.wasserstein(directions)),
+        ("energy distance", float(energy[0]), _STANDARD, energy),
+        ("mmd", float(np.sqrt(squared[0])), f"of a Gaussian kernel of bandwidth {bandwidth:.2f}", np.sqrt(squared)),
+    ]
+    for i, (name, unit) in enumerate(zip(real.sensors, scale.tolist(), strict=True)):
+        value = stats.wasserstein_distance(ours.points[:, i], theirs.points[:, i], v_weights=theirs.weight) * unit
+        along = relabelled.wasserstein(np.eye(len(real.sensors))[:, [i]]) * unit
+        rows.append((f"wasserstein of {name}", float(value), f"units of {name}", along))
+    return tuple(
+        Distance(name, value, units, relabelled.null(statistic), relabelled.p_value(statistic), notes)
+        for name, value, units, statistic in rows
+    )
+
+
+def _of_pairs(real: Samples, sim: Samples, fibre: Mapping[int, float], window: int | None) -> tuple[Distance, ...]:
+    if real.independent or sim.independent:
+        raise GapError("paired=True needs episodes on both sides, not independent rows: give lists of (T, d) arrays")
+    counts = {e: int((sim.members == e).sum()) for e in fibre}
+    wrong = {e: count for e, count in counts.items() if count != len(real.members)}
+    if wrong:
+        member, count = next(iter(wrong.items()))
+        raise GapError(
+            f"paired=True: simulated member {member} has {count} episodes, the real side {len(real.members)}: "
+            "give every member one episode for each real one, in the same order"
+        )
+    ours, theirs = _split(real), _split(sim)
+    pairs = [
+        (ours[j], theirs[i], weight)
+        for e, weight in fibre.items()
+        for j, i in enumerate(np.flatnonzero(sim.members == e).tolist())
+    ]
+    steps = sum(max(len(a), len(b)) for a, b, _ in pairs)
+    common = sum(min(len(a), len(b)) for a, b, _ in pairs)
+    untested = "a distance of pairs is above 0 wherever there is noise, and permuted labels do not test it"
+    unequal = (f"{common / steps:.0%} of the steps have a partner; the others are left out",) if common < steps else ()
+    return (
+        Distance("rmse", root_mean_square(pairs), _STANDARD, None, None, (untested, *unequal)),
+        Distance("dtw", warped(pairs, window), _STANDARD, None, None, (untested,)),
+    )
+
+
+def _thinned(samples: Samples, fibre: Mapping[int, float]) -> Side:
+    """At most `_MOST_POINTS` rows of a side, evenly in time, each member's adding up to its weight."""
+    n = len(samples.points)
+    count = min(n, _MOST_POINTS)
+    rows = np.arange(count) * n // count
+    labels, member, counts = np.unique(samples.members[samples.episode[rows]], return_inverse=True, return_counts=True)
+    weight = np.array([fibre[e] for e in labels.tolist()])[member] / counts[member]
+    return Side(samples.points[rows], weight / weight.sum(), samples.episode[rows])
+
+
+def _split(samples: Samples) -> list[Floats]:
+    return np.split(samples.points, np.cumsum(samples.lengths)[:-1])
+
+
+def _about_permutations(real: Samples, sim: Samples, weight: Floats, relabelled: Relabelled) -> tuple[str, ...]:
+    notes = []
+    if min(len(real.members), len(sim.members)) < 2:
+        notes.append("a single episode on one side cannot be permuted: no p-value")
+    elif relabelled.smallest > 0.05:
+        notes.append(
+            f"{len(real.members)} real and {len(sim.members)} simulated episodes can be relabelled in "
+            f"{relabelled.count} ways: no p-value is below {relabelled.smallest:.2g}"
+        )
+    if weight.max() > 1.5 * weight.min():
+        notes.append("members differ in weight per point, so that permuted episodes are exchangeable roughly only")
+    n = max(len(real.points), len(sim.points))
+    if n > _MOST_POINTS:
+        notes.append(f"of {n} points on a side {_MOST_POINTS} are compared, evenly in time")
+    return tuple(notes)
