@@ -97,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("instance", type=Path, metavar="INSTANCE.json")
     check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.5)")
     check.add_argument("--laws", help="names separated by commas (default: all)")
+    check.add_argument(
+        "--recompute", action="store_true", help="measure the gaps again from the recordings beside (gap-recomputes)"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_engine(check, "both")
     check.set_defaults(command=_check)
@@ -266,7 +269,8 @@ def _check(options: argparse.Namespace) -> int:
     instance = TransferInstance.read(options.instance)
     epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
-    recompute = recompute_beside(options.instance) if laws is None or "gap-recomputes" in laws else None
+    again = options.recompute or (laws is not None and "gap-recomputes" in laws)
+    recompute = recompute_beside(options.instance) if again else None
     if options.engine == "both":
         report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:

@@ -13,7 +13,7 @@ import pytest
 import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
-from sim2real_cat.errors import EngineError
+from sim2real_cat.errors import EngineError, GapError
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON

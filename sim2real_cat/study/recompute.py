@@ -18,7 +18,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, Sim2RealError, unknown_name
 from sim2real_cat.study.description import Description, read_description
 from sim2real_cat.study.streams import generator
-from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.transfer.deployment import Deployment, measure_again
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import Recompute, Recomputed
 from sim2real_cat.worlds.randomization import Ensemble
@@ -56,7 +56,7 @@ class _FolderAgain:
 
     def __call__(self, instance: ACSet, policy: int) -> Recomputed:
         try:
-            measured = measure(
+            found, note = measure_again(
                 self._deployment(TransferInstance(instance), policy),
                 method=self._described.method,
                 confidence=self._described.confidence,
@@ -67,9 +67,8 @@ class _FolderAgain:
             return Recomputed(broken=str(changed))
         except Sim2RealError as error:
             return Recomputed(reason=f"cannot be measured again: {error}")
-        found = measured.transition
         if found is None:
-            return Recomputed(note=measured.note)
+            return Recomputed(note=note)
         return Recomputed(found.value, found.low, found.high, note=_versions(self._described.source))
 
     @property

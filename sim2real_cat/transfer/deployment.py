@@ -94,17 +94,9 @@ def measure(
     Raises:
         GapError: a method that is not known.
     """
-    if method not in METHODS:
-        raise GapError(unknown_name("method", method, METHODS))
     notes: list[str] = []
-    found: Predictive | None = None
-    transition: Estimate | None = None
-    if method in ("auto", "predictive"):
-        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads))
-        transition = None if found is None else found.estimate
+    found, transition = _transition(deployment, method, confidence, rng, threads, notes)
     samples = "gaussian" if method in ("auto", "predictive") else method
-    if found is None and method != "predictive":
-        transition = _noting(notes, "transition", lambda: _compare(deployment, samples, "transition", confidence, rng))
     occupancy = _noting(notes, "occupancy", lambda: _compare(deployment, samples, "occupancy", confidence, rng))
     for level, estimate in (("transition", transition), ("occupancy", occupancy)):
         if estimate is not None and not estimate.reliable:
@@ -115,7 +107,45 @@ def measure(
     return MeasuredGap(transition, occupancy, " | ".join(notes), found, members)
 
 
-def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int) -> Predictive:
+def measure_again(
+    deployment: Deployment, *, method: str, confidence: float, rng: np.random.Generator, threads: int = 0
+) -> tuple[Estimate | None, str]:
+    """The gap per control step as `measure` finds it with the same generator, and its notes; no more than that.
+
+    What takes most of `measure`'s time is left out: the null, the marginal distributions and single worlds.
+    """
+    notes: list[str] = []
+    _, transition = _transition(deployment, method, confidence, rng, threads, notes, null=False)
+    return transition, " | ".join(notes)
+
+
+def _transition(
+    deployment: Deployment,
+    method: str,
+    confidence: float,
+    rng: np.random.Generator,
+    threads: int,
+    notes: list[str],
+    *,
+    null: bool = True,
+) -> tuple[Predictive | None, Estimate | None]:
+    """The gap per control step, and what it was taken from where that is predictive."""
+    if method not in METHODS:
+        raise GapError(unknown_name("method", method, METHODS))
+    found: Predictive | None = None
+    if method in ("auto", "predictive"):
+        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads, null))
+    if found is not None or method == "predictive":
+        return found, None if found is None else found.estimate
+    samples, splits = "gaussian" if method == "auto" else method, None if null else 0
+    return None, _noting(
+        notes, "transition", lambda: _compare(deployment, samples, "transition", confidence, rng, splits)
+    )
+
+
+def _predict(
+    deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int, null: bool
+) -> Predictive:
     """The predictive gap."""
     if deployment.world is None:
         raise GapError("the simulated world cannot be set to a recorded state")
@@ -124,17 +154,25 @@ def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator
         deployment.real,
         members=deployment.fibre,
         reality=deployment.reality,
-        sim=deployment.sim,
+        sim=deployment.sim if null else None,
         confidence=confidence,
         rng=rng,
         threads=threads,
     )
 
 
-def _compare(deployment: Deployment, method: str, level: str, confidence: float, rng: np.random.Generator) -> Estimate:
+def _compare(
+    deployment: Deployment,
+    method: str,
+    level: str,
+    confidence: float,
+    rng: np.random.Generator,
+    splits: int | None = None,
+) -> Estimate:
     """The gap of the samples of both sides."""
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
-    return gap(deployment.real, deployment.sim, method, level=level, weights=weights, confidence=confidence, rng=rng)
+    sides = deployment.real, deployment.sim
+    return gap(*sides, method, level=level, weights=weights, confidence=confidence, rng=rng, splits=splits)
 
 
 def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | None:

@@ -63,7 +63,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
     def lacking(instance: ACSet) -> str:
         if recompute is None:
-            return "needs the recordings and the study: check the instance in its folder, or give recompute"
+            return "measuring again was not asked for: give --recompute beside a study, or recompute in Python"
         if np.isnan(intervals(instance)[0]).all():
             return "no policy has a kl_gap"
         return "" if (texts(instance, "recording") != "").any() else "no observation names its recording"
