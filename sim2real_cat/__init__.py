@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sim2real_cat.gaps.ranking import ranking as ranking
     from sim2real_cat.gaps.ranking_csv import read_policy_table as read_policy_table
     from sim2real_cat.gaps.ranking_table import PolicyTable as PolicyTable
+    from sim2real_cat.study.recompute import recompute_gaps as recompute_gaps
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
@@ -187,6 +188,7 @@ _HOME = {
     "ranking": "gaps.ranking",
     "read_log": "worlds.recordings",
     "read_policy_table": "gaps.ranking_csv",
+    "recompute_gaps": "study.recompute",
     "replay": "worlds.replay",
     "rollout": "worlds.rollout",
     "rollout_to_parquet": "worlds.rollout",

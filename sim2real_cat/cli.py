@@ -10,13 +10,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
 from sim2real_cat.acsets.engines import ENGINES
-from sim2real_cat.errors import ExchangeError, GapError, SchemaError, Sim2RealError, listed, unknown_name
+from sim2real_cat.errors import GapError, SchemaError, Sim2RealError, listed, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("instance", type=Path, metavar="INSTANCE.json")
     check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.5)")
     check.add_argument("--laws", help="names separated by commas (default: all)")
+    check.add_argument(
+        "--recompute", action="store_true", help="measure the gaps again from the recordings beside (gap-recomputes)"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_engine(check, "both")
     check.set_defaults(command=_check)
@@ -259,16 +262,19 @@ def _rank(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from sim2real_cat.study.beside import epsilon_beside, recompute_beside
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import check_in_both
 
     instance = TransferInstance.read(options.instance)
-    epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
+    epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
+    again = options.recompute or (laws is not None and "gap-recomputes" in laws)
+    recompute = recompute_beside(options.instance) if again else None
     if options.engine == "both":
-        report = check_in_both(instance.acset, epsilon, laws)
+        report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
-        report = instance.to_engine(options.engine).check(epsilon, laws)
+        report = instance.to_engine(options.engine).check(epsilon, laws, recompute=recompute)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
@@ -311,13 +317,14 @@ def _report(options: argparse.Namespace) -> int:
     from sim2real_cat.report.figure import draw, save
     from sim2real_cat.report.page import write_page
     from sim2real_cat.report.rows import rows
+    from sim2real_cat.study.beside import epsilon_beside, name_of
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
 
     path = options.folder / "instance.json"
     instance = TransferInstance.read(path, SchTransferStudy)
-    report = instance.check(_epsilon_beside(path))
-    write_page(options.folder / "report.html", f"Study {_name_of(options.folder)}", instance, report)
+    report = instance.check(epsilon_beside(path))
+    write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
         save(draw(rows(instance, report), report.epsilon, ""), options.picture)
@@ -355,37 +362,6 @@ def _show(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     print(captured.get(), end="")
-
-
-def _head_beside(instance: Path) -> Mapping[str, object]:
-    """The table [study] of the study that an instance lies in, empty where there is none."""
-    import tomllib
-
-    beside = instance.parent / "study.toml"
-    if not beside.is_file():
-        return {}
-    try:
-        head = tomllib.loads(beside.read_text(encoding="utf-8"))["study"]
-    except (ValueError, KeyError) as error:
-        raise ExchangeError(f"{beside}: not the description of a study ({error}); write it again") from None
-    if not isinstance(head, Mapping):
-        raise ExchangeError(f"{beside}: study needs to be a table, got {head!r}")
-    return head
-
-
-def _epsilon_beside(instance: Path) -> float:
-    """The epsilon of the study that an instance lies in, the default where there is none."""
-    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-
-    epsilon = _head_beside(instance).get("epsilon", DEFAULT_EPSILON)
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
-        raise ExchangeError(f"{instance.parent / 'study.toml'}: epsilon is {epsilon!r}, no number; give --epsilon")
-    return float(epsilon)
-
-
-def _name_of(folder: Path) -> object:
-    """The name of the study in a folder, the folder's where it does not say."""
-    return _head_beside(folder / "instance.json").get("name", folder.resolve().name)
 
 
 if __name__ == "__main__":

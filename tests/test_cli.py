@@ -13,7 +13,7 @@ import pytest
 import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
-from sim2real_cat.errors import EngineError
+from sim2real_cat.errors import EngineError, GapError
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
@@ -191,6 +191,48 @@ def test_check_takes_the_epsilon_of_the_study_beside(say, write_instance, tmp_pa
     code, out, _ = say("check", path, "--json")
     assert (code, json.loads(out)["epsilon"]) == (1, 0.001)
     assert say("check", path, "--epsilon", 0.1)[0] == 0
+
+
+def test_check_says_what_how_much_and_how_many_more(say, make_instance, tmp_path):
+    open_ = {"kl_gap": 0.4, "gap_low": 0.2, "gap_high": 0.6, "transfer": 0, "gap_episodes": 20}
+    make_instance(open_, {"kl_gap": 0.9, "transfer": 1}).write(tmp_path / "two.json")
+    code, out, _ = say("check", tmp_path / "two.json")
+    assert code == 1
+    assert "policy0: the interval [0.2, 0.6] of kl_gap straddles 0.5; some 60 more real episodes" in out
+    assert "policy1: kl_gap 0.9 >= 0.5, but transfer is the identity" in out
+    assert [line.split()[:3] for line in out.splitlines() if "not asked" in line] == [
+        [name, "not", "asked"] for name in ("fibre-bound", "square", "gap-recomputes")
+    ]
+    _, out, _ = say("check", tmp_path / "two.json", "--json", "--laws", "transfer-identity")
+    (law,) = json.loads(out)["laws"]
+    assert [(w["id"], w["excess"], w["more_episodes"]) for w in law["witnesses"]] == [
+        (1, pytest.approx(0.4), None),
+        (0, pytest.approx(0.1), 60),
+    ]
+
+
+def test_check_measures_again_what_lies_in_its_study(say, study_copy):
+    path = study_copy / "instance.json"
+    code, out, _ = say("check", path, "--json", "--laws", "gap-recomputes, functor")
+    assert code == 0
+    assert [(law["name"], law["verdict"], law["asked"]) for law in json.loads(out)["laws"]] == [
+        ("gap-recomputes", "holds", True),
+        ("functor", "holds", True),
+    ]
+    (study_copy / "trajectories" / "real_pendulum.parquet").unlink()
+    code, out, _ = say("check", path, "--recompute")
+    assert code == 0
+    assert out.count("cannot be measured again: ") == 2
+    assert "some laws are undecided" in out
+
+
+def test_check_measures_nothing_again_that_it_was_not_asked_to(say, study_copy, monkeypatch):
+    def never(*_):
+        raise GapError("measured")
+
+    monkeypatch.setattr("sim2real_cat.study.recompute.recompute_gaps", never)
+    assert say("check", study_copy / "instance.json")[0] == 0
+    assert say("check", study_copy / "instance.json", "--recompute")[0] == 2
 
 
 @pytest.mark.parametrize(

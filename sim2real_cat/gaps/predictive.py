@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.densities import Densities
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.evidence import Evidence, weigh
-from sim2real_cat.gaps.resampling import LeftOut, deal, jackknife
+from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import UNITS, Floats, Ints
 
 _MOST_BLOCKS = 256
@@ -39,6 +41,8 @@ class Predictive:
         terms: (N,) the gap of each transition, in nats; their mean is the estimate's `raw`.
         by_sensor: the gap of each sensor by itself, in nats per control step; they add up to the gap where one member
             explains all of them.
+        member_gaps: (M, 3) the gap of each member by itself with the ends of its interval, in nats per control step;
+            infinite where it excludes a reading. Not negative, as the estimate.
         weights: (M,) of the members before anything was read.
         posterior: (M,) of the members after all episodes, as if the robot lived in one of them.
         episode_posterior: (episodes, M) after each episode by itself.
@@ -52,6 +56,7 @@ class Predictive:
     episode: Ints
     terms: Floats
     by_sensor: Mapping[str, float]
+    member_gaps: Floats
     weights: Floats
     posterior: Floats
     episode_posterior: Floats
@@ -110,7 +115,8 @@ def predictive(
     evidence = _joined(found[1.0])
     episode = np.repeat(np.arange(len(evidence.steps)), evidence.steps.astype(np.intp))
     sensitivity = {factor: float(_joined(parts).terms.mean()) for factor, parts in sorted(found.items()) if factor != 1}
-    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, confidence, np.random.default_rng(rng))
+    dealt = _deal(episode, np.random.default_rng(rng))
+    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, dealt, confidence)
     said = [f"noise {noise}"]
     said += [f"with {factor:g} of its deviation the gap would be {value:.3g}" for factor, value in sensitivity.items()]
     estimate = _estimate(
@@ -130,6 +136,7 @@ def predictive(
         episode=episode,
         terms=evidence.terms,
         by_sensor=dict(zip(sensors, (evidence.sensors.sum(axis=0) / evidence.steps.sum()).tolist(), strict=True)),
+        member_gaps=_of_members(evidence, episode, dealt, confidence),
         weights=prior,
         posterior=np.exp(total - logsumexp(total)),
         episode_posterior=np.exp(each - logsumexp(each, axis=1, keepdims=True)),
@@ -139,20 +146,49 @@ def predictive(
     )
 
 
+def _deal(episode: Ints, rng: np.random.Generator) -> Blocks:
+    """Blocks of whole episodes, or of stretches of a single one."""
+    return deal(episode, np.zeros_like(episode), _MOST_BLOCKS, rng)
+
+
 def _interval(
-    terms: Floats, episode: Ints, confidence: float, rng: np.random.Generator
+    terms: Floats, episode: Ints, blocks: Blocks, confidence: float
 ) -> tuple[float, float, list[str], list[str]]:
     """The jackknife's t interval over whole episodes, reasons for doubt and notes."""
     if len(terms) < 2:
         return -np.inf, np.inf, ["a single transition says nothing about the spread: no interval"], []
-    blocks = deal(episode, np.zeros_like(episode), _MOST_BLOCKS, rng)
-    sums = np.bincount(blocks.label, weights=terms, minlength=blocks.count)
-    mean = float(terms.mean())
-    without = (terms.sum() - sums) / (len(terms) - blocks.sizes)
-    low, high = jackknife(mean, [LeftOut(blocks.sizes, without)]).interval(mean, confidence, 0.0)
+    low, high = _ends(np.bincount(blocks.label, weights=terms, minlength=blocks.count), blocks, confidence)
     if episode[-1] > 0:
         return low, high, [], []
     return low, high, [], ["a single real episode, cut into stretches of time: the spread between episodes is not seen"]
+
+
+def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
+    """The jackknife's t interval of a mean over transitions, from its sum in each block."""
+    n = int(blocks.sizes.sum())
+    mean = float(sums.sum()) / n
+    without = (sums.sum() - sums) / (n - blocks.sizes)
+    return jackknife(mean, [LeftOut(blocks.sizes, without)]).interval(mean, confidence, 0.0)
+
+
+def _of_members(evidence: Evidence, episode: Ints, blocks: Blocks, confidence: float) -> Floats:
+    """The gap of each member by itself with its interval, (M, 3).
+
+    What a member adds to the mixture's gap, E[ln p_sim - ln p_e], is taken from the same readings. So noise that both
+    share drops out, one member by itself has the gap of the mixture, and T gap <= T gap_e + ln 1/w_e holds of the
+    estimates as it does of the truth. A single episode says nothing about how it spreads between episodes.
+    """
+    own = np.bincount(episode, weights=evidence.terms)
+    sums = own[:, None] + evidence.log_mixture[:, None] - evidence.log_likelihood
+    raw = sums.sum(axis=0) / evidence.steps.sum()
+    found = np.column_stack([raw, np.zeros(len(raw)), np.full(len(raw), np.inf)])
+    if len(own) > 1:
+        block = blocks.label[np.searchsorted(episode, np.arange(len(own)))]
+        for member in np.flatnonzero(np.isfinite(raw)):
+            in_blocks = np.bincount(block, weights=sums[:, member], minlength=blocks.count)
+            found[member, 1:] = _ends(in_blocks, blocks, confidence)
+    found[found[:, 2] < 0, 2] = np.inf  # no KL lies there, so the value 0 is no finding
+    return np.asarray(np.maximum(found, 0.0))
 
 
 def _concentration(terms: Floats) -> list[str]:

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.report.rows import Row
-from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.instance import TransferInstance, part_name
 from sim2real_cat.transfer.laws import LawReport
 
 if TYPE_CHECKING:
@@ -36,16 +37,24 @@ def policies_table(found: list[Row]) -> Table:
     return table
 
 
-def laws_table(instance: TransferInstance, report: LawReport, most: int = 5) -> Table:
-    """Every law with its verdict and the first rows that break it or leave it open."""
+def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int = 5) -> Table:
+    """Every law with its verdict, why it was not asked, and the first rows that break it or leave it open.
+
+    Of a law that holds, what it reports of the first rows.
+    """
+    acset = instance if isinstance(instance, ACSet) else instance.acset
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("law", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("rows")
     for result in report.results:
-        said = [f"{instance.name(w.ob, w.id)}: {w.message}" for w in result.witnesses[:most]]
-        if len(result.witnesses) > most:
-            said.append(f"and {len(result.witnesses) - most} more")
+        if not result.asked:
+            table.add_row(result.law.name, Text("not asked", style="dim"), Text(result.reason, style="dim"))
+            continue
+        shown = result.witnesses or result.notes
+        said = [f"{part_name(acset, w.ob, w.id)}: {w.message}" for w in shown[:most]]
+        if len(shown) > most:
+            said.append(f"and {len(shown) - most} more")
         table.add_row(result.law.name, Text(result.verdict, style=_COLOURS[result.verdict]), Text("\n".join(said)))
     return table
 

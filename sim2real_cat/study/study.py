@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -19,6 +18,7 @@ from sim2real_cat.gaps.gap import pointwise
 from sim2real_cat.study.description import Candidate, Description, read_description
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
+from sim2real_cat.study.streams import generator as _generator
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
 from sim2real_cat.worlds.parameters import actuator_delays
@@ -229,12 +229,6 @@ def _terms(deployment: Deployment, measured: MeasuredGap) -> NDArray[np.float64]
         return measured.predictive.terms
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
     return np.concatenate(pointwise(deployment.real, deployment.sim, level="transition", weights=weights))
-
-
-def _generator(seed: int, purpose: str, name: str) -> np.random.Generator:
-    """A random stream of its own for every purpose and name, so that adding a policy changes no other."""
-    label = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(label[:8], "little")])
 
 
 def _silent(doing: str, done: int, total: int) -> None:

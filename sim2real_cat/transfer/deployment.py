@@ -13,6 +13,7 @@ from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.gap import METHODS as SAMPLE_METHODS
 from sim2real_cat.gaps.gap import gap
 from sim2real_cat.gaps.predictive import Predictive
+from sim2real_cat.transfer.members import MemberGaps, member_gaps
 from sim2real_cat.transfer.predictive_gap import predictive_gap
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -65,12 +66,14 @@ class MeasuredGap:
         occupancy: the gap of the marginal distributions, in nats per observation; None likewise.
         note: why a gap is missing or not to be relied on, '' where there is nothing to say.
         predictive: what `transition` was taken from where its method is "predictive".
+        members: what each world of the fibre says by itself; None where nobody asked.
     """
 
     transition: Estimate | None
     occupancy: Estimate | None
     note: str
     predictive: Predictive | None = field(default=None, compare=False)
+    members: MemberGaps | None = field(default=None, compare=False)
 
 
 def measure(
@@ -91,25 +94,58 @@ def measure(
     Raises:
         GapError: a method that is not known.
     """
-    if method not in METHODS:
-        raise GapError(unknown_name("method", method, METHODS))
     notes: list[str] = []
-    found: Predictive | None = None
-    transition: Estimate | None = None
-    if method in ("auto", "predictive"):
-        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads))
-        transition = None if found is None else found.estimate
+    found, transition = _transition(deployment, method, confidence, rng, threads, notes)
     samples = "gaussian" if method in ("auto", "predictive") else method
-    if found is None and method != "predictive":
-        transition = _noting(notes, "transition", lambda: _compare(deployment, samples, "transition", confidence, rng))
     occupancy = _noting(notes, "occupancy", lambda: _compare(deployment, samples, "occupancy", confidence, rng))
     for level, estimate in (("transition", transition), ("occupancy", occupancy)):
         if estimate is not None and not estimate.reliable:
             notes.append(f"{level}: {'; '.join(estimate.why)}")
-    return MeasuredGap(transition, occupancy, " | ".join(notes), found)
+    members = member_gaps(
+        deployment.fibre, deployment.sim, deployment.real, found, method=samples, confidence=confidence, rng=rng
+    )
+    return MeasuredGap(transition, occupancy, " | ".join(notes), found, members)
 
 
-def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int) -> Predictive:
+def measure_again(
+    deployment: Deployment, *, method: str, confidence: float, rng: np.random.Generator, threads: int = 0
+) -> tuple[Estimate | None, str]:
+    """The gap per control step as `measure` finds it with the same generator, and its notes; no more than that.
+
+    What takes most of `measure`'s time is left out: the null, the marginal distributions and single worlds.
+    """
+    notes: list[str] = []
+    _, transition = _transition(deployment, method, confidence, rng, threads, notes, null=False)
+    return transition, " | ".join(notes)
+
+
+def _transition(
+    deployment: Deployment,
+    method: str,
+    confidence: float,
+    rng: np.random.Generator,
+    threads: int,
+    notes: list[str],
+    *,
+    null: bool = True,
+) -> tuple[Predictive | None, Estimate | None]:
+    """The gap per control step, and what it was taken from where that is predictive."""
+    if method not in METHODS:
+        raise GapError(unknown_name("method", method, METHODS))
+    found: Predictive | None = None
+    if method in ("auto", "predictive"):
+        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads, null))
+    if found is not None or method == "predictive":
+        return found, None if found is None else found.estimate
+    samples, splits = "gaussian" if method == "auto" else method, None if null else 0
+    return None, _noting(
+        notes, "transition", lambda: _compare(deployment, samples, "transition", confidence, rng, splits)
+    )
+
+
+def _predict(
+    deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int, null: bool
+) -> Predictive:
     """The predictive gap."""
     if deployment.world is None:
         raise GapError("the simulated world cannot be set to a recorded state")
@@ -118,17 +154,25 @@ def _predict(deployment: Deployment, confidence: float, rng: np.random.Generator
         deployment.real,
         members=deployment.fibre,
         reality=deployment.reality,
-        sim=deployment.sim,
+        sim=deployment.sim if null else None,
         confidence=confidence,
         rng=rng,
         threads=threads,
     )
 
 
-def _compare(deployment: Deployment, method: str, level: str, confidence: float, rng: np.random.Generator) -> Estimate:
+def _compare(
+    deployment: Deployment,
+    method: str,
+    level: str,
+    confidence: float,
+    rng: np.random.Generator,
+    splits: int | None = None,
+) -> Estimate:
     """The gap of the samples of both sides."""
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
-    return gap(deployment.real, deployment.sim, method, level=level, weights=weights, confidence=confidence, rng=rng)
+    sides = deployment.real, deployment.sim
+    return gap(*sides, method, level=level, weights=weights, confidence=confidence, rng=rng, splits=splits)
 
 
 def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | None:
