@@ -9,11 +9,16 @@ error of f. The corrected estimate is
 at most the KL for any f whatever, and equal to it where f is the log ratio (Nguyen, Wainwright and Jordan 2010,
 IEEE Transactions on Information Theory 56:5847-5861, the linear form of Donsker and Varadhan's bound). Since f
 never saw the points that it is averaged over, this is a lower bound in expectation, and its error is of second
-order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio. What is left falls off
-with the number of points that the classifier saw, as c/n where its family holds the truth. Classifiers trained
-on 2/4 and 3/4 of the points therefore extrapolate to all there could be,
+order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio.
 
-    corrected = T_3/4 + (T_3/4 - T_2/4) (4/3) / (4/2 - 4/3).
+What the bound B lacks falls off with the number of points that the classifier saw, as 1/n where its family holds
+the truth. Those trained on 2/4 and on 3/4 of the points therefore extrapolate to all there could be, by
+
+    (B_3/4 - B_2/4) (4/3) / (4/2 - 4/3).
+
+Both corrections c are noisy, very much so where few simulated points reach into the real ones: of each the share
+max(0, 1 - var c / c²) is applied that stands out from its noise, as James and Stein shrink a mean, and the noise of
+what is left out goes into the interval.
 
 The level "transition" is the difference of two scopes, (o, o') and o, by the chain rule, each with the same
 kind of classifier on the same folds, so that what it lacks in both drops out; a difference of lower bounds is no
@@ -47,8 +52,9 @@ from sim2real_cat.gaps.settings import Settings
 _MOST_BLOCKS = 64
 # The weight of the difference in the extrapolation from 2/4 and 3/4 of the points.
 _STEP = (FOLDS / (FOLDS - 1)) / (FOLDS / (FOLDS - 2) - FOLDS / (FOLDS - 1))
-# What the extrapolation leaves of the bias, as a share of what it removes: trees learn more slowly than 1/n.
-_BIAS_DOUBT = 0.5
+# What the extrapolation leaves of the bias, as a share of what it removes: trees learn more slowly than 1/n, and
+# neither the choice nor the calibration, which are the same for both numbers of points, takes part in it.
+_BIAS_DOUBT = 1.0
 # More than this share of real points that no simulated one resembles is a matter of support, not of chance; among few
 # simulated points this many over their number is still chance.
 _OUTSIDE = 0.02
@@ -90,11 +96,14 @@ class Fitted:
         total: Floats = np.sum([sign * np.where(real, f, np.exp(f)) for sign, f in pairs], axis=0)
         return total
 
-    def bound(self, terms: Floats) -> float:
-        """E_real f + 1 - E_sim e^f, summed over the scopes."""
-        real, weight = self.labelled.real, self.labelled.weight
-        simulated = np.average(terms[~real], weights=weight[~real])
-        return float(terms[real].mean() + sum(self.signs) - simulated)
+    def bound(self, terms: Floats, share: float = 1.0) -> float:
+        """E_real f + share (1 - E_sim e^f), summed over the scopes."""
+        return float(terms[self.labelled.real].mean()) + share * self.correction(terms)
+
+    def correction(self, terms: Floats) -> float:
+        """1 - E_sim e^f, summed over the scopes."""
+        simulated = ~self.labelled.real
+        return float(sum(self.signs) - np.average(terms[simulated], weights=self.labelled.weight[simulated]))
 
 
 def measure(
@@ -119,17 +128,34 @@ def measure(
     labelled = fitted.labelled
     terms = fitted.terms([scope.logits for scope in fitted.scopes])
     fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
-    extrapolated = terms + _STEP * (terms - fewer)
     plug_in = float(terms[labelled.real].mean())
-    held_out, raw = fitted.bound(terms), fitted.bound(extrapolated)
-    doubt = float(np.hypot(_BIAS_DOUBT * (raw - held_out), _doubt_about_choice(fitted, held_out)))
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
-    strata = [_left_out(raw, extrapolated[labelled.real], real_blocks.label, 1.0)]
-    for member, weight in weights.items():
-        rows = sim.member == member
-        strata.append(_left_out(raw, extrapolated[~labelled.real][rows], sim_blocks.label[rows], -weight))
-    low, high = jackknife(raw, strata).interval(raw, settings.confidence, doubt)
+
+    def strata(values: Floats, statistic: float) -> list[LeftOut]:
+        ours, theirs = values[labelled.real], values[~labelled.real]
+        rows = {member: sim.member == member for member in weights}
+        simulated = [_left_out(statistic, theirs[r], sim_blocks.label[r], -weights[e]) for e, r in rows.items()]
+        return [_left_out(statistic, ours, real_blocks.label, 1.0), *simulated]
+
+    correction, gain = fitted.correction(terms), _STEP * (fitted.bound(terms) - fitted.bound(fewer))
+    parts = (np.where(labelled.real, 0.0, terms), _STEP * (terms - fewer))
+    noise = [
+        float(np.sqrt(jackknife(part, strata(values, part)).variance))
+        for part, values in zip((correction, gain), parts, strict=True)
+    ]
+    share, gained = _signal(correction, noise[0]), _signal(gain, noise[1])
+    held_out = fitted.bound(terms, share)
+    raw = held_out + gained * gain
+    influence = np.where(labelled.real, terms, share * terms) + gained * parts[1]
+    doubts = (
+        _BIAS_DOUBT * gained * gain,
+        _doubt_about_choice(fitted, held_out, share),
+        (1 - share) * noise[0],
+        (1 - gained) * noise[1],
+    )
+    spread = jackknife(raw, strata(influence, raw))
+    low, high = spread.interval(raw, settings.confidence, float(np.linalg.norm(doubts)))
     reasons, outside = _doubts(fitted, real, weights)
     if abs(raw - plug_in) > max(_CORRECTION, 0.5 * abs(raw)):
         reasons.append(
@@ -162,8 +188,6 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
         raise GapError(
             "the method 'ratio' needs scikit-learn, which is not installed: pip install 'sim2real-cat[gaps]'"
         ) from None
-    from threadpoolctl import threadpool_limits
-
     for cloud in (real, sim):
         if len(cloud.points) < _LEAST:
             raise GapError(
@@ -172,9 +196,7 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
             )
     for member in weights:
         if (sim.member == member).sum() < 2:
-            raise GapError(
-                f"simulated member {member} has one of the {sim.rows} only: add episodes or give it weight 0"
-            )
+            raise GapError(f"simulated member {member} has one {sim.rows[:-1]} only: add episodes or give it weight 0")
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     scopes: Scopes = real.scopes
@@ -197,8 +219,7 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     )
     seed = int(rng.integers(2**31))
     widths, signs = zip(*scopes, strict=True)
-    with threadpool_limits(limits=1):
-        fitted = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
+    fitted = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
     return Fitted(labelled, signs, tuple(fitted), cut_real > 0, cut_sim, note)
 
 
@@ -210,7 +231,12 @@ def _left_out(statistic: float, terms: Floats, label: Ints, factor: float) -> Le
     return LeftOut(sizes, statistic + factor * (without - terms.mean()))
 
 
-def _doubt_about_choice(fitted: Fitted, held_out: float) -> float:
+def _signal(correction: float, noise: float) -> float:
+    """The share of a correction that stands out from its noise, as James and Stein shrink a single mean."""
+    return max(0.0, 1.0 - (noise / correction) ** 2) if correction else 0.0
+
+
+def _doubt_about_choice(fitted: Fitted, held_out: float, share: float) -> float:
     """How far the estimates spread of candidates that held-out points cannot tell from the one chosen, in nats.
 
     Those are the candidates whose log loss is within one standard error of the chosen one's, over all points.
@@ -219,7 +245,7 @@ def _doubt_about_choice(fitted: Fitted, held_out: float) -> float:
     losses = labelled.weight * (log_loss(first.candidates, labelled.real) - log_loss(first.logits, labelled.real))
     error = losses.std(axis=1) / np.sqrt(losses.shape[1])
     alike = np.flatnonzero(losses.mean(axis=1) <= error)
-    bounds = [fitted.bound(fitted.terms([scope.candidates[c] for scope in fitted.scopes])) for c in alike]
+    bounds = [fitted.bound(fitted.terms([scope.candidates[c] for scope in fitted.scopes]), share) for c in alike]
     return float(np.sqrt(np.mean((np.array([held_out, *bounds]) - held_out) ** 2)))
 
 

@@ -93,11 +93,15 @@ def cross_fit(labelled: Labelled, fold: Ints, widths: Sequence[int], seed: int) 
     Returns:
         One entry for each scope.
     """
+    from threadpoolctl import threadpool_limits
+
     chosen: Ints | None = None
     found = []
-    for width in widths:
-        found.append(_in_scope(labelled.leading(width), fold, seed, chosen))
-        chosen = found[-1].chosen
+    # Sums on one thread are the same on every machine, and small classifiers cost more to share out than to train.
+    with threadpool_limits(limits=1):
+        for width in widths:
+            found.append(_in_scope(labelled.leading(width), fold, seed, chosen))
+            chosen = found[-1].chosen
     return found
 
 

@@ -27,7 +27,7 @@ from scipy.special import expit, logsumexp
 from sim2real_cat.gaps.normal import Normal
 from sim2real_cat.gaps.samples import Floats, Ints
 
-_STAGES = (10, 30, 60)
+_STAGES = (8, 20, 40)
 NAMES = ("gaussian", "linear", "quadratic", "tails", *(f"{trees} trees" for trees in _STAGES))
 """The candidates, in the order of the columns of their logits."""
 
@@ -95,7 +95,7 @@ def fit(training: Labelled, seed: int) -> Logits:
     overlap = np.where(training.real, expit(-start), expit(start)) * training.weight
     trees = HistGradientBoostingClassifier(
         max_iter=_STAGES[-1],
-        learning_rate=0.15,
+        learning_rate=0.25,
         max_leaf_nodes=8,
         max_bins=_BINS_OF_FEW if training.points.shape[1] <= _FEW else _BINS,
         l2_regularization=1.0,
