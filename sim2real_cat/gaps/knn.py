@@ -25,6 +25,8 @@ _MOST_BLOCKS = 16
 _BIAS_DOUBT = 0.5
 # A correction of more nats than this that makes up more than half of the result is not a measurement any more.
 _CORRECTION = 0.1
+# In so many dimensions 1,000 points show a shape whole (benchmarks/gaps.py truth).
+_FEW_DIMENSIONS = 3
 # How many simulated points tell what distances are usual inside the simulated cloud.
 _PROBES = 1000
 # A tail that the simulated samples do not reach holds most of a divergence, so even a small share matters.
@@ -109,6 +111,7 @@ def _measured(
         plug_in += sign * float(plain.mean())
         groups = _added(groups, sign, near.left_out(rule))
     looks = projections.look(real, sim, weights, rng)
+    missed: list[str] = []
     notes: tuple[str, ...] = ()
     if fitted is not None:
         error = Error.on_twins(real, sim, weights, whiten, away, sim_blocks, rule, rng)
@@ -117,7 +120,10 @@ def _measured(
         slope = _slope(groups, fitted.strata)
         spread = jackknife(whole + (1 - slope) * fitted.plug_in, _added(groups, 1 - slope, fitted.strata))
         doubt = float(np.hypot(_BIAS_DOUBT * shape, np.sqrt(error.variance)))
-        reasons += projections.missed_by(looks, shape, raw)
+        missed += projections.missed_by(looks, shape, raw)
+        d = len(real.sensors)
+        if d > _FEW_DIMENSIONS and abs(shape) > max(_CORRECTION, 0.5 * abs(raw)):
+            reasons.append(f"{shape:+.2f} nats are shape, of which distances in {d} dimensions see a part only")
         notes = (f"{fitted.raw:.3f} nats of it Gaussians see, {shape:+.3f} only the distances",)
     else:
         raw, doubt = whole, _BIAS_DOUBT * abs(plug_in - whole)
@@ -132,9 +138,10 @@ def _measured(
         elif settings.variant is None:
             notes = ("too few points for the covariance of a side or of a member: variant 'extrapolated'",)
     low, high = spread.interval(raw, settings.confidence, doubt)
-    reasons += projections.refuting_value(looks, high)
-    if any(reason.endswith(_INFINITE) for reason in reasons):
+    missed += projections.refuting_value(looks, high)
+    if missed or any(reason.endswith(_INFINITE) for reason in reasons):
         high = np.inf
+    reasons += missed
     return Measured(plug_in, raw, low, high, tuple(dict.fromkeys(reasons)), notes)
 
 

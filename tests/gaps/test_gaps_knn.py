@@ -63,6 +63,22 @@ def test_anchored_has_no_bias_where_nothing_differs():
 
 
 @pytest.mark.parametrize("variant", ["plain", "reduced", "extrapolated"])
+def test_the_anchored_interval_is_at_least_that_of_its_anchor():
+    rng = np.random.default_rng(8)
+    real, sim = rng.normal(size=(800, 6)), rng.normal(size=(800, 6)) + 0.4
+    near, anchor = gap(real, sim, "knn"), gap(real, sim, "gaussian", splits=0)
+    assert 2.5 * (anchor.high - anchor.low) > near.high - near.low > anchor.high - anchor.low
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_shapes_in_many_dimensions_are_not_believed(scale):
+    # Student's t in every sensor: no single one is far from a Gaussian, together they are.
+    rng = np.random.default_rng(9)
+    real, sim = rng.standard_t(5, (1000, 12)), scale * rng.standard_t(5, (1000, 12)) + 0.5
+    assert gap(real, sim).method == "knn"
+    assert not gap(real, sim, "gaussian", splits=0).reliable
+
+
 def test_leaving_out_a_block_is_never_having_had_it(variant):
     rng = np.random.default_rng(7)
     real, sim, rule = rng.normal(size=(60, 2)), rng.normal(size=(90, 2)) + 0.5, Rule(variant, 2)
