@@ -45,7 +45,9 @@ def test_the_gap_is_that_of_the_weighted_fibre(deployment):
     rng = np.random.default_rng(5)
     for level, estimate in (("transition", found.transition), ("occupancy", found.occupancy)):
         weights = {0: 0.1, 1: 0.9}
-        expected = gap(deployment.real, deployment.sim, level=level, weights=weights, confidence=0.9, rng=rng)
+        expected = gap(
+            deployment.real, deployment.sim, "gaussian", level=level, weights=weights, confidence=0.9, rng=rng
+        )
         assert estimate == expected
         assert (estimate.level, estimate.members, estimate.confidence) == (level, 2, 0.9)
     assert found.occupancy.low <= np.log(1 / 0.9) <= found.occupancy.high
