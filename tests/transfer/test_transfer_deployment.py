@@ -104,4 +104,4 @@ def test_why_a_gap_is_not_to_be_relied_on(deployment):
     found = measured(replace(deployment, real=single))
     assert not found.transition.reliable
     assert found.transition.high == np.inf
-    assert "transition: a single real episode says nothing" in found.note
+    assert "transition: no interval from the single real episode" in found.note
