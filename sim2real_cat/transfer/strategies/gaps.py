@@ -84,6 +84,7 @@ def _decided(draw: st.DrawFn, kind: str, epsilon: float, intervals: bool) -> Gap
     reliable = draw(st.sampled_from([None, True]))
     if not draw(st.booleans()):
         return Gap(value, reliable=reliable)
+    high: float | None
     if kind == "under":
         edges = st.sampled_from([value, float(np.nextafter(epsilon, 0))])
         low, high = draw(_between(0.0, value)), draw(edges | st.floats(value, epsilon, exclude_max=True))
