@@ -66,7 +66,8 @@ function transfer_deploy_witnesses(x, ε)
 end
 
 """
-The laws by name: functions from an instance and ε to witnesses.
+The laws by name: functions from an instance and ε to witnesses. Those that need more than the table of arrows and gaps,
+`fibre-bound`, `square` and `gap-recomputes`, are evaluated in Python for both engines.
 """
 const LAWS = Dict(
   "functor" => functor_witnesses,

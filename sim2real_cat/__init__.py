@@ -35,14 +35,24 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.events import TransferDelta as TransferDelta
     from sim2real_cat.evidence.proof import ProofBundle as ProofBundle
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
+    from sim2real_cat.gaps.coverage import Coverage as Coverage
+    from sim2real_cat.gaps.coverage import coverage as coverage
     from sim2real_cat.gaps.distances import Distance as Distance
     from sim2real_cat.gaps.distances import distances as distances
     from sim2real_cat.gaps.estimate import Estimate as Estimate
     from sim2real_cat.gaps.gap import gap as gap
+    from sim2real_cat.gaps.predictive import Predictive as Predictive
+    from sim2real_cat.gaps.ranking import Ranking as Ranking
+    from sim2real_cat.gaps.ranking import ranking as ranking
+    from sim2real_cat.gaps.ranking_csv import read_policy_table as read_policy_table
+    from sim2real_cat.gaps.ranking_table import PolicyTable as PolicyTable
+    from sim2real_cat.study.recompute import recompute_gaps as recompute_gaps
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.transfer import laws as laws
+    from sim2real_cat.transfer import strategies as strategies
     from sim2real_cat.transfer.instance import TransferInstance as TransferInstance
+    from sim2real_cat.transfer.predictive_gap import predictive_gap as predictive_gap
     from sim2real_cat.transfer.recorded import deploy_recording as deploy_recording
     from sim2real_cat.transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
@@ -103,6 +113,7 @@ _HOME = {
     "Change": "worlds.changes",
     "Codec": "acsets.codecs",
     "Correlation": "worlds.dependence",
+    "Coverage": "gaps.coverage",
     "DelayedJointPositionObservation": "worlds.stateful",
     "Distance": "gaps.distances",
     "Drift": "worlds.noise",
@@ -124,11 +135,14 @@ _HOME = {
     "PPO": "worlds.ppo",
     "PPOTraining": "worlds.ppo",
     "Policy": "worlds.policy",
+    "PolicyTable": "gaps.ranking_table",
+    "Predictive": "gaps.predictive",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.quadratic_task",
     "Quantisation": "worlds.noise",
     "RandomSearch": "worlds.training",
     "Randomization": "worlds.randomization",
+    "Ranking": "gaps.ranking",
     "RecurrentPolicy": "worlds.recurrent_policy",
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
@@ -151,6 +165,7 @@ _HOME = {
     "coequalizer": "acsets.colimits",
     "coproduct": "acsets.colimits",
     "count_homomorphisms": "acsets.homomorphisms",
+    "coverage": "gaps.coverage",
     "delta": "acsets.delta",
     "deploy_recording": "transfer.recorded",
     "distances": "gaps.distances",
@@ -166,16 +181,21 @@ _HOME = {
     "playground_go1": "worlds.factory",
     "playground_world": "worlds.playground",
     "predict_steps": "worlds.prediction",
+    "predictive_gap": "transfer.predictive_gap",
     "product": "acsets.limits",
     "pullback": "acsets.limits",
     "pushout": "acsets.colimits",
+    "ranking": "gaps.ranking",
     "read_log": "worlds.recordings",
+    "read_policy_table": "gaps.ranking_csv",
+    "recompute_gaps": "study.recompute",
     "replay": "worlds.replay",
     "rollout": "worlds.rollout",
     "rollout_to_parquet": "worlds.rollout",
     "segments": "worlds.segments",
     "sensed": "worlds.sensed",
     "sigma": "acsets.sigma",
+    "strategies": "transfer",
     "train": "worlds.training",
     "train_ppo": "worlds.ppo",
     "verify_transfer_success": "evidence.proof",
@@ -195,8 +215,8 @@ def __getattr__(name: str) -> object:
         return import_module("importlib.metadata").version("sim2real-cat")
     if name not in _HOME:
         raise AttributeError(f"module 'sim2real_cat' has no attribute '{name}'")
-    if name == "laws":
-        return import_module("sim2real_cat.transfer.laws")
+    if name in ("laws", "strategies"):
+        return import_module(f"sim2real_cat.{_HOME[name]}.{name}")
     return getattr(import_module(f"sim2real_cat.{_HOME[name]}"), name)
 
 

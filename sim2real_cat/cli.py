@@ -1,4 +1,4 @@
-"""The command line: ``sim2real-cat demo | run | gap | check | query | report | engines``.
+"""The command line: ``sim2real-cat demo | run | gap | rank | check | query | report | engines``.
 
 Exit codes: 0 all holds, 1 a law is violated, 2 bad input or something missing (one line to stderr).
 """
@@ -10,20 +10,22 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
 from sim2real_cat.acsets.engines import ENGINES
-from sim2real_cat.errors import ExchangeError, SchemaError, Sim2RealError
+from sim2real_cat.errors import GapError, SchemaError, Sim2RealError, listed, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sim2real_cat.gaps.estimate import Estimate
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.worlds.trajectories import Trajectories
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -74,16 +76,30 @@ def _parser() -> argparse.ArgumentParser:
 
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
-    gap.add_argument("sim", type=Path, metavar="SIM.parquet")
+    gap.add_argument("sim", type=Path, nargs="?", metavar="SIM.parquet")
     gap.add_argument("--policy", help="only the episodes of this policy in REAL")
     gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
     gap.add_argument("--level", help="transition or occupancy (default: transition)")
+    gap.add_argument("--study", type=Path, metavar="STUDY.toml", help="instead of SIM: ask the worlds of this study")
+    gap.add_argument("--noise", default="given", help="with --study: given, or fitted where sensors have none")
+    gap.add_argument("--states", default="recorded", help="with --study: recorded, or hidden behind the readings")
+    gap.add_argument("--state-deviation", type=float, default=0.0, help="with --study: error of the recorded states")
     gap.set_defaults(command=_gap)
+
+    rank = commands.add_parser("rank", help="does simulation rank policies as reality does?")
+    rank.add_argument("policies", type=Path, metavar="POLICIES", help="a .csv of policies, or an instance .json")
+    rank.add_argument("--robot", help="with an instance: rank the policies of this robot by their returns")
+    rank.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    rank.add_argument("--json", action="store_true", help="print the ranking as JSON")
+    rank.set_defaults(command=_rank)
 
     check = commands.add_parser("check", help="check the laws of an instance")
     check.add_argument("instance", type=Path, metavar="INSTANCE.json")
     check.add_argument("--epsilon", type=float, help="bound in nats (default: that of the study beside it, else 0.5)")
     check.add_argument("--laws", help="names separated by commas (default: all)")
+    check.add_argument(
+        "--recompute", action="store_true", help="measure the gaps again from the recordings beside (gap-recomputes)"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_engine(check, "both")
     check.set_defaults(command=_check)
@@ -166,33 +182,99 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from sim2real_cat.errors import GapError, unknown_name
     from sim2real_cat.gaps.gap import gap
     from sim2real_cat.worlds.recordings import read_log
 
-    real, sim = read_log(options.real), read_log(options.sim)
+    if (options.sim is None) == (options.study is None):
+        raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
+    real = read_log(options.real)
     if options.policy is not None:
         if options.policy not in real.policies:
             raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
         real = real.of_policy(options.policy)
-    estimate = gap(real, sim, options.method, level=options.level)
-    print(estimate)
+    if options.study is None:
+        estimate = gap(real, read_log(options.sim), options.method, level=options.level)
+        print(estimate)
+    else:
+        estimate = _predictive(options, real)
     for note in estimate.why:
         print(f"note: {note}")
     return OK
 
 
+def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
+    """Ask the worlds of a study's policy what they expected, and print what they say."""
+    from sim2real_cat.study.study import Study
+    from sim2real_cat.transfer.predictive_gap import predictive_gap
+
+    names = dict.fromkeys(real.policies)
+    if options.policy is None and len(names) > 1:
+        raise GapError(f"{options.real} holds several policies: choose one of {listed(names)} with --policy")
+    name = next(iter(names))
+    world, fibre = Study.from_toml(options.study).fibre(name)
+    found = predictive_gap(
+        world,
+        real,
+        members=fibre,
+        noise=options.noise,
+        states=options.states,
+        state_deviation=options.state_deviation,
+    )
+    print(found.estimate)
+    print("by sensor: " + listed(f"{sensor} {gap:.3g}" for sensor, gap in found.by_sensor.items()))
+    if len(fibre) > 1:
+        values = listed(f"{parameter} {value:.4g}" for parameter, value in fibre.row(found.member).items())
+        print(f"nearest of {len(fibre)} worlds: {found.member}, probability {found.posterior.max():.3g}: {values}")
+    return found.estimate
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from sim2real_cat.gaps.ranking import ranking
+    from sim2real_cat.gaps.ranking_csv import read_policy_table
+
+    lacking: tuple[str, ...] = ()
+    if options.policies.suffix == ".json":
+        from sim2real_cat.transfer.instance import TransferInstance
+        from sim2real_cat.transfer.scores import returns_of
+
+        table, lacking = returns_of(TransferInstance.read(options.policies), options.robot)
+    elif options.robot is not None:
+        raise SchemaError("--robot goes with an instance, a .json file; a CSV holds the policies of one robot")
+    else:
+        table = read_policy_table(options.policies)
+    found = ranking(table, confidence=options.confidence)
+    if options.json:
+        print(json.dumps(found.to_table() | {"left_out": list(lacking)}, indent=2))
+        return OK
+    from sim2real_cat.report.terminal import ranking_table, scores_table
+
+    _show(scores_table(found))
+    print()
+    _show(ranking_table(found))
+    print()
+    if found.worst is not None:
+        print(f"most costly mistake: '{found.worst[0]}' is better than '{found.worst[1]}', simulation does not say so")
+    if lacking:
+        print(f"left out, for want of a return: {', '.join(lacking)}")
+    for number, note in enumerate(found.why):
+        print(f"{'unreliable' if number == 0 and not found.reliable else 'note'}: {note}")
+    return OK
+
+
 def _check(options: argparse.Namespace) -> int:
+    from sim2real_cat.study.beside import epsilon_beside, recompute_beside
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import check_in_both
 
     instance = TransferInstance.read(options.instance)
-    epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
+    epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
+    again = options.recompute or (laws is not None and "gap-recomputes" in laws)
+    recompute = recompute_beside(options.instance) if again else None
     if options.engine == "both":
-        report = check_in_both(instance.acset, epsilon, laws)
+        report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
-        report = instance.to_engine(options.engine).check(epsilon, laws)
+        report = instance.to_engine(options.engine).check(epsilon, laws, recompute=recompute)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
@@ -235,13 +317,14 @@ def _report(options: argparse.Namespace) -> int:
     from sim2real_cat.report.figure import draw, save
     from sim2real_cat.report.page import write_page
     from sim2real_cat.report.rows import rows
+    from sim2real_cat.study.beside import epsilon_beside, name_of
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
 
     path = options.folder / "instance.json"
     instance = TransferInstance.read(path, SchTransferStudy)
-    report = instance.check(_epsilon_beside(path))
-    write_page(options.folder / "report.html", f"Study {_name_of(options.folder)}", instance, report)
+    report = instance.check(epsilon_beside(path))
+    write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
         save(draw(rows(instance, report), report.epsilon, ""), options.picture)
@@ -279,37 +362,6 @@ def _show(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     print(captured.get(), end="")
-
-
-def _head_beside(instance: Path) -> Mapping[str, object]:
-    """The table [study] of the study that an instance lies in, empty where there is none."""
-    import tomllib
-
-    beside = instance.parent / "study.toml"
-    if not beside.is_file():
-        return {}
-    try:
-        head = tomllib.loads(beside.read_text(encoding="utf-8"))["study"]
-    except (ValueError, KeyError) as error:
-        raise ExchangeError(f"{beside}: not the description of a study ({error}); write it again") from None
-    if not isinstance(head, Mapping):
-        raise ExchangeError(f"{beside}: study needs to be a table, got {head!r}")
-    return head
-
-
-def _epsilon_beside(instance: Path) -> float:
-    """The epsilon of the study that an instance lies in, the default where there is none."""
-    from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-
-    epsilon = _head_beside(instance).get("epsilon", DEFAULT_EPSILON)
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
-        raise ExchangeError(f"{instance.parent / 'study.toml'}: epsilon is {epsilon!r}, no number; give --epsilon")
-    return float(epsilon)
-
-
-def _name_of(folder: Path) -> object:
-    """The name of the study in a folder, the folder's where it does not say."""
-    return _head_beside(folder / "instance.json").get("name", folder.resolve().name)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import tomli_w
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from julia_stand_in import standing_in
 
 from sim2real_cat.acsets.acset import ACSet
@@ -46,8 +46,11 @@ members = 3
 """
 
 
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.load_profile("fixed")
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+"""``HYPOTHESIS_PROFILE=nightly`` (or ``pytest --hypothesis-profile=nightly``) takes 10^4 new examples for each property
+that does not say how many it needs; otherwise there are 100, the same ones every time."""
 
 STAND_IN = "catlab over a stand-in"
 CATLAB = [STAND_IN, pytest.param("catlab", marks=pytest.mark.catlab)]

@@ -13,11 +13,13 @@ import pytest
 import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
-from sim2real_cat.errors import EngineError
+from sim2real_cat.errors import EngineError, GapError
+from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.predictive_gap import predictive_gap
 
-COMMANDS = ["demo", "run", "gap", "check", "query", "report", "engines"]
+COMMANDS = ["demo", "run", "gap", "rank", "check", "query", "report", "engines"]
 
 
 def tree(folder):
@@ -191,6 +193,48 @@ def test_check_takes_the_epsilon_of_the_study_beside(say, write_instance, tmp_pa
     assert say("check", path, "--epsilon", 0.1)[0] == 0
 
 
+def test_check_says_what_how_much_and_how_many_more(say, make_instance, tmp_path):
+    open_ = {"kl_gap": 0.4, "gap_low": 0.2, "gap_high": 0.6, "transfer": 0, "gap_episodes": 20}
+    make_instance(open_, {"kl_gap": 0.9, "transfer": 1}).write(tmp_path / "two.json")
+    code, out, _ = say("check", tmp_path / "two.json")
+    assert code == 1
+    assert "policy0: the interval [0.2, 0.6] of kl_gap straddles 0.5; some 60 more real episodes" in out
+    assert "policy1: kl_gap 0.9 >= 0.5, but transfer is the identity" in out
+    assert [line.split()[:3] for line in out.splitlines() if "not asked" in line] == [
+        [name, "not", "asked"] for name in ("fibre-bound", "square", "gap-recomputes")
+    ]
+    _, out, _ = say("check", tmp_path / "two.json", "--json", "--laws", "transfer-identity")
+    (law,) = json.loads(out)["laws"]
+    assert [(w["id"], w["excess"], w["more_episodes"]) for w in law["witnesses"]] == [
+        (1, pytest.approx(0.4), None),
+        (0, pytest.approx(0.1), 60),
+    ]
+
+
+def test_check_measures_again_what_lies_in_its_study(say, study_copy):
+    path = study_copy / "instance.json"
+    code, out, _ = say("check", path, "--json", "--laws", "gap-recomputes, functor")
+    assert code == 0
+    assert [(law["name"], law["verdict"], law["asked"]) for law in json.loads(out)["laws"]] == [
+        ("gap-recomputes", "holds", True),
+        ("functor", "holds", True),
+    ]
+    (study_copy / "trajectories" / "real_pendulum.parquet").unlink()
+    code, out, _ = say("check", path, "--recompute")
+    assert code == 0
+    assert out.count("cannot be measured again: ") == 2
+    assert "some laws are undecided" in out
+
+
+def test_check_measures_nothing_again_that_it_was_not_asked_to(say, study_copy, monkeypatch):
+    def never(*_):
+        raise GapError("measured")
+
+    monkeypatch.setattr("sim2real_cat.study.recompute.recompute_gaps", never)
+    assert say("check", study_copy / "instance.json")[0] == 0
+    assert say("check", study_copy / "instance.json", "--recompute")[0] == 2
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -306,9 +350,32 @@ def test_gap_of_two_recordings(say, study_copy, tiny_run):
     sim = study_copy / "trajectories" / "sim_plain.parquet"
     code, out, err = say("gap", real, sim, "--policy", "plain")
     assert (code, err) == (0, [])
-    assert out.splitlines()[0] == str(tiny_run[1].gaps[0].transition)
+    deployment = tiny_run[1].deployments[0]
+    assert out.splitlines()[0] == str(gap(deployment.real, deployment.sim))
     assert say("gap", real, sim, "--level", "occupancy")[1].count("nats per observation") == 1
     assert "(knn, transition" in say("gap", real, sim, "--method", "knn")[1]
+
+
+def test_gap_of_a_recording_and_the_worlds_of_a_study(say, study_copy, tiny_run):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    code, out, err = say("gap", real, "--study", study, "--policy", "wide")
+    assert (code, err) == (0, [])
+    deployment = tiny_run[1].deployments[1]
+    found = predictive_gap(deployment.world, deployment.real, members=deployment.fibre)
+    assert out.splitlines()[0] == str(found.estimate)
+    assert "by sensor: cart position " in out
+    assert f"nearest of {len(deployment.fibre)} worlds: {found.member}, probability " in out
+    assert "note: noise as given" in out
+
+
+def test_gap_of_a_recording_and_a_study_refuses(refuse, study_copy):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    refuse("gap", real, parts=["give either SIM.parquet or --study"])
+    refuse("gap", real, real, "--study", study, parts=["give either SIM.parquet or --study"])
+    refuse("gap", real, "--study", study, parts=["holds several policies: choose one of plain, wide with --policy"])
+    refuse("gap", real, "--study", study, "--policy", "plain", "--noise", "some", parts=["noise is 'some'"])
+    study.write_text(study.read_text().replace("[policies.wide]", "[policies.broad]"))
+    refuse("gap", real, "--study", study, "--policy", "wide", parts=["study 'tiny': unknown policy 'wide'", "broad"])
 
 
 @pytest.mark.parametrize(
@@ -329,6 +396,71 @@ def test_gap_refuses_files_that_are_no_recordings(refuse, study_copy):
     refuse("gap", real, "no.parquet", parts=["no.parquet: no such log"])
     refuse("gap", study_copy / "instance.json", real, parts=["instance.json: a .json log needs a mapping"])
     refuse("gap", study_copy / "events.parquet", real, parts=["events.parquet: not a log written by sim2real_cat"])
+
+
+# rank
+
+COUNTS = """policy,real_successes,real_trials,sim_successes,sim_trials
+a,18,20,90,100
+b,12,20,70,100
+c,9,20,75,100
+d,6,20,30,100
+e,1,20,10,100
+"""
+
+
+@pytest.fixture
+def policies_file(tmp_path):
+    path = tmp_path / "policies.csv"
+    path.write_text(COUNTS)
+    return path
+
+
+def test_rank_prints_scores_statistics_and_doubts(say, policies_file):
+    code, out, err = say("rank", policies_file)
+    assert (code, err) == (0, [])
+    rows = [line.split() for line in out.splitlines()]
+    found = sim2real_cat.ranking(sim2real_cat.read_policy_table(policies_file))
+    assert rows[1] == ["a", "0.900", "[0.683,", "0.988]", "0.900", "[0.824,", "0.951]"]
+    for statistic in found.statistics:
+        row = next(row for row in rows if row[:1] == [statistic.name])
+        assert row[1] == f"{statistic.value:.3f}"
+        assert row[-2:] == [found.carrier(statistic.name)[0], f"{found.carrier(statistic.name)[1]:.3f}"]
+    assert "most costly mistake: 'b' is better than 'c', simulation does not say so" in out
+    assert f"note: {found.why[0]}" in out
+    code, out, _ = say("rank", policies_file, "--json")
+    assert (code, json.loads(out)) == (0, found.to_table() | {"left_out": []})
+    wider = json.loads(say("rank", policies_file, "--json", "--confidence", 0.99)[1])
+    assert wider["policies"][0]["real_low"] < found.policies[0].real_low
+
+
+def test_rank_says_where_a_panel_is_too_small(say, policies_file):
+    policies_file.write_text("policy,real_score,sim_score\na,1,2\nb,3,3\n")
+    code, out, err = say("rank", policies_file)
+    assert (code, err) == (0, [])
+    assert "unreliable: 2 policies are too few" in out
+    assert "note: plain scores say nothing about their own noise" in out
+    assert json.loads(say("rank", policies_file, "--json")[1])["statistics"][0]["low"] is None
+
+
+def test_rank_the_returns_of_an_instance(say, refuse, make_instance, tmp_path):
+    returns = [(1.0, 2.0), (3.0, 9.0), (5.0, 11.0), (4.0, 10.0), (8.0, 12.0)]
+    rows = [{"return_real": real, "return_sim": sim} for real, sim in returns]
+    make_instance(*rows, {"return_sim": 3.0}).write(tmp_path / "instance.json")
+    code, out, err = say("rank", "instance.json")
+    assert (code, err) == (0, [])
+    assert "left out, for want of a return: policy5" in out
+    assert json.loads(say("rank", "instance.json", "--robot", "robot0", "--json")[1])["statistics"][-1]["value"] == 1.0
+    refuse("rank", "instance.json", "--robot", "robot1", parts=["unknown robot 'robot1': did you mean 'robot0'?"])
+
+
+def test_rank_refuses_wrong_input(refuse, policies_file):
+    refuse("rank", "no.csv", parts=["no.csv: no such file"])
+    refuse("rank", "no.json", parts=["no.json: no such instance"])
+    refuse("rank", policies_file, "--robot", "a", parts=["--robot goes with an instance"])
+    refuse("rank", policies_file, "--confidence", "95", parts=["confidence is 95.0: give a number between 0 and 1"])
+    policies_file.write_text(COUNTS.replace("12,20", "22,20"))
+    refuse("rank", policies_file, parts=[policies_file, "line 3", "real_successes is 22 of 20"])
 
 
 # engines, help and arguments

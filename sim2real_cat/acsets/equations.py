@@ -13,6 +13,7 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
 
 if TYPE_CHECKING:
     from sim2real_cat.acsets.acset import ACSet
+    from sim2real_cat.acsets.paths import Path
 
 _SHOWN = 3
 
@@ -48,15 +49,17 @@ class EquationViolation:
 
 def check(instance: ACSet) -> list[EquationViolation]:
     """The violated equations; see :meth:`~sim2real_cat.acsets.acset.ACSet.check`."""
-    violations = []
-    for left, right in instance.schema.equations:
-        everything = instance.parts(left.dom)
-        sides = [instance._follow(path, everything) for path in (left, right)]
-        ids = np.flatnonzero(_differ(*sides))
-        if len(ids):
-            text = f"{str(left) or 'id'} = {str(right) or 'id'}"
-            violations.append(EquationViolation(text, left.dom, ids, *(_values(side, ids) for side in sides)))
-    return violations
+    found = [violation(instance, left, right) for left, right in instance.schema.equations]
+    return [one for one in found if len(one.ids)]
+
+
+def violation(instance: ACSet, left: Path, right: Path) -> EquationViolation:
+    """The parts at which two parallel paths differ, of an equation that need not be one of the schema's; maybe none."""
+    everything = instance.parts(left.dom)
+    sides = [instance._follow(path, everything) for path in (left, right)]
+    ids = np.flatnonzero(_differ(*sides))
+    text = f"{str(left) or 'id'} = {str(right) or 'id'}"
+    return EquationViolation(text, left.dom, ids, *(_values(side, ids) for side in sides))
 
 
 def _differ(left: Ids | Cells, right: Ids | Cells) -> NDArray[np.bool_]:

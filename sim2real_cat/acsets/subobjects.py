@@ -178,7 +178,8 @@ def _checked(instance: ACSet, parts: Mapping[str, ArrayLike]) -> dict[str, Ids]:
     checked = {}
     for ob in instance.schema.obs:
         try:
-            checked[ob] = np.unique(as_ids(parts.get(ob, ()), instance.nparts(ob)))
+            ids = as_ids(parts.get(ob, ()), instance.nparts(ob))
+            checked[ob] = ids.copy() if (np.diff(ids) > 0).all() else np.unique(ids)
         except MisfitError as misfit:
             allowed = allowed_ids(ob, instance.nparts(ob))
             raise InstanceError(f"a sub-instance's parts of '{ob}': {misfit} ({allowed})") from None

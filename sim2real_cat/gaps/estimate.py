@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim2real_cat.gaps.null import Null
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -48,6 +50,7 @@ class Estimate:
         sensors: Names of the sensors compared.
         reliable: Whether value and interval can be taken at their word.
         why: Reasons why not, then notes.
+        null: What the same method says where there is no gap, and a p-value; None where it was not asked.
     """
 
     value: float
@@ -67,6 +70,7 @@ class Estimate:
     sensors: tuple[str, ...]
     reliable: bool
     why: tuple[str, ...]
+    null: Null | None = None
 
     def __str__(self) -> str:
         """E.g. ``0.213 [0.180, 0.251] nats per control step (gaussian, transition)``."""

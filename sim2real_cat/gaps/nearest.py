@@ -17,6 +17,8 @@ from sim2real_cat.gaps.samples import Floats, Ints
 
 # From this number of dimensions on, matrix products were faster than trees (benchmarks/gaps.py nearest).
 _MANY_DIMENSIONS = 9
+# Fewer queries of a tree are done before threads have started.
+_WORTH_THREADS = 5000
 # Rows and columns of one block of squared distances: 2 MiB, which stay in a core's cache.
 _ROWS, _COLUMNS = 128, 2048
 
@@ -33,7 +35,8 @@ def nearest(queries: Floats, points: Floats, count: int) -> tuple[Floats, Ints]:
         (q, count) distances, ascending, and (q, count) rows of `points`; infinite and n where there are no more.
     """
     if queries.shape[1] < _MANY_DIMENSIONS or count >= len(points):
-        distance, index = cKDTree(points).query(queries, k=range(1, count + 1), workers=-1)
+        workers = -1 if len(queries) > _WORTH_THREADS else 1
+        distance, index = cKDTree(points).query(queries, k=range(1, count + 1), workers=workers)
         return distance, index.astype(np.intp, copy=False)
     centre = points.mean(axis=0)
     queries, points = queries - centre, points - centre

@@ -88,8 +88,7 @@ def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
     away = Away.choose(real.episode, real_blocks, None)
-    fewest = min(int(sim_blocks.sizes[sim_blocks.stratum == e].sum()) for e in weights)
-    if min(fewest, int(away.others(None).min()) - int(real_blocks.sizes.max())) < 2 * _NEIGHBOURS:
+    if not _enough(away, sim_blocks, weights):
         return ()
     widths = quanta(real, sim)
     real, sim = dithered(real, widths, rng), dithered(sim, widths, rng)
@@ -100,10 +99,16 @@ def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
         looks.append(_along(at, name, (real, real_blocks), (sim, sim_blocks), away, weights, level))
     for at, name in _pursued(real, sim, real_blocks, sim_blocks):
         halves = _half(real, real_blocks, 1), _half(sim, sim_blocks, 1)
-        if halves[0][1].count > 1 and all((halves[1][1].stratum == e).sum() > 1 for e in weights):
-            beside = Away.choose(halves[0][0].episode, halves[0][1], None)
+        beside = Away.choose(halves[0][0].episode, halves[0][1], None)
+        if _enough(beside, halves[1][1], weights):
             looks.append(_along(at, name, *halves, beside, weights, level))
     return tuple(one for one in looks if one is not None)
+
+
+def _enough(away: Away, sim: Blocks, weights: Mapping[int, float]) -> bool:
+    """Whether neighbours remain on both sides, and points of every member, when any block is left out."""
+    least = [int(sim.sizes[sim.stratum == e].sum() - sim.sizes[sim.stratum == e].max(initial=0)) for e in weights]
+    return min([*least, int(away.others(None).min() - away.blocks.sizes.max())]) >= 2 * _NEIGHBOURS
 
 
 def _along(

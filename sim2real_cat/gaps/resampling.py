@@ -3,6 +3,11 @@
 Steps of one episode are dependent, so a step is never resampled by itself: the unit is the episode.
 The real side is one stratum; each member of the simulated fibre is another, because the fibre is
 given and only the episodes within a member are random.
+
+Blocks are left out, never drawn with replacement: the naive bootstrap repeats points, which are then each other's
+nearest neighbours at distance 0, and is wrong for nearest neighbours whatever the sample size. Leaving out a fixed
+share of the sample at a time, as the delete-d jackknife does, is right for them too (Shao and Wu 1989, Annals of
+Statistics 17:1176-1197).
 """
 
 from __future__ import annotations

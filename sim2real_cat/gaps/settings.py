@@ -15,6 +15,7 @@ class Settings:
         variant: Of the method "knn", a name in `knn_terms.VARIANTS`; None for the best that the samples allow.
         theiler: Steps of the own episode on both sides in which no point is a neighbour; None for the whole block.
         dither: Whether quantised sensors get noise of their quantum's width before distances are taken.
+        splits: A/A comparisons of each side; None for as many as the method's cost allows.
     """
 
     confidence: float = 0.95
@@ -22,3 +23,4 @@ class Settings:
     variant: str | None = None
     theiler: int | None = None
     dither: bool = True
+    splits: int | None = None

@@ -85,7 +85,11 @@ def _laws(instance: TransferInstance, report: LawReport) -> str:
         lines.append(
             f"<tr><td>{result.law.name}</td><td>{html.escape(result.law.statement)}<br>"
             f"<small>{html.escape(result.law.symbols)}</small></td>"
-            f'<td class="{result.verdict}">{result.verdict}{said}</td></tr>'
+            + (
+                f'<td class="{result.verdict}">{result.verdict}{said}</td></tr>'
+                if result.asked
+                else f'<td class="undecided">not asked<br><small>{html.escape(result.reason)}</small></td></tr>'
+            )
         )
     return "\n".join([*lines, "</table>"])
 

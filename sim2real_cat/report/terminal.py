@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -11,9 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.report.rows import Row
-from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.instance import TransferInstance, part_name
 from sim2real_cat.transfer.laws import LawReport
+
+if TYPE_CHECKING:
+    from sim2real_cat.gaps.ranking import Ranking  # and with it scipy, which no other table needs
 
 _COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
 _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
@@ -32,16 +37,24 @@ def policies_table(found: list[Row]) -> Table:
     return table
 
 
-def laws_table(instance: TransferInstance, report: LawReport, most: int = 5) -> Table:
-    """Every law with its verdict and the first rows that break it or leave it open."""
+def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int = 5) -> Table:
+    """Every law with its verdict, why it was not asked, and the first rows that break it or leave it open.
+
+    Of a law that holds, what it reports of the first rows.
+    """
+    acset = instance if isinstance(instance, ACSet) else instance.acset
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("law", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("rows")
     for result in report.results:
-        said = [f"{instance.name(w.ob, w.id)}: {w.message}" for w in result.witnesses[:most]]
-        if len(result.witnesses) > most:
-            said.append(f"and {len(result.witnesses) - most} more")
+        if not result.asked:
+            table.add_row(result.law.name, Text("not asked", style="dim"), Text(result.reason, style="dim"))
+            continue
+        shown = result.witnesses or result.notes
+        said = [f"{part_name(acset, w.ob, w.id)}: {w.message}" for w in shown[:most]]
+        if len(shown) > most:
+            said.append(f"and {len(shown) - most} more")
         table.add_row(result.law.name, Text(result.verdict, style=_COLOURS[result.verdict]), Text("\n".join(said)))
     return table
 
@@ -69,3 +82,48 @@ def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     return table
+
+
+def scores_table(found: Ranking) -> Table:
+    """Every policy with its real and simulated score and their Clopper-Pearson intervals."""
+    table = _right("policy", "real", "sim")
+    for policy in found.policies:
+        real = _between(policy.real, policy.real_low, policy.real_high)
+        table.add_row(Text(policy.name), Text(real), Text(_between(policy.sim, policy.sim_low, policy.sim_high)))
+    return table
+
+
+def ranking_table(found: Ranking) -> Table:
+    """Every statistic with its interval, its p-value, the smallest possible one, and the policy that carries it."""
+    table = _right("statistic", "value", "p", "smallest p", "without", "value then")
+    for statistic in found.statistics:
+        name, value = found.carrier(statistic.name)
+        table.add_row(
+            statistic.name,
+            Text(_between(statistic.value, statistic.low, statistic.high)),
+            _number(statistic.p_value),
+            _number(statistic.floor),
+            Text(name),
+            _number(value),
+        )
+    return table
+
+
+def _right(*names: str) -> Table:
+    """An empty table of numbers, its names to the left."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("policy", "statistic", "without") else "right", no_wrap=True)
+    return table
+
+
+def _between(value: float, low: float, high: float) -> str:
+    """A number with its interval where it has one."""
+    return _number(value) if np.isnan(low) else f"{_number(value)} [{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float) -> str:
+    """Three digits behind the point of a small number, three in all of a large one."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

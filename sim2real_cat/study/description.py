@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
-from sim2real_cat.gaps.gap import METHODS
 from sim2real_cat.study.table import Table
+from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
 from sim2real_cat.worlds.noise_table import noise_from_table
@@ -92,7 +92,7 @@ class Description:
         name: what people call it.
         seed: all randomness of the study comes from it.
         epsilon: nats per control step under which a policy transfers.
-        method: how gaps are estimated.
+        method: how gaps are measured, as `sim2real_cat.transfer.deployment.measure` says.
         confidence: nominal coverage of the intervals.
         real_episodes: episodes of each policy on its robot.
         sim_episodes: episodes of each policy in each world of its fibre.
@@ -155,7 +155,7 @@ def describe(document: Mapping[str, Any], place: str, folder: Path) -> Descripti
         raise StudyError(f"{place}: {listed(clash)} names both a robot and a policy; rename one")
     if not _NAME.fullmatch(head.text("name")):
         raise StudyError(f"{head.place}: the name '{head.text('name')}' {_NAME_NEEDS}")
-    method = head.text("method", "gaussian")
+    method = head.text("method", "auto")
     if method not in METHODS:
         raise StudyError(f"{head.place}: " + unknown_name("method", method, METHODS))
     confidence = head.number("confidence", 0.95, above=0.0)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.acsets.engines import require_engine
-from sim2real_cat.errors import GapError, WorldError
+from sim2real_cat.errors import GapError, StudyError, WorldError, unknown_name
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.gap import pointwise
 from sim2real_cat.study.description import Candidate, Description, read_description
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
+from sim2real_cat.study.streams import generator as _generator
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
 from sim2real_cat.worlds.parameters import actuator_delays
 from sim2real_cat.worlds.policy import Policy
 from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.training import train
+from sim2real_cat.worlds.world import World
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -55,6 +58,18 @@ class Study:
     def demo(cls) -> Study:
         """The study that ships with the package: six policies on two of Gymnasium's robots."""
         return cls.from_toml(Path(str(files("sim2real_cat.study") / "demo.toml")))
+
+    def fibre(self, policy: str) -> tuple[World, Ensemble]:
+        """The simulated world of a policy's robot, and the members of its fibre, as `run` draws them.
+
+        Raises:
+            StudyError: the study has no policy of that name.
+        """
+        candidates = {candidate.name: candidate for candidate in self.description.candidates}
+        if policy not in candidates:
+            raise StudyError(f"study '{self.description.name}': " + unknown_name("policy", policy, candidates))
+        chosen = candidates[policy]
+        return chosen.robot.world, _fibre(self.description, chosen)
 
     def run(
         self,
@@ -87,7 +102,7 @@ class Study:
             deployments.append(deployment)
         for done, (candidate, deployment) in enumerate(zip(described.candidates, deployments, strict=True)):
             show("measuring gaps", done, len(deployments))
-            measured, log = _measure(described, candidate, deployment)
+            measured, log = _measure(described, candidate, deployment, threads)
             gaps.append(measured)
             if log is not None:
                 events.append(log)
@@ -110,10 +125,15 @@ class Study:
         return result
 
 
+def _fibre(described: Description, candidate: Candidate) -> Ensemble:
+    """The worlds that a policy is trained in."""
+    return candidate.randomization.draw(candidate.members, _generator(described.seed, "fibre", candidate.name))
+
+
 def _deploy(described: Description, candidate: Candidate, show: Progress, threads: int) -> tuple[Policy, Deployment]:
     """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
     seed, robot, name = described.seed, candidate.robot, candidate.name
-    fibre = candidate.randomization.draw(candidate.members, _generator(seed, "fibre", name))
+    fibre = _fibre(described, candidate)
     birth, trainer = None, None
     policy: Policy
     if candidate.weights is not None:
@@ -151,28 +171,38 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         threads=threads,
         progress=lambda done: show(f"deploying {name}", done, robot.steps),
     )
-    return policy, Deployment(name, robot.name, policy.digest, birth, fibre, sim, real, trainer)
+    return policy, Deployment(
+        name,
+        robot.name,
+        policy.digest,
+        birth,
+        fibre,
+        sim,
+        real,
+        trainer,
+        world=robot.world,
+        reality=robot.reality,
+    )
 
 
 def _measure(
-    described: Description, candidate: Candidate, deployment: Deployment
+    described: Description, candidate: Candidate, deployment: Deployment, threads: int
 ) -> tuple[MeasuredGap, EventLog | None]:
     """The gap of a deployment and its events; none where the samples allow none, and the gap's note says why."""
     rng = _generator(described.seed, "gap", deployment.policy)
-    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng)
+    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng, threads=threads)
     if measured.transition is None:
         return measured, None
     try:
-        return measured, _events(candidate, deployment)
+        return measured, _events(candidate, deployment, measured)
     except (GapError, WorldError) as error:  # no Gaussian density, or no prediction from a single state
         note = " | ".join(filter(None, [measured.note, f"events: {error}"]))
         return replace(measured, note=note), None
 
 
-def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
+def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap) -> EventLog:
     """What the nominal world expected of every transition, and what the robot did."""
     real, world = deployment.real, candidate.robot.world
-    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
     expected = predict_steps(world, real)
     if lost := int(np.isnan(expected.state).any(axis=1).sum()):
         raise GapError(f"the nominal world diverges from {lost} of {len(expected.state)} recorded states")
@@ -186,17 +216,19 @@ def _events(candidate: Candidate, deployment: Deployment) -> EventLog:
         step=expected.step,
         before=expected.observation,
         after=after,
-        kl_gap=np.concatenate(pointwise(real, deployment.sim, level="transition", weights=weights)),
+        kl_gap=_terms(deployment, measured),
         observation_error=np.linalg.norm(after - expected.observation, axis=1),
         dynamics_error=np.linalg.norm(state - expected.state, axis=1),
         latency_delta=np.full(len(after), 1000.0 * later),
     )
 
 
-def _generator(seed: int, purpose: str, name: str) -> np.random.Generator:
-    """A random stream of its own for every purpose and name, so that adding a policy changes no other."""
-    label = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(label[:8], "little")])
+def _terms(deployment: Deployment, measured: MeasuredGap) -> NDArray[np.float64]:
+    """The gap of every transition."""
+    if measured.predictive is not None:
+        return measured.predictive.terms
+    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
+    return np.concatenate(pointwise(deployment.real, deployment.sim, level="transition", weights=weights))
 
 
 def _silent(doing: str, done: int, total: int) -> None:

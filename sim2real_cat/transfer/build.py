@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
-from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.gaps.null import Null
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.members import MemberGaps
 from sim2real_cat.transfer.schema import SchTransferStudy
 from sim2real_cat.worlds.trajectories import Trajectories
 
@@ -77,7 +78,7 @@ def build_instance(
         )
     acset.set("Policy", acset.parts("Policy"), transfer=taken_over)
     for policy, deployment in enumerate(deployments):
-        _add_fibre(acset, policy, deployment, known.get(deployment.policy))
+        _add_fibre(acset, policy, deployment, gaps[policy].members, known.get(deployment.policy))
     return TransferInstance(acset)
 
 
@@ -106,7 +107,9 @@ def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], ep
     return target
 
 
-def _add_fibre(acset: ACSet, policy: int, deployment: Deployment, recording: Recording | None) -> None:
+def _add_fibre(
+    acset: ACSet, policy: int, deployment: Deployment, members: MemberGaps | None, recording: Recording | None
+) -> None:
     """A SimEnv, its observation and its draws for every member of a policy's fibre."""
     fibre = deployment.fibre
     for member in range(len(fibre)):
@@ -119,6 +122,7 @@ def _add_fibre(acset: ACSet, policy: int, deployment: Deployment, recording: Rec
             observe_sim=seen,
             sim_weight=float(fibre.weights[member]),
             sim_level=float(fibre.level),
+            **({} if members is None else _member(members, member)),
         )
         acset.add_parts(
             "Draw",
@@ -153,12 +157,35 @@ def _measurements(measured: MeasuredGap) -> dict[str, object]:
     """The attributes of a policy that its gap fills; an interval without an upper end leaves it undefined."""
     row: dict[str, object] = {"gap_note": measured.note or None}
     if (transition := measured.transition) is not None:
-        row |= _interval("kl_gap", "gap_low", "gap_high", transition)
+        row |= _interval("kl_gap", "gap_low", "gap_high", transition.value, transition.low, transition.high)
         row |= {"gap_method": transition.method, "gap_level": transition.level, "gap_reliable": transition.reliable}
+        episodes = transition.episodes_real
+        row |= {"gap_steps": transition.n_real / episodes, "gap_episodes": episodes} | _null(transition.null)
     if (occupancy := measured.occupancy) is not None:
-        row |= _interval("occupancy_gap", "occupancy_low", "occupancy_high", occupancy)
+        numbers = (occupancy.value, occupancy.low, occupancy.high)
+        row |= _interval("occupancy_gap", "occupancy_low", "occupancy_high", *numbers)
     return row
 
 
-def _interval(value: str, low: str, high: str, estimate: Estimate) -> dict[str, object]:
-    return {value: estimate.value, low: estimate.low, high: estimate.high if np.isfinite(estimate.high) else None}
+def _null(null: Null | None) -> dict[str, object]:
+    """What the estimator says where there is no gap: the mean of the A/A values, not negative, and the p-value."""
+    if null is None:
+        return {}
+    values = (*null.real, *null.simulated)
+    return {"gap_null": max(float(np.mean(values)), 0.0) if values else None, "gap_p_value": null.p_value}
+
+
+def _member(members: MemberGaps, member: int) -> dict[str, object]:
+    """The attributes of a SimEnv that its own gap and its square fill; where one was not measured there is none."""
+    row: dict[str, object] = {}
+    if np.isfinite(members.gaps[member, 0]):
+        row |= _interval("member_gap", "member_gap_low", "member_gap_high", *members.gaps[member].tolist())
+    if np.isfinite(members.squares[member, 0]):
+        row |= _interval("square_gap", "square_low", "square_high", *members.squares[member].tolist())
+        row["square_level"] = members.square_level
+    return row
+
+
+def _interval(name: str, low_name: str, high_name: str, value: float, low: float, high: float) -> dict[str, object]:
+    """A value with its interval; an upper end that there is not stays undefined."""
+    return {name: value, low_name: low, high_name: high if np.isfinite(high) else None}

@@ -15,7 +15,7 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
 from sim2real_cat.transfer import laws as _laws
-from sim2real_cat.transfer.laws import DEFAULT_EPSILON, LawReport
+from sim2real_cat.transfer.laws import DEFAULT_EPSILON, Law, LawReport, Recompute
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ Ids = NDArray[np.int64]
 
 NAMES = {"SimEnv": "sim_name", "RealEnv": "real_name", "Policy": "policy_name", "Observation": "observation_name"}
 """The attribute that names the parts of an object, in `SchTransferStudy`."""
+
+
+def part_name(acset: ACSet, ob: str, part: int) -> str:
+    """What people call a part of any instance: its name where the schema has one, else ``Policy 3``."""
+    if NAMES.get(ob) in acset.schema.attrs:
+        value = acset.subpart(NAMES[ob], part)
+        if isinstance(value, str):
+            return value
+    return f"{ob} {part}"
 
 
 class TransferInstance:
@@ -92,11 +101,7 @@ class TransferInstance:
 
     def name(self, ob: str, part: int) -> str:
         """What people call a part: its name where the schema has one, else ``Policy 3``."""
-        if NAMES.get(ob) in self.acset.schema.attrs:
-            value = self.acset.subpart(NAMES[ob], part)
-            if isinstance(value, str):
-                return value
-        return f"{ob} {part}"
+        return part_name(self.acset, ob, part)
 
     def policy(self, policy: int | str) -> int:
         """The id of a policy given by id or name.
@@ -128,17 +133,25 @@ class TransferInstance:
         measured = ~np.isnan(np.ma.filled(self.acset.column("kl_gap"), np.nan))
         return np.asarray(parts[measured & (self.acset.column("transfer") != parts)])
 
-    def check(self, epsilon: float = DEFAULT_EPSILON, laws: Sequence[str] | None = None) -> LawReport:
-        """Check laws by name, all of `sim2real_cat.laws.ALL` where none are named.
+    def check(
+        self,
+        epsilon: float = DEFAULT_EPSILON,
+        laws: Sequence[str | Law] | None = None,
+        *,
+        recompute: Recompute | None = None,
+    ) -> LawReport:
+        """Check laws, all of `sim2real_cat.laws.ALL` where none are named.
 
         Args:
             epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
-            laws: names of laws.
+            laws: names of laws, or laws of one's own.
+            recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.recompute_gaps`
+                makes one of a study's folder.
 
         Raises:
             LawError: an unknown law, or an epsilon that is not a positive number.
         """
-        return _laws.check(self.acset, epsilon, laws)
+        return _laws.check(self.acset, epsilon, laws, recompute=recompute)
 
     def along(self, paths: Sequence[str]) -> dict[str, list[object]]:
         """What each part of one object has along paths that start there, e.g. ``policy_name`` and ``deploy.real_name``.

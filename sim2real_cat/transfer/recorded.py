@@ -48,7 +48,7 @@ def deploy_recording(
         raise InstanceError(f"a deployment is of one named policy, the recording is of {listed(map(repr, names))}")
     played = replay(world, recording, members=fibre, threads=threads)
     sim = sensed(world, played, rng=rng, members=fibre)
-    return Deployment(names[0], robot, _digest(recording), None, fibre, sim, recording)
+    return Deployment(names[0], robot, _digest(recording), None, fibre, sim, recording, world=world)
 
 
 def _digest(recording: Trajectories) -> str:

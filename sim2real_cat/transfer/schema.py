@@ -32,6 +32,13 @@ SchTransferStudy = SchSim2RealTransfer.extend(
         "sim_name": ("SimEnv", "Name"),
         "sim_weight": ("SimEnv", "Number"),
         "sim_level": ("SimEnv", "Number"),
+        "member_gap": ("SimEnv", "TransferGap"),
+        "member_gap_low": ("SimEnv", "TransferGap"),
+        "member_gap_high": ("SimEnv", "TransferGap"),
+        "square_gap": ("SimEnv", "TransferGap"),
+        "square_low": ("SimEnv", "TransferGap"),
+        "square_high": ("SimEnv", "TransferGap"),
+        "square_level": ("SimEnv", "Name"),
         "parameter": ("Draw", "Name"),
         "change": ("Draw", "Name"),
         "drawn_value": ("Draw", "Number"),
@@ -49,6 +56,10 @@ SchTransferStudy = SchSim2RealTransfer.extend(
         "gap_level": ("Policy", "Name"),
         "gap_reliable": ("Policy", "Flag"),
         "gap_note": ("Policy", "Name"),
+        "gap_steps": ("Policy", "Number"),
+        "gap_episodes": ("Policy", "Count"),
+        "gap_null": ("Policy", "TransferGap"),
+        "gap_p_value": ("Policy", "Number"),
         "occupancy_gap": ("Policy", "TransferGap"),
         "occupancy_low": ("Policy", "TransferGap"),
         "occupancy_high": ("Policy", "TransferGap"),
@@ -65,5 +76,10 @@ SchTransferStudy = SchSim2RealTransfer.extend(
 A `Draw` is one number drawn for one parameter of one simulated world; `sim_level` is how far a curriculum had widened
 the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_coefficient` how much its entropy
 counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `gap_level` is ``transition``; the
-`occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on.
+`occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on. The gap
+was measured over `gap_episodes` real episodes of `gap_steps` control steps on average; `gap_null` is what the same
+estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that".
+`member_gap` is the gap of one simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the
+divergence between what one simulated world showed and what its policy's robot showed, at `square_level`, ``occupancy``
+or ``transition``.
 """

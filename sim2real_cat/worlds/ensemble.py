@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.change_entries import is_number, mode_and_keys
@@ -113,6 +114,11 @@ class Ensemble:
     def row(self, member: int) -> dict[str, float]:
         """The numbers of one world by parameter name."""
         return dict(zip(self.parameters, (float(v) for v in self.values[member]), strict=True))
+
+    def select(self, rows: NDArray[np.intp] | Sequence[int]) -> Ensemble:
+        """The worlds in `rows`, with the weights they have here."""
+        index = np.asarray(rows, dtype=np.intp)
+        return Ensemble(self.parameters, self.modes, self.values[index], self.weights[index], self.level)
 
     def to_arrow(self, policy: str | None = None) -> Any:
         """The ensemble as a `pyarrow.Table`, see `ensemble_table.to_arrow`."""

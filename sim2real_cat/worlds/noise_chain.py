@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,6 +52,30 @@ class NoiseChain:
     def deviation(self) -> float:
         """Standard deviation of the first Gaussian noise in the chain; 0 where there is none."""
         return next((model.deviation for model in self.models if isinstance(model, GaussianNoise)), 0.0)
+
+    def with_deviation(self, deviation: float, scale: float = 1.0) -> NoiseChain:
+        """The chain with another deviation of its first Gaussian noise, and all its noise wider by a factor.
+
+        A chain without Gaussian noise begins with one where the deviation is not 0. Steps of a quantisation and
+        probabilities stay as they are.
+        """
+        models: list[NoiseModel] = []
+        first = next((at for at, model in enumerate(self.models) if isinstance(model, GaussianNoise)), None)
+        if first is None and deviation > 0:
+            models.append(GaussianNoise(scale * deviation))
+        for at, model in enumerate(self.models):
+            if at == first:
+                model = GaussianNoise(deviation)
+            widths = {
+                name: scale * getattr(model, name) for name in ("deviation", "half_width") if hasattr(model, name)
+            }
+            models.append(replace(cast("Any", model), **widths))  # every model is a dataclass
+        return NoiseChain(tuple(models))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the chain is white Gaussian noise, once or not at all."""
+        return len(self.models) < 2 and all(isinstance(model, GaussianNoise) for model in self.models)
 
     def log_density(self, reading: Array, clean: Array, period: float = 1.0) -> Array:
         """Log-density of every reading, given the readings before it in its episode.

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.worlds.command_history import CommandHistory
 from sim2real_cat.worlds.comparable import check_replayable, observed_columns
-from sim2real_cat.worlds.divergence import blown_up
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.latency import reads_delayed_sensors
+from sim2real_cat.worlds.one_step import OneStep
 from sim2real_cat.worlds.parameters import apply_to_model, compile_members
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.task import Array, State
@@ -84,12 +83,13 @@ def predict_steps(
     with to_logging(), on_one_thread():
         for some in _blocks(len(ensemble), _AT_ONCE):
             each = min(max(_AT_ONCE // len(some), 1), max(n, 1))
-            ahead = _OneStep(world, model, ensemble, np.repeat(some, each), threads)
+            ahead = OneStep(world, model, ensemble, np.repeat(some, each), threads)
             for block in _blocks(n, each):
                 # the last block is filled up with its own first transition, so that one batch serves all
                 rows = np.concatenate([block, np.full(each - len(block), block[0])])
                 rows = np.tile(rows, len(some))
-                after = ahead(trajectories, episode[rows], step[rows])
+                at = (episode[rows], step[rows])
+                after = ahead(trajectories.qpos[at], trajectories.qvel[at], trajectories.actions, *at)
                 kept = np.tile(np.arange(each) < len(block), len(some))
                 into = (some[:, None] * n + block).ravel()
                 state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[kept]
@@ -100,36 +100,51 @@ def predict_steps(
     return StepPrediction(np.tile(episode, len(ensemble)), np.tile(step, len(ensemble)), member, state, observation)
 
 
-class _OneStep:
-    """Simulations of given members, to be set to recorded states and stepped once, again and again.
+def observe_states(
+    world: World, trajectories: Trajectories, *, members: Ensemble | None = None, threads: int = 0
+) -> Array:
+    """What the recorded sensors would read in every recorded state, without noise and without delay.
 
-    Attributes:
-        diverged: which of them blew up in the last step.
+    Args:
+        world: the world whose sensors they are.
+        trajectories: episodes whose states are known.
+        members: read in each member; in the world as it is where none are given.
+        threads: physics threads; 0 means one per core.
+
+    Returns:
+        (members, n, T + 1, d), NaN past the end of an episode and in episodes that diverged.
+
+    Raises:
+        WorldError: as `predict_steps`.
     """
-
-    def __init__(
-        self, world: World, model: mujoco.MjModel, members: Ensemble, member_index: NDArray[np.int64], threads: int
-    ) -> None:
-        self._world = world
-        self._batch = Batch(model, len(member_index), nthread=threads)
-        apply_to_model(self._batch, model, members, member_index)
-        self._derived = {name: self._batch.bind(name) for name in world.task.derived}
-        self._history = CommandHistory(self._batch, model, world.substeps)
-        self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
-        self.diverged = np.zeros(len(member_index), dtype=bool)
-
-    def __call__(self, trajectories: Trajectories, episode: NDArray[np.int64], step: NDArray[np.int64]) -> State:
-        """The states one control step after those recorded at (episode, step)."""
-        batch = self._batch
-        batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-        batch.qpos[:], batch.qvel[:] = trajectories.qpos[episode, step], trajectories.qvel[episode, step]
-        batch.ctrl[:] = trajectories.actions[episode, step]
-        self._history.fill(trajectories.actions, episode, step)
-        batch.step(nstep=self._world.substeps, stage=self._stage)
-        self.diverged = blown_up(batch, batch.qpos, batch.qvel)
-        return State(
-            np.array(batch.qpos), np.array(batch.qvel), {name: np.array(v) for name, v in self._derived.items()}
-        )
+    ensemble = Ensemble.nominal() if members is None else members
+    model = compile_members(world, ensemble)
+    columns = observed_columns(world, model, trajectories)
+    check_replayable(trajectories, ensemble)
+    frames = np.arange(trajectories.qpos.shape[1])
+    episode, frame = np.nonzero(frames < np.where(trajectories.kept, trajectories.lengths + 1, 0)[:, None])
+    seen = np.full((len(ensemble), len(trajectories), len(frames), len(columns)), np.nan)
+    if not world.task.derived:
+        state = State(trajectories.qpos[episode, frame], trajectories.qvel[episode, frame])
+        seen[:, episode, frame] = world.task.observe(state)[:, columns]
+        return seen
+    with to_logging(), on_one_thread():
+        each = max(_AT_ONCE // len(ensemble), 1)
+        batch = Batch(model, len(ensemble) * each, nthread=threads)
+        apply_to_model(batch, model, ensemble, np.repeat(np.arange(len(ensemble)), each))
+        derived = {name: batch.bind(name) for name in world.task.derived}
+        for block in _blocks(len(episode), each):
+            rows = np.tile(np.concatenate([block, np.full(each - len(block), block[0])]), len(ensemble))
+            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+            batch.qpos[:], batch.qvel[:] = (
+                trajectories.qpos[episode[rows], frame[rows]],
+                trajectories.qvel[episode[rows], frame[rows]],
+            )
+            batch.forward()
+            state = State(np.array(batch.qpos), np.array(batch.qvel), {k: np.array(v) for k, v in derived.items()})
+            read = world.task.observe(state)[:, columns].reshape(len(ensemble), each, len(columns))
+            seen[:, episode[block], frame[block]] = read[:, : len(block)]
+    return seen
 
 
 def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:

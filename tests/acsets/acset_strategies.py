@@ -1,4 +1,4 @@
-"""Hypothesis strategies of small schemas and instances, and what several test modules share."""
+"""The library's strategies as these tests want them, and what several test modules share."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
-PYTHON_TYPES = (float, int, str, bool)
+
+values_of = strategies.attribute_values
+"""Values of an attribute that JSON can hold; few, so that some occur twice."""
 
 STUDY = Schema(
     "Study",
@@ -53,47 +56,15 @@ def refused(error: type[Exception], *parts: str):
     return pytest.raises(error, match=rf"\A{wanted}[^\n]*\Z")
 
 
-def values_of(python_type: type) -> st.SearchStrategy:
-    """Values of an attribute that JSON can hold; few, so that some occur twice."""
-    return {
-        float: st.sampled_from([0.0, -0.0, 0.25, 1e300, 5e-324]) | st.floats(allow_nan=False, allow_infinity=False),
-        int: st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1),
-        str: st.sampled_from(["", "a", "ä\n", "\U0001f916", '"\\']) | st.text(max_size=3),
-        bool: st.booleans(),
-    }[python_type]
+def schemas() -> st.SearchStrategy[Schema]:
+    """One to three objects, up to four homs between any of them, up to three attributes, and no equations."""
+    return strategies.schemas(max_equations=0)
 
 
-@st.composite
-def schemas(draw: st.DrawFn) -> Schema:
-    """One to three objects, up to four homs between any of them, up to three attributes."""
-    obs = [f"Ob{i}" for i in range(draw(st.integers(1, 3)))]
-    ob = st.sampled_from(obs)
-    homs = {f"f{i}": (draw(ob), draw(ob)) for i in range(draw(st.integers(0, 4)))}
-    attrtypes = {f"T{i}": draw(st.sampled_from(PYTHON_TYPES)) for i in range(draw(st.integers(0, 2)))}
-    attrs = {}
-    if attrtypes:
-        kind = st.sampled_from(list(attrtypes))
-        attrs = {f"a{i}": (draw(ob), draw(kind)) for i in range(draw(st.integers(0, 3)))}
-    return Schema("Random", obs, homs, attrtypes, attrs)
-
-
-@st.composite
-def acsets(draw: st.DrawFn, schema: Schema | None = None) -> ACSet:
-    """Up to four parts of each object; homs and attributes partly undefined, some attributes variables."""
-    x = ACSet(schema or draw(schemas()))
-    for attrtype in x.schema.attrtypes:
-        x.add_vars(attrtype, draw(st.integers(0, 2)))
-    for ob in x.schema.obs:
-        x.add_parts(ob, draw(st.integers(0, 4)))
-    for name, (ob, codom) in x.schema.homs.items():
-        value = st.none() | st.integers(0, x.nparts(codom) - 1) if x.nparts(codom) else st.none()
-        x.set(ob, x.parts(ob), **{name: [draw(value) for _ in x.parts(ob)]})
-    for name, (ob, attrtype) in x.schema.attrs.items():
-        value = st.none() | values_of(x.schema.attrtypes[attrtype])
-        if x.nvars(attrtype):
-            value |= st.builds(Var, st.integers(0, x.nvars(attrtype) - 1))
-        x.set(ob, x.parts(ob), **{name: [draw(value) for _ in x.parts(ob)]})
-    return x
+def acsets(schema: Schema | None = None) -> st.SearchStrategy[ACSet]:
+    """Up to four parts of each object; homs and attributes partly undefined, equations left to chance."""
+    chosen = schemas() if schema is None else st.just(schema)
+    return chosen.flatmap(lambda known: strategies.acsets(known, equations="any"))
 
 
 @st.composite

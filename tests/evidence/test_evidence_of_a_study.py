@@ -11,11 +11,11 @@ import pytest
 from sim2real_cat.evidence.proof import verify_transfer_success
 
 
-def test_events_average_to_the_plug_in_gap(tiny_run):
+def test_events_average_to_the_gap(tiny_run):
     _, result = tiny_run
     assert [log.policy for log in result.events] == ["plain", "wide"]
     for log, gap in zip(result.events, result.gaps, strict=True):
-        assert log.kl_gap.mean() == pytest.approx(gap.transition.plug_in, rel=1e-9, abs=1e-12)
+        assert log.kl_gap.mean() == pytest.approx(gap.transition.raw, rel=1e-9, abs=1e-12)
         assert len(log) == gap.transition.n_real
 
 

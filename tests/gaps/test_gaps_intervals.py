@@ -18,7 +18,7 @@ def test_coverage_on_independent_rows(shift):
     hits, repetitions = 0, 60
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
-        found = gap(rng.normal(size=(300, 2)) + shift, rng.normal(size=(300, 2)))
+        found = gap(rng.normal(size=(300, 2)) + shift, rng.normal(size=(300, 2)), splits=0)
         hits += found.low <= shift**2 <= found.high
     assert hits >= binom.ppf(1e-3, repetitions, 0.95)
 
@@ -30,7 +30,7 @@ def test_coverage_on_dependent_episodes(recorded, autoregressive, method):
         rng = np.random.default_rng(seed)
         real = recorded(autoregressive(rng, 12, 150, 2, 0.95), np.zeros(12, int))
         sim = recorded(autoregressive(rng, 8, 150, 2, 0.95), np.zeros(8, int))
-        hits += gap(real, sim, method, level="occupancy").low == 0
+        hits += gap(real, sim, method, level="occupancy", splits=0).low == 0
     assert hits >= binom.ppf(1e-3, repetitions, 0.95)
 
 

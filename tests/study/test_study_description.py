@@ -61,7 +61,7 @@ def refusals(error, *rows):
                 "wid",
                 ["[policies.plain]", "unknown randomization", "none, wide"],
             ),
-            (["study", "method"], "gauss", ["[study]", "unknown method 'gauss'", "gaussian, knn"]),
+            (["study", "method"], "gauss", ["[study]", "unknown method 'gauss'", "auto, predictive, gaussian, knn"]),
             # missing
             (["study"], GONE, ["[study]", "name is missing"]),
             (["study", "name"], GONE, ["[study]", "name is missing"]),
@@ -278,7 +278,7 @@ def test_weights_are_not_trained(tiny_document, write_study, refused):
 def test_what_is_read(tiny_document, write_study, tmp_path):
     tiny_document["policies"]["wide"]["training"] = {"iterations": 7, "steps": 11}
     found = read_description(write_study(tiny_document))
-    assert (found.name, found.seed, found.method, found.confidence) == ("tiny", 3, "gaussian", 0.95)
+    assert (found.name, found.seed, found.method, found.confidence) == ("tiny", 3, "auto", 0.95)
     assert (found.real_episodes, found.sim_episodes, found.folder) == (4, 2, tmp_path)
     plain, wide = found.candidates
     assert (plain.name, plain.members, plain.randomization.changes, plain.weights) == ("plain", 1, {}, None)

@@ -222,6 +222,7 @@ def test_the_resolved_study_finds_its_files_from_its_own_folder(cart_document, r
 
 
 def test_a_gap_that_cannot_be_measured_leaves_a_note(tiny_document, run):
+    tiny_document["study"]["method"] = "gaussian"
     tiny_document["robots"]["pendulum"]["steps"] = 1
     folder, result = run(tiny_document)
     assert [gap.transition for gap in result.gaps] == [None, None]
@@ -232,6 +233,16 @@ def test_a_gap_that_cannot_be_measured_leaves_a_note(tiny_document, run):
     assert all(note.startswith("transition: ") for note in notes["gap_note"])
     assert notes["kl_gap"] == notes["transfer"] == [None, None]
     assert result.report.verdict == "holds"
+
+
+def test_without_noise_there_is_no_predictive_density(tiny_document, run):
+    del tiny_document["robots"]["pendulum"]["noise"]
+    _, result = run(tiny_document)
+    assert [gap.transition and gap.transition.method for gap in result.gaps] == ["gaussian", "gaussian"]
+    assert all("predictive: sensors without noise have no density: cart position, " in gap.note for gap in result.gaps)
+    tiny_document["study"]["method"] = "predictive"
+    _, result = run(tiny_document)
+    assert [gap.transition for gap in result.gaps] == [None, None]
 
 
 def test_neighbours_measure_what_has_no_gaussian_events(tiny_document, run):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transfer_strategies import EPSILONS, FIXED, breaks, valid_instances
+from transfer_strategies import EPSILONS, FIXED
 
+from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import laws as catlab_laws
 from sim2real_cat.acsets.columns import Var
@@ -53,15 +54,12 @@ def test_any_instance_has_the_same_verdicts(catlab_engine, x, epsilon):
 @given(st.data())
 def test_a_broken_law_is_found_in_catlab(catlab_engine, data):
     epsilon = data.draw(EPSILONS)
-    x = data.draw(valid_instances(epsilon, least=1))
-    assert check(x.to_engine(catlab_engine), epsilon).verdict == "holds"
-    found = breaks(x, epsilon)
-    if found:
-        broken = data.draw(st.sampled_from(found))
-        there = x.to_engine(catlab_engine)
-        broken.change(there)
-        witnesses = check(there, epsilon)[broken.law].witnesses
-        assert ("violated", broken.ob, broken.row) in {(w.verdict, w.ob, w.id) for w in witnesses}
+    x = data.draw(strategies.transfer_instances(epsilon, min_policies=1))
+    assert check(x.acset.to_engine(catlab_engine), epsilon, strategies.LAWS).verdict == "holds"
+    broken = data.draw(strategies.mutations(x, epsilon=epsilon))
+    report = check(broken.instance.acset.to_engine(catlab_engine), epsilon, strategies.LAWS)
+    found = {(result.law.name, w.verdict, w.ob, w.id) for result in report.results for w in result.witnesses}
+    assert found == {(broken.law, "violated", *row) for row in broken.rows}
 
 
 def test_a_difference_between_the_engines_is_an_error(catlab_engine, make_instance, monkeypatch, refused):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transfer_strategies import EPSILONS, FIXED, breaks, valid_instances
+from transfer_strategies import EPSILONS, FIXED
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
@@ -18,7 +18,10 @@ from sim2real_cat.transfer import laws
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
-NAMES = ["functor", "gap-valid", "transfer-identity", "transfer-idempotent", "transfer-deploy"]
+TABLE = ["functor", "gap-valid", "transfer-identity", "transfer-idempotent", "transfer-deploy"]
+EVIDENCE = ["fibre-bound", "square", "gap-recomputes"]
+NAMES = [*TABLE, *EVIDENCE]
+WELL = dict.fromkeys(TABLE, "holds") | dict.fromkeys(EVIDENCE, "not asked")
 EPSILON = 0.1
 UP, DOWN = float(np.nextafter(EPSILON, 1)), float(np.nextafter(EPSILON, 0))
 ITSELF, NOWHERE = 0, None
@@ -30,18 +33,13 @@ def said(result):
 
 
 def verdicts(report):
-    return {result.law.name: result.verdict for result in report.results}
-
-
-def rows(report, verdict="violated"):
-    """The rows a report names, by law."""
-    return {(r.law.name, w.ob, w.id) for r in report.results for w in r.witnesses if w.verdict == verdict}
+    return {result.law.name: result.verdict if result.asked else "not asked" for result in report.results}
 
 
 @pytest.mark.parametrize("schema", [SchSim2RealTransfer, SchTransferStudy])
 def test_all_laws_hold_in_the_empty_instance(schema):
     report = TransferInstance(ACSet(schema)).check(EPSILON)
-    assert verdicts(report) == dict.fromkeys(NAMES, "holds")
+    assert verdicts(report) == WELL
     assert report.verdict == "holds"
     assert TransferInstance(ACSet(schema)).check().epsilon == laws.DEFAULT_EPSILON
 
@@ -184,7 +182,7 @@ def test_every_arrow_but_transfer_is_total(make_instance, ob, hom, codom):
     instance.acset.set(ob, 1, **{hom: None})
     report = instance.check(EPSILON)
     assert said(report["functor"]) == [("violated", ob, 1, f"{hom} is undefined, but every part needs a {codom}")]
-    assert verdicts(report) == dict.fromkeys(NAMES, "holds") | {"functor": "violated"}
+    assert verdicts(report) == WELL | {"functor": "violated"}
 
 
 def test_transfer_may_be_undefined(make_instance):
@@ -268,6 +266,8 @@ def test_the_report_as_plain_values(make_instance):
             "ob": "Policy",
             "id": 0,
             "message": "kl_gap 0.7 >= 0.5, but transfer is the identity",
+            "excess": pytest.approx(0.2),
+            "more_episodes": None,
         }
     ]
 
@@ -284,58 +284,7 @@ def test_one_verdict_over_all_laws(make_instance, policies, verdict):
     assert make_instance(*policies).check(EPSILON).verdict == verdict
 
 
-# over random instances
-
-
-@FIXED
-@given(st.data())
-def test_laws_hold_in_valid_instances_and_survive_json(data):
-    epsilon = data.draw(EPSILONS)
-    x = data.draw(valid_instances(epsilon))
-    report = laws.check(x, epsilon)
-    assert verdicts(report) == dict.fromkeys(NAMES, "holds")
-    assert laws.check(ACSet.from_json(SchSim2RealTransfer, x.to_json()), epsilon) == report
-
-
-@FIXED
-@given(st.data())
-def test_breaking_one_law_violates_that_law_at_that_row(data):
-    epsilon = data.draw(EPSILONS)
-    x = data.draw(valid_instances(epsilon, least=1))
-    broken = data.draw(st.sampled_from(breaks(x, epsilon)))
-    broken.change(x)
-    report = laws.check(x, epsilon)
-    assert rows(report) == {(broken.law, broken.ob, broken.row)}
-    assert report.verdict == "violated"
-    assert all("\n" not in w.message for w in report[broken.law].witnesses)
-
-
-@FIXED
-@given(st.data())
-def test_verdicts_do_not_depend_on_the_order_of_rows(data):
-    epsilon = data.draw(EPSILONS)
-    x = data.draw(valid_instances(epsilon, least=1))
-    for broken in data.draw(st.lists(st.sampled_from(breaks(x, epsilon)), max_size=3)):
-        broken.change(x)
-    order = data.draw(st.permutations(range(x.nparts("Policy"))))
-    moved = {old: new for new, old in enumerate(order)}
-    y = ACSet(SchSim2RealTransfer)
-    for ob in ("Observation", "RealEnv", "Policy", "SimEnv"):
-        y.add_parts(ob, x.nparts(ob))
-    for hom, (ob, codom) in SchSim2RealTransfer.homs.items():
-        targets = x.column(hom).tolist()
-        if codom == "Policy":
-            targets = [moved.get(target, -1) for target in targets]
-        if ob == "Policy":
-            targets = [targets[old] for old in order]
-        y.set(ob, y.parts(ob), **{hom: np.array(targets, dtype=np.int64)})
-    gaps = x.column("kl_gap").tolist()
-    y.set("Policy", y.parts("Policy"), kl_gap=[gaps[old] for old in order])
-    for verdict in ("violated", "undecided"):
-        expected = {
-            (law, ob, moved[row] if ob == "Policy" else row) for law, ob, row in rows(laws.check(x, epsilon), verdict)
-        }
-        assert rows(laws.check(y, epsilon), verdict) == expected
+# over random instances; test_transfer_law_proofs.py has more of them
 
 
 @FIXED

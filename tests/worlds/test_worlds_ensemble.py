@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rig import made
+from rig import made, members
 
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.transfer.build import build_instance
@@ -241,3 +241,11 @@ def test_the_table_is_whole():
         Ensemble(("body_mass",), ("scale",), np.ones((3, 1)), np.ones(2) / 2)
     with pytest.raises(WorldError, match="it has one world at least"):
         Ensemble((), (), np.ones((0, 0)), np.ones(0))
+
+
+def test_some_of_the_worlds():
+    whole = members("gear", "scale", [1.0, 2.0, 3.0])
+    some = whole.select([2, 0])
+    assert some.values[:, 0].tolist() == [3.0, 1.0]
+    np.testing.assert_allclose(some.weights, 1 / 3)
+    assert (some.parameters, some.modes, some.level) == (whole.parameters, whole.modes, whole.level)

@@ -169,3 +169,22 @@ def test_a_chain_without_a_density_says_why(chain, reason):
 def test_what_is_no_noise(noise):
     with pytest.raises(WorldError, match="noise is a number, a noise model or a list of them, got"):
         NoiseChain.of(noise)
+
+
+def test_a_chain_with_another_deviation():
+    chain = NoiseChain.of(
+        [EpisodeBias(0.2), GaussianNoise(0.1), UniformNoise(0.3), Quantisation(0.05), GaussianNoise(1)]
+    )
+    assert chain.with_deviation(0.4).models[1:] == (GaussianNoise(0.4), *chain.models[2:])
+    wider = chain.with_deviation(0.4, 2.0).models
+    assert wider == (EpisodeBias(0.4), GaussianNoise(0.8), UniformNoise(0.6), Quantisation(0.05), GaussianNoise(2.0))
+    silent = NoiseChain.of([Quantisation(0.1)])
+    assert silent.with_deviation(0.0) == silent
+    assert silent.with_deviation(0.2, 2.0).models == (GaussianNoise(0.4), Quantisation(0.1))
+
+
+def test_what_is_plain():
+    assert NoiseChain().plain
+    assert NoiseChain.of(0.1).plain
+    assert not NoiseChain.of([0.1, 0.2]).plain
+    assert not NoiseChain.of(UniformNoise(0.1)).plain

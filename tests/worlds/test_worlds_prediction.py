@@ -8,7 +8,7 @@ from rig import Constant, Scripted, members, rig_world
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.gymnasium_tasks import MODELS
-from sim2real_cat.worlds.prediction import predict_steps
+from sim2real_cat.worlds.prediction import observe_states, predict_steps
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.replay import replay
 from sim2real_cat.worlds.rollout import rollout
@@ -208,3 +208,27 @@ def test_what_cannot_be_played_again(rig, ask):
     for name, number in (("action_drop", 0.5), ("action_jitter", 0.01), ("action_delay_spread", 0.01)):
         with pytest.raises(WorldError, match=f"'{name}' is random on the way to the actuators"):
             ask(rig, recorded, members=members(name, "set", [0.0, number]))
+
+
+def test_recorded_states_are_observed_as_they_were(recorded):
+    """Without noise the sensors read what was recorded; after a step fields that stay a substep behind differ a bit."""
+    world, done = recorded
+    seen = observe_states(world, done)
+    assert seen.shape == (1, *done.observations.shape)
+    exact = not world.task.derived
+    np.testing.assert_allclose(seen[0, :, 0], done.observations[:, 0], rtol=0, atol=1e-12)
+    if exact:
+        np.testing.assert_allclose(seen[0], done.observations, rtol=0, atol=1e-12)
+    assert np.isnan(seen[0][np.isnan(done.observations)]).all()
+
+
+def test_recorded_states_are_observed_in_every_member(tmp_path, monkeypatch):
+    world = rig_world(tmp_path, observe=["sensordata[encoder]", "sensordata[centre]"], substeps=2)
+    done = rollout(world, Constant(np.array([1.0, 0.5])), rng=0, episodes=3)
+    three = members("body_mass[cart]", "scale", [0.5, 1.0, 2.0])
+    seen = observe_states(world, done, members=three)
+    assert seen.shape == (3, *done.observations.shape)
+    for member in seen:
+        np.testing.assert_allclose(member, done.observations, rtol=0, atol=1e-12)
+    monkeypatch.setattr("sim2real_cat.worlds.prediction._AT_ONCE", 7)
+    np.testing.assert_array_equal(observe_states(world, done, members=three), seen)

@@ -1,0 +1,128 @@
+"""What reality itself would have expected, where nobody knows: fitted to some episodes, asked about the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.samples import Floats, Ints
+
+_MOST_FOLDS = 10
+# Candidates for the ridge, in units of the mean squared singular value: from a free regression to none at all.
+_RIDGES = np.logspace(-6, 4, 21)
+# A mean squared error, relative to what was expected, that is no matter of chance any more.
+_CALIBRATED = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """Expectations of reality that have not seen what they are about.
+
+    Attributes:
+        expected: (N, d) of each reading.
+        deviation: (N, d) of the error.
+        folds: how many groups of episodes were left out in turn.
+        calibration: mean square of the errors over their deviations, 1 where these are right.
+    """
+
+    expected: Floats
+    deviation: Floats
+    folds: int
+    calibration: float
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why not to rely on them."""
+        if self.calibration <= _CALIBRATED:
+            return []
+        return [
+            f"the density of reality is fitted, and its errors on episodes left out are {self.calibration:.2f} times "
+            "their expected square: too few episodes, or they differ too much"
+        ]
+
+
+def cross_fit(reading: Floats, simulated: Floats, features: Floats, episode: Ints) -> CrossFit:
+    """Fit reality's one-step density to residuals of the simulation, leaving whole episodes out in turn.
+
+    The residual of a reading is regressed linearly on the features and the simulation's own expectation, with a ridge
+    chosen by generalized cross-validation (Golub, Heath and Wahba 1979, Technometrics 21:215-223), so that where the
+    simulation is right nothing is added to it. What remains is taken for normal, independent between sensors. A fitted
+    density is never more probable on average than the true one, so the gap it leads to is, on average, too small
+    rather than too large.
+
+    Args:
+        reading: (N, d).
+        simulated: (N, d) what the simulation expects.
+        features: (N, p) what was known before: the last readings and the action.
+        episode: (N,) the episode of each.
+
+    Raises:
+        GapError: fewer than two episodes, or too few transitions for the features.
+    """
+    names, index = np.unique(episode, return_inverse=True)
+    folds = min(len(names), _MOST_FOLDS)
+    if folds < 2:
+        raise GapError("reality's own density is fitted to episodes left out, and there is a single one: add episodes")
+    design = np.hstack([np.ones((len(reading), 1)), _standard(features), _standard(simulated)])
+    residual = reading - simulated
+    expected, deviation = np.empty_like(reading), np.empty_like(reading)
+    for fold in range(folds):
+        out = index % folds == fold
+        x, y = design[~out], residual[~out]
+        if len(x) < 2 * design.shape[1]:
+            raise GapError(
+                f"{len(x)} transitions are too few to fit reality's density with {design.shape[1]} features: "
+                "add episodes"
+            )
+        for sensor in range(reading.shape[1]):
+            fit = _Ridge.fit(x, y[:, sensor])
+            if fit.spread == 0:
+                raise GapError(f"sensor {sensor} repeats what is expected exactly: it has no density")
+            correction, leverage = fit.at(design[out])
+            expected[out, sensor] = simulated[out, sensor] + correction
+            deviation[out, sensor] = fit.spread * np.sqrt(1.0 + leverage)
+    calibration = float(np.square((reading - expected) / deviation).mean())
+    return CrossFit(expected, deviation, folds, calibration)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ridge:
+    """A linear fit with its ridge.
+
+    Attributes:
+        coefficients: (p,).
+        inverse: (p, p) of the penalised Gram matrix.
+        spread: standard deviation of what the fit leaves.
+    """
+
+    coefficients: Floats
+    inverse: Floats
+    spread: float
+
+    @classmethod
+    def fit(cls, x: Floats, y: Floats) -> _Ridge:
+        """The ridge whose generalized cross-validation error, n |y - ŷ|² / (n - trace)², is least."""
+        left, singular, right = np.linalg.svd(x, full_matrices=False)
+        rotated = left.T @ y
+        outside = float(y @ y - rotated @ rotated)
+        ridges = _RIDGES * np.square(singular).mean()
+        shrink = np.square(singular) / (np.square(singular) + ridges[:, None])
+        left_over = outside + np.square((1.0 - shrink) * rotated).sum(axis=1)
+        freedom = len(x) - shrink.sum(axis=1)
+        best = int(np.argmin(left_over / np.square(freedom)))
+        inverse = (right.T / (np.square(singular) + ridges[best])) @ right
+        coefficients = inverse @ (x.T @ y)
+        return cls(coefficients, inverse, float(np.sqrt(max(left_over[best], 0.0) / freedom[best])))
+
+    def at(self, x: Floats) -> tuple[Floats, Floats]:
+        """What the fit says of new rows, and how much its own uncertainty adds to the variance, relative to it."""
+        return x @ self.coefficients, np.einsum("np,pq,nq->n", x, self.inverse, x)
+
+
+def _standard(columns: Floats) -> Floats:
+    """Columns with mean 0 and deviation 1, those that do not vary as 0."""
+    spread = columns.std(axis=0)
+    moved: Floats = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return moved

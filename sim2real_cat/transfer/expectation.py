@@ -1,0 +1,177 @@
+"""What the members of a fibre expect the sensors to read after each recorded transition, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import GapError, WorldError, listed
+from sim2real_cat.worlds.latency import whole_periods
+from sim2real_cat.worlds.noise_chain import NoiseChain
+from sim2real_cat.worlds.parameters import SensorParameters, sensor_parameters
+from sim2real_cat.worlds.prediction import observe_states, predict_steps
+from sim2real_cat.worlds.randomization import Ensemble
+from sim2real_cat.worlds.tangent import moved
+from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.world import World
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Expectations of M members after N transitions of some episodes.
+
+    Attributes:
+        reading: (M, N, d) without noise, bias and delay included; NaN where a member diverges.
+        first: (M, episodes, d) the same at the start of each episode.
+        spread: (M, N, d, d) covariance of `reading` from the error of the recorded states; None where they are exact.
+        chains: M tuples of d noise chains.
+    """
+
+    reading: Array
+    first: Array
+    spread: Array | None
+    chains: tuple[tuple[NoiseChain, ...], ...]
+
+
+class Expectation:
+    """Asks a world, in each member of an ensemble, from recorded states.
+
+    Attributes:
+        members: the ensemble.
+        filters: whether what is expected depends on the noise of the readings before.
+
+    Args:
+        world: the world.
+        members: the ensemble.
+        state_deviation: as `predictive_gap`.
+        threads: physics threads; 0 means one per core.
+
+    Raises:
+        GapError: a negative state deviation, or one of another length than there are coordinates.
+        WorldError: a world whose sensors remember more than a recording tells.
+    """
+
+    filters = False
+
+    def __init__(self, world: World, members: Ensemble, state_deviation: float | Sequence[float], threads: int) -> None:
+        if world.task.remembers:
+            raise WorldError(
+                f"world '{world.name}': its observations depend on more than the recorded state; estimate the gap "
+                "from samples, with method 'gaussian'"
+            )
+        self.members = members
+        self.world, self.threads = world, threads
+        self._model = world.compile()
+        self.deviation = _by_coordinate(state_deviation, int(self._model.nv))
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the recorded states have errors."""
+        return bool(self.deviation.any())
+
+    def member(self, row: int) -> Expectation:
+        """One member by itself."""
+        return type(self)(self.world, self.members.select([row]), self.deviation.tolist(), self.threads)
+
+    def without_noise(self, sensors: Sequence[str]) -> list[str]:
+        """The sensors whose readings are certain in some member."""
+        columns = zip(sensors, *self.chains(sensors), strict=True)
+        return [name for name, *chains in columns if not all(_noisy(chain) for chain in chains)]
+
+    def require_noise(self, sensors: Sequence[str]) -> None:
+        """Refuse sensors whose readings have no density.
+
+        Raises:
+            GapError: sensors without noise; a chain of noise models that has no density.
+        """
+        if silent := self.without_noise(sensors):
+            raise GapError(
+                f"sensors without noise have no density: {listed(silent)}; give world '{self.world.name}' the noise "
+                "of its sensors, or have it fitted to a recording with noise='fitted'"
+            )
+        for name, *of in zip(sensors, *self.chains(sensors), strict=True):
+            for chain in dict.fromkeys(of):
+                try:
+                    chain.log_density(np.zeros((1, 2)), np.zeros((1, 2)))
+                except WorldError as error:
+                    raise GapError(f"sensor '{name}': {error}") from None
+
+    def of(self, recording: Trajectories, scale: float = 1.0) -> Expected:
+        """What every member expects, if its noise were `scale` times as wide."""
+        columns = [self.world.sensors.index(name) for name in recording.sensors]
+        parameters = self.parameters()
+        late = whole_periods(parameters.delays[:, columns], recording.control_period)
+        bias = parameters.biases[:, columns]
+        reading = self._ahead(recording, late)
+        first = self._seen(recording)[:, :, 0]
+        return Expected(
+            reading + bias[:, None],
+            first + bias[:, None],
+            self._spread(recording, late, reading) if self.uncertain else None,
+            self.chains(recording.sensors),
+        )
+
+    def _ahead(self, recording: Trajectories, late: NDArray[np.int64]) -> Array:
+        """(M, N, d) what arrives after every transition; a reading that is late is of a recorded state."""
+        predicted = predict_steps(self.world, recording, members=self.members, threads=self.threads)
+        reading = predicted.observation.reshape(len(self.members), -1, len(recording.sensors))
+        if late.any():
+            episode, step = predicted.episode[: reading.shape[1]], predicted.step[: reading.shape[1]]
+            seen = self._seen(recording)
+            for member, sensor in np.argwhere(late > 0):
+                frame = np.maximum(step + 1 - late[member, sensor], 0)
+                reading[member, :, sensor] = seen[member, episode, frame, sensor]
+        return reading
+
+    def _seen(self, recording: Trajectories) -> Array:
+        """(M, episodes, T + 1, d) what the sensors would read in the recorded states."""
+        return observe_states(self.world, recording, members=self.members, threads=self.threads)
+
+    def _spread(self, recording: Trajectories, late: NDArray[np.int64], reading: Array) -> Array:
+        """(M, N, d, d) what the error of the recorded states makes of the readings.
+
+        Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
+        """
+        total = np.zeros((*reading.shape, reading.shape[2]))
+        for coordinate in np.flatnonzero(self.deviation):
+            step = np.zeros(len(self.deviation))
+            step[coordinate] = self.deviation[coordinate]
+            ends = [self._ahead(moved(self._model, recording, sign * step), late) for sign in (1.0, -1.0)]
+            half = 0.5 * (ends[0] - ends[1])
+            total += half[..., :, None] * half[..., None, :]
+        return total
+
+    def parameters(self) -> SensorParameters:
+        """What is particular to the sensors of each member."""
+        return sensor_parameters(self.world, self.members, np.arange(len(self.members)))
+
+    def chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
+        """The chain of each sensor in each member."""
+        columns = [self.world.sensors.index(name) for name in sensors]
+        chains = self.world.noise_chains()
+        return tuple(
+            tuple(chains[column].with_deviation(float(row[column])) for column in columns)
+            for row in self.parameters().deviations
+        )
+
+
+def _noisy(chain: NoiseChain) -> bool:
+    """Whether a reading through the chain is anything but certain."""
+    return any(getattr(model, width, 0.0) > 0 for model in chain.models for width in ("deviation", "half_width"))
+
+
+def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Array:
+    """(2 nv,) the deviation of every position and velocity."""
+    given = np.atleast_1d(np.asarray(deviation, dtype=float))
+    if len(given) <= 2:
+        given = np.repeat(np.broadcast_to(given, 2), nv)
+    if given.shape != (2 * nv,):
+        raise GapError(f"{len(given)} state deviations for {nv} positions and {nv} velocities: give 1, 2 or {2 * nv}")
+    if not (np.isfinite(given).all() and (given >= 0).all()):
+        raise GapError(f"state deviations must be finite and not negative: {given.tolist()}")
+    return given

@@ -1,0 +1,98 @@
+"""Strategies of measured gaps: on either side of epsilon, around it, not measured, or no gap at all."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from sim2real_cat.acsets.columns import Var
+
+Side = Literal["under", "over", "open", "unmeasured"]
+"""What a gap says: that its policy transfers, that it does not, nothing certain, or nothing at all."""
+
+
+class Gap(NamedTuple):
+    """What is known of the gap of one policy; None, or a variable, where it is undefined."""
+
+    value: float | Var | None = None
+    low: float | None = None
+    high: float | None = None
+    reliable: bool | None = None
+
+
+def side(gap: Gap, epsilon: float) -> Side:
+    """On which side of epsilon a gap is.
+
+    A gap without an interval is taken at its word, a lower end without an upper one reaches to infinity, and a gap
+    that its estimator called unreliable is open.
+    """
+    if not isinstance(gap.value, float) or math.isnan(gap.value):
+        return "unmeasured"
+    low = gap.value if gap.low is None else gap.low
+    high = gap.high if gap.high is not None else gap.value if gap.low is None else math.inf
+    if low < epsilon <= high or gap.reliable is False:
+        return "open"
+    return "under" if gap.value < epsilon else "over"
+
+
+def values_under(epsilon: float) -> st.SearchStrategy[float]:
+    """Gaps in [0, epsilon): 0, the last number before epsilon, a subnormal one, and any."""
+    edges = [value for value in (0.0, float(np.nextafter(epsilon, 0)), 5e-324) if value < epsilon]
+    return st.sampled_from(edges) | st.floats(0, epsilon, exclude_max=True)
+
+
+def values_over(epsilon: float) -> st.SearchStrategy[float]:
+    """Gaps in [epsilon, infinity): epsilon, the next number, a huge one, and any."""
+    edges = [value for value in (epsilon, float(np.nextafter(epsilon, math.inf)), 1e308) if epsilon <= value < math.inf]
+    return st.sampled_from(edges) | st.floats(epsilon, allow_infinity=False)
+
+
+def invalid_values() -> st.SearchStrategy[float]:
+    """Numbers that no gap can be: negative ones, infinities, NaN."""
+    return st.sampled_from([-1.0, -5e-324, math.inf, -math.inf, math.nan])
+
+
+def gaps(kind: str, epsilon: float, intervals: bool) -> st.SearchStrategy[Gap]:
+    """Gaps of a kind: "under", "over", "unmeasured", "straddling", "unreliable" or "invalid".
+
+    Args:
+        kind: what they are.
+        epsilon: the bound.
+        intervals: whether the schema has columns for intervals.
+    """
+    if kind == "unmeasured":
+        return st.sampled_from([None, Var(0)]).map(Gap)
+    if kind == "invalid":
+        return invalid_values().map(Gap)
+    if kind == "straddling":
+        return _straddling(epsilon)
+    if kind == "unreliable":
+        measured = _decided("under", epsilon, intervals) | _decided("over", epsilon, intervals)
+        return measured.map(lambda gap: gap._replace(reliable=False))
+    return _decided(kind, epsilon, intervals)
+
+
+@st.composite
+def _decided(draw: st.DrawFn, kind: str, epsilon: float, intervals: bool) -> Gap:
+    """A gap on one side of epsilon, with an interval on the same side or without."""
+    value = draw(values_under(epsilon) if kind == "under" else values_over(epsilon))
+    if not intervals:
+        return Gap(value)
+    reliable = draw(st.sampled_from([None, True]))
+    bounded = draw(st.booleans())
+    if not bounded:
+        return Gap(value, reliable=reliable)
+    if kind == "under":
+        return Gap(value, draw(st.floats(0, value)), draw(st.floats(value, epsilon, exclude_max=True)), reliable)
+    high = draw(st.none() | st.floats(value, allow_infinity=False))
+    return Gap(value, draw(st.floats(epsilon, value)), high, reliable)
+
+
+@st.composite
+def _straddling(draw: st.DrawFn, epsilon: float) -> Gap:
+    """A gap whose interval has numbers on both sides of epsilon; its upper end may be unknown."""
+    low, high = draw(st.floats(0, epsilon, exclude_max=True)), draw(st.none() | values_over(epsilon))
+    return Gap(draw(st.floats(low, allow_infinity=False) if high is None else st.floats(low, high)), low, high)
