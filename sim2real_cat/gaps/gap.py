@@ -165,10 +165,10 @@ def _at_level(
         real_cut, sim_cut = cut(real_cloud), cut(sim_cloud)
         choice: tuple[str, ...] = ()
         if method is None:
-            # A generator of its own, so that the method finds the same as when it is asked for by name.
-            method, because = recommended(real_cut.cloud, sim_cut.cloud, fibre, generator.spawn(1)[0])
+            method, because, found = recommended(real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
             choice = (f"method '{method}' was chosen: {because}",)
-        found = METHODS[method](real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
+        else:
+            found = METHODS[method](real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
         null = _null(real_cloud, sim_cloud, fibre, method, settings, shuffles)
     reasons = (*real_cut.reasons, *sim_cut.reasons)
     low, high = found.low, found.high

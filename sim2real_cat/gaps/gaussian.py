@@ -8,7 +8,7 @@ import numpy as np
 
 from sim2real_cat.gaps import projections
 from sim2real_cat.gaps.estimate import Measured
-from sim2real_cat.gaps.gaussian_fit import Fitted, common_scale, log_ratios, require_densities, rescaled
+from sim2real_cat.gaps.gaussian_fit import Fitted, common_scale, log_ratios, rescaled
 from sim2real_cat.gaps.normal import Normal
 from sim2real_cat.gaps.resampling import deal, jackknife
 from sim2real_cat.gaps.samples import Cloud, Floats
@@ -43,37 +43,36 @@ def measure(
     Raises:
         GapError: Too few points or dependent sensors, on the real side or in a member.
     """
+    return examined(real, sim, weights, settings, rng)[0]
+
+
+def examined(
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
+) -> tuple[Measured, tuple[str, ...]]:
+    """The same, and what speaks against Gaussians: a direction along which they are refuted, Mardia's kurtosis."""
     plug_in = float(log_ratios(real, sim, weights).mean())
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
     sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    off, far = _kurtosis(real, sim, weights)
     try:
         fitted = Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)
     except np.linalg.LinAlgError:
         reason = "too few points to leave out an episode: neither bias nor interval is known"
-        return Measured(plug_in, plug_in, 0.0, np.inf, (reason,))
+        return Measured(plug_in, plug_in, 0.0, np.inf, (reason,)), ((off,) if off else ())
     spread = jackknife(fitted.plug_in, fitted.strata)
     low, high = spread.interval_of_divergence(fitted.plug_in, fitted.raw, settings.confidence, fitted.bias_doubt)
     refuted = projections.refuting_gaussians(projections.look(real, sim, weights, rng))
-    if refuted and high >= 0:
+    reasons, notes = _shape(real, sim, weights, off, far)
+    if (refuted or reasons) and high >= 0:
         low, high = 0.0, np.inf
-    reasons, notes = _shape(real, sim, weights)
-    return Measured(fitted.plug_in, fitted.raw, low, high, (*refuted, *reasons), notes)
+    measured = Measured(fitted.plug_in, fitted.raw, low, high, (*refuted, *reasons), notes)
+    return measured, (*refuted, *((off,) if off else ()))
 
 
-def objections(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> tuple[str, ...]:
-    """What speaks against Gaussians: a sensor along which they are refuted, or Mardia's kurtosis.
-
-    Raises:
-        GapError: Too few points or dependent sensors, on the real side or in a member.
-    """
-    require_densities(real, sim, weights)
-    off, _ = _kurtosis(real, sim, weights)
-    return (*projections.refuting_gaussians(projections.look(real, sim, weights, rng)), *([off] if off else []))
-
-
-def _shape(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Reasons for doubt and notes from how Gaussian the samples are and whether the simulation covers reality."""
-    off, far = _kurtosis(real, sim, weights)
+def _shape(
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], off: str, far: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reasons for doubt and notes from the kurtosis and from whether the simulation covers reality."""
     outside = np.ones(len(real.points), dtype=bool)
     for member in weights:
         own = sim.points[sim.member == member]

@@ -31,6 +31,8 @@ _PROBES = 1000
 _OUTSIDE = 0.02
 # More than this share of points that coincide is no matter of chance or of a common initial state.
 _COINCIDENT = 0.01
+# With fewer points for each column of a covariance its inverse, and so the anchor, is mostly chance.
+_POINTS_PER_COLUMN = 3
 _INFINITE = "the divergence may be infinite"
 
 
@@ -153,6 +155,9 @@ def _anchor(
 ) -> Fitted | None:
     """The Gaussian estimate that the variant "anchored" needs; None for another, and where none was asked for."""
     if variant not in (None, "anchored"):
+        return None
+    fewest = min([len(real.points), *(int((sim.member == e).sum()) for e in weights)])
+    if variant is None and fewest < _POINTS_PER_COLUMN * len(real.columns):
         return None
     try:
         return Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)

@@ -36,6 +36,9 @@ def with_nan():
         (ROWS, EPISODES, {"level": "transition"}, "needs episodes of at least 2 steps, which the real side"),
         (ROWS, ROWS, {"confidence": 95}, "confidence is 95: give a number between 0 and 1"),
         (ROWS[:1], ROWS, {}, "the real side has a single observation"),
+        (ROWS, ROWS[:1], {"method": "knn"}, "the simulated side has a single observation"),
+        (ROWS, ROWS[:, 0], {}, "the real side has 2 sensors and the simulated side 1"),
+        (EPISODES, EPISODES, {"level": "trajectories"}, "unknown level 'trajectories': did you mean 'trajectory'"),
         (ROWS, ROWS[:3], {}, "observations of simulated member 0: 3 points are too few"),
         (ROWS[:6], ROWS, {"method": "knn"}, "the real side has 6 points in 6 blocks, too few for 5 nearest"),
         (ROWS, ROWS, {"method": "knn", "neighbours": 0}, "neighbours is 0"),
@@ -94,3 +97,34 @@ def test_quantised_samples_are_not_believed():
     assert np.isfinite(found.raw)
     assert not found.reliable
     assert "coincide" in found.why[0]
+
+
+@pytest.mark.parametrize("method", ["gaussian", "knn", None])
+@pytest.mark.parametrize("episodes", [1, 2])
+def test_too_few_episodes_are_no_narrow_interval(method, episodes):
+    rng = np.random.default_rng(2)
+    real, sim = list(rng.normal(size=(episodes, 25, 2))), list(rng.normal(size=(8, 25, 2)))
+    if method == "knn" and episodes == 2:
+        with pytest.raises(GapError, match=r"50 points in 2 blocks, too few .* add episodes"):
+            gap(real, sim, method, level="occupancy")
+        return
+    found = gap(real, sim, method, level="occupancy")
+    assert not found.reliable or found.high > 0.3
+
+
+@pytest.mark.parametrize("method", ["gaussian", "knn", None])
+def test_the_same_log_on_both_sides_is_no_finding(method):
+    found = gap(EPISODES, EPISODES, method, level="occupancy")
+    assert found.value == pytest.approx(0, abs=0.05) or not found.reliable
+
+
+@pytest.mark.parametrize("method", ["knn", None])
+def test_a_sensor_of_two_values(method):
+    # A contact: on 30 % of the time in reality and half of the time in simulation.
+    rng = np.random.default_rng(3)
+    real, sim = (np.column_stack([rng.random(1500) < p, rng.normal(size=1500)]).astype(float) for p in (0.3, 0.5))
+    truth = 0.3 * np.log(0.3 / 0.5) + 0.7 * np.log(0.7 / 0.5)
+    found = gap(real, sim, method)
+    assert found.method == "knn"
+    assert found.value == pytest.approx(truth, abs=0.05)
+    assert any("quantum" in note for note in found.why)
