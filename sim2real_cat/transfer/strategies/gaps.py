@@ -56,15 +56,15 @@ def invalid_values() -> st.SearchStrategy[float]:
 
 
 def gaps(kind: str, epsilon: float, intervals: bool) -> st.SearchStrategy[Gap]:
-    """Gaps of a kind: "under", "over", "unmeasured", "straddling", "unreliable" or "invalid".
+    """Gaps of a kind: "unmeasured", "variable", "under", "over", "straddling", "unreliable" or "invalid".
 
     Args:
         kind: what they are.
         epsilon: the bound.
         intervals: whether the schema has columns for intervals.
     """
-    if kind == "unmeasured":
-        return st.sampled_from([None, Var(0)]).map(Gap)
+    if kind in ("unmeasured", "variable"):
+        return st.just(Gap(Var(0) if kind == "variable" else None))
     if kind == "invalid":
         return invalid_values().map(Gap)
     if kind == "straddling":
