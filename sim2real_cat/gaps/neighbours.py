@@ -114,6 +114,7 @@ class Nearest:
             order = np.argsort(self.block[changed] == out, axis=1, kind="stable")[:, : self.far]
             distance[changed] = np.take_along_axis(self.distance[changed], order, axis=1)
             block[changed] = np.take_along_axis(self.block[changed], order, axis=1)
+            distance[block == out] = np.inf
         return distance, block
 
 

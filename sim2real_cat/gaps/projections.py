@@ -98,7 +98,7 @@ def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
         at = np.eye(len(real.sensors))[column]
         looks.append(_along(at, name, (real, real_blocks), (sim, sim_blocks), away, weights, level))
     for at, name in _pursued(real, sim, real_blocks, sim_blocks):
-        halves = _half(real, real_blocks, 1), _half(sim, sim_blocks, 1)
+        halves = half(real, real_blocks, 1), half(sim, sim_blocks, 1)
         beside = Away.choose(halves[0][0].episode, halves[0][1], None)
         if _enough(beside, halves[1][1], weights):
             looks.append(_along(at, name, *halves, beside, weights, level))
@@ -151,7 +151,7 @@ def _pursued(real: Cloud, sim: Cloud, real_blocks: Blocks, sim_blocks: Blocks) -
     sides = [(real, real_blocks)] + ([(sim, sim_blocks)] if len(np.unique(sim.member)) == 1 else [])
     found = []
     for cloud, blocks in sides:
-        points = _half(cloud, blocks, 0)[0].points
+        points = half(cloud, blocks, 0)[0].points
         if len(points) < _POINTS_PER_SENSOR * len(real.sensors):
             continue
         try:
@@ -165,7 +165,7 @@ def _pursued(real: Cloud, sim: Cloud, real_blocks: Blocks, sim_blocks: Blocks) -
     return found
 
 
-def _half(cloud: Cloud, blocks: Blocks, parity: int) -> tuple[Cloud, Blocks]:
+def half(cloud: Cloud, blocks: Blocks, parity: int) -> tuple[Cloud, Blocks]:
     """The points of every other block of each stratum, and their blocks numbered anew."""
     rank = np.array([int((blocks.stratum[:j] == s).sum()) for j, s in enumerate(blocks.stratum)])
     chosen = np.flatnonzero(rank % 2 == parity)

@@ -6,6 +6,9 @@ from scipy.special import digamma
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.knn_terms import Neighbours, Rule
+from sim2real_cat.gaps.neighbours import Away
+from sim2real_cat.gaps.resampling import Blocks
 
 
 def neighbours_of_all(real, sim):
@@ -50,6 +53,38 @@ def test_anchored_where_plain_is_off(d, plain):
     assert np.mean([one.plug_in for one in found]) == pytest.approx(plain, rel=0.05)
     assert np.mean([one.raw for one in found]) == pytest.approx(truth, rel=0.08)
     assert all(one.low < truth < one.high and one.reliable for one in found)
+
+
+def test_anchored_has_no_bias_where_nothing_differs():
+    # The plug-in of the anchor alone is 0.25 nats too large here.
+    rng = np.random.default_rng(6)
+    found = [gap(rng.normal(size=(1000, 20)), rng.normal(size=(1000, 20)), "knn").raw for _ in range(3)]
+    assert np.mean(found) == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("variant", ["plain", "reduced", "extrapolated"])
+def test_leaving_out_a_block_is_never_having_had_it(variant):
+    rng = np.random.default_rng(7)
+    real, sim, rule = rng.normal(size=(60, 2)), rng.normal(size=(90, 2)) + 0.5, Rule(variant, 2)
+    real_blocks = Blocks(np.repeat([0, 1, 2], 20), np.zeros(3, dtype=np.intp))
+    sim_blocks = Blocks(np.repeat([0, 1, 2, 3], [20, 30, 20, 20]), np.array([0, 0, 1, 1]))
+    weights = {0: 0.3, 1: 0.7}
+
+    def estimate(real_kept, sim_kept):
+        blocks = [
+            Blocks(np.searchsorted(kept, of.label[np.isin(of.label, kept)]), of.stratum[kept])
+            for of, kept in ((real_blocks, real_kept), (sim_blocks, sim_kept))
+        ]
+        rows, others = np.isin(real_blocks.label, real_kept), np.isin(sim_blocks.label, sim_kept)
+        away = Away.choose(real_blocks.label[rows], blocks[0], None)
+        return Neighbours.find(real[rows], sim[others], away, blocks[1], weights, rule.far).mean(rule)
+
+    away = Away.choose(real_blocks.label, real_blocks, None)
+    near = Neighbours.find(real, sim, away, sim_blocks, weights, rule.far)
+    everything = np.arange(3), np.arange(4)
+    assert near.mean(rule) == pytest.approx(estimate(*everything))
+    assert near.mean(rule, real_out=1) == pytest.approx(estimate(np.array([0, 2]), everything[1]))
+    assert near.mean(rule, sim_out=1) == pytest.approx(estimate(everything[0], np.array([0, 2, 3])))
 
 
 def test_anchored_sees_a_joint_shape_that_gaussians_do_not():

@@ -12,7 +12,8 @@ from sim2real_cat.gaps.nearest import nearest
 @pytest.mark.parametrize(("n", "q", "count"), [(5000, 300, 7), (300, 2, 1), (40, 300, 39)])
 def test_as_scipys(d, n, q, count):
     rng = np.random.default_rng(d)
-    points, queries = rng.normal(size=(n, d)), rng.normal(size=(q, d))
+    # Queries in the midst and in the tails, of which the nearest are to be found at any |b|² - 2 a·b.
+    points, queries = rng.normal(size=(n, d)), rng.normal(size=(q, d)) * np.linspace(0, 2, q)[:, None]
     distance, index = nearest(queries, points, count)
     expected, rows = cKDTree(points).query(queries, k=range(1, count + 1))
     np.testing.assert_allclose(distance, expected, rtol=1e-12)

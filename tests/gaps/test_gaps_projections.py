@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.projections import Look, half, look, missed_by
 from sim2real_cat.gaps.pursuit import least_gaussian_directions
+from sim2real_cat.gaps.resampling import Blocks
+from sim2real_cat.gaps.samples import arrange, as_samples
 
 
 def two_modes(rng, n, d, angle):
@@ -37,6 +40,42 @@ def test_gaussians_are_hardly_ever_refuted(autoregressive):
         real, sim = autoregressive(rng, 6, 80, d, 0.9), autoregressive(rng, 6, 80, d, 0.9, scale=1.3)
         alarms += gap(real, sim, level="occupancy" if seed % 2 else "transition").method != "gaussian"
     assert alarms <= 2
+
+
+def test_directions_found_on_one_half_are_judged_on_the_other():
+    # In 15 dimensions 300 points have directions with outliers and with modes, by chance.
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        clouds = [arrange(as_samples(rng.normal(size=(300, 15)), "real"), "occupancy") for _ in range(2)]
+        looks = look(*clouds, {0: 1.0}, rng)
+        assert len(looks) == 19
+        assert not any(one.is_shape for one in looks)
+
+
+def test_halves_share_no_block():
+    cloud = arrange(as_samples(list(np.random.default_rng(3).normal(size=(9, 5, 2))), "simulated"), "occupancy")
+    blocks = Blocks(cloud.episode, np.array([0, 0, 0, 0, 1, 1, 1, 1, 1]))
+    (one, of_one), (other, of_other) = (half(cloud, blocks, parity) for parity in (0, 1))
+    assert set(one.episode) == {0, 2, 4, 6, 8}
+    assert set(other.episode) == {1, 3, 5, 7}
+    assert of_one.stratum.tolist() == [0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(of_other.label, np.repeat(range(4), 5))
+
+
+@pytest.mark.parametrize(
+    ("excess", "shape", "missed"),
+    [
+        (0.7, 0.1, True),
+        (0.7, 0.65, False),
+        (0.2, 0.9, False),
+        (-0.8, -0.1, True),
+        (-0.8, -1.5, False),
+        (0.0, -2.0, False),
+    ],
+)
+def test_shape_that_distances_missed(excess, shape, missed):
+    seen = Look("a", False, 1.0 + excess, 1.0, 0.0, excess - 0.01, excess + 0.01)
+    assert bool(missed_by((seen,), shape, 0.5)) is missed
 
 
 def test_noise_of_another_shape_is_noticed_in_transitions():
