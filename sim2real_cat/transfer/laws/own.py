@@ -144,8 +144,8 @@ def from_function(
         if not isinstance(found, Mapping):
             if not (isinstance(found, Sequence) and all(isinstance(one, Witness) for one in found)):
                 raise LawError(
-                    f"law '{name}': its function gave a {type(found).__name__}; it gives a mapping from objects to masks "
-                    "or ids, or a sequence of witnesses"
+                    f"law '{name}': its function gave a {type(found).__name__}; it gives a mapping from objects to "
+                    "masks or ids, or a sequence of witnesses"
                 )
             return found
         return Witnesses([_rows(instance, name, ob, column, statement) for ob, column in found.items()])
