@@ -1,4 +1,4 @@
-"""How wrong the estimators are where the truth is known, and how long nearest neighbours take, beside peers.
+"""How wrong the estimators are where the truth is known, and how long they take, beside peers and bare simulation.
 
 Estimators meet the same samples. Measurements of time that are compared take turns in one process; the median of the
 ratios within a turn counts.
@@ -6,6 +6,7 @@ ratios within a turn counts.
     python benchmarks/gaps.py                         # everything: half an hour on two cores
     python benchmarks/gaps.py truth --seeds 20 --dimensions 5 20
     python benchmarks/gaps.py neighbours --points 20000
+    python benchmarks/gaps.py predictive --transitions 20000
 """
 
 from __future__ import annotations
@@ -197,6 +198,57 @@ def growth(options: argparse.Namespace) -> None:
             print(f"{name:16} d = {d:2}  exponent {exponent:.2f}   ({seconds})", flush=True)
 
 
+def predictive(options: argparse.Namespace) -> None:
+    """The predictive gap of Hoppers, 64 members, over the bare batch that steps as often from recorded states."""
+    import mujoco
+    from mujoco.batch import Batch
+
+    from sim2real_cat.transfer.predictive_gap import predictive_gap
+    from sim2real_cat.worlds.parameters import apply_to_model
+    from sim2real_cat.worlds.policy import LinearPolicy
+    from sim2real_cat.worlds.randomization import Ensemble, Randomization
+    from sim2real_cat.worlds.rollout import rollout
+    from sim2real_cat.worlds.world import World
+
+    world = World.gymnasium("Hopper", noise=0.05)
+    fibre = Randomization.from_table({"body_inertial[torso]": {"scale": [0.7, 1.6]}}).draw(64, 0)
+    reality = Ensemble.single({"body_inertial[torso]": {"scale": 1.3}})
+    gain = 0.3 * np.random.default_rng(0).normal(size=(3, 11))
+    policy = LinearPolicy(gain, np.zeros(11), np.ones(11))
+    real = rollout(world, policy, members=reality, episodes=options.transitions // 15, steps=100, rng=0)
+    lengths = real.lengths
+    episode = np.repeat(np.arange(len(real)), lengths)
+    step = np.arange(len(episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    model = world.compile()
+    batch = Batch(model, 4096, nthread=0)
+    apply_to_model(batch, model, fibre, np.repeat(np.arange(64), 64))
+    steps = len(episode) * 65
+
+    def bare() -> None:
+        for first in range(0, steps // 65, 63):
+            rows = np.tile(np.resize(np.arange(first, min(first + 64, len(episode))), 64), 64)
+            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+            batch.qpos[:], batch.qvel[:] = real.qpos[episode[rows], step[rows]], real.qvel[episode[rows], step[rows]]
+            batch.ctrl[:] = real.actions[episode[rows], step[rows]]
+            batch.step(nstep=world.substeps)
+
+    def whole() -> None:
+        predictive_gap(world, real, members=fibre, reality=reality)
+
+    ratios = []
+    for _ in range(options.repeats):
+        spent = []
+        for way in (whole, bare):
+            begin = time.process_time(), time.perf_counter()
+            way()
+            spent.append((time.process_time() - begin[0], time.perf_counter() - begin[1]))
+        ratios.append((spent[0][0] / spent[1][0], spent[0][1] / spent[1][1]))
+        print(f"{len(episode)} transitions: {spent[0][1]:.1f} s over {spent[1][1]:.1f} s of bare steps", flush=True)
+    for place, clock in enumerate(("processor", "clock")):
+        of = [ratio[place] for ratio in ratios]
+        print(f"by the {clock}: {statistics.median(of):.2f} ({min(of):.2f} to {max(of):.2f})")
+
+
 def interleaved(ways: dict[str, Callable[[], np.ndarray]], repeats: int) -> dict[str, list[float]]:
     """Seconds of every way, one of each in turn; all must find the same distances."""
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -211,7 +263,7 @@ def interleaved(ways: dict[str, Callable[[], np.ndarray]], repeats: int) -> dict
     return times
 
 
-WORK = {work.__name__: work for work in (truth, neighbours, growth)}
+WORK = {work.__name__: work for work in (truth, neighbours, growth, predictive)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -224,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[2, 5, 10, 20], help="(default 2 5 10 20)")
     parser.add_argument("--points", type=int, default=10**5, help="points of the largest cloud (default 100000)")
+    parser.add_argument("--transitions", type=int, default=10**5, help="real transitions predicted (default 100000)")
     parser.add_argument("--repeats", type=int, default=3, help="how often each is timed (default 3)")
     options = parser.parse_args(arguments)
     for name in options.work or WORK:

@@ -77,13 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     gap = commands.add_parser("gap", help="estimate KL(P_real || P_sim) from two recordings")
     gap.add_argument("real", type=Path, metavar="REAL.parquet")
     gap.add_argument("sim", type=Path, nargs="?", metavar="SIM.parquet")
-    gap.add_argument("--policy", help="only the episodes of this policy in REAL")
-    gap.add_argument("--method", default="gaussian", help="gaussian or knn (default: gaussian)")
-    gap.add_argument("--level", help="transition or occupancy (default: transition)")
+    gap.add_argument("--policy", help="only the episodes of this policy in REAL; with --study: of the study")
+    gap.add_argument("--method", help="with SIM: gaussian, knn or ratio (default: what the samples allow)")
+    gap.add_argument("--level", help="with SIM: transition, occupancy or trajectory (default: transition)")
     gap.add_argument("--study", type=Path, metavar="STUDY.toml", help="instead of SIM: ask the worlds of this study")
-    gap.add_argument("--noise", default="given", help="with --study: given, or fitted where sensors have none")
-    gap.add_argument("--states", default="recorded", help="with --study: recorded, or hidden behind the readings")
-    gap.add_argument("--state-deviation", type=float, default=0.0, help="with --study: error of the recorded states")
+    gap.add_argument("--noise", help="with --study: given, or fitted where sensors have none")
+    gap.add_argument("--states", help="with --study: recorded, or hidden behind the readings")
+    gap.add_argument("--state-deviation", type=float, help="with --study: error of the recorded states")
     gap.set_defaults(command=_gap)
 
     rank = commands.add_parser("rank", help="does simulation rank policies as reality does?")
@@ -187,8 +187,14 @@ def _gap(options: argparse.Namespace) -> int:
 
     if (options.sim is None) == (options.study is None):
         raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
+    foreign = ("method", "level") if options.sim is None else ("noise", "states", "state_deviation")
+    for option in foreign:
+        if getattr(options, option) is not None:
+            raise GapError(
+                f"--{option.replace('_', '-')} does not go with {'--study' if options.study else 'SIM.parquet'}"
+            )
     real = read_log(options.real)
-    if options.policy is not None:
+    if options.policy is not None and any(real.policies):
         if options.policy not in real.policies:
             raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
         real = real.of_policy(options.policy)
@@ -210,15 +216,17 @@ def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
     names = dict.fromkeys(real.policies)
     if options.policy is None and len(names) > 1:
         raise GapError(f"{options.real} holds several policies: choose one of {listed(names)} with --policy")
-    name = next(iter(names))
+    name = next(iter(names)) if options.policy is None else options.policy
+    if not name:
+        raise GapError(f"{options.real} does not name its policy: say with --policy which of the study's it is")
     world, fibre = Study.from_toml(options.study).fibre(name)
     found = predictive_gap(
         world,
         real,
         members=fibre,
-        noise=options.noise,
-        states=options.states,
-        state_deviation=options.state_deviation,
+        noise=options.noise or "given",
+        states=options.states or "recorded",
+        state_deviation=options.state_deviation or 0.0,
     )
     print(found.estimate)
     print("by sensor: " + listed(f"{sensor} {gap:.3g}" for sensor, gap in found.by_sensor.items()))

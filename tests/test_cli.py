@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from sim2real_cat.gaps.gap import gap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 from sim2real_cat.transfer.predictive_gap import predictive_gap
+from sim2real_cat.worlds.recordings import read_log, write_log
 
 COMMANDS = ["demo", "run", "gap", "rank", "check", "query", "report", "engines"]
 
@@ -368,12 +370,18 @@ def test_gap_of_a_recording_and_the_worlds_of_a_study(say, study_copy, tiny_run)
     assert "note: noise as given" in out
 
 
-def test_gap_of_a_recording_and_a_study_refuses(refuse, study_copy):
+def test_gap_of_a_recording_and_a_study_refuses(refuse, say, study_copy):
     real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
     refuse("gap", real, parts=["give either SIM.parquet or --study"])
     refuse("gap", real, real, "--study", study, parts=["give either SIM.parquet or --study"])
     refuse("gap", real, "--study", study, parts=["holds several policies: choose one of plain, wide with --policy"])
     refuse("gap", real, "--study", study, "--policy", "plain", "--noise", "some", parts=["noise is 'some'"])
+    refuse("gap", real, "--study", study, "--method", "knn", parts=["--method does not go with --study"])
+    refuse("gap", real, real, "--state-deviation", "1", parts=["--state-deviation does not go with SIM.parquet"])
+    unnamed = study_copy / "unnamed.parquet"
+    write_log(unnamed, replace(read_log(real).of_policy("wide"), policies=("",) * 4))
+    refuse("gap", unnamed, "--study", study, parts=["does not name its policy: say with --policy"])
+    assert say("gap", unnamed, "--study", study, "--policy", "wide")[0] == 0
     study.write_text(study.read_text().replace("[policies.wide]", "[policies.broad]"))
     refuse("gap", real, "--study", study, "--policy", "wide", parts=["study 'tiny': unknown policy 'wide'", "broad"])
 

@@ -34,6 +34,7 @@ PROMISED = {
     "laws",
     "read_log",
     "rollout",
+    "strategies",
     "verify_transfer_success",
 }
 """What section 5 of the design promises and this version has."""

@@ -39,9 +39,9 @@ class Estimate:
         raw: The estimate corrected for its small-sample bias, before clipping at 0.
         plug_in: The estimate before that correction; the mean of `pointwise` for the method "gaussian".
         confidence: The nominal coverage of the interval, e.g. 0.95.
-        method: "gaussian" or "knn".
-        level: "occupancy" or "transition".
-        units: "nats per observation" or "nats per control step".
+        method: "predictive", "gaussian", "knn" or "ratio".
+        level: "occupancy", "transition" or "trajectory".
+        units: "nats per observation", "nats per control step" or "nats per episode".
         n_real: Real points compared: observations or transitions.
         n_sim: Simulated points compared.
         episodes_real: Real episodes; independent rows count as one each.

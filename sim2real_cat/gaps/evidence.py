@@ -39,7 +39,7 @@ class Evidence:
     sensors: Floats
 
 
-def weigh(densities: Densities, log_weights: Floats) -> Evidence:
+def weigh(densities: Densities, log_weights: Floats, before: int = 0) -> Evidence:
     """Follow the mixture along each episode.
 
     The log ratio of a reading is its divergence plus noise of mean 0. Where the divergences of the single members are
@@ -51,6 +51,7 @@ def weigh(densities: Densities, log_weights: Floats) -> Evidence:
     Args:
         densities: of whole episodes.
         log_weights: (M,) of the members before the episode.
+        before: how many episodes came before these, for messages.
 
     Raises:
         GapError: a reading that no member can have produced.
@@ -63,18 +64,18 @@ def weigh(densities: Densities, log_weights: Floats) -> Evidence:
         own = densities.members[:, rows]
         past = np.cumsum(own, axis=1)
         likelihood[i] = past[:, -1]
-        before = log_weights[:, None] + np.concatenate([np.zeros((len(own), 1)), past[:, :-1]], axis=1)
+        prior = log_weights[:, None] + np.concatenate([np.zeros((len(own), 1)), past[:, :-1]], axis=1)
         with np.errstate(invalid="ignore"):  # once all members are out, which is refused below
-            before -= logsumexp(before, axis=0)
-        mixture = logsumexp(before + own, axis=0)
+            prior -= logsumexp(prior, axis=0)
+        mixture = logsumexp(prior + own, axis=0)
         if not np.isfinite(mixture).all():
             step = int(np.flatnonzero(~np.isfinite(mixture))[0])
             raise GapError(
-                f"no member of the fibre can have produced what was read after step {step} of episode {i}: the "
-                "divergence is infinite; widen the randomization or model the sensor's noise"
+                f"no member of the fibre can have produced what was read after step {step} of episode {before + i}: "
+                "the divergence is infinite; widen the randomization or model the sensor's noise"
             )
         ratios[rows] = densities.reality[rows] - mixture
-        share = before - densities.divergence[:, rows]
+        share = prior - densities.divergence[:, rows]
         share = np.exp(share - logsumexp(share, axis=0))
         terms[rows] = ratios[rows] - (share * densities.excess[:, rows]).sum(axis=0)
     by_sensor = log_weights[:, None, None] + densities.sensor_members

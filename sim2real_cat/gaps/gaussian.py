@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
+from sim2real_cat.errors import listed
 from sim2real_cat.gaps import projections
+from sim2real_cat.gaps.dither import quanta
 from sim2real_cat.gaps.estimate import Measured
 from sim2real_cat.gaps.gaussian_fit import Fitted, common_scale, log_ratios, rescaled
 from sim2real_cat.gaps.normal import Normal
@@ -66,10 +68,22 @@ def examined(
     low, high = spread.interval_of_divergence(fitted.plug_in, fitted.raw, settings.confidence, fitted.bias_doubt)
     refuted = projections.refuting_gaussians(projections.look(real, sim, weights, rng))
     reasons, notes = _shape(real, sim, weights, off, far)
+    reasons += _coarse(real, sim)
     if (refuted or reasons) and high >= 0:
         low, high = 0.0, np.inf
     measured = Measured(fitted.plug_in, fitted.raw, low, high, (*refuted, *reasons), notes)
     return measured, (*refuted, *((off,) if off else ()))
+
+
+def _coarse(real: Cloud, sim: Cloud) -> tuple[str, ...]:
+    """A reason for doubt where sensors are quantised more coarsely than they move from step to step."""
+    d = len(real.sensors)
+    moves = real.points if real.level == "occupancy" else real.points[:, d:] - real.points[:, :d]
+    widths = quanta(real, sim)
+    coarse = [name for name, wide, move in zip(real.sensors, widths, moves.std(axis=0), strict=True) if wide > move]
+    if not coarse:
+        return ()
+    return (f"quantised more coarsely than they vary: {listed(coarse)}; method 'knn' dithers such sensors",)
 
 
 def _shape(

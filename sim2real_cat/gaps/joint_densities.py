@@ -31,8 +31,9 @@ def joint_densities(
         real_covariance: (N, d, d).
         exact: whether the readings were drawn from reality's density.
     """
+    lost = np.asarray(np.isnan(expected).any(axis=2) | ~np.isfinite(covariance).all(axis=(2, 3)))
+    covariance = np.where(lost[..., None, None], np.eye(reading.shape[1]), covariance)
     factor, real_factor = _factor(covariance), _factor(real_covariance)
-    lost = np.asarray(np.isnan(expected).any(axis=2))
     expected = np.where(lost[..., None], reading, expected)
     members = np.where(lost, -np.inf, _log_density(reading - expected, factor))
     reality = _log_density(reading - real_expected, real_factor)

@@ -7,11 +7,12 @@ their mean over episodes is the divergence of the trajectories, and per control 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.special import logsumexp
 
 from sim2real_cat.errors import GapError
@@ -36,11 +37,11 @@ class Predictive:
 
     Attributes:
         estimate: the gap in nats per control step.
-        trajectory: the same in nats per episode.
+        trajectory: the same in nats per episode: the sums of the episodes' transitions, given the first reading.
         episode: (N,) the real episode of each transition.
         terms: (N,) the gap of each transition, in nats; their mean is the estimate's `raw`.
-        by_sensor: the gap of each sensor by itself, in nats per control step; they add up to the gap where one member
-            explains all of them.
+        by_sensor: the gap of each sensor by itself, in nats per control step, with the noise of the readings; of one
+            member and independent sensors they add up to `estimate.plug_in`.
         member_gaps: (M, 3) the gap of each member by itself with the ends of its interval, in nats per control step;
             infinite where it excludes a reading. Not negative, as the estimate.
         weights: (M,) of the members before anything was read.
@@ -109,7 +110,8 @@ def predictive(
     found: dict[float, list[Evidence]] = {}
     for block in blocks:
         for factor, densities in block.items():
-            found.setdefault(factor, []).append(weigh(densities, log_weights))
+            parts = found.setdefault(factor, [])
+            parts.append(weigh(densities, log_weights, sum(len(part.steps) for part in parts)))
     if not found.get(1.0):
         raise GapError("there are no densities with the noise as it is: give blocks with the factor 1.0")
     evidence = _joined(found[1.0])
@@ -132,7 +134,7 @@ def predictive(
     each = evidence.log_likelihood + log_weights
     return Predictive(
         estimate=estimate,
-        trajectory=_per_episode(estimate, float(evidence.steps.mean())),
+        trajectory=_per_episode(estimate, evidence),
         episode=episode,
         terms=evidence.terms,
         by_sensor=dict(zip(sensors, (evidence.sensors.sum(axis=0) / evidence.steps.sum()).tolist(), strict=True)),
@@ -240,11 +242,26 @@ def _estimate(
     )
 
 
-def _per_episode(estimate: Estimate, steps: float) -> Estimate:
-    """The estimate for whole trajectories of so many steps on average."""
-    changed = {name: steps * getattr(estimate, name) for name in ("value", "low", "high", "raw", "plug_in")}
-    kept = {entry.name: getattr(estimate, entry.name) for entry in fields(Estimate)}
-    return Estimate(**{**kept, **changed, "level": "trajectory", "units": "nats per episode"})
+def _per_episode(estimate: Estimate, evidence: Evidence) -> Estimate:
+    """The estimate for whole trajectories: the mean of the episodes' sums, with Student's t over episodes."""
+    ends = np.cumsum(evidence.steps).astype(np.intp)
+    sums = np.add.reduceat(evidence.terms, np.concatenate([[0], ends[:-1]]))
+    raw, half = float(sums.mean()), np.inf
+    if len(sums) > 1:
+        width = stats.t.ppf(0.5 + estimate.confidence / 2, len(sums) - 1)
+        half = float(width * sums.std(ddof=1) / np.sqrt(len(sums)))
+    ratios = float((evidence.log_reality - evidence.log_mixture).mean())
+    high = raw + half
+    return replace(
+        estimate,
+        value=max(raw, 0.0),
+        low=max(raw - half, 0.0) if high >= 0 else 0.0,
+        high=high if high >= 0 else np.inf,
+        raw=raw,
+        plug_in=ratios,
+        level="trajectory",
+        units=UNITS["trajectory"],
+    )
 
 
 def _joined(parts: Sequence[Evidence]) -> Evidence:

@@ -106,7 +106,7 @@ def stretches(series: Floats, rule: Rule) -> int:
     """
     n, width = series.shape
     columns = [series[:, j] for j in range(width)]
-    length = max(n / _MOST, *(max(rule(x), _MEMORIES * autocorrelation_time(x)) for x in columns))
+    length = max([1.0, n / _MOST, *(max(rule(x), _MEMORIES * autocorrelation_time(x)) for x in columns)])
     return int(n // length)
 
 

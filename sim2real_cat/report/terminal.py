@@ -40,7 +40,7 @@ def policies_table(found: list[Row]) -> Table:
 def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int = 5) -> Table:
     """Every law with its verdict, why it was not asked, and the first rows that break it or leave it open.
 
-    Of a law that holds, what it reports of the first rows.
+    Of a law that holds, what it reports of the first row.
     """
     acset = instance if isinstance(instance, ACSet) else instance.acset
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -51,10 +51,10 @@ def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int 
         if not result.asked:
             table.add_row(result.law.name, Text("not asked", style="dim"), Text(result.reason, style="dim"))
             continue
-        shown = result.witnesses or result.notes
-        said = [f"{part_name(acset, w.ob, w.id)}: {w.message}" for w in shown[:most]]
-        if len(shown) > most:
-            said.append(f"and {len(shown) - most} more")
+        shown, first = (result.witnesses, most) if result.witnesses else (result.notes, 1)
+        said = [f"{part_name(acset, w.ob, w.id)}: {w.message}" for w in shown[:first]]
+        if len(shown) > first:
+            said.append(f"and {len(shown) - first} more")
         table.add_row(result.law.name, Text(result.verdict, style=_COLOURS[result.verdict]), Text("\n".join(said)))
     return table
 

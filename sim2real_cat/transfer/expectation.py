@@ -20,6 +20,9 @@ from sim2real_cat.worlds.world import World
 
 Array = NDArray[np.float64]
 
+# Errors of the states beyond this share of their spread shift a gap by more than about half of its square in nats.
+_SMALL_ERROR = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Expected:
@@ -101,8 +104,31 @@ class Expectation:
                 except WorldError as error:
                     raise GapError(f"sensor '{name}': {error}") from None
 
-    def of(self, recording: Trajectories, scale: float = 1.0) -> Expected:
-        """What every member expects, if its noise were `scale` times as wide."""
+    def scalable(self, sensors: Sequence[str], *, exact: bool) -> bool:
+        """Whether one can tell what wider noise would do: all is plainly Gaussian, and no error of states mixes in."""
+        plain = all(chain.plain for row in self.chains(sensors) for chain in row)
+        return plain and not self.filters and not (exact and self.uncertain)
+
+    def doubt(self, recording: Trajectories) -> str:
+        """Why not to rely on recorded states with errors, '' where these are small enough or there are none."""
+        if self.filters or not self.uncertain:
+            return ""
+        within = np.arange(recording.qpos.shape[1]) <= recording.lengths[:, None]
+        spread = [recording.qpos[within].std(axis=0), recording.qvel[within].std(axis=0)]
+        nv = len(self.deviation) // 2
+        shares = [
+            self.deviation[part * nv : (part + 1) * nv].max() / max(float(np.median(of)), np.finfo(float).tiny)
+            for part, of in enumerate(spread)
+        ]
+        if max(shares) <= _SMALL_ERROR:
+            return ""
+        return (
+            f"the error of the recorded states is {max(shares):.0%} of how far they spread: what a fitted reality "
+            "knows of that spread counts as a gap"
+        )
+
+    def of(self, recording: Trajectories) -> Expected:
+        """What every member expects."""
         columns = [self.world.sensors.index(name) for name in recording.sensors]
         parameters = self.parameters()
         late = whole_periods(parameters.delays[:, columns], recording.control_period)
@@ -168,7 +194,7 @@ def _noisy(chain: NoiseChain) -> bool:
 def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Array:
     """(2 nv,) the deviation of every position and velocity."""
     given = np.atleast_1d(np.asarray(deviation, dtype=float))
-    if len(given) <= 2:
+    if 1 <= len(given) <= 2:
         given = np.repeat(np.broadcast_to(given, 2), nv)
     if given.shape != (2 * nv,):
         raise GapError(f"{len(given)} state deviations for {nv} positions and {nv} velocities: give 1, 2 or {2 * nv}")

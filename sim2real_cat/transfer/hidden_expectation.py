@@ -25,8 +25,8 @@ class HiddenExpectation(Expectation):
 
     filters = True
 
-    def of(self, recording: Trajectories, scale: float = 1.0) -> Expected:
-        """What every member expects, if its noise were `scale` times as wide.
+    def of(self, recording: Trajectories) -> Expected:
+        """What every member expects.
 
         Raises:
             GapError: a sensor whose noise is not plainly Gaussian.
@@ -43,7 +43,7 @@ class HiddenExpectation(Expectation):
         ]
         if late:
             raise WorldError(f"hidden states are followed through sensors in time, these are late: {listed(late)}")
-        bias, noise = parameters.biases[:, columns], scale * parameters.deviations[:, columns]
+        bias, noise = parameters.biases[:, columns], parameters.deviations[:, columns]
         lanes = np.indices((len(self.members), len(recording))).reshape(2, -1).T
         within = np.arange(recording.actions.shape[1]) < recording.lengths[:, None]
         read = np.where(within[..., None], recording.observations[:, 1:], np.nan)

@@ -9,14 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import GapError, WorldError, listed
+from sim2real_cat.errors import GapError, WorldError, listed, unknown_name
 from sim2real_cat.gaps.cross_fit import CrossFit, cross_fit
 from sim2real_cat.gaps.densities import Densities
 from sim2real_cat.gaps.predictive import Predictive, predictive
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.transfer.expectation import Expectation, Expected
 from sim2real_cat.transfer.hidden_expectation import HiddenExpectation
-from sim2real_cat.transfer.predictive_null import calibrated
+from sim2real_cat.transfer.predictive_null import calibrated, without_null
 from sim2real_cat.transfer.reading_densities import Fitted, reading_densities
 from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.trajectories import Trajectories
@@ -56,8 +56,8 @@ def predictive_gap(
         reality: where `real` was simulated, the parameters of that world, whose row is `real.member_index`: then
             reality's own density is exact. Otherwise it is fitted to episodes left out, and the gap is, on average,
             too small rather than too large.
-        sim: simulated episodes of the fibre, for `Estimate.null`: what the gap is where there is none, and a p-value.
-            Costs as much again as the gap.
+        sim: simulated episodes of the fibre, for `Estimate.null`: what the gap is of a robot that is one of the
+            fibre's worlds, and a p-value of no more than that. Costs as much again as the gap.
         states: "recorded" sets members to every recorded state, so that a term asks about one control step. "hidden"
             uses the first one alone: each member follows the readings by a Kalman filter (`gaps.filtering`), so that
             small differences add up over the episode as they do in the divergence of whole trajectories.
@@ -65,7 +65,7 @@ def predictive_gap(
             velocities, or one for each of the 2 nv coordinates. It goes through every member's dynamics, linearised
             over one deviation; 0 where the states are exact. Not ignoring it is what keeps a noisy state estimate from
             looking like wrong dynamics. Errors need to be small against how far the states spread, which
-            members do not know of and a fitted reality does.
+            members do not know of and a fitted reality does; where they are not, the estimate is unreliable.
         noise: "given" takes the world's noise; "fitted" gives sensors without any a Gaussian one, as wide as what
             cannot be predicted of the real readings.
         confidence: nominal coverage of the interval.
@@ -90,8 +90,13 @@ def predictive_gap(
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
     if not len(recording):
         raise GapError("the real side has no transition: all episodes diverged or have no step")
+    _require_readings(world, recording)
+    if states == "hidden" and noise == "fitted":
+        raise GapError("noise is fitted to what recorded states leave open; with hidden states give the sensors' noise")
     simulated = asked(world, fibre, state_deviation, threads)
     with on_one_thread():
+        if noise == "given":
+            simulated.require_noise(recording.sensors)  # before anything is simulated
         if reality is None:
             fitted = _fit(simulated, recording)
             said = "as given"
@@ -108,14 +113,21 @@ def predictive_gap(
             said, reasons, notes = "as given", [], []
             rows = _real_rows(reality, recording)
             own = {row: asked(world, reality.select([row]), state_deviation, threads) for row in rows}
+            for one in own.values():
+                one.require_noise(recording.sensors)
             of_reality = _Worlds(own)
         simulated.require_noise(recording.sensors)
+        if reality is None and (doubt := simulated.doubt(recording)):
+            reasons = [*reasons, doubt]
         if simulated.filters:
             notes.append("states are hidden: every member follows the readings by a Kalman filter")
         elif simulated.uncertain:
             notes.append("the error of the recorded states goes through the dynamics, linearised over one deviation")
+        scales = SCALES if simulated.scalable(recording.sensors, exact=reality is not None) else ()
+        if not scales:
+            notes.append("what other noise would do to the gap is told for recorded states and Gaussian noise only")
         found = predictive(
-            _blocks(simulated, of_reality, recording),
+            _blocks(simulated, of_reality, recording, scales),
             fibre.weights,
             recording.sensors,
             noise=said,
@@ -126,6 +138,10 @@ def predictive_gap(
         )
     if sim is None:
         return found
+    if sim.member_index.max(initial=0) >= len(fibre):
+        raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(fibre)}")
+    if noise == "fitted" or simulated.uncertain:
+        return without_null(found, "the simulated episodes have other noise, or states without errors")
 
     def of_simulated(part: Trajectories) -> Predictive:
         return predictive_gap(
@@ -152,8 +168,8 @@ _LOWER = (
 class _Reality(Protocol):
     """What reality itself expected."""
 
-    def __call__(self, part: Trajectories, rows: slice, scale: float) -> Expected | Fitted:
-        """Of some episodes, whose transitions are `rows` of the whole recording, with noise so many times as wide."""
+    def __call__(self, part: Trajectories, rows: slice) -> Expected | Fitted:
+        """Of some episodes, whose transitions are `rows` of the whole recording."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +178,7 @@ class _Fit:
 
     fitted: CrossFit
 
-    def __call__(self, part: Trajectories, rows: slice, scale: float) -> Fitted:
+    def __call__(self, part: Trajectories, rows: slice) -> Fitted:
         return Fitted(self.fitted.expected[rows], self.fitted.deviation[rows])
 
 
@@ -172,24 +188,41 @@ class _Worlds:
 
     members: Mapping[int, Expectation]
 
-    def __call__(self, part: Trajectories, rows: slice, scale: float) -> Expected:
-        return self.members[int(part.member_index[0])].of(part, scale)
+    def __call__(self, part: Trajectories, rows: slice) -> Expected:
+        return self.members[int(part.member_index[0])].of(part)
 
 
-def _blocks(simulated: Expectation, reality: _Reality, recording: Trajectories) -> Iterator[Mapping[float, Densities]]:
+def _blocks(
+    simulated: Expectation, reality: _Reality, recording: Trajectories, scales: Sequence[float]
+) -> Iterator[Mapping[float, Densities]]:
     """The densities of a few episodes at a time."""
     first = 0
     for some in _episode_blocks(recording, simulated):
         part = recording.select(some)
         rows = slice(first, first + int(part.lengths.sum()))
         first = rows.stop
-        expected, real = simulated.of(part), reality(part, rows, 1.0)
-        found = {1.0: reading_densities(part, expected, real)}
-        for scale in SCALES:
-            if simulated.filters:
-                expected, real = simulated.of(part, scale), reality(part, rows, scale)
-            found[scale] = reading_densities(part, expected, real, scale)
-        yield found
+        expected, real = simulated.of(part), reality(part, rows)
+        yield {scale: reading_densities(part, expected, real, scale) for scale in (1.0, *scales)}
+
+
+def _require_readings(world: World, recording: Trajectories) -> None:
+    """Check that the recording is of this world's sensors, and finite.
+
+    Raises:
+        WorldError: a sensor that the world does not have.
+        GapError: a reading that is NaN or infinite.
+    """
+    for name in recording.sensors:
+        if name not in world.sensors:
+            raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
+    within = np.arange(recording.observations.shape[1]) <= recording.lengths[:, None]
+    bad = within[..., None] & ~np.isfinite(recording.observations)
+    if bad.any():
+        episode, frame, sensor = (int(i) for i in np.argwhere(bad)[0])
+        raise GapError(
+            f"the recording has {int(bad.sum())} readings that are NaN or infinite, the first in episode {episode}, "
+            f"frame {frame}, sensor '{recording.sensors[sensor]}': repair or cut them"
+        )
 
 
 def _real_rows(reality: Ensemble, recording: Trajectories) -> list[int]:

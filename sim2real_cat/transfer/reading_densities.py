@@ -11,6 +11,9 @@ from sim2real_cat.errors import GapError, listed
 from sim2real_cat.gaps.densities import Densities, assemble, gaussian_densities, normal, side_by_side
 from sim2real_cat.gaps.joint_densities import joint_densities
 from sim2real_cat.transfer.expectation import Expected
+from sim2real_cat.worlds.noise import Quantisation
+from sim2real_cat.worlds.noise_chain import NoiseChain
+from sim2real_cat.worlds.noise_density import log_normal_between
 from sim2real_cat.worlds.trajectories import Trajectories
 
 Array = NDArray[np.float64]
@@ -38,7 +41,8 @@ def reading_densities(
         recording: whole episodes of one real member.
         simulated: what each of M members expects.
         real: what reality expects; M = 1 where its parameters are known.
-        scale: a factor for the deviations of all noise, also of reality's where it is known and not fitted.
+        scale: a factor for the deviations of all noise; where reality is known, of its noise too, and of the errors
+            of the readings. Only for sensors with plainly Gaussian noise.
 
     Raises:
         GapError: the recorded states have errors and a sensor has noise that is not plainly Gaussian.
@@ -51,12 +55,12 @@ def reading_densities(
             odd = listed(recording.sensors[sensor] for sensor in sensors[~plain])
             raise GapError(f"the error of the recorded states is carried on for Gaussian noise only, not for: {odd}")
         return _joint(recording, simulated, simulated.spread, real, scale)
-    parts = [(sensors[plain], _independent), (sensors[~plain], _chained)]
-    found = [made(recording, simulated, real, scale, some) for some, made in parts if len(some)]
-    if len(found) == 1:
-        return found[0]
-    order = np.argsort(np.concatenate([some for some, _ in parts]))
-    return side_by_side(found, order)
+    found = []
+    if plain.any():
+        found.append(_independent(recording, simulated, real, scale, sensors[plain]))
+    if not plain.all():
+        found.append(_chained(recording, simulated, real, sensors[~plain]))
+    return side_by_side(found, np.argsort(np.concatenate([sensors[plain], sensors[~plain]])))
 
 
 def _independent(
@@ -65,6 +69,8 @@ def _independent(
     """Densities of sensors with Gaussian noise."""
     episode, reading = _readings(recording)
     expected, deviation = _real(real, scale)
+    if isinstance(real, Expected):
+        reading = expected + scale * (reading - expected)  # as they would have been with that noise
     return gaussian_densities(
         episode,
         reading[:, sensors],
@@ -77,19 +83,30 @@ def _independent(
 
 
 def _chained(
-    recording: Trajectories, simulated: Expected, real: Expected | Fitted, scale: float, sensors: NDArray[np.intp]
+    recording: Trajectories, simulated: Expected, real: Expected | Fitted, sensors: NDArray[np.intp]
 ) -> Densities:
     """Densities of sensors with other noise, each reading given those before it in its episode."""
     episode, reading = _readings(recording)
-    own = _through_chains(recording, simulated, scale, sensors)
+    own = _through_chains(recording, simulated, sensors)
     if isinstance(real, Expected):
-        real_own = _through_chains(recording, real, scale, sensors)[0]
-    else:
-        real_own = normal(reading[:, sensors] - real.reading[:, sensors], real.deviation[:, sensors])
-    return assemble(episode, own, real_own)
+        return assemble(episode, own, _through_chains(recording, real, sensors)[0])
+    columns = [
+        _fitted(reading[:, sensor] - real.reading[:, sensor], real.deviation[:, sensor], simulated.chains[0][sensor])
+        for sensor in sensors
+    ]
+    return assemble(episode, own, np.stack(columns, axis=1))
 
 
-def _through_chains(recording: Trajectories, expected: Expected, scale: float, sensors: NDArray[np.intp]) -> Array:
+def _fitted(error: Array, deviation: Array, chain: NoiseChain) -> Array:
+    """(N,) the log-density of normal errors; the log-probability of a cell where the chain's readings are discrete."""
+    steps = [model.step for model in chain.models if isinstance(model, Quantisation)]
+    if not steps:
+        return normal(error, deviation)
+    half = 0.5 * steps[-1]
+    return log_normal_between((error - half) / deviation, (error + half) / deviation, 1.0)
+
+
+def _through_chains(recording: Trajectories, expected: Expected, sensors: NDArray[np.intp]) -> Array:
     """(M, N, c) log-density of each reading in each member."""
     within = np.arange(recording.observations.shape[1]) < (recording.lengths + 1)[:, None]
     later = within.copy()
@@ -101,8 +118,7 @@ def _through_chains(recording: Trajectories, expected: Expected, scale: float, s
             clean = np.full_like(reading, np.nan)
             clean[:, 0] = expected.first[member, :, sensor]
             clean[later] = expected.reading[member, :, sensor]
-            chain = chains[sensor].with_deviation(scale * chains[sensor].deviation, scale)
-            found[member, :, column] = chain.log_density(reading, clean, recording.control_period)[later]
+            found[member, :, column] = chains[sensor].log_density(reading, clean, recording.control_period)[later]
     return found
 
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps import ratio, ratio_folds
-from sim2real_cat.gaps.gap import _sides, gap
+from sim2real_cat.gaps.gap import gap, sides
 from sim2real_cat.gaps.ratio_actions import with_actions
 from sim2real_cat.gaps.ratio_folds import FOLDS, cross_fit, deal_folds
 from sim2real_cat.gaps.ratio_models import NAMES, Calibration, Labelled, fit
@@ -132,7 +132,7 @@ def test_deterministic_under_a_seed_and_its_terms_average_to_the_plug_in():
     found = gap(real, sim, "ratio")
     assert found == gap(real, sim, "ratio", rng=np.random.default_rng(0))
     assert found.raw != gap(real, sim, "ratio", rng=1).raw
-    real_cloud, sim_cloud, weights, _ = _sides(real, sim, None, None)
+    real_cloud, sim_cloud, weights, _ = sides(real, sim, None, None)
     terms = ratio.log_ratios(real_cloud, sim_cloud, weights, np.random.default_rng(0))
     assert terms.shape == (5 * 11,)
     assert terms.mean() == pytest.approx(found.plug_in)
@@ -147,7 +147,7 @@ def test_estimate_is_put_together_from_its_parts(monkeypatch):
         np.tile(trained, (len(NAMES), 1)), np.zeros(FOLDS, int), np.arange(40) % FOLDS, np.tile(fewer, (FOLDS - 1, 1))
     )
     monkeypatch.setattr(ratio, "_fit", lambda *args: ratio.Fitted(points, (1,), (scope,), False, 0, ()))
-    real_cloud, sim_cloud, weights, _ = _sides(np.arange(20.0), np.arange(20.0), None, None)
+    real_cloud, sim_cloud, weights, _ = sides(np.arange(20.0), np.arange(20.0), None, None)
     found = ratio.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
     assert found.plug_in == pytest.approx(0.6)
     # The bound is 0.6 + 0.2 with 3/4 of the points and 0.4 + 0.1 with 2/4: what is lacking falls off as 1/n.
@@ -164,7 +164,7 @@ def test_noise_of_a_correction_that_is_left_out_widens_the_interval(monkeypatch)
     tiled = np.tile(logits, (len(NAMES), 1))
     scope = ratio_folds.CrossFitted(tiled, np.zeros(FOLDS, int), np.arange(40) % FOLDS, tiled[: FOLDS - 1])
     monkeypatch.setattr(ratio, "_fit", lambda *args: ratio.Fitted(points, (1,), (scope,), False, 0, ()))
-    real_cloud, sim_cloud, weights, _ = _sides(np.arange(20.0), np.arange(20.0), None, None)
+    real_cloud, sim_cloud, weights, _ = sides(np.arange(20.0), np.arange(20.0), None, None)
     found = ratio.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
     assert found.raw == pytest.approx(0.6)
     assert found.high - found.raw == pytest.approx(stats.norm.ppf(0.975) / np.sqrt(19))

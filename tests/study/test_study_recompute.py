@@ -7,7 +7,10 @@ import shutil
 
 import pytest
 
+from sim2real_cat.study import recompute as recompute_module
 from sim2real_cat.study.recompute import recompute_gaps
+from sim2real_cat.study.streams import generator
+from sim2real_cat.transfer.deployment import measure_again
 from sim2real_cat.transfer.instance import TransferInstance
 
 
@@ -42,6 +45,18 @@ def test_the_same_numbers_to_the_last_digit(tiny_run):
         assert (found.value, found.low, found.high) == (gap.transition.value, gap.transition.low, gap.transition.high)
         assert (found.reason, found.broken, found.note) == ("", "", "")
     assert again(folder).verdict == "holds"
+
+
+def test_it_draws_from_the_stream_that_measured(folder, monkeypatch):
+    drawn = {}
+
+    def watched(deployment, *, rng, **options):
+        drawn[deployment.policy] = rng.random()
+        return measure_again(deployment, rng=rng, **options)
+
+    monkeypatch.setattr(recompute_module, "measure_again", watched)
+    again(folder)
+    assert drawn == {name: generator(3, "gap", name).random() for name in ("plain", "wide")}
 
 
 def test_a_gap_that_was_written_by_hand_is_found(folder):

@@ -238,7 +238,7 @@ def test_a_gap_that_cannot_be_measured_leaves_a_note(tiny_document, run):
 def test_without_noise_there_is_no_predictive_density(tiny_document, run):
     del tiny_document["robots"]["pendulum"]["noise"]
     _, result = run(tiny_document)
-    assert [gap.transition and gap.transition.method for gap in result.gaps] == ["gaussian", "gaussian"]
+    assert not any(gap.transition and gap.transition.method == "predictive" for gap in result.gaps)
     assert all("predictive: sensors without noise have no density: cart position, " in gap.note for gap in result.gaps)
     tiny_document["study"]["method"] = "predictive"
     _, result = run(tiny_document)

@@ -105,3 +105,13 @@ def test_why_a_gap_is_not_to_be_relied_on(deployment):
     assert not found.transition.reliable
     assert found.transition.high == np.inf
     assert "transition: no interval from the single real episode" in found.note
+
+
+def test_without_a_world_samples_are_compared(deployment):
+    found = measured(deployment, "auto")
+    assert found.transition.method == "gaussian"
+    assert found.note.startswith("predictive: the simulated world cannot be set to a recorded state")
+    assert found.predictive is None
+    alone = measured(deployment, "predictive")
+    assert alone.transition is None
+    assert alone.occupancy.method == "gaussian"

@@ -87,6 +87,8 @@ def test_where_nothing_was_recorded_a_law_is_not_asked(fibre, name, reason):
         ({"kl_gap": 0.5}, [{}, {"member_gap": 0.4}], "violated", 1.0 - LN2),
         # a missing weight makes all equal
         ({"kl_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": None}, {"member_gap": 9.0}], "violated", 1.5 - LN2),
+        ({"kl_gap": 0.25 + LN2 / 10}, [{"member_gap": 0.25, "sim_weight": None}, {"sim_weight": 0.1}], "holds", None),
+        ({"kl_gap": 0.3}, [{"member_gap": 0.2, "sim_weight": None}, {"sim_weight": 0.1}], "violated", 1.0 - LN2),
         # a single world is the mixture
         ({"kl_gap": 0.7}, [{"member_gap": 0.7, "sim_weight": 3.0}], "holds", None),
         ({"kl_gap": 0.7 + 1e-13}, [{"member_gap": 0.7}], "holds", None),

@@ -152,6 +152,8 @@ def test_a_function_gives_witnesses_of_its_own(lab):
         ({"Arm": [-1]}, LawError, "names Arm -1"),
         ({"Arm": [True]}, LawError, "gave bool of shape (1,) for Arm; give a mask of shape (4,)"),
         ({"Arm": [0.5]}, LawError, "gave float64"),
+        (None, LawError, "gave a NoneType; it gives a mapping from objects to masks or ids"),
+        ([0, 1], LawError, "gave a list"),
     ],
 )
 def test_what_is_neither_is_refused(lab, refused, found, error, part):

@@ -18,7 +18,7 @@ from sim2real_cat.worlds.randomization import Ensemble
 from sim2real_cat.worlds.replay import replay
 from sim2real_cat.worlds.rollout import rollout
 from sim2real_cat.worlds.sensed import sensed
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.trajectories import Trajectories, concatenate
 from sim2real_cat.worlds.world import World
 
 STEP, SUBSTEPS, MASS, STIFFNESS, DAMPING = 0.01, 4, 2.0, 8.0, 0.4
@@ -298,27 +298,124 @@ def test_nothing_happened(spring, driven):
 
 def test_against_itself_the_fibre_costs_what_a_mixture_costs(spring, driven):
     """The A/A value is that of a robot that is one of the worlds; the p-value finds one that is not."""
-    world, fibre = spring(0.03, BOTH), stiffer(0.5, 1.0, 2.0)
-    sim = rollout(world, ActionTable(np.ones((60, 1))), rng=1, members=fibre, episodes=8, steps=60, threads=1)
-    real = rollout(world, ActionTable(np.ones((60, 1))), rng=2, members=stiffer(5.0), episodes=8, steps=60, threads=1)
+    world, fibre = spring(0.03, BOTH), stiffer(*np.geomspace(0.5, 2.0, 24))
+    table = ActionTable(np.ones((60, 1)))
+    sim = rollout(world, table, rng=1, members=fibre, episodes=1, steps=60, threads=1)
+    real = rollout(world, table, rng=2, members=stiffer(5.0), episodes=8, steps=60, threads=1)
     null = predictive_gap(world, real, members=fibre, reality=stiffer(5.0), sim=sim, threads=1).estimate.null
     assert len(null.simulated) == 1
-    assert 0 <= null.simulated[0] <= 1.5 * np.log(3) / 60
-    assert null.p_value < 1e-3
+    assert 0 <= null.simulated[0] <= 1.5 * np.log(24) / 60
+    assert null.p_value == pytest.approx(1 / 25)
     assert null.real == ()
-    two = real.select([0, 1]), sim.select([0, 8])
-    few = predictive_gap(world, two[0], members=fibre, sim=two[1], reality=stiffer(5.0), threads=1)
-    assert few.estimate.null.why[-1] == "with 2 real and 2 simulated episodes the p-value is at least 0.17"
+    at_home = rollout(world, table, rng=3, members=stiffer(1.0), episodes=8, steps=60, threads=1)
+    inside = predictive_gap(world, at_home, members=fibre, reality=stiffer(1.0), sim=sim, threads=1).estimate.null
+    assert inside.p_value > 0.05
+    two = sim.select([0, 1])
+    few = predictive_gap(world, real, members=fibre, sim=two, reality=stiffer(5.0), threads=1).estimate.null
+    assert few.why[-1] == "with 2 worlds the p-value is at least 0.33"
 
 
 def test_false_alarms_of_the_null_are_rare(spring):
-    """Robots that are drawn from the fibre: p-values below 5 % in at most so many of 40."""
-    world, fibre, alarms = spring(0.03, BOTH), stiffer(0.5, 1.0, 2.0), 0
-    table = ActionTable(np.ones((20, 1)))
-    for seed in range(40):
-        sides = [
-            rollout(world, table, rng=[seed, side], members=fibre, episodes=4, steps=20, threads=1) for side in (0, 1)
-        ]
-        found = predictive_gap(world, sides[0], members=fibre, reality=fibre, sim=sides[1], threads=1)
+    """Robots that are worlds drawn as the members were: p-values of at most 5 % in at most so many of 30."""
+    world, table, alarms = spring(0.03, BOTH), ActionTable(np.ones((20, 1))), 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        fibre, robot = stiffer(*rng.uniform(0.5, 2.0, 20)), stiffer(rng.uniform(0.5, 2.0))
+        sim = rollout(world, table, rng=rng, members=fibre, episodes=1, steps=20, threads=1)
+        real = rollout(world, table, rng=rng, members=robot, episodes=6, steps=20, threads=1)
+        found = predictive_gap(world, real, members=fibre, reality=robot, sim=sim, threads=1)
         alarms += found.estimate.null.p_value <= 0.05
-    assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
+    assert alarms <= stats.binom.ppf(0.999, 30, 0.05)
+
+
+def test_a_null_that_cannot_be_had_says_why(spring, driven):
+    world, fibre = spring(0.03, BOTH), stiffer(0.5, 2.0)
+    real = driven(world, stiffer(1.0))
+    sim = rollout(world, ActionTable(np.ones((60, 1))), rng=1, members=fibre, episodes=3, steps=60, threads=1)
+    for options in ({"noise": "fitted"}, {"state_deviation": 0.001}):
+        null = predictive_gap(world, real, members=fibre, sim=sim, threads=1, **options).estimate.null
+        assert (null.simulated, null.p_value) == ((), None)
+        assert "have other noise, or states without errors" in null.why[-1]
+    with pytest.raises(WorldError, match="simulated episodes ran in member 1, the fibre has 1"):
+        predictive_gap(world, real, sim=sim, threads=1)
+    weightless = replace(fibre, weights=np.array([1.0, 0.0]))
+    only_other = sim.select(np.flatnonzero(sim.member_index == 1))
+    null = predictive_gap(world, real, members=weightless, sim=only_other, threads=1).estimate.null
+    assert "no episode of a member with a weight went on" in null.why[-1]
+
+
+def test_a_fitted_reality_of_quantised_readings_has_probabilities_too(spring, driven):
+    """Densities on the one side and probabilities of cells on the other would be ln(1/step) apart."""
+    world = spring([GaussianNoise(0.03), Quantisation(0.001)], BOTH)
+    real = driven(world, stiffer(1.0), episodes=20)
+    assert predictive_gap(world, real, threads=1).estimate.value < 0.05
+
+
+def test_uniform_noise_is_not_asked_what_less_of_it_would_do(spring, driven):
+    world = spring(UniformNoise(0.05), BOTH)
+    found = predictive_gap(world, driven(world, stiffer(1.0)), reality=stiffer(1.0), threads=1)
+    assert found.estimate.value == pytest.approx(0.0, abs=1e-9)
+    assert found.noise_sensitivity == {}
+    assert "told for recorded states and Gaussian noise only" in found.estimate.why[-1]
+
+
+def test_all_noise_wider_changes_nothing_where_only_noise_differs(spring, driven):
+    world = spring(0.03, BOTH)
+    fibre = Ensemble(("observation_noise",), ("scale",), np.array([[0.5], [1.0], [2.0]]), np.full(3, 1 / 3))
+    found = predictive_gap(
+        world, driven(world, Ensemble.nominal()), members=fibre, reality=Ensemble.nominal(), threads=1
+    )
+    for gap in found.noise_sensitivity.values():
+        assert gap == pytest.approx(found.estimate.raw, rel=1e-6)
+
+
+def test_episodes_of_different_lengths_have_different_sums(spring):
+    world = spring(0.03, BOTH)
+    parts = [
+        rollout(world, ActionTable(np.ones((n, 1))), rng=n, members=stiffer(2.0), episodes=5, steps=n, threads=1)
+        for n in (10, 150)
+    ]
+    found = predictive_gap(world, concatenate(parts), reality=stiffer(2.0), threads=1)
+    sums = [found.terms[found.episode == i].sum() for i in range(10)]
+    half = stats.t.ppf(0.975, 9) * np.std(sums, ddof=1) / np.sqrt(10)
+    assert found.trajectory.raw == pytest.approx(np.mean(sums))
+    assert found.trajectory.high == pytest.approx(np.mean(sums) + half)
+    assert found.trajectory.units == "nats per episode"
+
+
+def test_errors_of_states_that_are_large_are_doubted(spring, driven):
+    world = spring(0.03, BOTH)
+    real = driven(world, stiffer(1.0))
+    found = predictive_gap(world, real, state_deviation=0.5, threads=1).estimate
+    assert not found.reliable
+    assert "of how far they spread" in found.why[0]
+
+
+def test_a_member_that_diverges_is_out_of_the_mixture(spring, driven):
+    world = spring(0.03, BOTH)
+    real = driven(world, stiffer(1.0))
+    fibre = stiffer(1.0, 1e12)
+    for options in ({}, {"state_deviation": 0.001}, {"states": "hidden", "state_deviation": 0.1}):
+        found = predictive_gap(world, real, members=fibre, threads=1, **options)
+        assert found.posterior[0] == 1.0
+
+
+def test_recordings_of_something_else(spring, driven):
+    world = spring(0.03, BOTH)
+    real = driven(world, stiffer(1.0))
+    with pytest.raises(WorldError, match="unknown sensor 'y'"):
+        predictive_gap(world, replace(real, sensors=("y", "qvel[x]")), threads=1)
+    holes = real.observations.copy()
+    holes[2, 7, 1] = np.nan
+    with pytest.raises(
+        GapError, match=r"1 readings that are NaN or infinite, the first in episode 2, frame 7, sensor 'qv"
+    ):
+        predictive_gap(world, replace(real, observations=holes), threads=1)
+    with pytest.raises(GapError, match="0 state deviations for 1 positions"):
+        predictive_gap(world, real, state_deviation=[], threads=1)
+    silent = Ensemble.single({"observation_noise": {"set": 0.0}})
+    with pytest.raises(GapError, match="sensors without noise have no density"):
+        predictive_gap(world, real, reality=silent, threads=1)
+    for noise in ("given", "fitted"):
+        with pytest.raises(GapError, match="noise"):
+            predictive_gap(spring(0.0, BOTH), real, states="hidden", state_deviation=0.1, noise=noise, threads=1)

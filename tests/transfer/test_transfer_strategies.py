@@ -63,7 +63,7 @@ def test_equations_with_identities_and_attributes_hold(group, echo):
         (ECHO, lambda x: x.nparts("A") and x.subpart("a", 0) == "ä\n"),
         (ECHO, lambda x: x.nparts("A") > 1 and x.subpart("f", 0) is None and x.subpart("f", 1) is not None),
         (ECHO, lambda x: x.nparts("A") and isinstance(x.subpart("f.b", 0), Var)),
-        (SchTransferStudy, lambda x: x.nparts("Draw") and x.subpart("drawn_in.train.transfer.kl_gap", 0)),
+        (SchSim2RealTransfer, lambda x: x.nparts("SimEnv") and x.subpart("train.transfer.kl_gap", 0)),
     ],
 )
 def test_what_is_interesting_occurs(schema, wanted):

@@ -63,7 +63,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
     def lacking(instance: ACSet) -> str:
         if recompute is None:
-            return "measuring again was not asked for: give --recompute beside a study, or recompute in Python"
+            return "the gaps were not measured again: that takes --recompute and a study beside the instance"
         if np.isnan(intervals(instance)[0]).all():
             return "no policy has a kl_gap"
         return "" if (texts(instance, "recording") != "").any() else "no observation names its recording"

@@ -142,6 +142,11 @@ def from_function(
     def witnesses(instance: ACSet, epsilon: float) -> Witnesses | Sequence[Witness]:
         found = function(instance, epsilon)
         if not isinstance(found, Mapping):
+            if not (isinstance(found, Sequence) and all(isinstance(one, Witness) for one in found)):
+                raise LawError(
+                    f"law '{name}': its function gave a {type(found).__name__}; it gives a mapping from objects to "
+                    "masks or ids, or a sequence of witnesses"
+                )
             return found
         return Witnesses([_rows(instance, name, ob, column, statement) for ob, column in found.items()])
 

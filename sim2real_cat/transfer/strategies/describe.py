@@ -43,7 +43,7 @@ def describe(instance: TransferInstance | ACSet, marked: Rows = ()) -> str:
     Graph
     V  (2, no columns)
     E  src
-    0  0    <--
+    0  0  <--
     """
     acset = instance.acset if isinstance(instance, TransferInstance) else instance
     lines = [acset.schema.name]

@@ -56,15 +56,15 @@ def invalid_values() -> st.SearchStrategy[float]:
 
 
 def gaps(kind: str, epsilon: float, intervals: bool) -> st.SearchStrategy[Gap]:
-    """Gaps of a kind: "under", "over", "unmeasured", "straddling", "unreliable" or "invalid".
+    """Gaps of a kind: "unmeasured", "variable", "under", "over", "straddling", "unreliable" or "invalid".
 
     Args:
         kind: what they are.
         epsilon: the bound.
         intervals: whether the schema has columns for intervals.
     """
-    if kind == "unmeasured":
-        return st.sampled_from([None, Var(0)]).map(Gap)
+    if kind in ("unmeasured", "variable"):
+        return st.just(Gap(Var(0) if kind == "variable" else None))
     if kind == "invalid":
         return invalid_values().map(Gap)
     if kind == "straddling":
@@ -82,17 +82,24 @@ def _decided(draw: st.DrawFn, kind: str, epsilon: float, intervals: bool) -> Gap
     if not intervals:
         return Gap(value)
     reliable = draw(st.sampled_from([None, True]))
-    bounded = draw(st.booleans())
-    if not bounded:
+    if not draw(st.booleans()):
         return Gap(value, reliable=reliable)
+    high: float | None
     if kind == "under":
-        return Gap(value, draw(st.floats(0, value)), draw(st.floats(value, epsilon, exclude_max=True)), reliable)
-    high = draw(st.none() | st.floats(value, allow_infinity=False))
-    return Gap(value, draw(st.floats(epsilon, value)), high, reliable)
+        edges = st.sampled_from([value, float(np.nextafter(epsilon, 0))])
+        low, high = draw(_between(0.0, value)), draw(edges | st.floats(value, epsilon, exclude_max=True))
+    else:
+        low, high = draw(_between(epsilon, value)), draw(st.none() | st.floats(value, allow_infinity=False))
+    return Gap(value, low, high, reliable)
 
 
 @st.composite
 def _straddling(draw: st.DrawFn, epsilon: float) -> Gap:
-    """A gap whose interval has numbers on both sides of epsilon; its upper end may be unknown."""
-    low, high = draw(st.floats(0, epsilon, exclude_max=True)), draw(st.none() | values_over(epsilon))
-    return Gap(draw(st.floats(low, allow_infinity=False) if high is None else st.floats(low, high)), low, high)
+    """A gap whose interval straddles epsilon, or ends there; its upper end may be unknown."""
+    low, high = draw(values_under(epsilon)), draw(st.sampled_from([epsilon, None]) | values_over(epsilon))
+    return Gap(draw(st.floats(low, allow_infinity=False) if high is None else _between(low, high)), low, high)
+
+
+def _between(low: float, high: float) -> st.SearchStrategy[float]:
+    """Numbers in [low, high], often its ends."""
+    return st.sampled_from([low, high]) | st.floats(low, high)

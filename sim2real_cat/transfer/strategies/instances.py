@@ -64,7 +64,7 @@ def transfer_instances(
     lawful = frozenset(LAWS if satisfying is None else satisfying)
     place = st.integers(0, 2) if "functor" in lawful else st.none() | st.integers(0, 2)
     gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided == "all")
-    policy = st.builds(_Policy, place, gap, st.booleans(), st.integers(0, 4))
+    policy = st.builds(_Policy, place, gap, st.integers(0, 5))
     policies = st.lists(policy, min_size=min_policies, max_size=max_policies)
     return _instances(policies, place, epsilon, lawful, schema, decided == "all")
 
@@ -75,13 +75,12 @@ class _Policy(NamedTuple):
     Attributes:
         robot: where it is deployed.
         gap: its gap.
-        itself: whether it goes to itself where its gap leaves that open.
-        wish: which of those that may take over does, counted from 1; the last where there are fewer, nobody for 0.
+        wish: where it goes if it may: 0 is nowhere, 1 to itself, then those that may take over; the last where there
+            are fewer. One number for all of it, because Hypothesis deletes rows of few choices best.
     """
 
     robot: int | None
     gap: Gap
-    itself: bool
     wish: int
 
 
@@ -97,20 +96,19 @@ def _instances(
 ) -> TransferInstance:
     total = "functor" in lawful
     policies = draw(drawn)
-    deploy = [policy.robot for policy in policies]
-    robots = draw(st.lists(place, min_size=_needed(deploy), max_size=3))
+    deploy, needed = _numbered([policy.robot for policy in policies])
+    # as many draws whatever is needed, so that Hypothesis can leave a policy out without another meaning for the rest
+    robots = draw(st.tuples(*[place] * 4))[: needed + draw(st.integers(0, 1))]
     trained = targets_below(len(policies), total)
     worlds = draw(st.lists(st.tuples(trained, place), max_size=4)) if policies else []
-    seen = [*robots, *(observation for _, observation in worlds)]
+    seen, needed = _numbered([*robots, *(observation for _, observation in worlds)])
     counts = {"SimEnv": len(worlds), "RealEnv": len(robots), "Policy": len(policies)}
-    counts["Observation"] = _needed(seen) + draw(st.integers(0, 1))
+    counts["Observation"] = needed + draw(st.integers(0, 1))
     x = ACSet(schema)
     for ob, n in _sizes(draw, schema, counts, total).items():
         x.add_parts(ob, n)
-    x.set("RealEnv", range(len(robots)), observe_real=robots)
-    x.set(
-        "SimEnv", range(len(worlds)), train=[policy for policy, _ in worlds], observe_sim=[seen for _, seen in worlds]
-    )
+    x.set("RealEnv", range(len(robots)), observe_real=seen[: len(robots)])
+    x.set("SimEnv", range(len(worlds)), train=[policy for policy, _ in worlds], observe_sim=seen[len(robots) :])
     x.set("Policy", range(len(policies)), deploy=deploy, transfer=_transfer(policies, epsilon, lawful, decided))
     _set_gaps(x, [policy.gap for policy in policies])
     _complete(draw, x, total)
@@ -121,14 +119,15 @@ def _instances(
     return instance
 
 
-def _needed(places: Sequence[int | None]) -> int:
-    """How many parts there must be so that each place is one."""
-    return max((place + 1 for place in places if place is not None), default=0)
+def _numbered(places: Sequence[int | None]) -> tuple[list[int | None], int]:
+    """The places numbered without holes, and how many there are."""
+    numbers = {place: number for number, place in enumerate(sorted({p for p in places if p is not None}))}
+    return [None if place is None else numbers[place] for place in places], len(numbers)
 
 
 def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[Gap]:
     """Gaps of all kinds that are asked for."""
-    kinds = ["under", "over", "unmeasured"]
+    kinds = ["unmeasured", "under", "over", "variable"]
     kinds += ["straddling", "unreliable"] if intervals and not decided else []
     kinds += [] if "gap-valid" in lawful else ["invalid"]
     return st.one_of([gaps(kind, epsilon, intervals) for kind in kinds])
@@ -161,7 +160,7 @@ def _set_gaps(x: ACSet, known: Sequence[Gap]) -> None:
 def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str], decided: bool) -> list[int | None]:
     """Where every policy goes: first those that go to themselves, then the others."""
     sides = [side(policy.gap, epsilon) for policy in policies]
-    itself = [policy.itself for policy in policies]
+    itself = [policy.wish == 1 for policy in policies]
     if "transfer-identity" in lawful:
         loose = () if decided else ("open", "unmeasured")
         itself = [place == "under" or (place in loose and may) for place, may in zip(sides, itself, strict=True)]
@@ -179,7 +178,7 @@ def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str
         if "transfer-identity" in lawful and decided and sides[number] == "unmeasured":
             heirs = []
         ways = [None, *heirs]
-        goes.append(number if itself[number] else ways[min(policy.wish, len(heirs))])
+        goes.append(number if itself[number] else ways[min(max(policy.wish - 1, 0), len(heirs))])
     return goes
 
 
