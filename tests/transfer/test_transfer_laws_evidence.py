@@ -60,7 +60,7 @@ def test_without_its_attributes_a_law_is_not_asked(name):
     [
         ("fibre-bound", "no policy has a predictive kl_gap, its gap_steps, and the member_gap"),
         ("square", "no SimEnv has a square_gap"),
-        ("gap-recomputes", "measuring again was not asked for"),
+        ("gap-recomputes", "the gaps were not measured again"),
     ],
 )
 def test_where_nothing_was_recorded_a_law_is_not_asked(fibre, name, reason):
