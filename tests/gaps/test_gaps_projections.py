@@ -28,7 +28,9 @@ def test_two_modes_refute_their_moment_matched_gaussian(d, angle):
     assert "not Gaussian" in found.why[0]
     chosen = gap(real, sim)
     assert chosen.method == "knn"
-    assert chosen.value == pytest.approx(0.7236, rel=0.1) if d == 1 else not chosen.reliable
+    assert (
+        chosen.value == pytest.approx(0.7236, rel=0.1) if d == 1 else (chosen.high, chosen.reliable) == (np.inf, False)
+    )
 
 
 def test_gaussians_are_hardly_ever_refuted(autoregressive):
@@ -44,7 +46,7 @@ def test_gaussians_are_hardly_ever_refuted(autoregressive):
 
 def test_directions_found_on_one_half_are_judged_on_the_other():
     # In 15 dimensions 300 points have directions with outliers and with modes, by chance.
-    for seed in range(6):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         clouds = [arrange(as_samples(rng.normal(size=(300, 15)), "real"), "occupancy") for _ in range(2)]
         looks = look(*clouds, {0: 1.0}, rng)
