@@ -230,7 +230,7 @@ def predictive(options: argparse.Namespace) -> None:
             batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
             batch.qpos[:], batch.qvel[:] = real.qpos[episode[rows], step[rows]], real.qvel[episode[rows], step[rows]]
             batch.ctrl[:] = real.actions[episode[rows], step[rows]]
-            batch.step(nstep=world.substeps)
+            batch.step(nstep=world.substeps, stage=mujoco.mjtStage.mjSTAGE_NONE)
 
     def whole() -> None:
         predictive_gap(world, real, members=fibre, reality=reality)
