@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.homomorphisms import count_homomorphisms
+from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
 from sim2real_cat.acsets.query import query
 from sim2real_cat.acsets.schema import Schema
 

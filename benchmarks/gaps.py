@@ -22,7 +22,7 @@ from scipy import integrate, stats
 from scipy.spatial import cKDTree
 
 from sim2real_cat.gaps.gap import gap
-from sim2real_cat.gaps.nearest import nearest
+from sim2real_cat.gaps.nearest_neighbours import nearest
 
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 """Real and simulated rows, so many of each."""
@@ -203,11 +203,12 @@ def predictive(options: argparse.Namespace) -> None:
     import mujoco
     from mujoco.batch import Batch
 
-    from sim2real_cat.transfer.predictive_gap import predictive_gap
-    from sim2real_cat.worlds.parameters import apply_to_model
-    from sim2real_cat.worlds.policy import LinearPolicy
-    from sim2real_cat.worlds.randomization import Ensemble, Randomization
-    from sim2real_cat.worlds.rollout import rollout
+    from sim2real_cat.policies.policy import LinearPolicy
+    from sim2real_cat.predictive.gap import predictive_gap
+    from sim2real_cat.worlds.parameters.apply import apply_to_model
+    from sim2real_cat.worlds.randomization.ensemble import Ensemble
+    from sim2real_cat.worlds.randomization.randomization import Randomization
+    from sim2real_cat.worlds.simulation.rollout import rollout
     from sim2real_cat.worlds.world import World
 
     world = World.gymnasium("Hopper", noise=0.05)
@@ -215,7 +216,7 @@ def predictive(options: argparse.Namespace) -> None:
     reality = Ensemble.single({"body_inertial[torso]": {"scale": 1.3}})
     gain = 0.3 * np.random.default_rng(0).normal(size=(3, 11))
     policy = LinearPolicy(gain, np.zeros(11), np.ones(11))
-    real = rollout(world, policy, members=reality, episodes=options.transitions // 15, steps=100, rng=0)
+    real = rollout(world, policy, fibre=reality, episodes=options.transitions // 15, steps=100, rng=0)
     lengths = real.lengths
     episode = np.repeat(np.arange(len(real)), lengths)
     step = np.arange(len(episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -233,7 +234,7 @@ def predictive(options: argparse.Namespace) -> None:
             batch.step(nstep=world.substeps, stage=mujoco.mjtStage.mjSTAGE_NONE)
 
     def whole() -> None:
-        predictive_gap(world, real, members=fibre, reality=reality)
+        predictive_gap(world, real, fibre=fibre, reality=reality)
 
     ratios = []
     for _ in range(options.repeats):

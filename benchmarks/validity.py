@@ -29,8 +29,8 @@ from validity_scores import SCORES, SLOW, Case, from_the_starts_of, scores, spre
 from validity_tables import bands, by_kind, by_robot, compared, examples, pooled, summary
 
 from sim2real_cat.files import replacing, write_text
-from sim2real_cat.worlds.rollout import rollout
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.simulation.rollout import rollout
 
 CSV = DATA / "validity.csv"
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -51,13 +51,13 @@ def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[Row]:
     world, policy, fibre = robot.world, robot.policy(), robot.fibre()
     rng = np.random.default_rng([seed, ROBOTS.index(robot)])
     simulated, deployed, scored = (steps // robot.steps for steps in (SIM_STEPS, REAL_STEPS, SCORED_STEPS))
-    sim = rollout(world, policy, rng=rng, members=fibre, episodes=simulated, steps=robot.steps)
+    sim = rollout(world, policy, rng=rng, fibre=fibre, episodes=simulated, steps=robot.steps)
     rest = rollout(world, robot.at_rest(), rng=rng, episodes=deployed, steps=robot.steps)
     spread = spread_of(sim)
     rows: list[Row] = []
     for reality in real_worlds(robot, spread, rng):
         began = time.perf_counter()
-        real = rollout(world, policy, rng=rng, members=reality.ensemble, episodes=deployed, steps=robot.steps)
+        real = rollout(world, policy, rng=rng, fibre=reality.ensemble, episodes=deployed, steps=robot.steps)
         seen = real.select(np.arange(scored))
         paired = from_the_starts_of(world, policy, seen, int(rng.integers(2**32)))
         found, notes = scores(Case(world, fibre, seen, sim, paired, spread), chosen)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.worlds.callable_policy import CallablePolicy
-from sim2real_cat.worlds.policy import LinearPolicy, Policy
-from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
-from sim2real_cat.worlds.training import RandomSearch, train
+from sim2real_cat.policies.function import CallablePolicy
+from sim2real_cat.policies.policy import LinearPolicy, Policy
+from sim2real_cat.training.random_search import RandomSearch, train
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Change, Randomization
 from sim2real_cat.worlds.world import World
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -76,7 +77,7 @@ class Robot:
     def train(self, seed: int) -> None:
         """Train the policy in the fibre and save it."""
         if self.search:
-            trained = train(self.world, self.search, rng=seed, members=self.fibre())
+            trained = train(self.world, self.search, rng=seed, fibre=self.fibre())
             trained.policy.save(self.weights)
 
     def at_rest(self) -> Policy:

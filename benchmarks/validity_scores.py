@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.gaps.distances import distances
 from sim2real_cat.gaps.gap import gap
-from sim2real_cat.gaps.predictive import Predictive
-from sim2real_cat.transfer.predictive_gap import predictive_gap
-from sim2real_cat.worlds.policy import Policy
-from sim2real_cat.worlds.prediction import predict_steps
-from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.rollout import rollout
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.policies.policy import Policy
+from sim2real_cat.predictive.estimate import Predictive
+from sim2real_cat.predictive.gap import predictive_gap
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.simulation.prediction import predict_steps
+from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
 Array = NDArray[np.float64]
@@ -48,7 +48,7 @@ class Case:
     @cached_property
     def expected(self) -> Predictive:
         """What the worlds of the fibre expected of every real transition."""
-        return predictive_gap(self.world, self.real, members=self.fibre)
+        return predictive_gap(self.world, self.real, fibre=self.fibre)
 
     @cached_property
     def distances(self) -> dict[str, float]:

@@ -28,13 +28,14 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from mujoco.batch import Batch
 
-from sim2real_cat.worlds.parameters import apply_to_model, compile_members
-from sim2real_cat.worlds.policy import LinearPolicy
-from sim2real_cat.worlds.quadratic_task import QuadraticTask
-from sim2real_cat.worlds.randomization import Change, Ensemble, Randomization
-from sim2real_cat.worlds.recordings import iterate_log
-from sim2real_cat.worlds.rollout import rollout, rollout_to_parquet
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.policies.policy import LinearPolicy
+from sim2real_cat.recordings.parquet import iterate_log
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.parameters.apply import apply_to_model, compile_members
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.simulation.rollout import rollout, rollout_to_parquet
+from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import World
 
 VARIED = Randomization(
@@ -73,11 +74,11 @@ def small_policy(world: World) -> LinearPolicy:
     return LinearPolicy(0.05 * np.random.default_rng(0).standard_normal((nu, d)), np.zeros(d), np.ones(d))
 
 
-def bare_physics(world: World, members: Ensemble, played: Trajectories, threads: int) -> Measurement:
+def bare_physics(world: World, fibre: Ensemble, played: Trajectories, threads: int) -> Measurement:
     """MuJoCo's batch alone: the same members, starts and actions in, positions and velocities of every step out."""
-    model = compile_members(world, members)
+    model = compile_members(world, fibre)
     batch = Batch(model, len(played), nthread=threads)
-    apply_to_model(batch, model, members, played.member_index)
+    apply_to_model(batch, model, fibre, played.member_index)
     control = played.actions.repeat(world.substeps, axis=1)
 
     def measure() -> int:
@@ -97,7 +98,7 @@ def everything_on(world: World, episodes: int, steps: int, threads: int) -> tupl
     def play() -> Trajectories:
         each = episodes // len(members)
         return rollout(
-            world, policy, rng=0, members=members, episodes=each, steps=steps, threads=threads, until_terminated=False
+            world, policy, rng=0, fibre=members, episodes=each, steps=steps, threads=threads, until_terminated=False
         )
 
     return members, play
@@ -277,7 +278,7 @@ def _measure_rollout(
     world, members = World.gymnasium(name, noise=0.01), VARIED.draw(32, np.random.default_rng(0))
     policy = small_policy(world)
     settings = {
-        "members": members,
+        "fibre": members,
         "episodes": episodes // 32,
         "threads": threads,
         "until_terminated": ends,

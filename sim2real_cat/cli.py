@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sim2real_cat.gaps.estimate import Estimate
+    from sim2real_cat.recordings.trajectories import Trajectories
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws import LawReport
-    from sim2real_cat.worlds.trajectories import Trajectories
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -183,7 +183,7 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
 
 def _gap(options: argparse.Namespace) -> int:
     from sim2real_cat.gaps.gap import gap
-    from sim2real_cat.worlds.recordings import read_log
+    from sim2real_cat.recordings.parquet import read_log
 
     if (options.sim is None) == (options.study is None):
         raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
@@ -210,8 +210,8 @@ def _gap(options: argparse.Namespace) -> int:
 
 def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
     """Ask the worlds of a study's policy what they expected, and print what they say."""
+    from sim2real_cat.predictive.gap import predictive_gap
     from sim2real_cat.study.study import Study
-    from sim2real_cat.transfer.predictive_gap import predictive_gap
 
     names = dict.fromkeys(real.policies)
     if options.policy is None and len(names) > 1:
@@ -223,7 +223,7 @@ def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
     found = predictive_gap(
         world,
         real,
-        members=fibre,
+        fibre=fibre,
         noise=options.noise or "given",
         states=options.states or "recorded",
         state_deviation=options.state_deviation or 0.0,
@@ -237,8 +237,8 @@ def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
 
 
 def _rank(options: argparse.Namespace) -> int:
-    from sim2real_cat.gaps.ranking import ranking
-    from sim2real_cat.gaps.ranking_csv import read_policy_table
+    from sim2real_cat.ranking.ranking import rank
+    from sim2real_cat.ranking.table import read_policy_table
 
     lacking: tuple[str, ...] = ()
     if options.policies.suffix == ".json":
@@ -250,7 +250,7 @@ def _rank(options: argparse.Namespace) -> int:
         raise SchemaError("--robot goes with an instance, a .json file; a CSV holds the policies of one robot")
     else:
         table = read_policy_table(options.policies)
-    found = ranking(table, confidence=options.confidence)
+    found = rank(table, confidence=options.confidence)
     if options.json:
         print(json.dumps(found.to_table() | {"left_out": list(lacking)}, indent=2))
         return OK

@@ -16,10 +16,10 @@ from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
 from sim2real_cat.errors import EngineError, GapError
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.predictive.gap import predictive_gap
+from sim2real_cat.recordings.parquet import read_log, write_log
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-from sim2real_cat.transfer.predictive_gap import predictive_gap
-from sim2real_cat.worlds.recordings import read_log, write_log
 
 COMMANDS = ["demo", "run", "gap", "rank", "check", "query", "report", "engines"]
 
@@ -363,7 +363,7 @@ def test_gap_of_a_recording_and_the_worlds_of_a_study(say, study_copy, tiny_run)
     code, out, err = say("gap", real, "--study", study, "--policy", "wide")
     assert (code, err) == (0, [])
     deployment = tiny_run[1].deployments[1]
-    found = predictive_gap(deployment.world, deployment.real, members=deployment.fibre)
+    found = predictive_gap(deployment.world, deployment.real, fibre=deployment.fibre)
     assert out.splitlines()[0] == str(found.estimate)
     assert "by sensor: cart position " in out
     assert f"nearest of {len(deployment.fibre)} worlds: {found.member}, probability " in out
@@ -428,7 +428,7 @@ def test_rank_prints_scores_statistics_and_doubts(say, policies_file):
     code, out, err = say("rank", policies_file)
     assert (code, err) == (0, [])
     rows = [line.split() for line in out.splitlines()]
-    found = sim2real_cat.ranking(sim2real_cat.read_policy_table(policies_file))
+    found = sim2real_cat.rank(sim2real_cat.read_policy_table(policies_file))
     assert rows[1] == ["a", "0.900", "[0.683,", "0.988]", "0.900", "[0.824,", "0.951]"]
     for statistic in found.statistics:
         row = next(row for row in rows if row[:1] == [statistic.name])

@@ -30,11 +30,9 @@ def test_the_julia_module_is_in_the_wheel(wheel):
         assert wheel[f"sim2real_cat/julia/{path.name}"] == path.read_bytes()
 
 
-def test_the_models_of_the_machines_are_in_the_wheel(wheel):
-    models = sorted((ROOT / "sim2real_cat" / "worlds" / "machines").glob("*.xml"))
-    assert [path.name for path in models] == ["cube.xml", "pendulum.xml"]
-    for path in models:
-        assert wheel[f"sim2real_cat/worlds/machines/{path.name}"] == path.read_bytes()
+def test_the_demo_study_and_the_types_are_in_the_wheel(wheel):
+    for name in ("study/demo.toml", "py.typed"):
+        assert wheel[f"sim2real_cat/{name}"] == (ROOT / "sim2real_cat" / name).read_bytes()
 
 
 def test_every_file_that_the_module_includes_is_there(wheel):

@@ -1,29 +1,123 @@
-"""ACSets: instances of a schema, that is, databases whose tables and foreign keys form a functor to sets."""
+"""ACSets: instances of a schema, that is, databases whose tables and foreign keys form a functor to sets.
+
+What an instance can be asked for as a whole, and what it can become: methods of `ACSet`, a module for each.
+
+Those modules know `ACSet`, so they are imported when a method is first called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Self, cast, overload
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim2real_cat.acsets import _coerce, equations, removal, restriction, union
-from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, brief
-from sim2real_cat.acsets._exports import Exports
-from sim2real_cat.acsets._index import Fibres
-from sim2real_cat.acsets._reading import whole_array
-from sim2real_cat.acsets._rows import checked_rows, quick_row
-from sim2real_cat.acsets._storage import Storage
+from sim2real_cat.acsets import coercion, equations
+from sim2real_cat.acsets import parts as whole_parts
 from sim2real_cat.acsets.codecs import type_name
-from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, brief
+from sim2real_cat.acsets.columns import UNDEFINED, Fibres, Ids, Var
 from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.acsets.equations import EquationViolation
+from sim2real_cat.acsets.parts import Dangling, DisjointUnion, Restriction
 from sim2real_cat.acsets.paths import PathLike
-from sim2real_cat.acsets.restriction import Dangling, Restriction
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.union import DisjointUnion
+from sim2real_cat.acsets.storage import Storage, checked_rows, quick_row, whole_array
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
+
+if TYPE_CHECKING:
+    import duckdb
+    import networkx
+    import pandas
+    import pyarrow
+
+    from sim2real_cat.acsets.query import Table
+    from sim2real_cat.acsets.query.engine import Engine
+
+
+class Exports:
+    """The base of `ACSet` that holds its queries and its ways out."""
+
+    def query(
+        self,
+        body: str,
+        out: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        params: Mapping[str, object] | None = None,
+        distinct: bool = False,
+        engine: Engine = "auto",
+    ) -> Table:
+        """Answer a conjunctive query, ``"SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)"``, as Catlab's @relation.
+
+        Args:
+            body: atoms; a variable that stands in two places has the same value there.
+            out: the variables to give out; None for all, in the order of their first appearance.
+            where: comparisons joined by ``and``, such as ``g > 0.1 and name != $name``.
+            params: values of ``$names`` and of variables, by name.
+            distinct: whether to leave out repeated rows.
+            engine: "numpy", "duckdb", or "auto".
+
+        Raises:
+            SchemaError: for a text that is no query, and where names or types do not fit the schema.
+            InstanceError: for a value that does not fit, and an answer that is too large.
+            EngineError: for an engine that is not known or not installed.
+        """
+        from sim2real_cat.acsets.query import query
+
+        return query(self._acset, body, out, where=where, params=params, distinct=distinct, engine=engine)
+
+    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
+        """The category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
+        from sim2real_cat.acsets.io.networkx import to_networkx
+
+        return to_networkx(self._acset)
+
+    def to_arrow(self) -> dict[str, pyarrow.Table]:
+        """An Arrow table for every object: ids, foreign keys and attributes as columns; see `acsets.arrow`."""
+        from sim2real_cat.acsets.io.arrow import to_arrow
+
+        return to_arrow(self._acset)
+
+    def to_parquet(self, folder: str | os.PathLike[str]) -> None:
+        """Write a Parquet file for every object, and the schema, to a folder; see `acsets.parquet`."""
+        from sim2real_cat.acsets.io.parquet import to_parquet
+
+        to_parquet(self._acset, folder)
+
+    def to_pandas(self, ob: str) -> pandas.DataFrame:
+        """The parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
+        from sim2real_cat.acsets.io.pandas import to_pandas
+
+        return to_pandas(self._acset, ob)
+
+    def to_duckdb(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema_name: str | None = None,
+        keys: Literal["all", "primary"] = "all",
+    ) -> None:
+        """Create and fill a table with keys for every object, all or nothing; needs the extra ``duckdb``."""
+        from sim2real_cat.acsets.io.duckdb import to_duckdb
+
+        to_duckdb(self._acset, connection, schema_name, keys)
+
+    def __str__(self) -> str:
+        """The first rows of every object as text tables."""
+        from sim2real_cat.acsets.io.display import text
+
+        return text(self._acset)
+
+    def _repr_html_(self) -> str:
+        from sim2real_cat.acsets.io.display import html
+
+        return html(self._acset)
+
+    @property
+    def _acset(self) -> ACSet:
+        return cast("ACSet", self)
 
 
 class ACSet(Storage, Exports):
@@ -117,7 +211,7 @@ class ACSet(Storage, Exports):
             InstanceError: for an unknown column, a wrong length, or a value that does not fit.
         """
         self.nparts(ob)
-        if not _coerce.is_int(n) or n < 0:
+        if not coercion.is_int(n) or n < 0:
             raise InstanceError(f"cannot add {brief(n)} parts of '{ob}': the number must be an integer >= 0")
         return self._append(ob, int(n), checked_rows(self, ob, int(n), columns, grown=int(n)))
 
@@ -134,7 +228,7 @@ class ACSet(Storage, Exports):
         if row is not None:
             self._put_one(int(parts[0]), row)
             return
-        rows = checked_rows(self, ob, len(parts), subparts, single=_coerce.is_scalar(ids))
+        rows = checked_rows(self, ob, len(parts), subparts, single=coercion.is_scalar(ids))
         self._check_unique(ob, parts, rows)
         self._put(parts, rows)
 
@@ -167,14 +261,14 @@ class ACSet(Storage, Exports):
             SchemaError: for an unknown object.
             InstanceError: for ids that do not exist or occur twice.
         """
-        return removal.remove(self, ob, ids, cascade=cascade)
+        return whole_parts.remove(self, ob, ids, cascade=cascade)
 
     # Attribute variables
 
     def add_vars(self, attrtype: str, n: int = 1) -> tuple[Var, ...]:
         """Add ``n`` new attribute variables and return them; they stand for values not known yet."""
         first = self.nvars(attrtype)
-        if not _coerce.is_int(n) or n < 0:
+        if not coercion.is_int(n) or n < 0:
             raise InstanceError(f"cannot add {brief(n)} variables of '{attrtype}': the number must be an integer >= 0")
         self._nvars[attrtype] += int(n)
         return tuple(Var(k) for k in range(first, first + int(n)))
@@ -220,7 +314,7 @@ class ACSet(Storage, Exports):
             return whole_array(self._follow(route, whole))
         if type(ids) is not int or not 0 <= ids < self._nparts[route.dom]:
             parts = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
-            if not _coerce.is_scalar(ids):
+            if not coercion.is_scalar(ids):
                 return whole_array(self._follow(route, parts))
             ids = int(parts[0])
         return self._follow_one(route, ids)
@@ -248,9 +342,9 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         python_type = self.schema.attrtypes.get(route.codom, int)
         try:
-            if _coerce.is_scalar(values, python_type):
+            if coercion.is_scalar(values, python_type):
                 return self._preimage(route, values)
-            sequence = _coerce.as_sequence(values, 1)
+            sequence = coercion.as_sequence(values, 1)
             return self._preimages(route, sequence)
         except MisfitError as misfit:
             codom = route.codom
@@ -306,7 +400,7 @@ class ACSet(Storage, Exports):
             SchemaError: for an unknown object.
             InstanceError: for ids that do not exist or occur twice, or a dangling hom.
         """
-        return restriction.restrict(self, parts, dangling)
+        return whole_parts.restrict(self, parts, dangling)
 
     def disjoint_union(self, other: ACSet) -> DisjointUnion:
         """The coproduct of two instances: first the parts and variables of this one, then the other's.
@@ -320,7 +414,7 @@ class ACSet(Storage, Exports):
         Raises:
             SchemaError: where the schemas differ.
         """
-        return union.disjoint_union(self, other)
+        return whole_parts.disjoint_union(self, other)
 
     def canonical(self, limit: int = 10_000) -> ACSet:
         """An isomorphic instance that is the same for all instances isomorphic to this one.
@@ -330,7 +424,7 @@ class ACSet(Storage, Exports):
         Raises:
             InstanceError: where symmetries ask for more than ``limit`` choices between parts.
         """
-        from sim2real_cat.acsets import canonical
+        from sim2real_cat.acsets.maps import canonical
 
         return canonical.canonical(self, limit)
 
@@ -343,26 +437,26 @@ class ACSet(Storage, Exports):
         return equations.check(self)
 
     def to_json(self) -> str:
-        """The instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.exchange.write`.
+        """The instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.io.json.write`.
 
         Raises:
             ExchangeError: where a float is not finite, which JSON cannot say.
         """
-        from sim2real_cat.acsets import exchange
+        from sim2real_cat.acsets.io import json
 
-        return exchange.write(self)
+        return json.write(self)
 
     @staticmethod
     def from_json(schema: Schema, text: str, source: str = "instance.json", engine: str = "embedded") -> ACSet:
-        """Read an instance from ACSets.jl's JSON into an engine; see :func:`sim2real_cat.acsets.exchange.read`.
+        """Read an instance from ACSets.jl's JSON into an engine; see :func:`sim2real_cat.acsets.io.json.read`.
 
         Raises:
             ExchangeError: where the text is not an instance of the schema, naming ``source`` and the row.
             EngineError: for an engine that is not known, or not installed.
         """
-        from sim2real_cat.acsets import exchange
+        from sim2real_cat.acsets.io import json
 
-        instance = exchange.read(schema, text, source)
+        instance = json.read(schema, text, source)
         return instance if engine == instance.engine else instance.to_engine(engine)
 
     __copy__ = copy

@@ -162,15 +162,15 @@ class Schema:
 
     def draw(self) -> str:
         """The schema as Graphviz DOT text."""
-        from sim2real_cat.acsets.drawing import draw
+        from sim2real_cat.acsets.io.drawing import draw
 
         return draw(self)
 
     def to_json(self) -> str:
         """The schema in ACSets.jl's JSON, which has no name and no Python types of attribute types."""
-        from sim2real_cat.acsets import schema_exchange
+        from sim2real_cat.acsets.io import json
 
-        return schema_exchange.write(self)
+        return json.write_schema(self)
 
     @staticmethod
     def from_json(
@@ -191,9 +191,9 @@ class Schema:
             ExchangeError: where the text is not a schema in this format.
             SchemaError: where it describes no schema, or ``attrtypes`` does not fit it.
         """
-        from sim2real_cat.acsets import schema_exchange
+        from sim2real_cat.acsets.io import json
 
-        return schema_exchange.read(text, attrtypes or {}, name, source)
+        return json.read_schema(text, attrtypes or {}, name, source)
 
     def _value(self) -> tuple[object, ...]:
         return (

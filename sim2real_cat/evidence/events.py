@@ -1,6 +1,8 @@
 """Narya events: for every transition of a deployment, what simulation expected and what reality did.
 
 The format is the source document's `Sim2RealNaryaEvent`; a log keeps the events of a deployment as columns.
+
+Trits: how well one transition matched, as an element of GF(3).
 """
 
 from __future__ import annotations
@@ -12,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.errors import EvidenceError
-from sim2real_cat.evidence.trits import trits
 from sim2real_cat.files import replacing
 
 Array = NDArray[np.float64]
@@ -160,3 +161,24 @@ def write_events(path: Path, logs: Sequence[EventLog]) -> None:
         tables.append(pa.table(columns, _SCHEMA))
     with replacing(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+
+
+EXACT_MATCH = 0.1
+"""Nats per transition under which simulation and reality match exactly: trit +1."""
+
+MISMATCH = 0.5
+"""Nats per transition above which they do not match: trit -1."""
+
+
+def trits(kl_gap: ArrayLike) -> NDArray[np.int8]:
+    """+1 for a gap under 0.1 (exact match), -1 above 0.5 (mismatch), 0 between (within tolerance).
+
+    The source document's code swaps 0 and +1 against its own field comment; the comment is followed.
+    """
+    gaps = np.asarray(kl_gap)
+    return (gaps < EXACT_MATCH).astype(np.int8) - (gaps > MISMATCH).astype(np.int8)
+
+
+def conserved(values: ArrayLike) -> bool:
+    """Whether the trits sum to 0 in GF(3)."""
+    return int(np.sum(values, dtype=np.int64)) % 3 == 0

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 from sim2real_cat.errors import EvidenceError
-from sim2real_cat.evidence.events import Sim2RealNaryaEvent
-from sim2real_cat.evidence.trits import conserved
+from sim2real_cat.evidence.events import Sim2RealNaryaEvent, conserved
 
 
 @dataclass(frozen=True)

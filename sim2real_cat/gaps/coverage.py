@@ -22,10 +22,9 @@ from scipy.linalg import solve_triangular
 from scipy.spatial import cKDTree
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.deals import Pool, deals, floor, p_value, pool
 from sim2real_cat.gaps.gap import sides
-from sim2real_cat.gaps.held_out import hold_out
-from sim2real_cat.gaps.samples import Cloud, Floats, Observations, require_density
+from sim2real_cat.gaps.permutation import Pool, deals, floor, p_value, pool
+from sim2real_cat.gaps.samples import Cloud, Floats, Observations, hold_out, require_density
 from sim2real_cat.linear_algebra import on_one_thread
 
 _DEALS = 999

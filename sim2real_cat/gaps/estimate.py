@@ -1,4 +1,7 @@
-"""A divergence with its interval, and whether to believe it."""
+"""A divergence with its interval, and whether to believe it.
+
+What a caller may choose about an estimate, whatever the method.
+"""
 
 from __future__ import annotations
 
@@ -76,3 +79,24 @@ class Estimate:
         """E.g. ``0.213 [0.180, 0.251] nats per control step (gaussian, transition)``."""
         doubt = "" if self.reliable else ", unreliable"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] {self.units} ({self.method}, {self.level}{doubt})"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices that `gap` hands to every method; each reads those that concern it.
+
+    Attributes:
+        confidence: Nominal coverage of the interval, between 0 and 1.
+        neighbours: How many nearest neighbours count, at least 1.
+        variant: Of the method "knn", a name in `knn_terms.VARIANTS`; None for the best that the samples allow.
+        theiler: Steps of the own episode on both sides in which no point is a neighbour; None for the whole block.
+        dither: Whether quantised sensors get noise of their quantum's width before distances are taken.
+        splits: A/A comparisons of each side; None for as many as the method's cost allows.
+    """
+
+    confidence: float = 0.95
+    neighbours: int = 5
+    variant: str | None = None
+    theiler: int | None = None
+    dither: bool = True
+    splits: int | None = None

@@ -1,26 +1,34 @@
-"""The front door: KL(P_real || P_sim) from samples, by any method, at any level."""
+"""The front door: KL(P_real || P_sim) from samples, by any method, at any level.
+
+Which method to take where none is asked for.
+
+The level "trajectory": first observation and transitions, added up by the chain rule.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.errors import GapError, unknown_name
-from sim2real_cat.gaps import gaussian, knn, ratio
-from sim2real_cat.gaps.estimate import Estimate, Measured
-from sim2real_cat.gaps.gaussian_deals import gaussian_gaps, gaussian_raw
-from sim2real_cat.gaps.gaussian_fit import log_ratios
+from sim2real_cat.gaps import classifier, gaussian, knn
+from sim2real_cat.gaps.block_length import cut
+from sim2real_cat.gaps.estimate import Estimate, Measured, Settings
+from sim2real_cat.gaps.gaussian import gaussian_gaps, gaussian_raw
+from sim2real_cat.gaps.gaussian_kl import log_ratios
 from sim2real_cat.gaps.null import SPLITS, Null, Quick, calibrate
-from sim2real_cat.gaps.recommended import recommended
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
     Floats,
+    Ints,
     Observations,
+    Samples,
     arrange,
     as_samples,
     choose_level,
@@ -29,9 +37,6 @@ from sim2real_cat.gaps.samples import (
     of_members,
     without_constants,
 )
-from sim2real_cat.gaps.settings import Settings
-from sim2real_cat.gaps.stretches import cut
-from sim2real_cat.gaps.trajectory import FirstObservations, along_trajectory, always_the_same
 from sim2real_cat.linear_algebra import on_one_thread
 
 Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.random.Generator], Measured]
@@ -40,7 +45,7 @@ Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.r
 METHODS: dict[str, Measure] = {
     "gaussian": gaussian.measure,
     "knn": knn.measure,
-    "ratio": ratio.measure,
+    "ratio": classifier.measure,
 }
 """The methods that `gap` knows, by name."""
 
@@ -263,3 +268,98 @@ def sides(
         if not (sim_cloud.member == member).any():
             raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
     return real_cloud, sim_cloud, fibre, notes
+
+
+def recommended(
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
+) -> tuple[str, str, Measured]:
+    """The estimate by the method that errs least on samples like these.
+
+    Gaussians need the fewest samples and have no bias where the samples are like them. Where something speaks against
+    them, nearest neighbours see the shape. Not all of it in many dimensions: they say so where it shows.
+
+    Args:
+        real: Real points.
+        sim: Simulated points.
+        weights: Weight of each fibre member.
+        settings: As for either method.
+        rng: As for either method, which finds the same when it is asked for by name.
+
+    Returns:
+        The name of the method, the reason in a clause, and the estimate.
+
+    Raises:
+        GapError: Too few points or dependent sensors, on the real side or in a member.
+    """
+    again = deepcopy(rng)
+    measured, against = gaussian.examined(real, sim, weights, settings, rng)
+    if against:
+        return "knn", against[0], knn.measure(real, sim, weights, settings, again)
+    return "gaussian", "neither a direction nor the kurtosis speaks against Gaussians", measured
+
+
+_MARKOV = "first-order Markov: the first observation's gap plus so many transitions' as an episode has"
+
+
+@dataclass(frozen=True)
+class FirstObservations:
+    """The first observation of every episode, as `gap` reads episodes.
+
+    Attributes:
+        episodes: One array (1, d) per episode.
+        members: (n_episodes,) the fibre member of each.
+        sensors: The d names.
+        control_period: Seconds, meaningless here.
+    """
+
+    episodes: list[Floats]
+    members: Ints
+    sensors: tuple[str, ...]
+    control_period: float = 1.0
+
+    @classmethod
+    def of(cls, samples: Samples) -> FirstObservations:
+        """The first observations of one side."""
+        first = np.searchsorted(samples.episode, np.arange(len(samples.members)))
+        return cls(list(samples.points[first][:, None]), samples.members, samples.sensors)
+
+
+def always_the_same(real: FirstObservations, sim: FirstObservations) -> bool:
+    """Whether all episodes of both sides start from one and the same observation."""
+    starts = np.concatenate([*real.episodes, *sim.episodes])
+    return bool((starts == starts[0]).all())
+
+
+def along_trajectory(initial: Estimate | None, transition: Estimate, steps: float) -> Estimate:
+    """KL of whole episodes in nats, under the first-order Markov assumption.
+
+    KL(P_real(o_0..o_T) || P_sim(o_0..o_T)) = KL of o_0 + Σ_t E_real KL(P_real(o_t+1|o_t) || P_sim(o_t+1|o_t)). The two
+    intervals are added end by end, as if both erred to the same side: they come from the same episodes.
+
+    Args:
+        initial: The gap of the first observations; None where it is 0, all being the same.
+        transition: The gap of the transitions.
+        steps: Transitions of a real episode, on average.
+
+    Returns:
+        The sum, in nats per episode.
+    """
+    parts = [(transition, steps)] if initial is None else [(initial, 1.0), (transition, steps)]
+    raw = sum(times * part.raw for part, times in parts)
+    low = raw - sum(times * (part.raw - part.low) for part, times in parts)
+    high = raw + sum(times * (part.high - part.raw) for part, times in parts)
+    start = "the first observation is the same in all episodes" if initial is None else f"first {initial.raw:.3f} nats"
+    named = (("first observations", initial), ("transitions", transition))
+    doubts = [f"{name}: {said}" for name, part in named if part is not None for said in part.why]
+    return replace(
+        transition,
+        value=max(raw, 0.0),
+        low=max(low, 0.0),
+        high=max(high, 0.0),
+        raw=raw,
+        plug_in=sum(times * part.plug_in for part, times in parts),
+        level="trajectory",
+        units=UNITS["trajectory"],
+        reliable=all(part.reliable for part, _ in parts),
+        why=(*doubts, f"{_MARKOV}: {start}, {steps:.1f} transitions of {transition.raw:.4f} nats"),
+    )

@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.deals import Pool, deals, floor, p_value, pool
-from sim2real_cat.gaps.held_out import halves, hold_out
-from sim2real_cat.gaps.samples import Cloud, Floats
+from sim2real_cat.gaps.permutation import Pool, deals, floor, p_value, pool
+from sim2real_cat.gaps.samples import Cloud, Floats, halves, hold_out
 
 Raw: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float]], float]
 """The bias-corrected estimate of a method: real points, simulated points, weights of the fibre."""

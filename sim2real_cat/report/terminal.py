@@ -18,7 +18,7 @@ from sim2real_cat.transfer.instance import TransferInstance, part_name
 from sim2real_cat.transfer.laws import LawReport
 
 if TYPE_CHECKING:
-    from sim2real_cat.gaps.ranking import Ranking  # and with it scipy, which no other table needs
+    from sim2real_cat.ranking.ranking import Ranking  # and with it scipy, which no other table needs
 
 _COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
 _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}

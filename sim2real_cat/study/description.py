@@ -1,7 +1,11 @@
-"""What a study is: robots, how reality differs, how simulation is randomized, and policies. Read from TOML."""
+"""What a study is: robots, how reality differs, how simulation is randomized, and policies. Read from TOML.
+
+The random streams of a study.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -9,18 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
-from sim2real_cat.study.table import Table
+from sim2real_cat.policies.policy import Policy
+from sim2real_cat.study.toml_table import Table
+from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-from sim2real_cat.worlds.gymnasium_tasks import MODELS
-from sim2real_cat.worlds.noise_table import noise_from_table
-from sim2real_cat.worlds.parameters import check_parameters
-from sim2real_cat.worlds.policy import Policy
-from sim2real_cat.worlds.policy_files import load_policy
-from sim2real_cat.worlds.quadratic_task import QuadraticTask
-from sim2real_cat.worlds.randomization import Ensemble, Randomization
-from sim2real_cat.worlds.training import RandomSearch
+from sim2real_cat.worlds.load_policy import load_policy
+from sim2real_cat.worlds.parameters.apply import check_parameters
+from sim2real_cat.worlds.randomization.randomization import Ensemble, Randomization
+from sim2real_cat.worlds.sensors.noise_table import noise_from_table
+from sim2real_cat.worlds.tasks.gymnasium import MODELS
+from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import Noise, World
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -205,10 +211,10 @@ def _bound(randomization: Randomization, world: World, place: str) -> Randomizat
         raise WorldError(f"{place}: {error}") from None
 
 
-def _check(world: World, members: Ensemble, place: str) -> None:
+def _check(world: World, fibre: Ensemble, place: str) -> None:
     """Refuse parameters that the world does not have, saying where they stand."""
     try:
-        check_parameters(world, members)
+        check_parameters(world, fibre)
     except WorldError as error:
         raise WorldError(f"{place}: {error}") from None
 
@@ -310,3 +316,9 @@ def _training(table: Table) -> RandomSearch:
         raise StudyError(f"{table.place}: {error}") from None
     table.close()
     return settings
+
+
+def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
+    """A random stream of its own for every purpose and name, so that adding a policy changes no other."""
+    label = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(label[:8], "little")])

@@ -15,13 +15,13 @@ import tomli_w
 from sim2real_cat.errors import StudyError
 from sim2real_cat.evidence.events import write_events
 from sim2real_cat.files import write_bytes, write_text
+from sim2real_cat.policies.policy import LinearPolicy
+from sim2real_cat.recordings.parquet import write_log
+from sim2real_cat.recordings.trajectories import concatenate
 from sim2real_cat.study.description import Candidate, Description
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.transfer.build import Recording
 from sim2real_cat.transfer.deployment import Deployment
-from sim2real_cat.worlds.policy import LinearPolicy
-from sim2real_cat.worlds.recordings import write_log
-from sim2real_cat.worlds.trajectories import concatenate
 
 _PACKAGES = ("sim2real-cat", "gymnasium", "mujoco", "numpy", "pyarrow", "scipy")
 

@@ -16,14 +16,13 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, Sim2RealError, unknown_name
-from sim2real_cat.study.description import Description, read_description
-from sim2real_cat.study.streams import generator
+from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.study.description import Description, generator, read_description
 from sim2real_cat.transfer.deployment import Deployment, measure_again
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import Recompute, Recomputed
-from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.recordings import read_log
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.randomization import Ensemble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

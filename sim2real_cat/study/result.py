@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import ProofBundle
+from sim2real_cat.policies.policy import Policy
 from sim2real_cat.study.description import Description
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import LawReport
-from sim2real_cat.worlds.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)

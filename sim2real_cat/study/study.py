@@ -15,18 +15,18 @@ from sim2real_cat.errors import GapError, StudyError, WorldError, unknown_name
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.gap import pointwise
+from sim2real_cat.policies.policy import Policy
 from sim2real_cat.study.description import Candidate, Description, read_description
+from sim2real_cat.study.description import generator as _generator
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
-from sim2real_cat.study.streams import generator as _generator
+from sim2real_cat.training.random_search import train
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
-from sim2real_cat.worlds.parameters import actuator_delays
-from sim2real_cat.worlds.policy import Policy
-from sim2real_cat.worlds.prediction import predict_steps
-from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.rollout import rollout
-from sim2real_cat.worlds.training import train
+from sim2real_cat.worlds.parameters.apply import actuator_delays
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.simulation.prediction import predict_steps
+from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
 Progress = Callable[[str, int, int], None]
@@ -144,7 +144,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
             robot.world,
             candidate.training,
             rng=_generator(seed, "train", name),
-            members=fibre,
+            fibre=fibre,
             threads=threads,
             progress=lambda done, _: show(f"training {name}", done, iterations),
         )
@@ -153,7 +153,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         robot.world,
         policy,
         rng=_generator(seed, "sim", name),
-        members=fibre,
+        fibre=fibre,
         episodes=described.sim_episodes if len(fibre) > 1 else described.real_episodes,
         steps=robot.steps,
         name=name,
@@ -164,7 +164,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         robot.world,
         policy,
         rng=_generator(seed, "real", name),
-        members=robot.reality,
+        fibre=robot.reality,
         episodes=described.real_episodes,
         steps=robot.steps,
         name=name,

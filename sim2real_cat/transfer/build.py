@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.gaps.null import Null
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, MemberGaps
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.members import MemberGaps
 from sim2real_cat.transfer.schema import SchTransferStudy
-from sim2real_cat.worlds.trajectories import Trajectories
 
 
 @dataclass(frozen=True)

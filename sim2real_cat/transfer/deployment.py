@@ -1,22 +1,30 @@
-"""One policy on one robot: where it was trained, what was seen in simulation and in reality, and the gap."""
+"""One policy on one robot: where it was trained, what was seen in simulation and in reality, and the gap.
+
+What each simulated world of a fibre says by itself: its own gap, and how far its square is from commuting.
+
+The deployment of a policy of which only recordings are known: its fibre plays the recorded actions.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from sim2real_cat.errors import GapError, WorldError, unknown_name
+from sim2real_cat.errors import GapError, InstanceError, WorldError, listed, unknown_name
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.gap import METHODS as SAMPLE_METHODS
 from sim2real_cat.gaps.gap import gap
-from sim2real_cat.gaps.predictive import Predictive
-from sim2real_cat.transfer.members import MemberGaps, member_gaps
-from sim2real_cat.transfer.predictive_gap import predictive_gap
-from sim2real_cat.worlds.randomization import Ensemble
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.gaps.samples import Floats
+from sim2real_cat.predictive.estimate import Predictive
+from sim2real_cat.predictive.gap import predictive_gap
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.sensors.sensing import sensed
+from sim2real_cat.worlds.simulation.replay import replay
 from sim2real_cat.worlds.world import World
 
 METHODS = ("auto", "predictive", *SAMPLE_METHODS)
@@ -152,7 +160,7 @@ def _predict(
     return predictive_gap(
         deployment.world,
         deployment.real,
-        members=deployment.fibre,
+        fibre=deployment.fibre,
         reality=deployment.reality,
         sim=deployment.sim if null else None,
         confidence=confidence,
@@ -182,3 +190,103 @@ def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | Non
     except (GapError, WorldError) as error:
         notes.append(f"{what}: {error}")
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class MemberGaps:
+    """The worlds of a fibre one by one, in its order.
+
+    Attributes:
+        gaps: (M, 3) KL(P_real || P_e) with the ends of its interval, in nats per control step; NaN where it could not
+            be measured, infinite where the world cannot have produced what was read.
+        squares: (M, 3) the divergence between what the world showed and what the robot showed, likewise, in nats per
+            observation.
+        square_level: the level of `squares`.
+    """
+
+    gaps: Floats
+    squares: Floats
+    square_level: str = "occupancy"
+
+
+def member_gaps(
+    fibre: Ensemble,
+    sim: Trajectories,
+    real: Trajectories,
+    predictive: Predictive | None,
+    *,
+    method: str,
+    confidence: float,
+    rng: np.random.Generator,
+) -> MemberGaps:
+    """The gap and the square of every world of a fibre.
+
+    Args:
+        fibre: the worlds.
+        sim: episodes in them; `member_index` says in which.
+        real: episodes on the robot.
+        predictive: the fibre's predictive gap, which knows that of its members; None to compare the samples of each
+            world by `method`, at the level "transition". The squares always compare samples.
+        method: one of the methods of `sim2real_cat.gap`.
+        confidence: nominal coverage of the intervals.
+        rng: deals episodes into blocks.
+    """
+
+    def between(member: int, level: str) -> tuple[float, float, float]:
+        own = sim.select(np.flatnonzero(sim.member_index == member))
+        try:
+            found = gap(real, own, method, level=level, confidence=confidence, rng=rng, splits=0)
+        except GapError:  # too few episodes of one world are no fault of the fibre, whose gap has a note of its own
+            return np.nan, np.nan, np.nan
+        return found.value, found.low, found.high
+
+    worlds = range(len(fibre))
+    return MemberGaps(
+        np.array([between(e, "transition") for e in worlds]) if predictive is None else predictive.member_gaps,
+        np.array([between(e, "occupancy") for e in worlds]),
+    )
+
+
+def deploy_recording(
+    world: World,
+    recording: Trajectories,
+    *,
+    robot: str,
+    fibre: Ensemble,
+    rng: np.random.Generator | int,
+    threads: int = 0,
+) -> Deployment:
+    """The deployment that a recording is: the real side as recorded, the simulated one under the same actions.
+
+    The policy itself is not known, so its digest is that of the actions, and it has no birth. A simulated episode
+    starts in the recorded first state and runs open loop. It drifts away from the recording where the world is
+    another, and further than under a policy that reacts; cut a long recording with `segments` first, or the gap
+    says how long it was.
+
+    Args:
+        world: the simulated world, with the noise of its sensors; without noise a simulation has no density.
+        recording: episodes of one policy, with states.
+        robot: the name of the real world.
+        fibre: the simulated worlds that play the actions.
+        rng: a generator, or a seed for one: the noise of the simulated sensors.
+        threads: physics threads; 0 means one per available core.
+
+    Raises:
+        InstanceError: the episodes are not all of one policy that has a name.
+        WorldError: the recording does not fit the world.
+    """
+    names = sorted(set(recording.policies))
+    if len(names) != 1 or not names[0]:
+        raise InstanceError(f"a deployment is of one named policy, the recording is of {listed(map(repr, names))}")
+    played = replay(world, recording, fibre=fibre, threads=threads)
+    sim = sensed(world, played, rng=rng, fibre=fibre)
+    return Deployment(names[0], robot, _digest(recording), None, fibre, sim, recording, world=world)
+
+
+def _digest(recording: Trajectories) -> str:
+    """SHA-256 of the actions of all episodes."""
+    content = hashlib.sha256()
+    for actions, length in zip(recording.actions, recording.lengths, strict=True):
+        played = np.ascontiguousarray(actions[:length], dtype="<f8")
+        content.update(str(played.shape).encode() + played.tobytes())
+    return content.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim2real_cat.errors import InstanceError, unknown_name
-from sim2real_cat.gaps.ranking_table import PolicyTable
+from sim2real_cat.ranking.table import PolicyTable
 from sim2real_cat.transfer.instance import TransferInstance
 
 

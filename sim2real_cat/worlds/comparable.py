@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
-from sim2real_cat.worlds.ensemble import Ensemble
-from sim2real_cat.worlds.parameters import ACTION_FIELDS, action_parameters
-from sim2real_cat.worlds.trajectories import Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, action_parameters
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
 
 
@@ -49,7 +49,7 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
     return np.array([world.sensors.index(name) for name in recording.sensors], dtype=np.intp)
 
 
-def check_replayable(recording: Trajectories, members: Ensemble) -> None:
+def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
     """Check that recorded actions can be sent to members from recorded states.
 
     Raises:
@@ -63,7 +63,7 @@ def check_replayable(recording: Trajectories, members: Ensemble) -> None:
         if bad.any():
             episode, frame = np.argwhere(bad)[0]
             raise WorldError(f"the recording has no finite {name} in episode {episode}, frame {frame}; cut it there")
-    for name, numbers in zip(ACTION_FIELDS, action_parameters(members, np.arange(len(members))), strict=True):
+    for name, numbers in zip(ACTION_FIELDS, action_parameters(fibre, np.arange(len(fibre))), strict=True):
         if numbers.any():
             raise WorldError(
                 f"'{name}' is random on the way to the actuators, and a recording does not say what happened there; "

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import compiling
-from sim2real_cat.worlds.fields import actuator_names, names
-from sim2real_cat.worlds.gymnasium_tasks import MODELS
-from sim2real_cat.worlds.noise import NoiseModel
-from sim2real_cat.worlds.noise_chain import NoiseChain
-from sim2real_cat.worlds.quadratic_task import QuadraticTask
-from sim2real_cat.worlds.task import Task
+from sim2real_cat.worlds.parameters.fields import actuator_names, names
+from sim2real_cat.worlds.sensors.noise import NoiseChain, NoiseModel
+from sim2real_cat.worlds.tasks.gymnasium import MODELS
+from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
+from sim2real_cat.worlds.tasks.task import Task
 
 if TYPE_CHECKING:
     import mujoco

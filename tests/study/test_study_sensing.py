@@ -6,8 +6,7 @@ import pytest
 
 from sim2real_cat.errors import StudyError, WorldError
 from sim2real_cat.study.description import read_description
-from sim2real_cat.worlds.noise import Drift, GaussianNoise, Quantisation
-from sim2real_cat.worlds.noise_chain import NoiseChain
+from sim2real_cat.worlds.sensors.noise import Drift, GaussianNoise, NoiseChain, Quantisation
 
 NOISE = {
     "*": [{"gaussian": 0.01}, {"drift": {"deviation": 0.02, "time_constant": 0.5}}],

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from sim2real_cat.gaps.gap import gap
+from sim2real_cat.policies.policy import LinearPolicy
+from sim2real_cat.recordings.parquet import read_log, write_log
 from sim2real_cat.transfer.build import Recording, build_instance
 from sim2real_cat.transfer.deployment import Deployment, measure
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.worlds.gymnasium_world import GymnasiumWorld
-from sim2real_cat.worlds.policy import LinearPolicy
-from sim2real_cat.worlds.randomization import Ensemble, Randomization
-from sim2real_cat.worlds.recordings import read_log, write_log
-from sim2real_cat.worlds.rollout import rollout
+from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.simulation.rollout import rollout
 
 SAME, HEAVIER = Ensemble.nominal(), Ensemble.single({"pole mass": {"scale": 4.0}})
 
@@ -54,8 +55,8 @@ def deployed():
     for world, policy, name, reality in ((CARTPOLE, BALANCE, "balance", SAME), (PENDULUM, HOLD, "hold", HEAVIER)):
         rng = np.random.default_rng(1)
         fibre = Randomization.from_table({"pole mass": {"scale": [0.9, 1.1]}}).draw(3, rng)
-        sim = rollout(world, policy, rng=rng, members=fibre, episodes=4, steps=60, name=name)
-        real = rollout(world, policy, rng=rng, members=reality, episodes=12, steps=60, name=name)
+        sim = rollout(world, policy, rng=rng, fibre=fibre, episodes=4, steps=60, name=name)
+        real = rollout(world, policy, rng=rng, fibre=reality, episodes=12, steps=60, name=name)
         found.append(Deployment(name, world.name, policy.digest, None, fibre, sim, real))
     return found
 

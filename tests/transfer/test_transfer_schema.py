@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from places import ROOT, SHARED
 
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
-ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared"
 STATED = {
     "the source document": SHARED / "seed" / "000_c4a93b488568950b.txt",
     "the Julia package": ROOT / "julia" / "schemas.jl",

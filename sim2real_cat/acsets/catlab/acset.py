@@ -8,10 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim2real_cat.acsets import exchange
-from sim2real_cat.acsets._index import Fibres
-from sim2real_cat.acsets._reading import wanted
-from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import (
@@ -24,10 +20,12 @@ from sim2real_cat.acsets.catlab.crossing import (
     sent_ids,
     sent_json,
 )
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Fibres, Ids, Var
+from sim2real_cat.acsets.io import json
+from sim2real_cat.acsets.parts import renumbered
 from sim2real_cat.acsets.paths import Path
-from sim2real_cat.acsets.removal import renumbered
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Rows, wanted
 from sim2real_cat.errors import EngineError
 
 
@@ -82,7 +80,7 @@ class CatlabACSet(ACSet):
         Raises:
             ExchangeError: where a float is not finite, which JSON cannot say.
         """
-        exchange.check_finite(self)
+        json.check_finite(self)
         return str(julia.call("json_text", self.in_julia()))
 
     def __repr__(self) -> str:

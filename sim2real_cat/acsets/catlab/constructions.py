@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sim2real_cat.acsets._index import Ids
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.acset import CatlabACSet, held
@@ -24,7 +23,8 @@ from sim2real_cat.acsets.catlab.crossing import (
     sent_ids,
     sent_json,
 )
-from sim2real_cat.acsets.morphism import Morphism
+from sim2real_cat.acsets.columns import Ids
+from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.schema import Schema
 
 Kind = Literal["product", "pullback", "equalizer", "coproduct", "pushout", "coequalizer"]

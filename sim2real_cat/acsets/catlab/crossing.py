@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from sim2real_cat.acsets._coerce import brief
-from sim2real_cat.acsets._rows import Rows
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.codecs import Codec, type_name
+from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Rows
 from sim2real_cat.errors import EngineError, InstanceError
 
 

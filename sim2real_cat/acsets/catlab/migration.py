@@ -6,7 +6,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.acset import CatlabACSet, held
 from sim2real_cat.acsets.catlab.crossing import received, require_defined, require_plain, sent, sent_json
-from sim2real_cat.acsets.functor import SchemaFunctor
+from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from sim2real_cat.acsets._canonical_query import Initial, floating, prescribed_images, unprescribed
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import handle_of, received_ids, require_total, sent_json
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.morphism import Morphism
+from sim2real_cat.acsets.maps.canonical_query import Initial, floating, prescribed_images, unprescribed
+from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.errors import EngineError
 
 Prescribed = Mapping[str, Mapping[int, Any]]
@@ -27,7 +27,7 @@ WHAT = "homomorphisms"
 def homomorphisms(
     X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial, *, one: bool
 ) -> list[Morphism]:
-    """The morphisms X -> Y, or only the first; arguments as in `sim2real_cat.acsets.homomorphisms`.
+    """The morphisms X -> Y, or only the first; arguments as in `sim2real_cat.acsets.maps.homomorphisms`.
 
     Raises:
         SchemaError, InstanceError: where ``initial`` prescribes what does not exist, or a variable is at no part.

@@ -25,9 +25,8 @@ from sim2real_cat.acsets.catlab.crossing import (
 )
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import Ids, dtype_of
-from sim2real_cat.acsets.query.ast import ID, Constant
-from sim2real_cat.acsets.query.comparing import compare
-from sim2real_cat.acsets.query.resolved import Kind, Resolved
+from sim2real_cat.acsets.query.resolve import Kind, Resolved, compare
+from sim2real_cat.acsets.query.syntax import ID, Constant
 from sim2real_cat.acsets.query.table import Table
 
 Column = NDArray[Any]

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.query.ast import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable
 from sim2real_cat.acsets.query.engine import Engine, answer, answers, count
-from sim2real_cat.acsets.query.parsing import parse
+from sim2real_cat.acsets.query.syntax import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable
 from sim2real_cat.acsets.query.table import Table
+from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.errors import SchemaError
 
 __all__ = [

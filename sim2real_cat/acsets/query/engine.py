@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.query import duckdb_engine
-from sim2real_cat.acsets.query.ast import ConjunctiveQuery, Constant
-from sim2real_cat.acsets.query.numpy_engine import Join
-from sim2real_cat.acsets.query.ordering import lexicographic, row_keys
+from sim2real_cat.acsets.query import duckdb
+from sim2real_cat.acsets.query.join import Join, Rows, lexicographic, row_keys, too_many
 from sim2real_cat.acsets.query.plan import Plan, Wanted, components, plan
 from sim2real_cat.acsets.query.relations import Problem, Reading, ranks, relations_of
-from sim2real_cat.acsets.query.resolve import resolve
-from sim2real_cat.acsets.query.resolved import Resolved
-from sim2real_cat.acsets.query.rows import Rows, too_many
+from sim2real_cat.acsets.query.resolve import Resolved, resolve
+from sim2real_cat.acsets.query.syntax import ConjunctiveQuery, Constant
 from sim2real_cat.acsets.query.table import Table
 from sim2real_cat.errors import EngineError, listed
 
@@ -101,7 +98,7 @@ def answer(
     if by_parts:
         needed.update(order.text_order)
     if in_duckdb:
-        rows = duckdb_engine.join(problem, sorted(needed), distinct, limit)
+        rows = duckdb.join(problem, sorted(needed), distinct, limit)
     else:
         rows = Join(problem, order, frozenset(needed), wanted).collect(limit)
     if by_parts or distinct:
@@ -148,7 +145,7 @@ def count(
     for component in components(problem):
         order = plan(component, wanted="count")
         if _chosen(engine, component, order, 1.0) == "duckdb":
-            total *= duckdb_engine.count(component)
+            total *= duckdb.count(component)
         else:
             total *= Join(component, order, frozenset(), "count").count()
         if total == 0:

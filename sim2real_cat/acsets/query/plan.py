@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from sim2real_cat.acsets.query.relations import Mask, Problem, Relation
-from sim2real_cat.acsets.query.resolved import Restriction
+from sim2real_cat.acsets.query.resolve import Restriction
 
 Wanted = Literal["bag", "set", "count"]
 _Piece = tuple[list[Relation], list[Restriction], set[int]]

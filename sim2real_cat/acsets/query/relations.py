@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, HomColumn, Ids, dtype_of
-from sim2real_cat.acsets.query.ast import Constant
-from sim2real_cat.acsets.query.comparing import compare
-from sim2real_cat.acsets.query.resolved import Pattern, Resolved, Restriction
+from sim2real_cat.acsets.query.resolve import Pattern, Resolved, Restriction, compare
+from sim2real_cat.acsets.query.syntax import Constant
 
 Mask = NDArray[np.bool_]
 

@@ -1,19 +1,34 @@
-"""From a query and its parameters to variables with types: what can be known without looking at the data."""
+"""From a query and its parameters to variables with types: what can be known without looking at the data.
+
+Queries whose names are known and whose types agree, with numbers for variables.
+
+What the comparisons of a query mean.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sim2real_cat.acsets._coerce import MisfitError, allowed_ids, as_cells, as_ids, brief
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.codecs import Codec
+from sim2real_cat.acsets.codecs import Codec, type_name
+from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids, brief
 from sim2real_cat.acsets.columns import DEFINED
-from sim2real_cat.acsets.query.ast import ID, OPERATORS, Comparison, ConjunctiveQuery, Constant, Parameter, Term, Value
-from sim2real_cat.acsets.query.ast import Variable as Named
-from sim2real_cat.acsets.query.comparing import compare
-from sim2real_cat.acsets.query.resolved import Kind, Pattern, Resolved, Restriction, Unknown
+from sim2real_cat.acsets.query.syntax import (
+    ID,
+    OPERATORS,
+    Comparison,
+    ConjunctiveQuery,
+    Constant,
+    Parameter,
+    Term,
+    Value,
+)
+from sim2real_cat.acsets.query.syntax import Variable as Named
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
 _NUMBERS = (int, float)
@@ -250,3 +265,106 @@ def _restrict(result: Resolved, restriction: Restriction) -> None:
         result.restrictions.append(Restriction(right, _MIRRORED[op], Constant(value)))
     elif not compare(value, op, right.value):
         result.impossible = True
+
+
+class Kind(NamedTuple):
+    """What the values of a variable are.
+
+    Attributes:
+        name: an object or an attribute type.
+        python_type: of an attribute type; None for the ids of an object.
+    """
+
+    name: str
+    python_type: type | Codec | None
+
+    def __str__(self) -> str:
+        return f"a part of {self.name}" if self.python_type is None else f"{self.name}, {type_name(self.python_type)}"
+
+
+@dataclass
+class Unknown:
+    """A variable of the resolved query: named ones, and one for each part that the query does not name.
+
+    Attributes:
+        kind: the type of its values.
+        label: how messages call it.
+        place: where it first stood.
+        fixed: its value, where a parameter or an equation says so.
+    """
+
+    kind: Kind
+    label: str
+    place: str
+    fixed: Value | None = None
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """A comparison between a variable, by number, and a variable or a value."""
+
+    left: int
+    op: str
+    right: int | Constant
+
+    @property
+    def variables(self) -> tuple[int, ...]:
+        """The numbers of the variables on both sides."""
+        return (self.left,) if isinstance(self.right, Constant) else (self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One atom: the number of the variable for its part, and what its arrows are.
+
+    Attributes:
+        ob: the object.
+        part: a variable.
+        arrows: pairs of a hom or attribute and a variable or a value.
+    """
+
+    ob: str
+    part: int
+    arrows: tuple[tuple[str, int | Constant], ...]
+
+
+@dataclass
+class Resolved:
+    """A query whose names are known and whose types agree.
+
+    Attributes:
+        unknowns: the variables; patterns, restrictions and outputs refer to them by their position.
+        patterns: one for each atom.
+        restrictions: the comparisons, but for equations, which have become one variable or a fixed one.
+        out: name and variable of each output.
+        impossible: whether two values that differ were demanded of one variable.
+    """
+
+    unknowns: list[Unknown] = field(default_factory=list)
+    patterns: list[Pattern] = field(default_factory=list)
+    restrictions: list[Restriction] = field(default_factory=list)
+    out: list[tuple[str, int]] = field(default_factory=list)
+    impossible: bool = False
+
+
+_ORDER = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+
+
+def compare(left: Any, op: str, right: Any) -> NDArray[np.bool_]:
+    """Elementwise comparison: NaN equals NaN, and nothing is less or greater than it."""
+    if op not in ("==", "!="):
+        return np.asarray(_ORDER[op](left, right), np.bool_)
+    left, right = _array(left), _array(right)
+    if not left.dtype.kind == right.dtype.kind == "f":
+        return np.asarray(left == right if op == "==" else left != right, np.bool_)
+    equal: NDArray[np.bool_] = (left == right) | (np.isnan(left) & np.isnan(right))
+    return equal if op == "==" else ~equal
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """An array as it is, a value as an array without dimensions, also where numpy would take it for a sequence."""
+    if isinstance(values, np.ndarray) or not hasattr(values, "__len__"):
+        return np.asarray(values)
+    array = np.empty((), object)
+    array[()] = values
+    return array

@@ -6,20 +6,27 @@ further ones, for instances of any schema. `check` asks several.
 
 from __future__ import annotations
 
-from sim2real_cat.transfer.laws.all import ALL
-from sim2real_cat.transfer.laws.columns import intervals
-from sim2real_cat.transfer.laws.fibre_bound import FIBRE_BOUND
-from sim2real_cat.transfer.laws.functor import FUNCTOR
-from sim2real_cat.transfer.laws.gap_recomputes import GAP_RECOMPUTES, Recompute, Recomputed, gap_recomputes
-from sim2real_cat.transfer.laws.gap_valid import GAP_VALID
-from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult
-from sim2real_cat.transfer.laws.own import from_function, from_query, path_equation
-from sim2real_cat.transfer.laws.report import LawReport, check, check_in_both
-from sim2real_cat.transfer.laws.square import SQUARE
-from sim2real_cat.transfer.laws.takeover import TRANSFER_DEPLOY, TRANSFER_IDEMPOTENT
-from sim2real_cat.transfer.laws.transfer_equalizer import TRANSFER_EQUALIZER, IdentitySubobjects, identity_subobjects
-from sim2real_cat.transfer.laws.transfer_identity import TRANSFER_IDENTITY
-from sim2real_cat.transfer.laws.witnesses import Verdict, Witness, Witnesses
+from sim2real_cat.transfer.laws.custom import from_function, from_query, path_equation
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult, Verdict, Witness, Witnesses, intervals
+from sim2real_cat.transfer.laws.measured_laws import (
+    FIBRE_BOUND,
+    GAP_RECOMPUTES,
+    SQUARE,
+    Recompute,
+    Recomputed,
+    gap_recomputes,
+)
+from sim2real_cat.transfer.laws.report import ALL, LawReport, check, check_in_both
+from sim2real_cat.transfer.laws.table_laws import (
+    FUNCTOR,
+    GAP_VALID,
+    TRANSFER_DEPLOY,
+    TRANSFER_EQUALIZER,
+    TRANSFER_IDEMPOTENT,
+    TRANSFER_IDENTITY,
+    IdentitySubobjects,
+    identity_subobjects,
+)
 
 __all__ = [
     "ALL",

@@ -1,4 +1,7 @@
-"""Check several laws at once, in one engine or in both."""
+"""Check several laws at once, in one engine or in both.
+
+The laws that an instance is checked against.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,15 @@ import numpy as np
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.engines import ENGINES
 from sim2real_cat.errors import LawError, unknown_name
-from sim2real_cat.transfer.laws.all import ALL
-from sim2real_cat.transfer.laws.gap_recomputes import Recompute, gap_recomputes
-from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult
-from sim2real_cat.transfer.laws.witnesses import Verdict, Witness
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult, Verdict, Witness
+from sim2real_cat.transfer.laws.measured_laws import FIBRE_BOUND, GAP_RECOMPUTES, SQUARE, Recompute, gap_recomputes
+from sim2real_cat.transfer.laws.table_laws import (
+    FUNCTOR,
+    GAP_VALID,
+    TRANSFER_DEPLOY,
+    TRANSFER_IDEMPOTENT,
+    TRANSFER_IDENTITY,
+)
 
 
 @dataclass(frozen=True)
@@ -149,3 +157,16 @@ def _require_same(here: LawResult, there: LawResult) -> None:
 
 def _rows(witnesses: Iterable[Witness]) -> set[tuple[Verdict, str, int]]:
     return {(witness.verdict, witness.ob, witness.id) for witness in witnesses}
+
+
+ALL: tuple[Law, ...] = (
+    FUNCTOR,
+    GAP_VALID,
+    TRANSFER_IDENTITY,
+    TRANSFER_IDEMPOTENT,
+    TRANSFER_DEPLOY,
+    FIBRE_BOUND,
+    SQUARE,
+    GAP_RECOMPUTES,
+)
+"""The laws of the design, in its order."""

@@ -1,0 +1,258 @@
+"""Instances as Arrow tables: one for each object, and one for each attribute type that has variables.
+
+The table of an object has
+
+- ``_id``, int64: the ids 0..n-1. Rows are written in this order and may be read in any;
+- each hom under its name, int64: null where undefined;
+- each attribute under its name, as float64, int64, string or bool: null where there is no value. NaN is a
+  value, not a null. A type with a codec is a string that holds the value's JSON;
+- ``<attribute>._var``, int64, beside an attribute that holds a variable anywhere: the number k of
+  ``Var(k)``, null elsewhere. No name of a schema has a dot in it, so it never collides.
+
+The table of an attribute type holds the ids of its variables in ``_id`` and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.codecs import Codec, type_name
+from sim2real_cat.acsets.coercion import brief
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of, fill_of
+from sim2real_cat.acsets.schema import AttrPythonType, Schema
+from sim2real_cat.acsets.storage import Rows
+from sim2real_cat.errors import ExchangeError, unknown_name
+
+if TYPE_CHECKING:
+    import pyarrow
+
+VARIABLE = "._var"
+"""What follows an attribute's name in the name of the column of its variables."""
+
+
+def to_arrow(instance: ACSet) -> dict[str, pyarrow.Table]:
+    """The tables of an instance, in schema order.
+
+    Raises:
+        ExchangeError: for a text that is not Unicode, or a value that its codec cannot write.
+    """
+    schema = instance.schema
+    kinds = (kind for kind in schema.attrtypes if instance.nvars(kind))
+    return {name: arrow_table(instance, name) for name in (*schema.obs, *kinds)}
+
+
+def arrow_table(instance: ACSet, name: str) -> pyarrow.Table:
+    """The table of one object, or of the variables of one attribute type."""
+    import pyarrow as pa
+
+    schema = instance.schema
+    size = instance.nparts(name) if name in schema.obs else instance.nvars(name)
+    arrays: dict[str, Any] = {"_id": pa.array(np.arange(size), pa.int64())}
+    for hom in schema.homs_from(name):
+        targets = instance.column(hom)
+        arrays[hom] = pa.array(targets, pa.int64(), mask=targets == UNDEFINED)
+    for attribute in schema.attrs_from(name):
+        arrays[attribute] = _attribute(instance, attribute)
+        variables = instance.variables(attribute)
+        if np.any(variables != UNDEFINED):
+            arrays[attribute + VARIABLE] = pa.array(variables, pa.int64(), mask=variables == UNDEFINED)
+    return pa.table(arrays)
+
+
+def _attribute(instance: ACSet, name: str) -> Any:
+    import pyarrow as pa
+
+    ob, kind = instance.schema.attrs[name]
+    python_type = instance.schema.attrtypes[kind]
+    column = np.ma.asarray(instance.column(name))
+    data, mask = np.ma.getdata(column), np.ma.getmaskarray(column)
+    if isinstance(python_type, Codec):
+        texts = np.full(len(data), "", object)
+        for i in np.flatnonzero(~mask).tolist():
+            try:
+                texts[i] = json.dumps(python_type.to_json(data[i]), separators=(",", ":"))
+            except ValueError as error:
+                raise ExchangeError(
+                    f"cannot write '{name}' of {ob} {i}: {brief(data[i])} {error}: mend the codec of {kind}"
+                ) from None
+        data = texts
+    try:
+        return pa.array(data, _arrow_type(python_type), mask=mask)
+    except UnicodeEncodeError:
+        i = next(i for i, text in enumerate(data.tolist()) if not _is_unicode(text))
+        raise ExchangeError(
+            f"cannot write '{name}' of {ob} {i}: {brief(data[i])} has half a character (a lone surrogate): mend it"
+        ) from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _arrow_type(python_type: AttrPythonType) -> Any:
+    import pyarrow as pa
+
+    plain: dict[object, Any] = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    return plain.get(python_type, pa.string())
+
+
+def from_arrow(schema: Schema, tables: Mapping[str, pyarrow.Table], source: str = "Arrow tables") -> ACSet:
+    """The instance in some Arrow tables; the inverse of :func:`to_arrow`.
+
+    Narrower integers and floats, texts in any of Arrow's layouts and columns of nothing but nulls are read
+    too. Only the table of an attribute type without variables may be left out, and a column of variables.
+
+    Args:
+        schema: the schema of the instance.
+        tables: a table for each object.
+        source: what to call the tables in messages.
+
+    Raises:
+        ExchangeError: one line with the source, the table, the column, the row and what to do.
+    """
+    for name in tables:
+        if name not in (*schema.obs, *schema.attrtypes):
+            raise ExchangeError(f"{source}: {unknown_name('table', str(name), (*schema.obs, *schema.attrtypes))}")
+    for ob in schema.obs:
+        if ob not in tables:
+            raise ExchangeError(f"{source}: table {ob} is missing: give one without rows where it has no parts")
+    readers = {name: _Reader(schema, name, table, f"{source}: {name}") for name, table in tables.items()}
+    sizes = {name: len(reader.order) for name, reader in readers.items()}
+    instance = ACSet(schema)
+    for kind in schema.attrtypes:
+        instance.add_vars(kind, sizes.get(kind, 0))
+    for ob in schema.obs:
+        rows = Rows({}, {})
+        for name in schema.homs_from(ob):
+            codom = schema.homs[name][1]
+            rows.homs[name] = readers[ob].ids(name, codom, sizes[codom])
+        for name in schema.attrs_from(ob):
+            kind = schema.attrs[name][1]
+            rows.attrs[name] = readers[ob].cells(name, kind, schema.attrtypes[kind], instance.nvars(kind))
+        instance._append(ob, sizes[ob], rows)
+    return instance
+
+
+class _Reader:
+    """One table with its columns in the order of its ids.
+
+    Attributes:
+        order: the row of each id.
+    """
+
+    order: Ids
+
+    def __init__(self, schema: Schema, name: str, table: pyarrow.Table, place: str) -> None:
+        import pyarrow as pa
+
+        self._table, self._place = table, place
+        if not isinstance(table, pa.Table):
+            raise ExchangeError(f"{place} must be a pyarrow.Table, not {brief(table)}")
+        homs, attrs = schema.homs_from(name), schema.attrs_from(name)
+        valid = ("_id", *homs, *(column for attr in attrs for column in (attr, attr + VARIABLE)))
+        for column in table.column_names:
+            if column not in valid:
+                raise ExchangeError(f"{place}: {unknown_name('column', column, valid)}")
+            if table.column_names.count(column) > 1:
+                raise ExchangeError(f"{place}: column '{column}' occurs twice: keep one of them")
+        for column in ("_id", *homs, *attrs):
+            if column not in table.column_names:
+                raise ExchangeError(f"{place}: column '{column}' is missing: nulls say that it is undefined")
+        ids, mask = self._integers("_id")
+        wrong = np.flatnonzero(mask | (ids < 0) | (ids >= len(ids)))
+        if len(wrong):
+            found = "null" if mask[wrong[0]] else ids[wrong[0]]
+            raise ExchangeError(f"{place}: row {wrong[0]} has _id {found}: {len(ids)} rows have 0..{len(ids) - 1}")
+        twice = np.flatnonzero(np.bincount(ids, minlength=len(ids)) > 1)
+        if len(twice):
+            raise ExchangeError(f"{place}: _id {twice[0]} occurs twice: {len(ids)} rows have 0..{len(ids) - 1}, once")
+        self.order = np.argsort(ids)
+
+    def ids(self, name: str, codom: str, size: int) -> Ids:
+        """A column of ids below ``size``, -1 where null."""
+        values, mask = self._ordered(self._integers(name))
+        outside = np.flatnonzero(~mask & ((values < 0) | (values >= size)))
+        if len(outside):
+            i = outside[0]
+            raise ExchangeError(
+                f"{self._place} row _id={i}: '{name}' points to {codom} {values[i]}, but there are {size} "
+                f"{codom} parts, counted from 0: add it, or write null if undefined"
+            )
+        return np.where(mask, UNDEFINED, values)
+
+    def cells(self, name: str, kind: str, python_type: AttrPythonType, nvars: int) -> Cells:
+        """The column of an attribute, with its variables."""
+        values, mask = self._ordered(self._integers(name) if python_type is int else self._values(name, python_type))
+        data = values.astype(dtype_of(python_type))
+        data[mask] = fill_of(python_type)
+        if isinstance(python_type, Codec):
+            for i in np.flatnonzero(~mask).tolist():
+                data[i] = self._decoded(name, i, values[i], python_type)
+        status = np.where(mask, UNDEFINED, DEFINED)
+        if name + VARIABLE in self._table.column_names:
+            variables = self.ids(name + VARIABLE, f"variable of {kind}", nvars)
+            both = np.flatnonzero((variables != UNDEFINED) & ~mask)
+            if len(both):
+                raise ExchangeError(
+                    f"{self._place} row _id={both[0]}: '{name}' has a value and a variable: keep one of them"
+                )
+            status = np.where(variables != UNDEFINED, variables, status)
+        return Cells(data, status)
+
+    def _decoded(self, name: str, i: int, text: str, codec: Codec) -> Any:
+        try:
+            return codec.from_json(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise ExchangeError(
+                f"{self._place} row _id={i}: '{name}' is {brief(text)}, which is not the JSON of a "
+                f"{type_name(codec)} ({reason}): write it with the same codec"
+            ) from None
+
+    def _ordered(self, column: tuple[NDArray[Any], NDArray[np.bool_]]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        values, mask = column
+        return values[self.order], mask[self.order]
+
+    def _integers(self, name: str) -> tuple[Ids, NDArray[np.bool_]]:
+        """A column of integers and where it is null."""
+        import pyarrow as pa
+
+        column = self._table.column(name)
+        if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+            raise ExchangeError(f"{self._place}: column '{name}' is {column.type}: it must be one of integers")
+        try:
+            column = column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            raise ExchangeError(f"{self._place}: column '{name}' has a number that does not fit into 64 bits") from None
+        return column.fill_null(0).to_numpy(), column.is_null().to_numpy()
+
+    def _values(self, name: str, python_type: AttrPythonType) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A column of floats, bools or texts and where it is null."""
+        import pyarrow as pa
+
+        column = self._table.column(name)
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+        fits: dict[object, bool] = {float: is_number, bool: pa.types.is_boolean(kind)}
+        if not (fits.get(python_type, is_text) or pa.types.is_null(kind)):
+            raise ExchangeError(
+                f"{self._place}: column '{name}' is {column.type}: it must be {_arrow_type(python_type)}"
+            )
+        column = column.cast(_arrow_type(python_type), safe=False)
+        fills: dict[object, object] = {float: 0.0, bool: False}
+        try:
+            return column.fill_null(fills.get(python_type, "")).to_numpy(), column.is_null().to_numpy()
+        except (pa.ArrowException, UnicodeDecodeError):
+            problem = "has a text that is not UTF-8: write it again"
+            raise ExchangeError(f"{self._place}: column '{name}' {problem}") from None

@@ -1,0 +1,1 @@
+"""Morphisms of instances: search, limits, colimits, sub-instances."""

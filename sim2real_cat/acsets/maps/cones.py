@@ -1,0 +1,47 @@
+"""What limits and colimits ask of the morphisms they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.errors import InstanceError
+
+
+def require_parallel(what: str, f: Morphism, g: Morphism) -> None:
+    """Refuse two morphisms that do not have the same ends."""
+    require_natural(f, g)
+    if f.dom != g.dom or f.codom != g.codom:
+        raise InstanceError(f"{what} needs two parallel morphisms: {f!r} and {g!r} have different ends")
+
+
+def require_natural(*morphisms: Morphism) -> None:
+    """Refuse what is no natural transformation; only these have limits and colimits."""
+    for f in morphisms:
+        failures = f.naturality()
+        if failures:
+            raise InstanceError(f"{f!r} is not natural: {failures[0]} ({len(failures)} failures, see .naturality())")
+
+
+def require_legs(
+    what: str, given: tuple[Morphism, ...], legs: tuple[Morphism, ...], tips: list[ACSet], feet: list[ACSet]
+) -> None:
+    """Refuse a cone or cocone whose ends do not fit: one tip, and the feet that the limit or colimit is of."""
+    require_natural(*given)
+    if len(given) != len(legs):
+        raise InstanceError(f"a {what} has {len(legs)} legs here, not {len(given)}")
+    for tip in tips[1:]:
+        if tip is not tips[0] and tip != tips[0]:
+            raise InstanceError(f"the legs of a {what} share one end: {tips[0]!r} and {tip!r} differ")
+    for number, (foot, leg) in enumerate(zip(feet, legs, strict=True)):
+        expected = leg.codom if what == "cone" else leg.dom
+        if foot is not expected and foot != expected:
+            raise InstanceError(f"leg {number} of the {what} must be at {expected!r}, not at {foot!r}")
+
+
+def image_key(image: Any) -> Any:
+    """A value or variable as a dictionary key: NaN equals NaN, which a dictionary only sees in one object."""
+    return np.nan if image != image else image

@@ -1,0 +1,256 @@
+"""Limits of instances of one schema: product, pullback, equalizer, terminal instance.
+
+A part of a limit is a tuple of parts, one of each factor, and an arrow is defined at it where it is
+defined at all of them; so limits are computed for each object alone. Attribute values must agree: where
+two factors hold different values the tuple has no value that the legs could keep, which is an error, as
+in Catlab's tight categories. Where a factor holds a variable so does the limit, one for each tuple of
+images that occurs. The universal property is that among instances whose variables are all held by parts.
+Where a factor lives in Catlab, Catlab computes the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import constructions as by_catlab
+from sim2real_cat.acsets.coercion import brief
+from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.engines import engine_of
+from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_natural, require_parallel
+from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.values import build, codes, decoded
+from sim2real_cat.errors import InstanceError, SchemaError
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """A limit cone.
+
+    Attributes:
+        apex: the limit.
+        legs: the projections from it, one to each factor.
+    """
+
+    apex: ACSet
+    legs: tuple[Morphism, ...]
+
+    def universal(self, *cone: Morphism) -> Morphism:
+        """The one morphism into the apex that the legs take to a given cone.
+
+        Args:
+            cone: a natural transformation into each factor, all from one instance. (The terminal
+                instance has no factors: ask :func:`homomorphism` for the morphism into it.)
+
+        Raises:
+            InstanceError: where these are no cone: not one for each leg, with other ends, or with images
+                that are not in the limit.
+        """
+        require_legs("cone", cone, self.legs, [f.dom for f in cone], [f.codom for f in cone])
+        source = cone[0].dom
+        components = {}
+        for ob in source.schema.obs:
+            sizes = tuple(leg.codom.nparts(ob) for leg in self.legs)
+            keys = _keys(tuple(leg.components[ob] for leg in self.legs), sizes)
+            wanted = _keys(tuple(f.components[ob] for f in cone), sizes)
+            order = np.argsort(keys)
+            found = _positions(keys[order], wanted)
+            components[ob] = np.append(order, UNDEFINED)[found]
+            outside = np.flatnonzero(found == UNDEFINED)
+            if len(outside):
+                images = ", ".join(str(int(f.components[ob][outside[0]])) for f in cone)
+                raise InstanceError(f"no cone: {ob} {outside[0]} goes to ({images}), which is not in the limit")
+        variables = {attrtype: self._images(attrtype, cone) for attrtype in source.schema.attrtypes}
+        return Morphism(source, self.apex, components, variables)
+
+    def _images(self, attrtype: str, cone: tuple[Morphism, ...]) -> tuple[Any, ...]:
+        numbers = {
+            _key(images): Var(k)
+            for k, images in enumerate(zip(*(leg.variables[attrtype] for leg in self.legs), strict=True))
+        }
+        found = []
+        for k, images in enumerate(zip(*(f.variables[attrtype] for f in cone), strict=True)):
+            key = _key(images)
+            if key in numbers:
+                found.append(numbers[key])
+            elif len(set(key)) == 1 and not isinstance(images[0], Var):
+                found.append(images[0])
+            else:
+                text = ", ".join(map(brief, images))
+                raise InstanceError(f"no cone: Var({k}) of '{attrtype}' goes to ({text}), which is not in the limit")
+        return tuple(found)
+
+
+def product(X: ACSet, Y: ACSet) -> Limit:
+    """The product: all pairs of parts of the same object.
+
+    Raises:
+        SchemaError: for instances of different schemas.
+        InstanceError: where a pair would have two values of an attribute, naming parts and values.
+    """
+    require_one_schema(X, Y)
+    if engine_of(X, Y) == "catlab":
+        return Limit(*by_catlab.of_pair("product", X, Y))
+    parts = {ob: (np.repeat(X.parts(ob), Y.nparts(ob)), np.tile(Y.parts(ob), X.nparts(ob))) for ob in X.schema.obs}
+    return _limit((X, Y), parts, {attrtype: [] for attrtype in X.schema.attrtypes})
+
+
+def pullback(f: Morphism, g: Morphism) -> Limit:
+    """The pullback of f: X -> Z and g: Y -> Z: the pairs of parts that f and g send to the same part.
+
+    Raises:
+        InstanceError: where f and g are not natural, or do not end in the same instance.
+    """
+    require_natural(f, g)
+    if f.codom is not g.codom and f.codom != g.codom:
+        raise InstanceError(f"a pullback needs two morphisms into one instance: {f!r} and {g!r} end apart")
+    if engine_of(f.dom, g.dom, f.codom) == "catlab":
+        return Limit(*by_catlab.of_morphisms("pullback", f, g))
+    parts = {ob: _matching(f.components[ob], g.components[ob], f.codom.nparts(ob)) for ob in f.dom.schema.obs}
+    variables = {attrtype: _matching_variables(f, g, attrtype) for attrtype in f.dom.schema.attrtypes}
+    return _limit((f.dom, g.dom), parts, variables)
+
+
+def equalizer(f: Morphism, g: Morphism) -> Limit:
+    """The equalizer of f, g: X -> Y: the parts and variables of X that both send to the same.
+
+    Raises:
+        InstanceError: where f and g are not natural or not parallel.
+    """
+    require_parallel("an equalizer", f, g)
+    if engine_of(f.dom, f.codom) == "catlab":
+        return Limit(*by_catlab.of_morphisms("equalizer", f, g))
+    parts = {ob: (np.flatnonzero(f.components[ob] == g.components[ob]),) for ob in f.dom.schema.obs}
+    variables = {
+        attrtype: [
+            (Var(k),)
+            for k, images in enumerate(zip(f.variables[attrtype], g.variables[attrtype], strict=True))
+            if len(set(_key(images))) == 1
+        ]
+        for attrtype in f.dom.schema.attrtypes
+    }
+    return _limit((f.dom,), parts, variables)
+
+
+def terminal(schema: Schema) -> ACSet:
+    """The terminal instance: one part of each object; every instance has exactly one morphism into it.
+
+    Raises:
+        SchemaError: for a schema with attributes, whose values no finite instance could all receive.
+    """
+    if schema.attrs:
+        raise SchemaError(
+            f"schema {schema.name} has attributes, so it has no finite terminal instance: "
+            f"leave out {', '.join(schema.attrs)}"
+        )
+    point = ACSet(schema)
+    for ob in schema.obs:
+        point.add(ob)
+    for name, (dom, _) in schema.homs.items():
+        point.set(dom, 0, **{name: 0})
+    return point
+
+
+def _limit(
+    factors: tuple[ACSet, ...], parts: Mapping[str, tuple[Ids, ...]], variables: Mapping[str, list[tuple[Any, ...]]]
+) -> Limit:
+    """The instance whose parts are tuples of parts of the factors.
+
+    Args:
+        factors: at least one.
+        parts: for each object the tuples, as one array for each factor, in lexicographic order.
+        variables: for each attribute type the tuples of images that are its variables; further ones that
+            parts hold are added.
+    """
+    schema = factors[0].schema
+    sizes = {ob: tuple(factor.nparts(ob) for factor in factors) for ob in schema.obs}
+    keys = {ob: _keys(tuples, sizes[ob]) for ob, tuples in parts.items()}
+    homs = {}
+    for name, (dom, codom) in schema.homs.items():
+        targets = tuple(factor.column(name)[ids] for factor, ids in zip(factors, parts[dom], strict=True))
+        defined = np.logical_and.reduce([column >= 0 for column in targets])
+        homs[name] = np.full(len(defined), UNDEFINED)
+        homs[name][defined] = _positions(keys[codom], _keys(tuple(t[defined] for t in targets), sizes[codom]))
+    coded = codes(*factors)
+    numbers = {attrtype: {_key(images): k for k, images in enumerate(found)} for attrtype, found in variables.items()}
+    attrs = {}
+    for name, (ob, attrtype) in schema.attrs.items():
+        held = np.stack([column[name][ids] for column, ids in zip(coded.columns, parts[ob], strict=True)])
+        known = len(coded.values[attrtype])
+        agree = (held == held[0]).all(axis=0) & (held < known).all(axis=0)
+        undefined = (held < 0).any(axis=0)
+        clash = np.flatnonzero(((held >= 0) & (held < known)).all(axis=0) & ~agree)
+        if len(clash):
+            ids = ", ".join(str(int(column[clash[0]])) for column in parts[ob])
+            found = ", ".join(brief(coded.image(attrtype, int(code))) for code in held[:, clash[0]])
+            raise InstanceError(
+                f"no limit: '{name}' of the {ob} parts ({ids}) is ({found}), and a tuple has one value: "
+                "the factors must agree wherever both have one"
+            )
+        column = np.where(undefined, UNDEFINED, held[0])
+        rest = np.flatnonzero(~undefined & ~agree)
+        tuples, which = np.unique(held[:, rest], axis=1, return_inverse=True)
+        images = [tuple(coded.image(attrtype, code) for code in pair) for pair in tuples.T.tolist()]
+        new = [numbers[attrtype].setdefault(_key(pair), len(numbers[attrtype])) for pair in images]
+        column[rest] = known + np.array(new, np.int64)[which]
+        attrs[name] = decoded(column, coded.values[attrtype], schema.attrtypes[attrtype])
+    nvars = {attrtype: len(found) for attrtype, found in numbers.items()}
+    apex = build(schema, {ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
+    legs = tuple(
+        Morphism(
+            apex,
+            factor,
+            {ob: tuples[number] for ob, tuples in parts.items()},
+            {attrtype: tuple(images[number] for images in found) for attrtype, found in numbers.items()},
+        )
+        for number, factor in enumerate(factors)
+    )
+    return Limit(apex, legs)
+
+
+def _matching(left: Ids, right: Ids, size: int) -> tuple[Ids, Ids]:
+    """All pairs of positions with the same id, of ``size`` possible ones, in lexicographic order."""
+    order = np.argsort(right, kind="stable")
+    counts = np.bincount(right, minlength=size)
+    first = np.cumsum(counts) - counts
+    fitting = counts[left]
+    owner = np.repeat(np.arange(len(left)), fitting)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(fitting) - fitting, fitting)
+    return owner, order[first[left[owner]] + within]
+
+
+def _matching_variables(f: Morphism, g: Morphism, attrtype: str) -> list[tuple[Any, Any]]:
+    """All pairs of a variable of either side, and what the other side has that goes to the same."""
+    over: dict[Any, list[Any]] = {}
+    for k, image in enumerate(g.variables[attrtype]):
+        over.setdefault(image_key(image), []).append(Var(k))
+    pairs: list[tuple[Any, Any]] = []
+    for k, image in enumerate(f.variables[attrtype]):
+        value = [] if isinstance(image, Var) else [image]
+        pairs += [(Var(k), other) for other in (*over.get(image_key(image), []), *value)]
+    pairs += [(image, Var(k)) for k, image in enumerate(g.variables[attrtype]) if not isinstance(image, Var)]
+    return pairs
+
+
+def _keys(tuples: tuple[Ids, ...], sizes: tuple[int, ...]) -> Ids:
+    """Tuples of ids as one integer each."""
+    keys = np.zeros(len(tuples[0]), np.int64)
+    for ids, size in zip(tuples, sizes, strict=True):
+        keys = keys * size + ids
+    return keys
+
+
+def _positions(keys: Ids, wanted: Ids) -> Ids:
+    """Where each wanted key is among distinct sorted keys; -1 where it is not."""
+    found = np.searchsorted(keys, wanted)
+    is_there = np.append(keys, UNDEFINED)[found] == wanted
+    return np.where(is_there, found, UNDEFINED)
+
+
+def _key(images: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(map(image_key, images))

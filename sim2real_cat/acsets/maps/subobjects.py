@@ -1,0 +1,196 @@
+"""Sub-instances: parts that the homs do not lead out of, and the distributive lattice they form.
+
+The sub-instances of an instance, ordered by inclusion, have the union as join and the intersection as
+meet, because both are closed under homs again. A morphism f: X -> Y pulls sub-instances of Y back to X
+and pushes those of X forward to Y, and ``image(f, S) <= T`` exactly when ``S <= preimage(f, T)``.
+Attribute values and variables are not parts: a sub-instance keeps all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_ids
+from sim2real_cat.acsets.columns import Ids, Var
+from sim2real_cat.acsets.maps.closure import Masks, closure
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SubInstance:
+    """A sub-instance of an instance, given by its parts; a value, ordered by inclusion (``<=``).
+
+    >>> from sim2real_cat.acsets.schema import Schema
+    >>> graph = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
+    >>> x = ACSet(graph)
+    >>> x.add_parts("V", 3), x.add_parts("E", 2, src=[0, 1], tgt=[1, 2])
+    (array([0, 1, 2]), array([0, 1]))
+    >>> first, second = SubInstance.generated(x, {"E": [0]}), SubInstance.generated(x, {"E": [1]})
+    >>> first
+    <SubInstance {V: [0, 1], E: [0]}>
+    >>> first.meet(second)
+    <SubInstance {V: [1], E: []}>
+
+    Args:
+        instance: what it is a part of; referred to, not copied.
+        parts: for each object the ids of its parts, in any order; none for an object left out.
+
+    Raises:
+        SchemaError: for an unknown object.
+        InstanceError: for an id that does not exist, or a hom that leads out of the parts, naming both.
+    """
+
+    instance: ACSet
+    parts: Mapping[str, Ids]
+
+    def __post_init__(self) -> None:
+        checked = _checked(self.instance, self.parts)
+        masks = {ob: np.isin(self.instance.parts(ob), ids) for ob, ids in checked.items()}
+        for name, (dom, codom) in self.instance.schema.homs.items():
+            targets = self.instance.column(name)[checked[dom]]
+            outside = np.flatnonzero((targets >= 0) & ~_at(masks[codom], targets))
+            if len(outside):
+                part, target = int(checked[dom][outside[0]]), int(targets[outside[0]])
+                raise InstanceError(
+                    f"not a sub-instance: '{name}' leads from {dom} {part} to {codom} {target}, which is not in it: "
+                    "SubInstance.generated adds what is missing"
+                )
+        object.__setattr__(self, "parts", MappingProxyType(checked))
+
+    @staticmethod
+    def generated(instance: ACSet, parts: Mapping[str, ArrayLike]) -> SubInstance:
+        """The smallest sub-instance with the given parts: they and all that the homs lead to from them.
+
+        Raises:
+            SchemaError: for an unknown object.
+            InstanceError: for an id that does not exist.
+        """
+        return _from_masks(instance, closure(instance, _checked(instance, parts)))
+
+    @staticmethod
+    def top(instance: ACSet) -> SubInstance:
+        """The sub-instance that is everything."""
+        return SubInstance(instance, {ob: instance.parts(ob) for ob in instance.schema.obs})
+
+    @staticmethod
+    def bottom(instance: ACSet) -> SubInstance:
+        """The sub-instance without parts."""
+        return SubInstance(instance, {})
+
+    def meet(self, other: SubInstance) -> SubInstance:
+        """The intersection, the largest sub-instance that is in both.
+
+        Raises:
+            InstanceError: for sub-instances of different instances.
+        """
+        return self._merged(other, np.intersect1d)
+
+    def join(self, other: SubInstance) -> SubInstance:
+        """The union, the smallest sub-instance that both are in.
+
+        Raises:
+            InstanceError: for sub-instances of different instances.
+        """
+        return self._merged(other, np.union1d)
+
+    def to_instance(self) -> tuple[ACSet, Morphism]:
+        """The sub-instance as an instance of its own, parts in their old order, and its inclusion."""
+        whole = self.instance
+        small = whole.restrict(dict(self.parts)).instance
+        kinds = whole.schema.attrtypes
+        variables = {attrtype: tuple(Var(k) for k in range(whole.nvars(attrtype))) for attrtype in kinds}
+        return small, Morphism(small, whole, self.parts, variables)
+
+    def _merged(self, other: SubInstance, operation: Callable[[Ids, Ids], Ids]) -> SubInstance:
+        _require_one_instance(self, other)
+        return SubInstance(self.instance, {ob: operation(ids, other.parts[ob]) for ob, ids in self.parts.items()})
+
+    def __le__(self, other: SubInstance) -> bool:
+        """Whether every part is also one of the other's."""
+        _require_one_instance(self, other)
+        return all(bool(np.isin(ids, other.parts[ob]).all()) for ob, ids in self.parts.items())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SubInstance):
+            return NotImplemented
+        return self.instance == other.instance and all(
+            np.array_equal(ids, other.parts[ob]) for ob, ids in self.parts.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"<SubInstance {{{', '.join(f'{ob}: {ids.tolist()}' for ob, ids in self.parts.items())}}}>"
+
+
+def image(f: Morphism, sub: SubInstance | None = None) -> SubInstance:
+    """The smallest sub-instance of the codomain that f sends a sub-instance of its domain into.
+
+    It is the set of images, and what the codomain's homs lead to from there where the domain's are undefined.
+
+    Args:
+        f: a natural transformation.
+        sub: a sub-instance of its domain; all of it by default.
+
+    Raises:
+        InstanceError: for a sub-instance of something else.
+    """
+    if sub is not None:
+        _require_instance(sub, f.dom, "domain")
+    reached = {ob: ids if sub is None else ids[sub.parts[ob]] for ob, ids in f.components.items()}
+    return _from_masks(f.codom, closure(f.codom, reached))
+
+
+def preimage(f: Morphism, sub: SubInstance) -> SubInstance:
+    """The parts of the domain that f sends into a sub-instance of its codomain.
+
+    Args:
+        f: a natural transformation; where it is not one, the parts may not be closed under homs.
+        sub: a sub-instance of its codomain.
+
+    Raises:
+        InstanceError: for a sub-instance of something else, or parts that are not closed under homs.
+    """
+    _require_instance(sub, f.codom, "codomain")
+    return _from_masks(f.dom, {ob: np.isin(ids, sub.parts[ob]) for ob, ids in f.components.items()})
+
+
+def _from_masks(instance: ACSet, masks: Masks) -> SubInstance:
+    return SubInstance(instance, {ob: np.flatnonzero(mask) for ob, mask in masks.items()})
+
+
+def _at(mask: Any, targets: Ids) -> Any:
+    """The mask at some ids; False where undefined."""
+    return np.append(mask, False)[targets]
+
+
+def _checked(instance: ACSet, parts: Mapping[str, ArrayLike]) -> dict[str, Ids]:
+    """Sorted ids without repetition for every object."""
+    for ob in parts:
+        if ob not in instance.schema.obs:
+            raise SchemaError(f"a sub-instance has parts of an {unknown_name('object', str(ob), instance.schema.obs)}")
+    checked = {}
+    for ob in instance.schema.obs:
+        try:
+            ids = as_ids(parts.get(ob, ()), instance.nparts(ob))
+            checked[ob] = ids.copy() if (np.diff(ids) > 0).all() else np.unique(ids)
+        except MisfitError as misfit:
+            allowed = allowed_ids(ob, instance.nparts(ob))
+            raise InstanceError(f"a sub-instance's parts of '{ob}': {misfit} ({allowed})") from None
+    return checked
+
+
+def _require_one_instance(one: SubInstance, two: SubInstance) -> None:
+    if one.instance is not two.instance and one.instance != two.instance:
+        raise InstanceError("sub-instances of different instances cannot be compared or combined")
+
+
+def _require_instance(sub: SubInstance, instance: ACSet, role: str) -> None:
+    if sub.instance is not instance and sub.instance != instance:
+        raise InstanceError(f"the sub-instance is one of {sub.instance!r}, not of the morphism's {role}")

@@ -1,0 +1,1 @@
+"""Migration of instances along functors of schemas."""

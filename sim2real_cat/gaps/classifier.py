@@ -1,0 +1,485 @@
+"""KL from a classifier that tells real points from simulated ones, without a model of the distributions.
+
+With f the held-out, calibrated logit of a classifier trained on both sides at equal weight, an estimate of
+log p_real - log p_sim, the plug-in is the mean of f over the real points. Its error is of first order in the
+error of f. The corrected estimate is
+
+    E_real f + 1 - E_sim e^f,
+
+at most the KL for any f whatever, and equal to it where f is the log ratio (Nguyen, Wainwright and Jordan 2010,
+IEEE Transactions on Information Theory 56:5847-5861, the linear form of Donsker and Varadhan's bound). Since f
+never saw the points that it is averaged over, this is a lower bound in expectation, and its error is of second
+order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio.
+
+What the bound B lacks falls off with the number of points that the classifier saw, as 1/n where its family holds
+the truth. Those trained on 2/4 and on 3/4 of the points therefore extrapolate to all there could be, by
+
+    (B_3/4 - B_2/4) (4/3) / (4/2 - 4/3).
+
+Both corrections c are noisy, very much so where few simulated points reach into the real ones: of each the share
+max(0, 1 - var c / c²) is applied that stands out from its noise, as James and Stein shrink a mean, and the noise of
+what is left out goes into the interval.
+
+The level "transition" is the difference of two scopes, (o, o') and o, by the chain rule, each with the same
+kind of classifier on the same folds, so that what it lacks in both drops out; a difference of lower bounds is no
+bound. Where both sides recorded their actions a, the scopes are (o, a, o') and (o, a): what follows from o and a.
+For a policy that acts on o alone this is the same number, and easier to see for classifiers that need not learn the
+policy. Whitening is by the Cholesky factor of the pooled covariance, which turns o' into what a linear
+regression on o does not predict: the coordinates in which transitions differ.
+
+No lower bound from m simulated points can exceed ln m with confidence (McAllester and Stratos 2020, AISTATS),
+so that logits are clipped there.
+
+Cross-fitting: every point's log ratio comes from classifiers that saw neither it nor its episode.
+
+The points are dealt into `FOLDS` folds of whole episodes. A classifier trained without fold k answers for
+fold k. Which candidate, and how its logits are calibrated, is decided for fold k on the other folds j by
+classifiers trained without both j and k, so that nothing of fold k has a say in its own answer. These
+classifiers, which saw fewer points, also answer for fold k: how much worse they do tells what more points
+would bring.
+
+Transitions with the action between: (o, a, o') where both sides recorded what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import expit
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit, log_loss
+from sim2real_cat.gaps.estimate import Measured, Settings
+from sim2real_cat.gaps.resampling import LeftOut, deal, jackknife
+from sim2real_cat.gaps.samples import Cloud, Floats, Ints, require_density
+
+FOLDS = 4
+"""Into how many folds the episodes are dealt: classifiers see 3/4 of the points, to choose among them 2/4."""
+
+# The most points of either side that a classifier is trained on; more are thinned evenly.
+_MOST_TRAINING = 20_000
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """Calibrated held-out logits of every point in one scope, clipped at the largest that samples can show.
+
+    Attributes:
+        candidates: (len(NAMES), N) of all candidates, trained on 3/4 of the points.
+        chosen: (FOLDS,) which of them was chosen for each fold.
+        fold: (N,) the fold of each point.
+        fewer: (FOLDS - 1, N) of the one chosen, trained on 2/4 of the points.
+    """
+
+    candidates: Floats
+    chosen: Ints
+    fold: Ints
+    fewer: Floats
+
+    @property
+    def logits(self) -> Floats:
+        """(N,) of the candidate chosen."""
+        logits: Floats = self.candidates[self.chosen[self.fold], np.arange(len(self.fold))]
+        return logits
+
+
+def deal_folds(cloud: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> tuple[Ints, int]:
+    """Deal the episodes of one side into folds, each member's for itself.
+
+    A member with fewer episodes than folds is cut into stretches of time, lest a training set lack a part of the
+    mixture. At the level "occupancy", where one stretch betrays the next, only a member that is much of it is cut.
+
+    Args:
+        cloud: The points of the side.
+        weights: Weight of each member; of one member on the real side.
+        rng: Deals.
+
+    Returns:
+        (n,) the fold of each point, and how many members were cut.
+    """
+    fold = np.empty(len(cloud.points), dtype=np.intp)
+    much = 0.0 if cloud.level == "transition" else 1 / (2 * FOLDS)
+    dealt, cut = 0, 0
+    for member in np.unique(cloud.member):
+        rows = np.flatnonzero(cloud.member == member)
+        names, unit = np.unique(cloud.episode[rows], return_inverse=True)
+        if len(names) < FOLDS and weights.get(int(member), 1.0) > much:
+            pieces = -(-FOLDS // len(names))
+            start = np.searchsorted(unit, np.arange(len(names)))
+            position = np.arange(len(rows)) - start[unit]
+            unit = unit * pieces + position * pieces // np.bincount(unit)[unit]
+            cut += 1
+        units = int(unit.max()) + 1
+        fold[rows] = ((rng.permutation(units) + dealt) % FOLDS)[unit]
+        dealt += units
+    return fold, cut
+
+
+def cross_fit(labelled: Labelled, fold: Ints, widths: Sequence[int], seed: int) -> list[CrossFitted]:
+    """Held-out logits in every scope.
+
+    Args:
+        labelled: The points of both sides.
+        fold: (N,) the fold of each.
+        widths: How many leading coordinates each scope has. The first scope chooses the candidate for all, so
+            that in a difference of scopes what a candidate lacks in both drops out.
+        seed: For the classifiers.
+
+    Returns:
+        One entry for each scope.
+    """
+    from threadpoolctl import threadpool_limits
+
+    chosen: Ints | None = None
+    found = []
+    # Sums on one thread are the same on every machine, and small classifiers cost more to share out than to train.
+    with threadpool_limits(limits=1):
+        for width in widths:
+            found.append(_in_scope(labelled.leading(width), fold, seed, chosen))
+            chosen = found[-1].chosen
+    return found
+
+
+def _in_scope(labelled: Labelled, fold: Ints, seed: int, chosen: Ints | None) -> CrossFitted:
+    held = [np.flatnonzero(fold == k) for k in range(FOLDS)]
+    # without[a, b] are the logits in fold a of classifiers trained without folds a and b.
+    without: dict[tuple[int, int], Floats] = {}
+    for j, k in combinations(range(FOLDS), 2):
+        logits = fit(labelled.rows(_thinned(labelled, (fold != j) & (fold != k))), seed)
+        without[j, k], without[k, j] = logits(labelled.points[held[j]]), logits(labelled.points[held[k]])
+    largest = np.log((~labelled.real).sum())
+    candidates = np.empty((len(NAMES), len(fold)))
+    fewer = np.empty((FOLDS - 1, len(fold)))
+    choice = np.empty(FOLDS, dtype=np.intp) if chosen is None else chosen
+    for k in range(FOLDS):
+        others = [j for j in range(FOLDS) if j != k]
+        told = labelled.rows(np.concatenate([held[j] for j in others]))
+        shown = np.concatenate([without[j, k] for j in others])
+        calibrations = [Calibration.fit(column, told.real, told.weight) for column in shown.T]
+        if chosen is None:
+            losses = [
+                np.average(log_loss(calibrate(column), told.real), weights=told.weight)
+                for calibrate, column in zip(calibrations, shown.T, strict=True)
+            ]
+            choice[k] = int(np.argmin(losses))
+        answers = fit(labelled.rows(_thinned(labelled, fold != k)), seed)(labelled.points[held[k]])
+        for c, calibrate in enumerate(calibrations):
+            candidates[c, held[k]] = np.clip(calibrate(answers[:, c]), -largest, largest)
+        for row, j in enumerate(others):
+            column = without[k, j][:, choice[k]]
+            fewer[row, held[k]] = np.clip(calibrations[choice[k]](column), -largest, largest)
+    return CrossFitted(candidates, choice, fold, fewer)
+
+
+def _thinned(labelled: Labelled, training: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
+    """The rows to train on: at most `_MOST_TRAINING` of each side, evenly in time and over members."""
+    kept = []
+    for side in (labelled.real, ~labelled.real):
+        rows = np.flatnonzero(training & side)
+        count = min(len(rows), _MOST_TRAINING)
+        kept.append(rows[np.arange(count) * len(rows) // count])
+    return np.concatenate(kept)
+
+
+# An action of which the observations and the other actions leave a smaller share than this unexplained is a linear
+# function of them: it says nothing more, and has no density.
+_DEPENDENT = 1e-6
+
+Scopes: TypeAlias = tuple[tuple[int, int], ...]
+
+
+def with_actions(pairs: Floats, real: Cloud, sim: Cloud) -> tuple[Floats, Scopes, tuple[str, ...]]:
+    """Transitions with their actions, where both sides have the same number of finite ones.
+
+    Args:
+        pairs: (N, 2 d) pairs (o, o') of the real side, then of the simulated side.
+        real: The real side.
+        sim: The simulated side.
+
+    Returns:
+        (N, 2 d + n_actions) points (o, a, o') without the actions that are linear functions of o, the scopes of
+        the chain rule on them, and notes.
+
+    Raises:
+        GapError: The next observations are linear functions of observations and actions.
+    """
+    if real.actions is None or sim.actions is None or real.actions.shape[1] == 0:
+        return pairs, real.scopes, ()
+    if real.actions.shape[1] != sim.actions.shape[1]:
+        counts = f"{real.actions.shape[1]} and {sim.actions.shape[1]}"
+        return pairs, real.scopes, (f"actions are left out: the sides have {counts} of them",)
+    actions = np.concatenate([real.actions, sim.actions])
+    bad = int((~np.isfinite(actions)).any(axis=1).sum())
+    if bad:
+        return pairs, real.scopes, (f"actions are left out: {bad} transitions have one that is NaN or infinite",)
+    d = len(real.sensors)
+    kept = _independent(pairs[:, :d], actions)
+    if not len(kept):
+        return pairs, real.scopes, ("actions are left out: they are linear functions of the observation",)
+    points = np.hstack([pairs[:, :d], actions[:, kept], pairs[:, d:]])
+    width = d + len(kept)
+    names = (*real.sensors, *(f"action {i}" for i in kept), *real.columns[d:])
+    require_density(points, names, "the transitions of both sides together, with their actions")
+    note = f"given the observation and {len(kept)} of {actions.shape[1]} actions"
+    return points, ((width + d, 1), (width, -1)), (note,)
+
+
+def _independent(observations: Floats, actions: Floats) -> Ints:
+    """The actions that are no linear function of the observations and of the actions before them."""
+    columns = np.hstack([observations, actions])
+    columns = columns - columns.mean(axis=0)
+    spread = np.linalg.norm(columns, axis=0)
+    left = np.abs(np.diag(np.linalg.qr(columns / np.where(spread > 0, spread, 1.0), mode="r")))
+    moving = spread > _DEPENDENT * np.abs(np.hstack([observations, actions])).max(axis=0)
+    kept: Ints = np.flatnonzero(((left > _DEPENDENT) & moving)[observations.shape[1] :])
+    return kept
+
+
+_MOST_BLOCKS = 64
+# The weight of the difference in the extrapolation from 2/4 and 3/4 of the points.
+_STEP = (FOLDS / (FOLDS - 1)) / (FOLDS / (FOLDS - 2) - FOLDS / (FOLDS - 1))
+# What the extrapolation leaves of the bias, as a share of what it removes: trees learn more slowly than 1/n, and
+# neither the choice nor the calibration, which are the same for both numbers of points, takes part in it.
+_BIAS_DOUBT = 1.0
+# More than this share of real points that no simulated one resembles is a matter of support, not of chance; among few
+# simulated points this many over their number is still chance.
+_OUTSIDE = 0.02
+_CHANCE = 50
+# Fewer simulated points than this that carry the whole of E_sim e^f = 1 say little about it.
+_EFFECTIVE = 10.0
+# Held-out probabilities further off than this on average, in bins of equal size, are not calibrated.
+_MISCALIBRATED = 0.1
+_BINS = 10
+# A correction of more nats than this that makes up more than half of the result is not a measurement any more.
+_CORRECTION = 0.1
+_LEAST = 4 * FOLDS
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Both sides with their held-out log ratios.
+
+    Attributes:
+        labelled: Real points first, then simulated ones; their weights add up to one half of their number each.
+        signs: The sign of each scope.
+        scopes: The logits in each.
+        cut_real: Whether real episodes had to be cut into stretches of time for folds.
+        cut_sim: How many simulated members had to.
+        notes: Which actions took part.
+    """
+
+    labelled: Labelled
+    signs: tuple[int, ...]
+    scopes: tuple[CrossFitted, ...]
+    cut_real: bool
+    cut_sim: int
+    notes: tuple[str, ...]
+
+    def terms(self, logits: list[Floats]) -> Floats:
+        """(N,) what each point adds: Σ ± f of a real point, Σ ± e^f of a simulated one, over the scopes."""
+        real = self.labelled.real
+        pairs = zip(self.signs, logits, strict=True)
+        total: Floats = np.sum([sign * np.where(real, f, np.exp(f)) for sign, f in pairs], axis=0)
+        return total
+
+    def bound(self, terms: Floats, share: float = 1.0) -> float:
+        """E_real f + share (1 - E_sim e^f), summed over the scopes."""
+        return float(terms[self.labelled.real].mean()) + share * self.correction(terms)
+
+    def correction(self, terms: Floats) -> float:
+        """1 - E_sim e^f, summed over the scopes."""
+        simulated = ~self.labelled.real
+        return float(sum(self.signs) - np.average(terms[simulated], weights=self.labelled.weight[simulated]))
+
+
+def measure(
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
+) -> Measured:
+    """The estimate by a cross-fitted classifier, with an interval from leaving out blocks of episodes.
+
+    Args:
+        real: Real points.
+        sim: Simulated points.
+        weights: Weight of each fibre member, adding up to 1.
+        settings: The confidence; the method has no choices of its own.
+        rng: Deals the episodes into folds and blocks.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        GapError: scikit-learn is not installed, too few points for folds, or dependent sensors.
+    """
+    fitted = _fit(real, sim, weights, rng)
+    labelled = fitted.labelled
+    terms = fitted.terms([scope.logits for scope in fitted.scopes])
+    fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
+    plug_in = float(terms[labelled.real].mean())
+    real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
+    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+
+    def strata(values: Floats, statistic: float) -> list[LeftOut]:
+        ours, theirs = values[labelled.real], values[~labelled.real]
+        rows = {member: sim.member == member for member in weights}
+        simulated = [_left_out(statistic, theirs[r], sim_blocks.label[r], -weights[e]) for e, r in rows.items()]
+        return [_left_out(statistic, ours, real_blocks.label, 1.0), *simulated]
+
+    correction, gain = fitted.correction(terms), _STEP * (fitted.bound(terms) - fitted.bound(fewer))
+    parts = (np.where(labelled.real, 0.0, terms), _STEP * (terms - fewer))
+    noise = [
+        float(np.sqrt(jackknife(part, strata(values, part)).variance))
+        for part, values in zip((correction, gain), parts, strict=True)
+    ]
+    share, gained = _signal(correction, noise[0]), _signal(gain, noise[1])
+    held_out = fitted.bound(terms, share)
+    raw = held_out + gained * gain
+    influence = np.where(labelled.real, terms, share * terms) + gained * parts[1]
+    doubts = (
+        _BIAS_DOUBT * gained * gain,
+        _doubt_about_choice(fitted, held_out, share),
+        (1 - share) * noise[0],
+        (1 - gained) * noise[1],
+    )
+    spread = jackknife(raw, strata(influence, raw))
+    low, high = spread.interval(raw, settings.confidence, float(np.linalg.norm(doubts)))
+    reasons, outside = _doubts(fitted, real, weights)
+    if abs(raw - plug_in) > max(_CORRECTION, 0.5 * abs(raw)):
+        reasons.append(
+            f"{raw - plug_in:+.2f} nats are correction: the classifier's log ratios do not fit held-out points"
+        )
+    notes = [_classifiers(fitted), *fitted.notes]
+    if fitted.cut_sim and real.level == "transition":
+        notes.append(f"{fitted.cut_sim} simulated members have fewer than {FOLDS} episodes, cut into stretches of time")
+    return Measured(plug_in, raw, low, np.inf if outside else high, tuple(reasons), tuple(notes))
+
+
+def log_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> Floats:
+    """(n,) log p_real - log p_sim at every real point, held out and calibrated, in nats.
+
+    At the level "transition" these are the conditional densities of o' given o. The mean is the plug-in
+    estimate of `measure` with a generator in the same state.
+
+    Raises:
+        GapError: As for `measure`.
+    """
+    fitted = _fit(real, sim, weights, rng)
+    terms: Floats = fitted.terms([scope.logits for scope in fitted.scopes])[fitted.labelled.real]
+    return terms
+
+
+def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> Fitted:
+    try:
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError:
+        raise GapError(
+            "the method 'ratio' needs scikit-learn, which is not installed: pip install 'sim2real-cat[gaps]'"
+        ) from None
+    for cloud in (real, sim):
+        if len(cloud.points) < _LEAST:
+            raise GapError(
+                f"the {cloud.side} side has {len(cloud.points)} {cloud.rows}, too few for {FOLDS} folds "
+                f"(at least {_LEAST} needed): add episodes"
+            )
+    for member in weights:
+        if (sim.member == member).sum() < 2:
+            raise GapError(f"simulated member {member} has one {sim.rows[:-1]} only: add episodes or give it weight 0")
+    pooled = np.concatenate([real.points, sim.points])
+    require_density(pooled, real.columns, f"the {real.rows} of both sides together")
+    scopes: Scopes = real.scopes
+    note: tuple[str, ...] = ()
+    if real.level == "transition":
+        pooled, scopes, note = with_actions(pooled, real, sim)
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(pooled, rowvar=False)))
+    white: Floats = solve_triangular(factor, (pooled - pooled.mean(axis=0)).T, lower=True).T
+    fold_real, cut_real = deal_folds(real, {}, rng)
+    fold_sim, cut_sim = deal_folds(sim, weights, rng)
+    per_point = np.array([weights[int(e)] for e in sim.member])
+    for member in weights:
+        per_point[sim.member == member] /= (sim.member == member).sum()
+    n, m = len(real.points), len(sim.points)
+    labelled = Labelled(
+        white,
+        np.arange(n + m) < n,
+        np.concatenate([np.full(n, -1), sim.member]),
+        (n + m) / 2 * np.concatenate([np.full(n, 1 / n), per_point]),
+    )
+    seed = int(rng.integers(2**31))
+    widths, signs = zip(*scopes, strict=True)
+    fitted = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
+    return Fitted(labelled, signs, tuple(fitted), cut_real > 0, cut_sim, note)
+
+
+def _left_out(statistic: float, terms: Floats, label: Ints, factor: float) -> LeftOut:
+    """The statistic without each block of a stratum, in which it is `factor` times the mean of the terms."""
+    blocks, index, sizes = np.unique(label, return_inverse=True, return_counts=True)
+    sums = np.bincount(index, terms, minlength=len(blocks))
+    without = (terms.sum() - sums) / (len(terms) - sizes)
+    return LeftOut(sizes, statistic + factor * (without - terms.mean()))
+
+
+def _signal(correction: float, noise: float) -> float:
+    """The share of a correction that stands out from its noise, as James and Stein shrink a single mean."""
+    return max(0.0, 1.0 - (noise / correction) ** 2) if correction else 0.0
+
+
+def _doubt_about_choice(fitted: Fitted, held_out: float, share: float) -> float:
+    """How far the estimates spread of candidates that held-out points cannot tell from the one chosen, in nats.
+
+    Those are the candidates whose log loss is within one standard error of the chosen one's, over all points.
+    """
+    labelled, first = fitted.labelled, fitted.scopes[0]
+    losses = labelled.weight * (log_loss(first.candidates, labelled.real) - log_loss(first.logits, labelled.real))
+    error = losses.std(axis=1) / np.sqrt(losses.shape[1])
+    alike = np.flatnonzero(losses.mean(axis=1) <= error)
+    bounds = [fitted.bound(fitted.terms([scope.candidates[c] for scope in fitted.scopes]), share) for c in alike]
+    return float(np.sqrt(np.mean((np.array([held_out, *bounds]) - held_out) ** 2)))
+
+
+def _doubts(fitted: Fitted, real: Cloud, weights: Mapping[int, float]) -> tuple[list[str], bool]:
+    """Reasons not to rely on the estimate, and whether real points lie where no simulated one does."""
+    labelled, logits = fitted.labelled, fitted.scopes[0].logits
+    simulated, weight = ~labelled.real, labelled.weight
+    reasons = []
+    outside = float((logits[labelled.real] > logits[simulated].max()).mean())
+    beyond = outside > max(_OUTSIDE, min(0.5, _CHANCE / simulated.sum()))
+    if beyond:
+        reasons.append(
+            f"{outside:.0%} of the real points look less simulated than any simulated one does: the supports may "
+            "differ and the divergence be infinite, the number is a lower bound"
+        )
+    carried = weight[simulated] * np.exp(logits[simulated])
+    effective = float(carried.sum() ** 2 / (carried**2).sum())
+    if effective < _EFFECTIVE:
+        reasons.append(f"the simulated samples reach into the real ones with an effective {effective:.0f} points only")
+    off = _miscalibration(logits, labelled)
+    if off > _MISCALIBRATED:
+        reasons.append(f"held-out probabilities of the classifier are off by {off:.2f} on average: add episodes")
+    if fitted.cut_real:
+        count = len(np.unique(real.episode))
+        reasons.append(f"{count} real episodes are too few for {FOLDS} folds, cut into stretches of time: add episodes")
+    if fitted.cut_sim and real.level == "occupancy":
+        reasons.append(
+            f"{fitted.cut_sim} of {len(weights)} simulated members have fewer than {FOLDS} episodes, cut into "
+            "stretches of time that betray each other: add episodes"
+        )
+    return reasons, beyond
+
+
+def _miscalibration(logits: Floats, labelled: Labelled) -> float:
+    """Mean absolute difference between the predicted and the observed share of real points, over bins of logits."""
+    edges = np.quantile(logits, np.arange(1, _BINS) / _BINS)
+    off = np.bincount(
+        np.searchsorted(edges, logits, side="right"), labelled.weight * (labelled.real - expit(logits)), minlength=_BINS
+    )
+    return float(np.abs(off).sum() / labelled.weight.sum())
+
+
+def _classifiers(fitted: Fitted) -> str:
+    names = [NAMES[c] for c in fitted.scopes[0].chosen]
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    return "classifier, by held-out log loss: " + ", ".join(f"{name} in {k} folds" for name, k in counts.items())

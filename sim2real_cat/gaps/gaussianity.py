@@ -1,0 +1,284 @@
+"""Shape seen in one direction at a time, where nearest neighbours need few points and have next to no bias.
+
+A divergence of a projection is at most that of the whole (data processing). So a projection whose divergence lies
+above an estimate refutes the estimate; and one in which nearest neighbours see clearly more or less than Gaussians
+of the same moments refutes the Gaussians. At the level "transition" what is projected is the residual of o' after
+the real side's linear regression on o, the same map on both sides: that o itself is not Gaussian matters little there.
+
+Directions in which points look least like a Gaussian's, by projection pursuit on the kurtosis.
+
+In many dimensions neither single sensors nor Mardia's kurtosis show a shape that lies across them, such as two modes.
+Hyvärinen and Oja 1997, "A fast fixed-point algorithm for independent component analysis", Neural Computation 9:1483.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from sim2real_cat.errors import listed
+from sim2real_cat.gaps.gaussian_kl import Fitted
+from sim2real_cat.gaps.knn import Neighbours, Rule
+from sim2real_cat.gaps.nearest_neighbours import Away
+from sim2real_cat.gaps.quantisation import dithered, quanta
+from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
+from sim2real_cat.gaps.samples import Cloud, Floats
+
+# Neighbours in one dimension, where many cost little bias.
+_NEIGHBOURS = 10
+_MOST_BLOCKS = 16
+# More points than these tell no more about a shape that matters.
+_MOST_POINTS = 4000
+# Probability that any of all directions is taken for a shape where there is none.
+_FALSE_ALARM = 0.02
+# A difference below this many nats and this share of the whole does no harm.
+_HARMLESS, _HARMLESS_SHARE = 0.05, 0.1
+# Combinations of sensors that are looked at: two for each side.
+_PURSUED = 4
+# With fewer points a direction can be found in which any sample has outliers.
+_POINTS_PER_SENSOR = 5
+# Beyond the simulated samples nearest neighbours know less than Gaussians do, and see less.
+_OUTSIDE = 0.02
+
+
+@dataclass(frozen=True)
+class Look:
+    """One direction.
+
+    Attributes:
+        name: The sensor or sensors.
+        combined: Whether it is a combination of sensors.
+        divergence: By nearest neighbours, in nats.
+        gaussian: By Gaussians.
+        low: Lower end of the interval of `divergence`.
+        excess_low: Lower end of the interval of `divergence` - `gaussian`.
+        excess_high: Its upper end.
+    """
+
+    name: str
+    combined: bool
+    divergence: float
+    gaussian: float
+    low: float
+    excess_low: float
+    excess_high: float
+
+    @property
+    def excess(self) -> float:
+        """How much more nearest neighbours see than Gaussians."""
+        return self.divergence - self.gaussian
+
+    @property
+    def is_shape(self) -> bool:
+        """Whether the excess is neither chance nor harmless."""
+        return (self.excess_low > 0 or self.excess_high < 0) and abs(self.excess) > _harmless(self.gaussian)
+
+
+def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> tuple[Look, ...]:
+    """Look along every sensor that is not constant, and along combinations of sensors that look least Gaussian.
+
+    Args:
+        real: Real points.
+        sim: Simulated points.
+        weights: Weight of each fibre member.
+        rng: Deals the episodes into blocks.
+
+    Returns:
+        One look for each direction; none where there are too few points for an interval.
+    """
+    real, sim = _residuals(_thinned(real), real), _residuals(_thinned(sim), real)
+    real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
+    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    away = Away.choose(real.episode, real_blocks, None)
+    if not _enough(away, sim_blocks, weights):
+        return ()
+    widths = quanta(real, sim)
+    real, sim = dithered(real, widths, rng), dithered(sim, widths, rng)
+    level = 1 - _FALSE_ALARM / (len(real.sensors) + _PURSUED)
+    looks = []
+    for column, name in enumerate(real.sensors):
+        at = np.eye(len(real.sensors))[column]
+        looks.append(_along(at, name, (real, real_blocks), (sim, sim_blocks), away, weights, level))
+    for at, name in _pursued(real, sim, real_blocks, sim_blocks):
+        halves = half(real, real_blocks, 1), half(sim, sim_blocks, 1)
+        beside = Away.choose(halves[0][0].episode, halves[0][1], None)
+        if _enough(beside, halves[1][1], weights):
+            looks.append(_along(at, name, *halves, beside, weights, level))
+    return tuple(one for one in looks if one is not None)
+
+
+def _enough(away: Away, sim: Blocks, weights: Mapping[int, float]) -> bool:
+    """Whether neighbours remain on both sides, and points of every member, when any block is left out."""
+    least = [int(sim.sizes[sim.stratum == e].sum() - sim.sizes[sim.stratum == e].max(initial=0)) for e in weights]
+    return min([*least, int(away.others(None).min() - away.blocks.sizes.max())]) >= 2 * _NEIGHBOURS
+
+
+def _along(
+    direction: Floats,
+    name: str,
+    real: tuple[Cloud, Blocks],
+    sim: tuple[Cloud, Blocks],
+    away: Away,
+    weights: Mapping[int, float],
+    level: float,
+) -> Look | None:
+    """Look along one direction (d,) at points and their blocks; None where a side or a member is constant there."""
+    one_real, one_sim = (_projected(cloud, direction, name) for cloud, _ in (real, sim))
+    rule = Rule("plain", _NEIGHBOURS)
+    if one_real.points.std() == 0 or any(one_sim.points[one_sim.member == e].std() == 0 for e in weights):
+        return None
+    near = Neighbours.find(one_real.points, one_sim.points, away, sim[1], weights, rule.far)
+    if (near.real.distance[:, rule.k - 1] == 0).any() or (near.sim.distance[:, rule.k - 1] == 0).any():
+        return None
+    if not np.isfinite(near.real.without(None)[0]).all():
+        return None
+    fitted = Fitted.leave_out(one_real, one_sim, weights, real[1], sim[1])
+    groups, divergence = near.left_out(rule), near.mean(rule)
+    low, _ = jackknife(divergence, groups).interval(divergence, level, 0.0)
+    differences = [LeftOut(a.sizes, a.values - b.values) for a, b in zip(groups, fitted.strata, strict=True)]
+    excess = divergence - fitted.plug_in
+    span = jackknife(excess, differences).interval(excess, level, 0.0)
+    if _share_outside(one_real, one_sim) > _OUTSIDE:
+        span = span[0], np.inf
+    return Look(name, name not in real[0].sensors, divergence, fitted.plug_in, low, *span)
+
+
+def _pursued(real: Cloud, sim: Cloud, real_blocks: Blocks, sim_blocks: Blocks) -> list[tuple[Floats, str]]:
+    """Directions in which one half of the blocks of a side looks least Gaussian, to be judged on the other half.
+
+    A simulated side of several members is a mixture and no Gaussian anyway.
+    """
+    if len(real.sensors) == 1:
+        return []
+    sides = [(real, real_blocks)] + ([(sim, sim_blocks)] if len(np.unique(sim.member)) == 1 else [])
+    found = []
+    for cloud, blocks in sides:
+        points = half(cloud, blocks, 0)[0].points
+        if len(points) < _POINTS_PER_SENSOR * len(real.sensors):
+            continue
+        try:
+            directions = least_gaussian_directions(points)
+        except np.linalg.LinAlgError:
+            continue
+        for direction in directions:
+            loads = np.abs(direction) * points.std(axis=0)
+            names = [real.sensors[j] for j in np.argsort(-loads)[:3] if loads[j] > 0.5 * loads.max()]
+            found.append((direction, f"mostly {listed(names)}"))
+    return found
+
+
+def half(cloud: Cloud, blocks: Blocks, parity: int) -> tuple[Cloud, Blocks]:
+    """The points of every other block of each stratum, and their blocks numbered anew."""
+    rank = np.array([int((blocks.stratum[:j] == s).sum()) for j, s in enumerate(blocks.stratum)])
+    chosen = np.flatnonzero(rank % 2 == parity)
+    rows = np.isin(blocks.label, chosen)
+    label = np.searchsorted(chosen, blocks.label[rows])
+    part = replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+    return part, Blocks(label, blocks.stratum[chosen])
+
+
+def refuting_gaussians(looks: tuple[Look, ...]) -> tuple[str, ...]:
+    """The reason not to believe Gaussians, if there is one."""
+    shapes = sorted((one for one in looks if one.is_shape), key=lambda one: -abs(one.excess))
+    if not shapes:
+        return ()
+    most = shapes[0]
+    also = f"; likewise {listed([one.name for one in shapes[1:]])}" if shapes[1:] else ""
+    return (
+        f"the samples are not Gaussian: along '{most.name}' alone nearest neighbours see {most.divergence:.2f} nats "
+        f"where Gaussians see {most.gaussian:.2f}{also}",
+    )
+
+
+def refuting_value(looks: tuple[Look, ...], high: float) -> tuple[str, ...]:
+    """The reason not to believe an estimate that ends below what a single sensor shows, if there is one."""
+    above = [one for one in looks if one.low > max(high, 0.0) + _harmless(high)]
+    if not above:
+        return ()
+    most = max(above, key=lambda one: one.low)
+    return (f"along '{most.name}' alone nearest neighbours see {most.divergence:.2f} nats, more than the estimate",)
+
+
+def missed_by(looks: tuple[Look, ...], shape: float, value: float) -> tuple[str, ...]:
+    """The reason not to believe that distances in many dimensions saw the shape, if there is one.
+
+    Args:
+        looks: The directions.
+        shape: What the distances see beyond Gaussians, in nats.
+        value: The estimate.
+    """
+    sensors = sum(one.excess for one in looks if one.is_shape and not one.combined)
+    # A combination shows again what its sensors show.
+    excess = max([sensors, *(one.excess for one in looks if one.is_shape and one.combined)], key=abs)
+    missed = excess - shape if excess > 0 else shape - excess
+    if excess == 0 or missed <= max(2 * _HARMLESS, 2 * _harmless(value)):
+        return ()
+    return (
+        f"one direction at a time the shape adds {excess:+.2f} nats to what Gaussians see, distances in all dimensions "
+        f"{shape:+.2f}: too few points for the dimensions",
+    )
+
+
+def _harmless(value: float) -> float:
+    return max(_HARMLESS, _HARMLESS_SHARE * abs(value))
+
+
+def _share_outside(real: Cloud, sim: Cloud) -> float:
+    """Share of the real points beyond the extreme simulated ones."""
+    return float(((real.points < sim.points.min()) | (real.points > sim.points.max())).mean())
+
+
+def _thinned(cloud: Cloud) -> Cloud:
+    """Every so many-th point."""
+    rows = slice(None, None, -(-len(cloud.points) // _MOST_POINTS))
+    return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+
+
+def _residuals(cloud: Cloud, real: Cloud) -> Cloud:
+    """Observations, or at the level "transition" o' minus what the real side's regression on o predicts."""
+    d = len(cloud.sensors)
+    if cloud.level == "occupancy":
+        return cloud
+    before = np.column_stack([real.points[:, :d], np.ones(len(real.points))])
+    slope = np.linalg.lstsq(before, real.points[:, d:], rcond=None)[0]
+    predicted = np.column_stack([cloud.points[:, :d], np.ones(len(cloud.points))]) @ slope
+    return replace(cloud, level="occupancy", points=cloud.points[:, d:] - predicted)
+
+
+def _projected(cloud: Cloud, direction: Floats, name: str) -> Cloud:
+    return replace(cloud, points=(cloud.points @ direction)[:, None], sensors=(name,))
+
+
+# The fixed point converges cubically where it does.
+_ITERATIONS = 15
+
+
+def least_gaussian_directions(points: Floats) -> Floats:
+    """The directions of least and of greatest kurtosis, of those found from every axis.
+
+    Few points in many dimensions always have a direction with outliers, where the kurtosis is far above a Gaussian's 3;
+    two modes are far below it.
+
+    Args:
+        points: (n, d) of which no column is a linear function of others.
+
+    Returns:
+        (2, d) two vectors; points @ vector has variance 1.
+
+    Raises:
+        numpy.linalg.LinAlgError: The covariance is singular.
+    """
+    centred = points - points.mean(axis=0)
+    factor = np.linalg.cholesky(np.atleast_2d(centred.T @ centred / len(points)))
+    white = solve_triangular(factor, centred.T, lower=True).T
+    directions = np.eye(points.shape[1])
+    for _ in range(_ITERATIONS):
+        moved = ((white @ directions.T) ** 3).T @ white / len(white) - 3 * directions
+        directions = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(float).tiny)
+    kurtosis = ((white @ directions.T) ** 4).mean(axis=0)
+    ends = directions[[np.argmin(kurtosis), np.argmax(kurtosis)]]
+    found: Floats = solve_triangular(factor, ends.T, lower=True, trans=1).T
+    return found

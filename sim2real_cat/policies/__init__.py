@@ -1,0 +1,1 @@
+"""Policies: functions from what sensors read to what actuators do."""

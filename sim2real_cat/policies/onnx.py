@@ -1,0 +1,235 @@
+"""Policies as ONNX graphs, evaluated with onnxruntime (extra ``onnx``)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.policies.policy import ROWS, Array, Policy, in_blocks
+
+_FLOATS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)}
+_PAIRS = (("{}", "{}_out"), ("{}", "next_{}"), ("{}", "{}_next"), ("{}", "new_{}"), ("{}_in", "{}_out"))
+"""How the input and the output of one state are called."""
+
+_EXTERNAL = b"\x0a\x08location\x12"
+"""How protobuf writes the field that names the file in which a tensor's numbers lie."""
+
+_ACTIONS = ("action", "actions")
+
+
+@dataclass(frozen=True)
+class _Port:
+    """An input or output of a graph; `shape` has None where a size is open, `dtype` where no floats are held."""
+
+    name: str
+    dtype: np.dtype[Any] | None
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a recurrent graph carries: its input, the name of its output, the axis of the episodes."""
+
+    input: _Port
+    output: str
+    axis: int
+
+    def initial(self) -> NDArray[Any]:
+        """The carry of one episode, zeros, without the axis of the episodes."""
+        shape = [size or 1 for axis, size in enumerate(self.input.shape) if axis != self.axis]
+        return np.zeros(shape, dtype=self.input.dtype)
+
+
+class OnnxPolicy(Policy):
+    """``action = graph(observation)``, or with state ``action, state' = graph(observation, state)``.
+
+    The graph has one input of observations (batch, d) and one output of actions (batch, nu); the output is found as
+    the only one, or the one called ``action`` or ``actions``. Any further input is a state that starts at zero, and
+    its output is called after it: ``h`` and ``h_out``, ``next_h``, ``h_next`` or ``new_h``, or ``h_in`` and
+    ``h_out``. Numbers go in in the graph's own precision. One thread, and blocks of one size: same observations,
+    same bytes, however many episodes run together.
+
+    Attributes:
+        content: the bytes of the file; the digest is their SHA-256.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._session = _session(content)
+        inputs, outputs = (
+            [_port(p) for p in ports()] for ports in (self._session.get_inputs, self._session.get_outputs)
+        )
+        paired = {port.name: _partner(port.name, [o.name for o in outputs]) for port in inputs}
+        self._observation = _only([p for p in inputs if paired[p.name] is None], "input of observations", inputs)
+        states = {name: partner for name, partner in paired.items() if partner is not None}
+        left = [port for port in outputs if port.name not in states.values()]
+        self._action = _only([p for p in left if p.name in _ACTIONS] or left, "output of actions", outputs)
+        for port in (self._observation, self._action):
+            if len(port.shape) != 2:
+                raise PolicyError(f"'{port.name}' needs shape (batch, channels), the graph has {_shown(port.shape)}")
+        batch = self._observation.shape[0]
+        self._states = tuple(_state(port, states[port.name], batch) for port in inputs if port.name in states)
+        self._rows = ROWS if batch is None else batch
+
+    def __repr__(self) -> str:
+        reads, answers = ("any number of" if width is None else width for width in self.widths)
+        states = f", {len(self._states)} states" if self._states else ""
+        return f"OnnxPolicy({reads} observations, {answers} actions{states}, digest {self.digest[:12]})"
+
+    @staticmethod
+    def load(path: str | Path) -> OnnxPolicy:
+        """Read a graph from an ``.onnx`` file that holds its weights.
+
+        Raises:
+            PolicyError: the file is missing or no ONNX graph, its inputs and outputs are not those of a policy, or
+                onnxruntime is not installed.
+        """
+        try:
+            return OnnxPolicy(Path(path).read_bytes())
+        except FileNotFoundError:
+            raise PolicyError(f"{path}: no such policy file") from None
+        except (PolicyError, OSError) as error:
+            raise PolicyError(f"{path}: {error}") from None
+
+    @property
+    def widths(self) -> tuple[int | None, int | None]:
+        return self._observation.shape[1], self._action.shape[1]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    def start(self, n: int) -> Policy:
+        if not self._states:
+            return self
+        return _Remembering(self, [np.repeat(state.initial()[None], n, axis=0) for state in self._states])
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        if self._states:
+            raise PolicyError("a graph with state acts in a rollout: call start(number of episodes) and use its answer")
+        return self.evaluate(observations, [])[0]
+
+    def evaluate(self, observations: Array, states: Sequence[NDArray[Any]]) -> tuple[Array, list[NDArray[Any]]]:
+        """Actions (n, nu) and next states for observations (n, d) and states, each with a row for every episode.
+
+        Raises:
+            PolicyError: the observations do not fit the graph, or it fails.
+        """
+        width = self._observation.shape[1]
+        if width is not None and observations.shape[1] != width:
+            raise PolicyError(f"the graph reads {width} observations, it was given {observations.shape[1]}")
+        arrays: list[NDArray[Any]] = [observations.astype(self._observation.dtype), *states]
+        actions, *after = in_blocks(self._block, arrays, self._rows)
+        return np.asarray(actions, dtype=np.float64), after
+
+    def _block(self, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """The graph on one block of rows."""
+        feed: dict[str, NDArray[Any]] = {self._observation.name: arrays[0]}
+        for state, rows in zip(self._states, arrays[1:], strict=True):
+            feed[state.input.name] = np.ascontiguousarray(np.moveaxis(rows, 0, state.axis))
+        names = [self._action.name, *(state.output for state in self._states)]
+        try:
+            actions, *after = self._session.run(names, feed)
+        except Exception as error:  # onnxruntime's errors have no common base but Exception
+            raise PolicyError(f"onnxruntime failed to evaluate the graph ({_line(error)})") from None
+        if len(actions) != len(arrays[0]):
+            raise PolicyError(f"the graph answered {actions.shape} for {len(arrays[0])} observations")
+        moved = [np.moveaxis(rows, state.axis, 0) for state, rows in zip(self._states, after, strict=True)]
+        return [actions, *moved]
+
+
+class _Remembering(Policy):
+    """A graph with state in one rollout: `memory` has a row for every episode."""
+
+    def __init__(self, policy: OnnxPolicy, memory: list[NDArray[Any]]) -> None:
+        self.policy, self.memory = policy, memory
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        actions, after = self.policy.evaluate(observations, [memory[episodes] for memory in self.memory])
+        for memory, rows in zip(self.memory, after, strict=True):
+            memory[episodes] = rows
+        return actions
+
+    @property
+    def widths(self) -> tuple[int | None, int | None]:
+        return self.policy.widths
+
+    @property
+    def digest(self) -> str:
+        return self.policy.digest
+
+
+def _session(content: bytes) -> Any:
+    """A session of onnxruntime on one thread."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise PolicyError("ONNX policies need onnxruntime: pip install 'sim2real-cat[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base but Exception
+        reason = _line(error)
+        if _EXTERNAL in content:
+            raise PolicyError(
+                f"the weights lie in another file, which the digest would not cover; save the graph as one file, as "
+                f"torch.onnx.export(..., external_data=False) does ({reason})"
+            ) from None
+        raise PolicyError(f"not an ONNX graph that onnxruntime can read ({reason})") from None
+
+
+def _port(port: Any) -> _Port:
+    """An input or output of a session."""
+    shape = tuple(size if isinstance(size, int) else None for size in port.shape)
+    return _Port(port.name, _FLOATS.get(port.type), shape)
+
+
+def _partner(name: str, outputs: Sequence[str]) -> str | None:
+    """The output that holds the next value of the state that the input `name` is, if it is one."""
+    for before, after in _PAIRS:
+        head, tail = before.split("{}")
+        stem = name[len(head) : len(name) - len(tail)]
+        if name == before.format(stem) and after.format(stem) in outputs and after.format(stem) != name:
+            return after.format(stem)
+    return None
+
+
+def _only(ports: Sequence[_Port], what: str, among: Sequence[_Port]) -> _Port:
+    """The one port there is, of floating point numbers."""
+    if len(ports) != 1:
+        names = listed(f"'{port.name}' {_shown(port.shape)}" for port in among)
+        raise PolicyError(f"a policy needs one {what}, the graph has {names}")
+    if ports[0].dtype is None:
+        raise PolicyError(f"'{ports[0].name}' needs to hold floats or doubles")
+    return ports[0]
+
+
+def _state(port: _Port, output: str, batch: int | None) -> _State:
+    """A state, whose axis of episodes is the one that is as open, or as long, as that of the observations."""
+    if port.dtype is None:
+        raise PolicyError(f"the state '{port.name}' needs to hold floats or doubles")
+    axes = [axis for axis, size in enumerate(port.shape) if size == batch]
+    if not axes or port.shape.count(None) > 1 or (len(axes) > 1 and batch != 1):  # of axes of length 1, any will do
+        raise PolicyError(
+            f"the state '{port.name}' {_shown(port.shape)} needs one axis for the episodes, as open or as long as the "
+            f"first one of the observations"
+        )
+    return _State(port, output, axes[0])
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("batch" if size is None else str(size) for size in shape) + ")"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,248 @@
+"""Policies: from what the sensors read to what the actuators do.
+
+Weights in an ``.npz`` file beside their digest, read without opening pickles.
+
+Evaluate a function of many rows in blocks of one size, so that its answers do not depend on their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.files import replacing
+
+Array = NDArray[np.float64]
+
+
+class Policy(ABC):
+    """A batched policy: observations of many episodes in, their actions out."""
+
+    def start(self, n: int) -> Policy:
+        """What acts in one rollout of `n` episodes: the policy itself where it keeps no state.
+
+        A policy with memory (a recurrent network, a filter, a table of actions) returns one that has forgotten
+        everything and has room for `n` episodes; `act` tells by its `episodes` whose memory each row is. Called once
+        at the start of every rollout, so that the policy a user holds never changes.
+        """
+        return self
+
+    @abstractmethod
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        """Actions for one control step.
+
+        Args:
+            observations: (n, d) what the sensors read in n episodes.
+            episodes: (n,) which episodes of the rollout these are.
+            step: control steps since the start of the episodes.
+
+        Returns:
+            (n, nu) actions in the units of the model's controls.
+        """
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 of the weights as hexadecimal text: the same policy has the same digest."""
+
+    @property
+    def widths(self) -> tuple[int | None, int | None]:
+        """How many observations the policy reads and how many actions it answers, None where it does not tell."""
+        return None, None
+
+    def check_fit(
+        self, sensors: Sequence[str], actuators: Sequence[str], world: str, answers: Sequence[int] = ()
+    ) -> None:
+        """Refuse a policy that does not fit a world.
+
+        Args:
+            sensors: names of the world's sensors.
+            actuators: names of its actuators.
+            world: its name, for messages.
+            answers: how many numbers a policy may answer, where that may be more than one for each actuator: see
+                `ExternalWorld.answers`.
+
+        Raises:
+            PolicyError: the policy reads or answers another number of channels.
+        """
+        taken = tuple(answers) or (len(actuators),)
+        reads, answered = self.widths
+        if reads not in (None, len(sensors)) or answered not in (None, *taken):
+            first, second = ("any number of" if width is None else width for width in self.widths)
+            drives = f"{len(actuators)} actuators ({listed(actuators)})"
+            drives += "".join(f", for which it takes {count} scores too" for count in taken if count != len(actuators))
+            raise PolicyError(
+                f"the policy reads {first} observations and answers {second} actions, but world '{world}' has "
+                f"{len(sensors)} sensors ({listed(sensors)}) and {drives}"
+            )
+
+    @staticmethod
+    def load(path: str | Path) -> Policy:
+        """Read a policy file of any kind that needs no further word; see `load_policy`.
+
+        Raises:
+            PolicyError: the file is missing, truncated, holds something else, or its reader is not installed.
+        """
+        from sim2real_cat.worlds.load_policy import load_policy
+
+        return load_policy(path)
+
+
+def as_numbers(values: object, what: str) -> Array:
+    """Lists or an array as an array of floats; `what` they make is for the message.
+
+    Raises:
+        PolicyError: something else than numbers, or lists of several lengths.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "OSUTMmc":  # not those only that numpy knows: bfloat16 is a number too
+            raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
+        raise PolicyError(f"{what} needs numbers in an array ({' '.join(str(error).split())})") from None
+
+
+def _kind(values: object, array: NDArray[Any]) -> str:
+    """What stands where numbers should."""
+    if array.ndim == 0:
+        return type(values).__name__
+    return f"{'text' if array.dtype.kind in 'US' else array.dtype.name} of shape {array.shape}"
+
+
+@dataclass(frozen=True, eq=False)
+class LinearPolicy(Policy):
+    """``action = gain · (observation - mean) / scale``: linear, with normalised observations.
+
+    The policy class of augmented random search (Mania, Guy and Recht 2018, version V2).
+
+    Attributes:
+        gain: (nu, d) weights.
+        mean: (d,) mean of the observations seen in training.
+        scale: (d,) standard deviation of the observations seen in training.
+    """
+
+    gain: Array
+    mean: Array
+    scale: Array
+
+    def __post_init__(self) -> None:
+        for name in ("gain", "mean", "scale"):
+            object.__setattr__(self, name, as_numbers(getattr(self, name), f"the {name} of a linear policy"))
+        d = self.gain.shape[-1:]
+        if self.gain.ndim != 2 or self.mean.shape != d or self.scale.shape != d:
+            shapes = f"{self.gain.shape}, {self.mean.shape} and {self.scale.shape}"
+            raise PolicyError(f"a linear policy needs gain (nu, d), mean (d,) and scale (d,), got {shapes}")
+        if not all(np.isfinite(part).all() for part in (self.gain, self.mean, self.scale)):
+            raise PolicyError("a linear policy needs finite weights, got NaN or infinity")
+        if not (self.scale > 0).all():
+            raise PolicyError(f"a linear policy needs scale > 0, got {self.scale.min()}")
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        # not a matrix product: BLAS rounds a row differently when other rows stand beside it
+        return np.asarray(np.einsum("nd,ad->na", (observations - self.mean) / self.scale, self.gain))
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        return self.gain.shape[1], self.gain.shape[0]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.gain, self.mean, self.scale)
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights to an ``.npz`` file, whole or not at all."""
+        write_archive(path, self.digest, gain=self.gain, mean=self.mean, scale=self.scale)
+
+    @staticmethod
+    def load(path: str | Path) -> LinearPolicy:
+        """Read weights that `save` wrote, and check them against their digest.
+
+        Raises:
+            PolicyError: the file is missing, truncated, holds something else, or was changed.
+        """
+        return from_archive(path, LinearPolicy.of_arrays)
+
+    @staticmethod
+    def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> LinearPolicy:
+        """The policy whose ``gain``, ``mean`` and ``scale`` are given by name."""
+        gain, mean, scale = (np.asarray(arrays[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
+        return LinearPolicy(gain, mean, scale)
+
+
+P = TypeVar("P", bound="Policy")
+
+
+def digest_of(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of the shapes and numbers of some arrays, whatever their layout in memory."""
+    parts = (np.ascontiguousarray(array, dtype="<f8").reshape(array.shape) for array in arrays)
+    return hashlib.sha256(b"".join(str(part.shape).encode() + part.tobytes() for part in parts)).hexdigest()
+
+
+def write_archive(path: str | Path, digest: str, **arrays: NDArray[Any]) -> None:
+    """Write arrays and the digest of the policy they make, whole or not at all; same content, same bytes."""
+    with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, digest=np.array(digest))
+
+
+def from_archive(path: str | Path, build: Callable[[Mapping[str, NDArray[Any]]], P], *, signed: bool = True) -> P:
+    """Build a policy from the arrays of an ``.npz`` file and check it against the digest in there.
+
+    Args:
+        path: the file.
+        build: makes the policy out of the arrays by name.
+        signed: whether a digest has to be there; otherwise it is checked only where there is one.
+
+    Raises:
+        PolicyError: the file is missing, truncated, holds something else, or was changed.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+        policy = build(arrays)
+        digest = str(arrays["digest"]) if signed or "digest" in arrays else policy.digest
+    except FileNotFoundError:
+        raise PolicyError(f"{path}: no such policy file") from None
+    except KeyError as error:
+        raise PolicyError(f"{path}: not a policy written by sim2real_cat, {error} is missing; save it again") from None
+    except (PolicyError, TypeError, ValueError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise PolicyError(f"{path}: not a policy written by sim2real_cat ({reason}); save it again") from None
+    if policy.digest != digest:
+        raise PolicyError(f"{path}: the weights do not match their digest; the file was changed, save it again")
+    return policy
+
+
+ROWS = 16
+"""Rows of a block: a multiple of every vector width in use, so that no row falls into a scalar remainder."""
+
+
+def in_blocks(
+    function: Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]], arrays: Sequence[NDArray[Any]], size: int
+) -> list[NDArray[Any]]:
+    """What `function` answers for arrays of n rows, called with `size` rows at a time.
+
+    A matrix product rounds a row differently when it is one of many, so that the actions of an episode would depend
+    on how many run beside it. In blocks of one size every call does the same arithmetic.
+
+    Args:
+        function: from arrays of `size` rows to arrays of `size` rows.
+        arrays: arrays of n rows.
+        size: rows of a block; the last block is filled up with its first row.
+    """
+    n = len(arrays[0])
+    answers = []
+    for first in range(0, n, size):
+        rows = np.arange(first, first + size)
+        rows[rows >= n] = first
+        answers.append(function([array[rows] for array in arrays]))
+    return [np.concatenate(parts)[:n] for parts in zip(*answers, strict=True)]

@@ -1,0 +1,130 @@
+"""Policies with memory: what an episode carries from one control step to the next is an explicit value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim2real_cat.errors import PolicyError
+from sim2real_cat.policies.function import answered, check_callable, stated_digest
+from sim2real_cat.policies.policy import Array, Policy
+
+Carry: TypeAlias = "NDArray[Any] | tuple[Carry, ...] | dict[str, Carry]"
+"""An array, or tuples and dictionaries of arrays."""
+
+Recurrence: TypeAlias = "Callable[[Array, Any], tuple[ArrayLike, Any]]"
+"""``(observations, carry) -> (actions, carry)``; every array of the carry has a row for every observation."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentPolicy(Policy):
+    """``action, carry = function(observation, carry)``, with a carry of its own in every episode.
+
+    `start` gives every episode the initial carry. Only the carries of the episodes that act are read and written,
+    so an episode that has ended does not disturb the others.
+
+    Attributes:
+        function: from observations (n, d) and carry to actions (n, nu) and the next carry; the arrays of a carry are
+            those of `initial` with an axis of n rows in front. Keep shapes and types.
+        initial: the carry of one episode before its first step: an array, or tuples and dictionaries of arrays.
+        name: what to call the policy.
+        content: bytes that decide how the function acts; the digest is made from them, or else from the name alone
+            (see `CallablePolicy`).
+    """
+
+    function: Recurrence
+    initial: Carry
+    name: str = ""
+    content: bytes | None = None
+
+    def __post_init__(self) -> None:
+        check_callable(self.function)
+        stated_digest(self.name, self.content)
+        if any(leaf.dtype.kind not in "biuf" for leaf in _leaves(self.initial)):
+            raise PolicyError("the initial carry of a recurrent policy must be arrays of numbers")
+
+    def start(self, n: int) -> Policy:
+        return _Remembering(self, [np.repeat(leaf[None], n, axis=0) for leaf in _leaves(self.initial)])
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        raise PolicyError("a recurrent policy acts in a rollout: call start(number of episodes) and use what it gives")
+
+    @property
+    def digest(self) -> str:
+        return stated_digest(self.name, self.content)
+
+
+class _Remembering(Policy):
+    """A recurrent policy in one rollout: `memory` has a row for every episode."""
+
+    def __init__(self, policy: RecurrentPolicy, memory: list[NDArray[Any]]) -> None:
+        self.policy, self.memory = policy, memory
+
+    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+        before = [leaf[episodes] for leaf in self.memory]
+        carry = _rebuilt(self.policy.initial, iter(before))
+        answer: object = self.policy.function(observations.copy(), carry)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            shown = f"tuple of {len(answer)}" if isinstance(answer, tuple) else type(answer).__name__
+            raise PolicyError(
+                f"control step {step}: the function of a recurrent policy has to answer a tuple (actions, carry), it "
+                f"answered {shown}"
+            )
+        actions, carry = answered(answer[0], self.policy.name), answer[1]
+        after = _leaves(carry)
+        if not _alike(before, after) or _structure(carry) != _structure(self.policy.initial):
+            raise PolicyError(
+                f"control step {step}: a recurrent policy has to keep the form of its carry, {_form(before)}, but "
+                f"its function answered {_form(after)}"
+            )
+        for memory, leaf in zip(self.memory, after, strict=True):
+            memory[episodes] = leaf
+        return actions
+
+    @property
+    def digest(self) -> str:
+        return self.policy.digest
+
+
+def _leaves(carry: Carry) -> list[NDArray[Any]]:
+    """The arrays of a carry, in order."""
+    if isinstance(carry, tuple):
+        return [leaf for part in carry for leaf in _leaves(part)]
+    if isinstance(carry, dict):
+        return [leaf for name in sorted(carry) for leaf in _leaves(carry[name])]
+    return [np.asarray(carry)]
+
+
+def _structure(carry: Carry) -> object:
+    """How the arrays of a carry are held together."""
+    if isinstance(carry, tuple):
+        return tuple(_structure(part) for part in carry)
+    if isinstance(carry, dict):
+        return {name: _structure(part) for name, part in carry.items()}
+    return None
+
+
+def _rebuilt(like: Carry, leaves: Any) -> Carry:
+    """A carry held together as `like`, out of an iterator over its arrays."""
+    if isinstance(like, tuple):
+        return tuple(_rebuilt(part, leaves) for part in like)
+    if isinstance(like, dict):
+        return {name: _rebuilt(like[name], leaves) for name in sorted(like)}
+    return next(leaves)  # type: ignore[no-any-return]
+
+
+def _alike(before: list[NDArray[Any]], after: list[NDArray[Any]]) -> bool:
+    """Whether arrays can take each other's place without a number being lost."""
+    return len(before) == len(after) and all(
+        old.shape == new.shape and np.can_cast(new.dtype, old.dtype, "same_kind")
+        for old, new in zip(before, after, strict=True)
+    )
+
+
+def _form(leaves: list[NDArray[Any]]) -> str:
+    """Types and shapes of arrays in words."""
+    return ", ".join(f"{leaf.dtype} {leaf.shape}" for leaf in leaves) or "nothing"

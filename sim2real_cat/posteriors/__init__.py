@@ -1,0 +1,1 @@
+"""What worlds expect of sensors, and how probable recorded readings are."""

@@ -1,0 +1,207 @@
+"""How probable each recorded reading was, in every member of the fibre and in reality: what `predictive` reads.
+
+Densities of readings whose errors are normal and depend on each other, as those of a state that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.samples import Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Densities:
+    """Log-densities of the readings after N transitions of whole episodes, given what went before.
+
+    Attributes:
+        episode: (N,) the episode of each transition, from 0 and not decreasing.
+        members: (M, N) ln p_e(o'|h,a) of each member e [nats]; -inf where a member cannot have produced the reading.
+        reality: (N,) ln p_real(o'|h,a), exact or an estimate that has not seen the reading.
+        excess: (M, N) ln p_real - ln p_e of the reading over the channels whose densities are known in closed form,
+            less `divergence`: 0 on average where p_real is exact, so that it can be taken out as noise. 0 where
+            nothing is known.
+        divergence: (M, N) KL(p_real(o'|h,a) || p_e(o'|h,a)) over the same channels.
+        sensor_members: (M, episodes, d) the sum over an episode of each sensor's own ln p_e.
+        sensor_reality: (episodes, d) the same of ln p_real.
+    """
+
+    episode: Ints
+    members: Floats
+    reality: Floats
+    excess: Floats
+    divergence: Floats
+    sensor_members: Floats
+    sensor_reality: Floats
+
+    def __post_init__(self) -> None:
+        n = len(self.episode)
+        shapes = {name: getattr(self, name).shape for name in ("members", "excess", "divergence")}
+        if len(set(shapes.values())) > 1 or self.members.shape[1:] != (n,) or self.reality.shape != (n,):
+            raise GapError(f"densities of {n} transitions need arrays (members, {n}), got {shapes}")
+        if n == 0:
+            raise GapError("there is no transition: give episodes of at least one control step")
+        if np.isnan(self.members).any() or not np.isfinite(self.reality).all():
+            raise GapError("densities are NaN, or that of reality is not finite; a reading that occurred has one")
+
+
+def gaussian_densities(
+    episode: Ints,
+    reading: Floats,
+    expected: Floats,
+    deviation: Floats,
+    real_expected: Floats,
+    real_deviation: Floats,
+    *,
+    exact: bool = True,
+) -> Densities:
+    """Densities of readings whose errors are independent and normal, on both sides.
+
+    The divergence of a channel is ½ [(σ_r² + (μ_r - μ_e)²) / σ_e² - 1] + ln(σ_e / σ_r).
+
+    Args:
+        episode: (N,) from 0, not decreasing.
+        reading: (N, d) what the sensors read.
+        expected: (M, N, d) what each member expects; NaN where it expects nothing, as if it excluded the reading.
+        deviation: (M, d) or (M, N, d), of the error in each member, > 0.
+        real_expected: (N, d) what reality expects.
+        real_deviation: (d,) or (N, d), > 0.
+        exact: whether the readings were drawn from reality's density.
+    """
+    wide = deviation if deviation.ndim == 3 else deviation[:, None, :]
+    own = normal(reading - expected, wide)
+    real_own = normal(reading - real_expected, real_deviation)
+    if not exact:
+        return assemble(episode, own, real_own)
+    apart = np.square((real_expected - expected) / wide) + np.square(real_deviation / wide) - 1.0
+    divergence = (0.5 * apart + np.log(wide / real_deviation)).sum(axis=2)
+    return assemble(episode, own, real_own, divergence)
+
+
+def assemble(episode: Ints, own: Floats, real_own: Floats, divergence: Floats | None = None) -> Densities:
+    """Densities of independent channels.
+
+    Args:
+        episode: (N,) from 0, not decreasing.
+        own: (M, N, d) log-density of each reading in each member; NaN counts as -inf.
+        real_own: (N, d) the same in reality.
+        divergence: (M, N) as in `Densities`; None where no channel has one in closed form.
+    """
+    own = np.where(np.isnan(own), -np.inf, own)
+    members, reality = own.sum(axis=2), real_own.sum(axis=1)
+    starts = np.flatnonzero(np.diff(episode, prepend=-1))
+    if divergence is None:
+        excess = divergence = np.zeros_like(members)
+    else:
+        possible = np.isfinite(members)
+        divergence = np.where(possible, divergence, np.inf)
+        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=possible)
+    by_sensor = np.add.reduceat(own, starts, axis=1)
+    return Densities(
+        episode, members, reality, excess, divergence, by_sensor, np.add.reduceat(real_own, starts, axis=0)
+    )
+
+
+def side_by_side(parts: Sequence[Densities], order: Ints) -> Densities:
+    """The densities of channels that are independent given the past.
+
+    Args:
+        parts: of some channels each.
+        order: (d,) where each sensor of the whole stands when those of the parts follow each other.
+    """
+    first = parts[0]
+    return Densities(
+        first.episode,
+        sum((part.members for part in parts[1:]), first.members),
+        sum((part.reality for part in parts[1:]), first.reality),
+        sum((part.excess for part in parts[1:]), first.excess),
+        sum((part.divergence for part in parts[1:]), first.divergence),
+        np.concatenate([part.sensor_members for part in parts], axis=2)[:, :, order],
+        np.concatenate([part.sensor_reality for part in parts], axis=1)[:, order],
+    )
+
+
+def normal(error: Floats, deviation: Floats) -> Floats:
+    """Log-density of independent normal errors, elementwise."""
+    density: Floats = -0.5 * np.square(error / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi)
+    return density
+
+
+def joint_densities(
+    episode: Ints,
+    reading: Floats,
+    expected: Floats,
+    covariance: Floats,
+    real_expected: Floats,
+    real_covariance: Floats,
+    *,
+    exact: bool = True,
+) -> Densities:
+    """Densities of readings with jointly normal errors.
+
+    The divergence of a reading is ½ [tr(Σ_e⁻¹ Σ_r) + δᵀ Σ_e⁻¹ δ - d + ln(det Σ_e / det Σ_r)] with δ = μ_r - μ_e.
+
+    Args:
+        episode: (N,) from 0, not decreasing.
+        reading: (N, d).
+        expected: (M, N, d); NaN where a member expects nothing, as if it excluded the reading.
+        covariance: (M, N, d, d) of the error in each member, positive definite.
+        real_expected: (N, d).
+        real_covariance: (N, d, d).
+        exact: whether the readings were drawn from reality's density.
+    """
+    lost = np.asarray(np.isnan(expected).any(axis=2) | ~np.isfinite(covariance).all(axis=(2, 3)))
+    covariance = np.where(lost[..., None, None], np.eye(reading.shape[1]), covariance)
+    factor, real_factor = _factor(covariance), _factor(real_covariance)
+    expected = np.where(lost[..., None], reading, expected)
+    members = np.where(lost, -np.inf, _log_density(reading - expected, factor))
+    reality = _log_density(reading - real_expected, real_factor)
+    excess = divergence = np.zeros_like(members)
+    if exact:
+        shape = np.square(np.linalg.solve(factor, np.broadcast_to(real_factor, factor.shape))).sum(axis=(2, 3))
+        apart = np.square(_solved(factor, real_expected - expected)).sum(axis=2)
+        volume = _log_determinant(factor) - _log_determinant(real_factor)
+        divergence = np.where(lost, np.inf, 0.5 * (shape + apart - reading.shape[1]) + volume)
+        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=~lost)
+    starts = np.flatnonzero(np.diff(episode, prepend=-1))
+    own = normal(reading - expected, _deviation(covariance))
+    own[lost] = -np.inf
+    real_own = normal(reading - real_expected, _deviation(real_covariance))
+    return Densities(
+        episode,
+        members,
+        reality,
+        excess,
+        divergence,
+        np.add.reduceat(own, starts, axis=1),
+        np.add.reduceat(real_own, starts, axis=0),
+    )
+
+
+def _factor(covariance: Floats) -> Floats:
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+
+
+def _log_density(error: Floats, factor: Floats) -> Floats:
+    """(...,) of errors (..., d) under the covariance with the Cholesky factor (..., d, d)."""
+    square = np.square(_solved(factor, error)).sum(axis=-1)
+    density: Floats = -0.5 * square - _log_determinant(factor) - 0.5 * error.shape[-1] * np.log(2 * np.pi)
+    return density
+
+
+def _solved(factor: Floats, error: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(factor, error[..., None])[..., 0], dtype=np.float64)
+
+
+def _log_determinant(factor: Floats) -> Floats:
+    """Half the logarithm of the covariance's determinant."""
+    half: Floats = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+    return half
+
+
+def _deviation(covariance: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.einsum("...ii->...i", covariance)))

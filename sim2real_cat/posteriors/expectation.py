@@ -1,0 +1,265 @@
+"""What the members of a fibre expect the sensors to read after each recorded transition, and how surely.
+
+What the members of a fibre expect where only the first state is known: each follows the readings by a filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import GapError, WorldError, listed
+from sim2real_cat.posteriors.kalman import filtered
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parameters
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.sensors.latency import whole_periods
+from sim2real_cat.worlds.sensors.noise import NoiseChain
+from sim2real_cat.worlds.simulation.hidden_states import HiddenStates
+from sim2real_cat.worlds.simulation.prediction import observe_states, predict_steps
+from sim2real_cat.worlds.simulation.tangent import moved
+from sim2real_cat.worlds.world import World
+
+Array = NDArray[np.float64]
+
+# Errors of the states beyond this share of their spread shift a gap by more than about half of its square in nats.
+_SMALL_ERROR = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Expectations of M members after N transitions of some episodes.
+
+    Attributes:
+        reading: (M, N, d) without noise, bias and delay included; NaN where a member diverges.
+        first: (M, episodes, d) the same at the start of each episode.
+        spread: (M, N, d, d) covariance of `reading` from the error of the recorded states; None where they are exact.
+        chains: M tuples of d noise chains.
+    """
+
+    reading: Array
+    first: Array
+    spread: Array | None
+    chains: tuple[tuple[NoiseChain, ...], ...]
+
+
+class Expectation:
+    """Asks a world, in each member of an ensemble, from recorded states.
+
+    Attributes:
+        members: the ensemble.
+        filters: whether what is expected depends on the noise of the readings before.
+
+    Args:
+        world: the world.
+        members: the ensemble.
+        state_deviation: as `predictive_gap`.
+        threads: physics threads; 0 means one per core.
+
+    Raises:
+        GapError: a negative state deviation, or one of another length than there are coordinates.
+        WorldError: a world whose sensors remember more than a recording tells.
+    """
+
+    filters = False
+
+    def __init__(self, world: World, fibre: Ensemble, state_deviation: float | Sequence[float], threads: int) -> None:
+        if world.task.remembers:
+            raise WorldError(
+                f"world '{world.name}': its observations depend on more than the recorded state; estimate the gap "
+                "from samples, with method 'gaussian'"
+            )
+        self.fibre = fibre
+        self.world, self.threads = world, threads
+        self._model = world.compile()
+        self.deviation = _by_coordinate(state_deviation, int(self._model.nv))
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the recorded states have errors."""
+        return bool(self.deviation.any())
+
+    def member(self, row: int) -> Expectation:
+        """One member by itself."""
+        return type(self)(self.world, self.fibre.select([row]), self.deviation.tolist(), self.threads)
+
+    def without_noise(self, sensors: Sequence[str]) -> list[str]:
+        """The sensors whose readings are certain in some member."""
+        columns = zip(sensors, *self.chains(sensors), strict=True)
+        return [name for name, *chains in columns if not all(_noisy(chain) for chain in chains)]
+
+    def require_noise(self, sensors: Sequence[str]) -> None:
+        """Refuse sensors whose readings have no density.
+
+        Raises:
+            GapError: sensors without noise; a chain of noise models that has no density.
+        """
+        if silent := self.without_noise(sensors):
+            raise GapError(
+                f"sensors without noise have no density: {listed(silent)}; give world '{self.world.name}' the noise "
+                "of its sensors, or have it fitted to a recording with noise='fitted'"
+            )
+        for name, *of in zip(sensors, *self.chains(sensors), strict=True):
+            for chain in dict.fromkeys(of):
+                try:
+                    chain.log_density(np.zeros((1, 2)), np.zeros((1, 2)))
+                except WorldError as error:
+                    raise GapError(f"sensor '{name}': {error}") from None
+
+    def scalable(self, sensors: Sequence[str], *, exact: bool) -> bool:
+        """Whether one can tell what wider noise would do: all is plainly Gaussian, and no error of states mixes in."""
+        plain = all(chain.plain for row in self.chains(sensors) for chain in row)
+        return plain and not self.filters and not (exact and self.uncertain)
+
+    def doubt(self, recording: Trajectories) -> str:
+        """Why not to rely on recorded states with errors, '' where these are small enough or there are none."""
+        if self.filters or not self.uncertain:
+            return ""
+        within = np.arange(recording.qpos.shape[1]) <= recording.lengths[:, None]
+        spread = [recording.qpos[within].std(axis=0), recording.qvel[within].std(axis=0)]
+        nv = len(self.deviation) // 2
+        shares = [
+            self.deviation[part * nv : (part + 1) * nv].max() / max(float(np.median(of)), np.finfo(float).tiny)
+            for part, of in enumerate(spread)
+        ]
+        if max(shares) <= _SMALL_ERROR:
+            return ""
+        return (
+            f"the error of the recorded states is {max(shares):.0%} of how far they spread: what a fitted reality "
+            "knows of that spread counts as a gap"
+        )
+
+    def of(self, recording: Trajectories) -> Expected:
+        """What every member expects."""
+        columns = [self.world.sensors.index(name) for name in recording.sensors]
+        parameters = self.parameters()
+        late = whole_periods(parameters.delays[:, columns], recording.control_period)
+        bias = parameters.biases[:, columns]
+        reading = self._ahead(recording, late)
+        first = self._seen(recording)[:, :, 0]
+        return Expected(
+            reading + bias[:, None],
+            first + bias[:, None],
+            self._spread(recording, late, reading) if self.uncertain else None,
+            self.chains(recording.sensors),
+        )
+
+    def _ahead(self, recording: Trajectories, late: NDArray[np.int64]) -> Array:
+        """(M, N, d) what arrives after every transition; a reading that is late is of a recorded state."""
+        predicted = predict_steps(self.world, recording, fibre=self.fibre, threads=self.threads)
+        reading = predicted.observation.reshape(len(self.fibre), -1, len(recording.sensors))
+        if late.any():
+            episode, step = predicted.episode[: reading.shape[1]], predicted.step[: reading.shape[1]]
+            seen = self._seen(recording)
+            for member, sensor in np.argwhere(late > 0):
+                frame = np.maximum(step + 1 - late[member, sensor], 0)
+                reading[member, :, sensor] = seen[member, episode, frame, sensor]
+        return reading
+
+    def _seen(self, recording: Trajectories) -> Array:
+        """(M, episodes, T + 1, d) what the sensors would read in the recorded states."""
+        return observe_states(self.world, recording, fibre=self.fibre, threads=self.threads)
+
+    def _spread(self, recording: Trajectories, late: NDArray[np.int64], reading: Array) -> Array:
+        """(M, N, d, d) what the error of the recorded states makes of the readings.
+
+        Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
+        """
+        total = np.zeros((*reading.shape, reading.shape[2]))
+        for coordinate in np.flatnonzero(self.deviation):
+            step = np.zeros(len(self.deviation))
+            step[coordinate] = self.deviation[coordinate]
+            ends = [self._ahead(moved(self._model, recording, sign * step), late) for sign in (1.0, -1.0)]
+            half = 0.5 * (ends[0] - ends[1])
+            total += half[..., :, None] * half[..., None, :]
+        return total
+
+    def parameters(self) -> SensorParameters:
+        """What is particular to the sensors of each member."""
+        return sensor_parameters(self.world, self.fibre, np.arange(len(self.fibre)))
+
+    def chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
+        """The chain of each sensor in each member."""
+        columns = [self.world.sensors.index(name) for name in sensors]
+        chains = self.world.noise_chains()
+        return tuple(
+            tuple(chains[column].with_deviation(float(row[column])) for column in columns)
+            for row in self.parameters().deviations
+        )
+
+
+def _noisy(chain: NoiseChain) -> bool:
+    """Whether a reading through the chain is anything but certain."""
+    return any(getattr(model, width, 0.0) > 0 for model in chain.models for width in ("deviation", "half_width"))
+
+
+def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Array:
+    """(2 nv,) the deviation of every position and velocity."""
+    given = np.atleast_1d(np.asarray(deviation, dtype=float))
+    if 1 <= len(given) <= 2:
+        given = np.repeat(np.broadcast_to(given, 2), nv)
+    if given.shape != (2 * nv,):
+        raise GapError(f"{len(given)} state deviations for {nv} positions and {nv} velocities: give 1, 2 or {2 * nv}")
+    if not (np.isfinite(given).all() and (given >= 0).all()):
+        raise GapError(f"state deviations must be finite and not negative: {given.tolist()}")
+    return given
+
+
+_AT_ONCE = 4096
+"""Simulations in a batch."""
+
+
+class HiddenExpectation(Expectation):
+    """Asks a world that knows the first recorded state, with its error, and the readings so far.
+
+    The arguments are those of `Expectation`.
+    """
+
+    filters = True
+
+    def of(self, recording: Trajectories) -> Expected:
+        """What every member expects.
+
+        Raises:
+            GapError: a sensor whose noise is not plainly Gaussian.
+            WorldError: a sensor that is late, so that its reading is not one of the present state.
+        """
+        columns = [self.world.sensors.index(name) for name in recording.sensors]
+        parameters = self.parameters()
+        chains = self.chains(recording.sensors)
+        odd = [name for name, *of in zip(recording.sensors, *chains, strict=True) if not all(c.plain for c in of)]
+        if odd:
+            raise GapError(f"hidden states are followed through Gaussian noise only, not that of: {listed(odd)}")
+        late = [
+            name for name, delay in zip(recording.sensors, parameters.delays[:, columns].T, strict=True) if delay.any()
+        ]
+        if late:
+            raise WorldError(f"hidden states are followed through sensors in time, these are late: {listed(late)}")
+        bias, noise = parameters.biases[:, columns], parameters.deviations[:, columns]
+        lanes = np.indices((len(self.fibre), len(recording))).reshape(2, -1).T
+        within = np.arange(recording.actions.shape[1]) < recording.lengths[:, None]
+        read = np.where(within[..., None], recording.observations[:, 1:], np.nan)
+        points = 2 * len(self.deviation)
+        shape = (len(self.fibre), int(recording.lengths.sum()), len(columns))
+        expected, spread = np.empty(shape), np.empty((*shape, len(columns)))
+        ends = np.concatenate([[0], np.cumsum(recording.lengths)])
+        for some in np.array_split(lanes, -(-len(lanes) * points // _AT_ONCE)):
+            model = HiddenStates(self.world, self.fibre, recording, some, points, self.threads)
+            member, episode = some.T
+            found = filtered(
+                model,
+                model.first(),
+                np.diag(np.square(self.deviation)),
+                read[episode] - bias[member, None],
+                noise[member],
+            )
+            for lane, (row, of) in enumerate(some):
+                into = slice(ends[of], ends[of + 1])
+                expected[row, into] = found.expected[lane, within[of]]
+                spread[row, into] = found.covariance[lane, within[of]]
+        white = np.square(noise)[:, None, :, None] * np.eye(len(columns))
+        reading = expected + bias[:, None]
+        return Expected(reading, reading[:, ends[:-1]], spread - white, chains)

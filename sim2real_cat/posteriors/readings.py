@@ -1,0 +1,160 @@
+"""From what members expect to how probable the readings were: the noise of each sensor around its expectation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import GapError, listed
+from sim2real_cat.posteriors.densities import (
+    Densities,
+    assemble,
+    gaussian_densities,
+    joint_densities,
+    normal,
+    side_by_side,
+)
+from sim2real_cat.posteriors.expectation import Expected
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.sensors.noise import NoiseChain, Quantisation, log_normal_between
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What reality expects, fitted to other episodes.
+
+    Attributes:
+        reading: (N, d).
+        deviation: (N, d) of the error.
+    """
+
+    reading: Array
+    deviation: Array
+
+
+def reading_densities(
+    recording: Trajectories, simulated: Expected, real: Expected | Fitted, scale: float = 1.0
+) -> Densities:
+    """Densities of the recorded readings.
+
+    Args:
+        recording: whole episodes of one real member.
+        simulated: what each of M members expects.
+        real: what reality expects; M = 1 where its parameters are known.
+        scale: a factor for the deviations of all noise; where reality is known, of its noise too, and of the errors
+            of the readings. Only for sensors with plainly Gaussian noise.
+
+    Raises:
+        GapError: the recorded states have errors and a sensor has noise that is not plainly Gaussian.
+    """
+    sensors = np.arange(len(recording.sensors))
+    chains = simulated.chains if isinstance(real, Fitted) else (*simulated.chains, *real.chains)
+    plain = np.array([all(row[sensor].plain for row in chains) for sensor in sensors])
+    if simulated.spread is not None:
+        if not plain.all():
+            odd = listed(recording.sensors[sensor] for sensor in sensors[~plain])
+            raise GapError(f"the error of the recorded states is carried on for Gaussian noise only, not for: {odd}")
+        return _joint(recording, simulated, simulated.spread, real, scale)
+    found = []
+    if plain.any():
+        found.append(_independent(recording, simulated, real, scale, sensors[plain]))
+    if not plain.all():
+        found.append(_chained(recording, simulated, real, sensors[~plain]))
+    return side_by_side(found, np.argsort(np.concatenate([sensors[plain], sensors[~plain]])))
+
+
+def _independent(
+    recording: Trajectories, simulated: Expected, real: Expected | Fitted, scale: float, sensors: NDArray[np.intp]
+) -> Densities:
+    """Densities of sensors with Gaussian noise."""
+    episode, reading = _readings(recording)
+    expected, deviation = _real(real, scale)
+    if isinstance(real, Expected):
+        reading = expected + scale * (reading - expected)  # as they would have been with that noise
+    return gaussian_densities(
+        episode,
+        reading[:, sensors],
+        simulated.reading[:, :, sensors],
+        scale * _deviations(simulated)[:, sensors],
+        expected[:, sensors],
+        deviation[..., sensors],
+        exact=isinstance(real, Expected),
+    )
+
+
+def _chained(
+    recording: Trajectories, simulated: Expected, real: Expected | Fitted, sensors: NDArray[np.intp]
+) -> Densities:
+    """Densities of sensors with other noise, each reading given those before it in its episode."""
+    episode, reading = _readings(recording)
+    own = _through_chains(recording, simulated, sensors)
+    if isinstance(real, Expected):
+        return assemble(episode, own, _through_chains(recording, real, sensors)[0])
+    columns = [
+        _fitted(reading[:, sensor] - real.reading[:, sensor], real.deviation[:, sensor], simulated.chains[0][sensor])
+        for sensor in sensors
+    ]
+    return assemble(episode, own, np.stack(columns, axis=1))
+
+
+def _fitted(error: Array, deviation: Array, chain: NoiseChain) -> Array:
+    """(N,) the log-density of normal errors; the log-probability of a cell where the chain's readings are discrete."""
+    steps = [model.step for model in chain.models if isinstance(model, Quantisation)]
+    if not steps:
+        return normal(error, deviation)
+    half = 0.5 * steps[-1]
+    return log_normal_between((error - half) / deviation, (error + half) / deviation, 1.0)
+
+
+def _through_chains(recording: Trajectories, expected: Expected, sensors: NDArray[np.intp]) -> Array:
+    """(M, N, c) log-density of each reading in each member."""
+    within = np.arange(recording.observations.shape[1]) < (recording.lengths + 1)[:, None]
+    later = within.copy()
+    later[:, 0] = False
+    found = np.empty((len(expected.chains), int(later.sum()), len(sensors)))
+    for column, sensor in enumerate(sensors):
+        reading = np.where(within, recording.observations[:, :, sensor], np.nan)
+        for member, chains in enumerate(expected.chains):
+            clean = np.full_like(reading, np.nan)
+            clean[:, 0] = expected.first[member, :, sensor]
+            clean[later] = expected.reading[member, :, sensor]
+            found[member, :, column] = chains[sensor].log_density(reading, clean, recording.control_period)[later]
+    return found
+
+
+def _joint(
+    recording: Trajectories, simulated: Expected, spread: Array, real: Expected | Fitted, scale: float
+) -> Densities:
+    """Densities of all sensors where the recorded states have errors."""
+    episode, reading = _readings(recording)
+    unit = np.eye(reading.shape[1])
+    covariance = spread + np.square(scale * _deviations(simulated))[:, None, :, None] * unit
+    expected, deviation = _real(real, scale)
+    real_covariance = np.square(np.broadcast_to(deviation, reading.shape))[..., None] * unit
+    known = isinstance(real, Expected)
+    if isinstance(real, Expected) and real.spread is not None:
+        real_covariance = real_covariance + real.spread[0]
+    return joint_densities(episode, reading, simulated.reading, covariance, expected, real_covariance, exact=known)
+
+
+def _real(real: Expected | Fitted, scale: float) -> tuple[Array, Array]:
+    """(N, d) what reality expects, and the deviation (d,) or (N, d) of its Gaussian noise."""
+    if isinstance(real, Fitted):
+        return real.reading, real.deviation
+    return real.reading[0], scale * _deviations(real)[0]
+
+
+def _deviations(expected: Expected) -> Array:
+    """(M, d) of the Gaussian noise of each sensor in each member."""
+    return np.array([[chain.deviation for chain in row] for row in expected.chains])
+
+
+def _readings(recording: Trajectories) -> tuple[NDArray[np.intp], Array]:
+    """The episode (N,) and the sensors' readings (N, d) after every transition."""
+    episode = np.repeat(np.arange(len(recording)), recording.lengths)
+    step = np.arange(len(episode)) - np.repeat(np.cumsum(recording.lengths) - recording.lengths, recording.lengths)
+    return episode, recording.observations[episode, step + 1]

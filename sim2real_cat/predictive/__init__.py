@@ -1,0 +1,1 @@
+"""The predictive gap, from one-step predictions of a fibre of worlds."""

@@ -1,0 +1,269 @@
+"""The gap of one-step predictive densities: what each simulated world expected of every recorded transition.
+
+By the chain rule the one-step terms of an episode add up to ln P_real - ln Σ_e w_e P_e of the whole trajectory, so
+their mean over episodes is the divergence of the trajectories, and per control step it is `kl_gap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import logsumexp
+
+from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
+from sim2real_cat.gaps.samples import UNITS, Floats, Ints
+from sim2real_cat.posteriors.densities import Densities
+from sim2real_cat.predictive.mixture import Evidence, weigh
+
+_MOST_BLOCKS = 256
+# Half of a gap in fewer transitions than this share of them is a matter of moments, such as a contact.
+_FEW = 0.02
+# A log ratio of this many nats in a transition lies beyond six standard deviations of every prediction.
+_BEYOND = 18.0
+# More than this share of such transitions is worth a word.
+_OUTSIDE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Predictive:
+    """The predictive gap of one policy, and what it is made of.
+
+    Attributes:
+        estimate: the gap in nats per control step.
+        trajectory: the same in nats per episode: the sums of the episodes' transitions, given the first reading.
+        episode: (N,) the real episode of each transition.
+        terms: (N,) the gap of each transition, in nats; their mean is the estimate's `raw`.
+        by_sensor: the gap of each sensor by itself, in nats per control step, with the noise of the readings; of one
+            member and independent sensors they add up to `estimate.plug_in`.
+        member_gaps: (M, 3) the gap of each member by itself with the ends of its interval, in nats per control step;
+            infinite where it excludes a reading. Not negative, as the estimate.
+        weights: (M,) of the members before anything was read.
+        posterior: (M,) of the members after all episodes, as if the robot lived in one of them.
+        episode_posterior: (episodes, M) after each episode by itself.
+        surprise: (episodes,) minus the log-density of an episode's readings under the mixture, per control step.
+        noise: which noise was assumed, and where it comes from.
+        noise_sensitivity: the gap, in nats per control step, if all deviations were a given factor of what they are.
+    """
+
+    estimate: Estimate
+    trajectory: Estimate
+    episode: Ints
+    terms: Floats
+    by_sensor: Mapping[str, float]
+    member_gaps: Floats
+    weights: Floats
+    posterior: Floats
+    episode_posterior: Floats
+    surprise: Floats
+    noise: str
+    noise_sensitivity: Mapping[float, float]
+
+    @property
+    def member(self) -> int:
+        """The member of the fibre that explains the recording best."""
+        return int(self.posterior.argmax())
+
+
+def predictive(
+    blocks: Iterable[Mapping[float, Densities]],
+    weights: Sequence[float] | Floats,
+    sensors: Sequence[str],
+    *,
+    noise: str,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int = 0,
+    reasons: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Predictive:
+    """The gap of predictive densities, from those of each member at the readings.
+
+    Args:
+        blocks: the densities of some whole episodes at a time, by the factor of the noise's deviations; the factor 1
+            is the gap, others tell how it depends on the noise. A generator keeps memory small.
+        weights: (M,) of the members; any positive total.
+        sensors: d names.
+        noise: which noise the densities assume, and whether it was given or fitted.
+        confidence: nominal coverage of the interval, between 0 and 1.
+        rng: deals episodes into blocks where there are more than 256.
+        reasons: why the densities are not to be relied on.
+        notes: what else the reader should know.
+
+    Raises:
+        GapError: no transition, a reading that no member can have produced, weights that are none, or densities
+            without the factor 1.
+    """
+    if not 0 < confidence < 1:
+        raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    prior = np.asarray(weights, dtype=float)
+    if not (np.isfinite(prior).all() and (prior >= 0).all() and prior.sum() > 0):
+        raise GapError(f"weights must be finite, not negative and not all 0: {prior.tolist()}")
+    prior = prior / prior.sum()
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(prior)
+    found: dict[float, list[Evidence]] = {}
+    for block in blocks:
+        for factor, densities in block.items():
+            parts = found.setdefault(factor, [])
+            parts.append(weigh(densities, log_weights, sum(len(part.steps) for part in parts)))
+    if not found.get(1.0):
+        raise GapError("there are no densities with the noise as it is: give blocks with the factor 1.0")
+    evidence = _joined(found[1.0])
+    episode = np.repeat(np.arange(len(evidence.steps)), evidence.steps.astype(np.intp))
+    sensitivity = {factor: float(_joined(parts).terms.mean()) for factor, parts in sorted(found.items()) if factor != 1}
+    dealt = _deal(episode, np.random.default_rng(rng))
+    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, dealt, confidence)
+    said = [f"noise {noise}"]
+    said += [f"with {factor:g} of its deviation the gap would be {value:.3g}" for factor, value in sensitivity.items()]
+    estimate = _estimate(
+        evidence,
+        (low, high),
+        confidence,
+        len(prior),
+        tuple(sensors),
+        (*reasons, *more_reasons),
+        ("; ".join(said), *_concentration(evidence.terms), *notes, *more_notes),
+    )
+    total = evidence.log_likelihood.sum(axis=0) + log_weights
+    each = evidence.log_likelihood + log_weights
+    return Predictive(
+        estimate=estimate,
+        trajectory=_per_episode(estimate, evidence),
+        episode=episode,
+        terms=evidence.terms,
+        by_sensor=dict(zip(sensors, (evidence.sensors.sum(axis=0) / evidence.steps.sum()).tolist(), strict=True)),
+        member_gaps=_of_members(evidence, episode, dealt, confidence),
+        weights=prior,
+        posterior=np.exp(total - logsumexp(total)),
+        episode_posterior=np.exp(each - logsumexp(each, axis=1, keepdims=True)),
+        surprise=-evidence.log_mixture / evidence.steps,
+        noise=noise,
+        noise_sensitivity=sensitivity,
+    )
+
+
+def _deal(episode: Ints, rng: np.random.Generator) -> Blocks:
+    """Blocks of whole episodes, or of stretches of a single one."""
+    return deal(episode, np.zeros_like(episode), _MOST_BLOCKS, rng)
+
+
+def _interval(
+    terms: Floats, episode: Ints, blocks: Blocks, confidence: float
+) -> tuple[float, float, list[str], list[str]]:
+    """The jackknife's t interval over whole episodes, reasons for doubt and notes."""
+    if len(terms) < 2:
+        return -np.inf, np.inf, ["a single transition says nothing about the spread: no interval"], []
+    low, high = _ends(np.bincount(blocks.label, weights=terms, minlength=blocks.count), blocks, confidence)
+    if episode[-1] > 0:
+        return low, high, [], []
+    return low, high, [], ["a single real episode, cut into stretches of time: the spread between episodes is not seen"]
+
+
+def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
+    """The jackknife's t interval of a mean over transitions, from its sum in each block."""
+    n = int(blocks.sizes.sum())
+    mean = float(sums.sum()) / n
+    without = (sums.sum() - sums) / (n - blocks.sizes)
+    return jackknife(mean, [LeftOut(blocks.sizes, without)]).interval(mean, confidence, 0.0)
+
+
+def _of_members(evidence: Evidence, episode: Ints, blocks: Blocks, confidence: float) -> Floats:
+    """The gap of each member by itself with its interval, (M, 3).
+
+    What a member adds to the mixture's gap, E[ln p_sim - ln p_e], is taken from the same readings. So noise that both
+    share drops out, one member by itself has the gap of the mixture, and T gap <= T gap_e + ln 1/w_e holds of the
+    estimates as it does of the truth. A single episode says nothing about how it spreads between episodes.
+    """
+    own = np.bincount(episode, weights=evidence.terms)
+    sums = own[:, None] + evidence.log_mixture[:, None] - evidence.log_likelihood
+    raw = sums.sum(axis=0) / evidence.steps.sum()
+    found = np.column_stack([raw, np.zeros(len(raw)), np.full(len(raw), np.inf)])
+    if len(own) > 1:
+        block = blocks.label[np.searchsorted(episode, np.arange(len(own)))]
+        for member in np.flatnonzero(np.isfinite(raw)):
+            in_blocks = np.bincount(block, weights=sums[:, member], minlength=blocks.count)
+            found[member, 1:] = _ends(in_blocks, blocks, confidence)
+    found[found[:, 2] < 0, 2] = np.inf  # no KL lies there, so the value 0 is no finding
+    return np.asarray(np.maximum(found, 0.0))
+
+
+def _concentration(terms: Floats) -> list[str]:
+    """Notes on where in the recording the gap arises."""
+    notes = []
+    ordered = np.sort(terms)[::-1].cumsum()
+    if ordered[-1] > 0 and (share := (np.searchsorted(ordered, 0.5 * ordered[-1]) + 1) / len(terms)) < _FEW:
+        notes.append(f"half of the gap arises in {share:.1%} of the transitions")
+    if (outside := float((terms > _BEYOND).mean())) > _OUTSIDE:
+        notes.append(
+            f"{outside:.0%} of the transitions lie beyond six deviations of what any member expects: that reality "
+            "differs is certain, the number is as good as the tail of the noise's model"
+        )
+    return notes
+
+
+def _estimate(
+    evidence: Evidence,
+    interval: tuple[float, float],
+    confidence: float,
+    members: int,
+    sensors: tuple[str, ...],
+    reasons: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Estimate:
+    raw, n = float(evidence.terms.mean()), len(evidence.terms)
+    low, high = interval
+    if high < 0:
+        reasons = (*reasons, "the whole interval lies below 0, where no KL does: the value 0 is no finding")
+        low, high = 0.0, np.inf
+    return Estimate(
+        value=max(raw, 0.0),
+        low=max(low, 0.0),
+        high=max(high, 0.0),
+        raw=raw,
+        plug_in=float(evidence.ratios.mean()),
+        confidence=confidence,
+        method="predictive",
+        level="transition",
+        units=UNITS["transition"],
+        n_real=n,
+        n_sim=n * members,
+        episodes_real=len(evidence.steps),
+        episodes_sim=0,
+        members=members,
+        sensors=sensors,
+        reliable=not reasons,
+        why=(*reasons, *notes),
+    )
+
+
+def _per_episode(estimate: Estimate, evidence: Evidence) -> Estimate:
+    """The estimate for whole trajectories: the mean of the episodes' sums, with Student's t over episodes."""
+    ends = np.cumsum(evidence.steps).astype(np.intp)
+    sums = np.add.reduceat(evidence.terms, np.concatenate([[0], ends[:-1]]))
+    raw, half = float(sums.mean()), np.inf
+    if len(sums) > 1:
+        width = stats.t.ppf(0.5 + estimate.confidence / 2, len(sums) - 1)
+        half = float(width * sums.std(ddof=1) / np.sqrt(len(sums)))
+    ratios = float((evidence.log_reality - evidence.log_mixture).mean())
+    high = raw + half
+    return replace(
+        estimate,
+        value=max(raw, 0.0),
+        low=max(raw - half, 0.0) if high >= 0 else 0.0,
+        high=high if high >= 0 else np.inf,
+        raw=raw,
+        plug_in=ratios,
+        level="trajectory",
+        units=UNITS["trajectory"],
+    )
+
+
+def _joined(parts: Sequence[Evidence]) -> Evidence:
+    """The evidence of all episodes."""
+    return Evidence(*(np.concatenate([getattr(part, entry.name) for part in parts]) for entry in fields(Evidence)))

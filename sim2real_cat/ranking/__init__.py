@@ -1,0 +1,1 @@
+"""Ranking of policies in simulation against their ranking in reality."""

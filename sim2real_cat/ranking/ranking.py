@@ -1,0 +1,427 @@
+"""Does simulation predict reality across policies? Rank violations and correlations with what they are worth.
+
+How often chance ranks as well: permutation p-values, and the smallest that so few policies allow.
+
+What success counts say about the true success rates of a panel of policies.
+
+Resampling the counts does not do: a resample carries the noise of the counts twice, so its rankings agree less than
+those of the true rates, and an interval from its quantiles misses them. A model of the policies takes the noise out
+instead of adding to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from sim2real_cat.errors import GapError, unknown_name
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.ranking.statistics import CONVENTIONS, CORRELATIONS, Floats, mmrv, worst_violation
+from sim2real_cat.ranking.table import Counts, PolicyTable
+
+SIGNIFICANT = 0.05
+"""The p-value that a panel of policies must at least be able to reach."""
+
+DRAWS = 4_000
+"""Draws of the true success rates."""
+
+
+@dataclass(frozen=True)
+class PolicyScore:
+    """One policy with its scores.
+
+    Attributes:
+        name: What it is called.
+        real: Its real score; the success rate where trials were counted.
+        real_low: Lower end of the Clopper-Pearson interval of that rate; NaN for a plain score.
+        real_high: Upper end.
+        sim: The simulated score.
+        sim_low: Likewise.
+        sim_high: Likewise.
+    """
+
+    name: str
+    real: float
+    real_low: float
+    real_high: float
+    sim: float
+    sim_low: float
+    sim_high: float
+
+
+@dataclass(frozen=True)
+class RankStatistic:
+    """One number for how well the simulated scores rank the policies.
+
+    Attributes:
+        name: "mmrv-simpler", "mmrv-autoeval", "mmrv-real2sim", "mmrv-realm", "pearson", "spearman" or "kendall".
+        value: Of the scores given. An MMRV is >= 0 in units of the score and better small, a correlation is in [-1, 1]
+            and better large. NaN where all scores of a side are equal and a correlation has no meaning.
+        low: Lower end of the interval for the true success rates of these very policies; NaN without trials.
+        high: Upper end.
+        population_low: Lower end of a correlation's interval for policies such as these, of which these are a sample
+            (Fisher's z; Bonett and Wright 2000, Psychometrika 65:23-28); NaN for an MMRV.
+        population_high: Upper end.
+        p_value: The share of all orders of the policies that agree at least as well: two-sided for a correlation,
+            with an MMRV at most as large for an MMRV.
+        floor: The smallest p-value that these scores could have shown in any order.
+        without: The value with each policy left out, in the order of the policies; NaN where one alone remains.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    population_low: float
+    population_high: float
+    p_value: float
+    floor: float
+    without: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How well simulation predicts reality across policies.
+
+    Attributes:
+        policies: The policies, in the order given.
+        statistics: The rank violations in each convention, then the correlations.
+        worst: Of the policies whose simulated order costs most, the better real one and the other; None without any.
+        confidence: The nominal coverage of the intervals.
+        reliable: Whether the panel can say anything.
+        why: Reasons why not, then notes.
+    """
+
+    policies: tuple[PolicyScore, ...]
+    statistics: tuple[RankStatistic, ...]
+    worst: tuple[str, str] | None
+    confidence: float
+    reliable: bool
+    why: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> RankStatistic:
+        """The statistic of a name.
+
+        Raises:
+            GapError: There is none of that name.
+        """
+        found = {statistic.name: statistic for statistic in self.statistics}
+        if name not in found:
+            raise GapError(unknown_name("statistic", name, found))
+        return found[name]
+
+    def to_table(self) -> dict[str, object]:
+        """The ranking as plain values for JSON; None where a number is not defined."""
+
+        def plain(row: PolicyScore | RankStatistic) -> dict[str, object]:
+            return {key: _plain(value) for key, value in vars(row).items()}
+
+        names = [policy.name for policy in self.policies]
+        return {
+            "reliable": self.reliable,
+            "why": list(self.why),
+            "confidence": self.confidence,
+            "worst": None if self.worst is None else list(self.worst),
+            "policies": [plain(policy) for policy in self.policies],
+            "statistics": [
+                plain(statistic) | {"without": dict(zip(names, map(_plain, statistic.without), strict=True))}
+                for statistic in self.statistics
+            ],
+        }
+
+    def carrier(self, name: str) -> tuple[str, float]:
+        """The policy without which a statistic changes most, and its value then.
+
+        Raises:
+            GapError: There is no statistic of that name.
+        """
+        statistic = self[name]
+        without = np.array(statistic.without)
+        # Left out, a policy may leave equal scores behind: nothing changes a correlation more than losing its meaning.
+        change = np.where(np.isnan(without), np.inf, np.abs(without - statistic.value))
+        place = int(change.argmax())
+        return self.policies[place].name, statistic.without[place]
+
+
+def rank(
+    table: PolicyTable,
+    *,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int = 0,
+) -> Ranking:
+    """Rank violations and correlations of simulated with real scores across policies.
+
+    There are two kinds of chance. That of trials: 14 successes of 20 are no exact rate; `low` and `high` are posterior
+    quantiles given the counts of both sides (`ranking_posterior.draw_rates`), about these very policies. That of
+    policies: few of them may agree by luck; `p_value`, its `floor`, `without` and `population_low` say how far.
+
+    Args:
+        table: At least two policies, from `PolicyTable.of_counts`, `PolicyTable.of_scores` or `read_policy_table`.
+        confidence: Nominal coverage of the intervals, between 0 and 1.
+        rng: Draws true success rates, and permutations of more than 8 policies. The default seed 0 makes the result
+            reproducible.
+
+    Returns:
+        The ranking; not reliable, with the reason, where the policies are so few or so tied that no order of them
+        would be significant, all scores of a side are equal, or one policy alone turns a correlation's sign.
+
+    Raises:
+        GapError: The confidence is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    generator = np.random.default_rng(rng)
+    orders = permutations(len(table.names), generator)
+    rates = None
+    if table.real_counts is not None and table.sim_counts is not None:
+        with on_one_thread():  # the order of a sum, and with it the last digit, would depend on the threads
+            rates = draw_rates(table.real_counts, table.sim_counts, DRAWS, generator)
+    measured = partial(_measure, table, orders, rates, confidence)
+    statistics = (
+        *(measured(f"mmrv-{name}", partial(mmrv, convention=name)) for name in CONVENTIONS),
+        *(measured(name, function) for name, function in CORRELATIONS.items()),
+    )
+    pair = worst_violation(table.real, table.sim)
+    found = Ranking(
+        policies=_policies(table, confidence),
+        statistics=statistics,
+        worst=None if pair is None else (table.names[pair[0]], table.names[pair[1]]),
+        confidence=confidence,
+        reliable=True,
+        why=(),
+    )
+    reasons, notes = _doubts(found, table)
+    return Ranking(found.policies, statistics, found.worst, confidence, not reasons, (*reasons, *notes))
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: no NaN."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _measure(
+    table: PolicyTable,
+    orders: Floats,
+    rates: tuple[Floats, Floats] | None,
+    confidence: float,
+    name: str,
+    statistic: Callable[[Floats, Floats], Floats],
+) -> RankStatistic:
+    """One statistic with everything that is known of it."""
+    real, sim, n = table.real, table.sim, len(table.names)
+    value = float(statistic(real, sim))
+    low = high = population_low = population_high = probability = floor = np.nan
+    if rates is not None:
+        drawn = in_batches(statistic, *rates)
+        tails = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+        low, high = (float(end) for end in tails)
+    if name in CORRELATIONS:
+        population_low, population_high = _population(name, value, n, confidence)
+    if np.isnan(value):
+        floor = 1.0
+    elif name in CORRELATIONS:
+        probability, floor = p_value(lambda a, b: np.abs(statistic(a, b)), real, sim, orders)
+    else:
+        probability, floor = p_value(lambda a, b: -statistic(a, b), real, sim, orders)
+    kept = [np.delete(np.arange(n), i) for i in range(n)]
+    without = tuple(float(statistic(real[rest], sim[rest])) if n > 2 else np.nan for rest in kept)
+    return RankStatistic(name, value, low, high, population_low, population_high, probability, floor, without)
+
+
+def _population(name: str, value: float, n: int, confidence: float) -> tuple[float, float]:
+    """Fisher's interval with Bonett and Wright's variances; all there is where it breaks down."""
+    scale = {"pearson": 1.0, "spearman": 1 + value**2 / 2, "kendall": 0.437}[name]
+    fewer = 4 if name == "kendall" else 3
+    if n <= fewer or not abs(value) < 1:
+        return -1.0, 1.0
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * np.sqrt(scale / (n - fewer))
+    low, high = np.tanh(np.arctanh(value) + np.array([-half, half]))
+    return float(low), float(high)
+
+
+def _policies(table: PolicyTable, confidence: float) -> tuple[PolicyScore, ...]:
+    n = len(table.names)
+    real, sim = _exact(table.real_counts, n, confidence), _exact(table.sim_counts, n, confidence)
+    rows = zip(table.names, table.real.tolist(), real, table.sim.tolist(), sim, strict=True)
+    return tuple(PolicyScore(name, a, *a_ends, b, *b_ends) for name, a, a_ends, b, b_ends in rows)
+
+
+def _exact(counts: Counts | None, n: int, confidence: float) -> list[tuple[float, float]]:
+    """Clopper and Pearson's interval of each rate (1934, Biometrika 26:404-413)."""
+    if counts is None:
+        return [(np.nan, np.nan)] * n
+    pairs = zip(counts.successes.tolist(), counts.trials.tolist(), strict=True)
+    tests = [stats.binomtest(good, of).proportion_ci(confidence, method="exact") for good, of in pairs]
+    return [(float(interval.low), float(interval.high)) for interval in tests]
+
+
+def _doubts(found: Ranking, table: PolicyTable) -> tuple[list[str], list[str]]:
+    """Reasons why the panel says nothing, and notes."""
+    n = len(table.names)
+    reasons, notes = [], []
+    equal = [side for side, scores in (("real", table.real), ("simulated", table.sim)) if np.ptp(scores) == 0]
+    if equal:
+        reasons.append(
+            f"all {' and all '.join(equal)} scores are equal: there is no order to predict and no correlation; "
+            "add policies that differ"
+        )
+    floors = {s.name: s.floor for s in found.statistics if s.name in CORRELATIONS and s.floor > SIGNIFICANT}
+    if floors and not equal:
+        which = ", ".join(f"{name} {floor:.3g}" for name, floor in floors.items())
+        reasons.append(
+            f"{n} policies{' with such ties' if n > 4 else ''} are too few: even the best order of them has a p-value "
+            f"above {SIGNIFICANT} ({which}); add policies"
+        )
+    for statistic in found.statistics:
+        if statistic.name not in CORRELATIONS or n < 3 or np.isnan(statistic.value):
+            continue
+        name, value = found.carrier(statistic.name)
+        if statistic.value > 0 and not value > 0:
+            left = "undefined" if np.isnan(value) else f"{value:.3g}"
+            reasons.append(f"{statistic.name} rests on '{name}' alone: without it {statistic.value:.3g} is {left}")
+    if table.real_counts is None:
+        notes.append("plain scores say nothing about their own noise: no interval for these policies; give trials")
+    if n > 2:
+        name, value = found.carrier("pearson")
+        if not np.isnan(value):
+            notes.append(f"leaving out '{name}' changes pearson most, from {found['pearson'].value:.3g} to {value:.3g}")
+    return reasons, notes
+
+
+EXACT = 8
+"""Up to so many policies every permutation is tried, 8! = 40 320 of them."""
+
+SAMPLED = 9_999
+"""Random permutations of more policies."""
+
+_AT_ONCE = 2_000_000
+"""Pairs of policies in one batch of arrays."""
+
+_EQUAL = 1e-9
+"""A share of the largest value by which two statistics may differ and be the same."""
+
+
+def permutations(n: int, rng: np.random.Generator) -> Floats:
+    """(m, n) all permutations of n policies where they are few, else `SAMPLED` random ones."""
+    if n <= EXACT:
+        return np.array(list(itertools.permutations(range(n))))
+    return rng.permuted(np.tile(np.arange(n), (SAMPLED, 1)), axis=1)
+
+
+def p_value(
+    strength: Callable[[Floats, Floats], Floats], real: Floats, sim: Floats, orders: Floats
+) -> tuple[float, float]:
+    """The share of permutations at least as strong as what was seen, and the smallest share possible.
+
+    Args:
+        strength: Of the agreement of (..., n) real and (..., n) simulated scores: what is larger is more extreme.
+        real: (n,) real scores.
+        sim: (n,) simulated scores.
+        orders: (m, n) from `permutations`. Where they are a sample, what was seen counts as one more of them
+            (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
+
+    Returns:
+        The p-value; and that of the best agreement that any permutation of these scores could show, ties included.
+    """
+    chance = in_batches(strength, np.broadcast_to(real, orders.shape), sim[orders])
+    seen = strength(real, sim)
+    ordered = np.sort(real)
+    best = max(chance.max(), seen, strength(ordered, np.sort(sim)), strength(ordered, np.sort(sim)[::-1]))
+    tolerance = _EQUAL * max(1e-300, float(np.abs(chance).max()))
+    more = 0 if len(real) <= EXACT else 1
+
+    def share(level: float) -> float:
+        return float((np.count_nonzero(chance >= level - tolerance) + more) / (len(orders) + more))
+
+    return share(float(seen)), share(float(best))
+
+
+def in_batches(statistic: Callable[[Floats, Floats], Floats], real: Floats, sim: Floats) -> Floats:
+    """(m,) a statistic of (m, n) rows, a few at a time so that the pairs of policies fit into memory."""
+    step = max(1, _AT_ONCE // real.shape[1] ** 2)
+    return np.concatenate([statistic(real[i : i + step], sim[i : i + step]) for i in range(0, len(real), step)])
+
+
+SPREADS = np.linspace(0.02, 1.2, 24)
+"""The standard deviations of the policies' angles that are considered, on either side."""
+
+ANGLE_CORRELATIONS = np.linspace(-1.0, 1.0, 41)
+"""The correlations of the policies' angles that are considered; the ends are perfect agreement."""
+
+
+def draw_rates(real: Counts, sim: Counts, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw true success rates given the counts.
+
+    The policies' angles arcsin √rate, real and simulated, are taken as bivariate normal across policies. Its mean has
+    a flat prior; the two standard deviations and the correlation are uniform over a grid, on which their posterior is
+    computed exactly rather than walked over, so nothing has to converge. Given these, the angles of each policy are
+    normal.
+
+    Args:
+        real: Counts of n policies, n >= 2.
+        sim: Counts of the same.
+        draws: How many.
+        rng: Draws them.
+
+    Returns:
+        (draws, n) real and (draws, n) simulated rates, in [0, 1]. Where a draw's correlation is 1 the two sides order
+        the policies alike.
+    """
+    observed = np.stack([real.angles, sim.angles], axis=-1)
+    noise = np.stack([real.variances, sim.variances], axis=-1)
+    between = _between()
+    whole, pull = np.zeros_like(between), np.zeros(between.shape[:-1])
+    likelihood = np.zeros(len(between))
+    # Policies with the same numbers of trials share a covariance, so a panel of one size is one round.
+    for variances in np.unique(noise, axis=0):
+        those = observed[(noise == variances).all(axis=1)]
+        precision, determinant = _inverse(between + np.diag(variances))
+        whole += len(those) * precision
+        pull += precision @ those.sum(axis=0)
+        likelihood -= 0.5 * (len(those) * np.log(determinant) + (precision * (those.T @ those)).sum(axis=(-2, -1)))
+    centre_covariance, determinant = _inverse(whole)
+    centre = np.einsum("gij,gj->gi", centre_covariance, pull)
+    likelihood += 0.5 * ((pull * centre).sum(axis=-1) - np.log(determinant))
+    weight = np.exp(likelihood - likelihood.max())
+    chosen = rng.choice(len(weight), size=draws, p=weight / weight.sum())
+
+    middle = centre[chosen] + _normal(centre_covariance[chosen], rng)
+    across = between[chosen][:, None]
+    precision, _ = _inverse(across + noise[:, :, None] * np.eye(2))
+    gain = across @ precision
+    away = observed - middle[:, None]
+    mean = middle[:, None] + np.einsum("dnij,dnj->dni", gain, away)
+    left = across - gain @ across
+    angles = mean + _normal(left, rng)
+    rates = np.sin(np.clip(angles, 0.0, np.pi / 2)) ** 2
+    return rates[..., 0], rates[..., 1]
+
+
+def _between() -> Floats:
+    """(g, 2, 2) the covariances across policies that are considered."""
+    a, b, correlation = (axis.ravel() for axis in np.meshgrid(SPREADS, SPREADS, ANGLE_CORRELATIONS, indexing="ij"))
+    across = a * b * correlation
+    return np.stack([np.stack([a**2, across], axis=-1), np.stack([across, b**2], axis=-1)], axis=-2)
+
+
+def _inverse(matrices: Floats) -> tuple[Floats, Floats]:
+    """Inverse (..., 2, 2) and determinant (...) of symmetric matrices."""
+    a, b, c = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]
+    determinant = a * c - b**2
+    adjugate = np.stack([np.stack([c, -b], axis=-1), np.stack([-b, a], axis=-1)], axis=-2)
+    return adjugate / determinant[..., None, None], determinant
+
+
+def _normal(covariance: Floats, rng: np.random.Generator) -> Floats:
+    """(..., 2) a draw for each covariance (..., 2, 2), which may be singular."""
+    a, b, c = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
+    first = np.sqrt(a)
+    across = b / first
+    second = np.sqrt(np.maximum(c - across**2, 0.0))
+    z = rng.standard_normal(covariance.shape[:-1])
+    return np.stack([first * z[..., 0], across * z[..., 0] + second * z[..., 1]], axis=-1)

@@ -1,0 +1,373 @@
+"""What the columns of a log mean: which joint, actuator or sensor each is, in which unit, with which sign and zero.
+
+The same in TOML, where a text alone stands for a column that needs nothing more::
+
+    control_period = 0.02              # seconds; resample to this
+    policy = "swing-up"
+
+    [time]
+    column = "stamp"
+    unit = "ms"
+
+    [state]                            # joints of the model
+    "qpos[hinge]" = { column = "angle", unit = "deg", sign = -1, zero = 12.5 }
+    "qvel[hinge]" = "speed"
+
+    [observation]                      # sensors of the world
+    "sensordata[encoder]" = { column = "encoder", unit = "deg" }
+
+    [action]                           # actuators of the model
+    motor = "torque"
+
+Units of logged columns, and the factor by which each becomes the unit that MuJoCo counts in.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sim2real_cat.errors import WorldError, listed, unknown_name
+
+if TYPE_CHECKING:
+    from sim2real_cat.worlds.world import World
+
+Duplicates = Literal["refuse", "first", "last"]
+AtGaps = Literal["refuse", "split", "bridge"]
+Missing = Literal["refuse", "drop"]
+Resampling = Literal["linear", "none"]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One logged quantity: ``value = sign · scale · unit · (column - zero)``.
+
+    Attributes:
+        column: the column's name; ``"name[2]"``, ``"name[:, 2]"`` or ``"name[wrist]"`` for one component of a column
+            of vectors, ``"name[0:3]"`` for several; in an npz, a ``*`` in the name stands for one episode per array.
+            Several names are the components of one vector.
+        unit: a key of `units.UNITS`; by default the one that MuJoCo counts in.
+        sign: 1, or -1 where the log counts the other way round than the model.
+        zero: what the column reads, in its own unit, where the model's quantity is 0.
+        scale: a further factor, as a gear ratio.
+        unwrap: whether the column, before `scale`, jumps by a full turn where it leaves (-pi, pi].
+        derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
+            central differences, in which noise of the column grows with the rate of the log.
+        time: the column of its timestamps, where it has another clock than the log.
+        delay: seconds that its timestamps are late; they are taken off.
+    """
+
+    column: str | tuple[str, ...]
+    unit: str = "1"
+    sign: int = 1
+    zero: float = 0.0
+    scale: float = 1.0
+    unwrap: bool = False
+    derivative: bool = False
+    time: str | None = None
+    delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.columns or not all(self.columns):
+            raise WorldError("a channel needs the name of a column, got an empty one")
+        place = f"column '{self.columns[0]}'"
+        if self.unit not in UNITS:
+            raise WorldError(f"{place}: " + unknown_unit(self.unit))
+        if self.sign not in (1, -1):
+            raise WorldError(f"{place}: sign is 1 or -1, got {self.sign}")
+        for name in ("zero", "scale", "delay"):
+            if not math.isfinite(getattr(self, name)):
+                raise WorldError(f"{place}: {name} needs to be a finite number, got {getattr(self, name)}")
+        if self.scale <= 0:
+            raise WorldError(f"{place}: scale needs to be > 0, got {self.scale:g}; a reversed axis is sign = -1")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, one or several."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+
+@dataclass(frozen=True)
+class Time:
+    """When the rows of a log were recorded.
+
+    Attributes:
+        column: the column of timestamps; where none is given the format's own, or `period`.
+        unit: ``s``, ``ms``, ``us`` or ``ns``; dates need none.
+        period: seconds between two rows, for logs without timestamps.
+        duplicates: what to do with rows of the same time: refuse them, or keep the first or last.
+        longest_gap: seconds without a row that are no gap yet; 2.5 median periods where none are given.
+        at_gaps: refuse gaps, split the episode there, or bridge them by interpolation.
+        second_clock: another column of timestamps that is compared with the first, in the same unit.
+    """
+
+    column: str | None = None
+    unit: str = "s"
+    period: float | None = None
+    duplicates: Duplicates = "refuse"
+    longest_gap: float | None = None
+    at_gaps: AtGaps = "refuse"
+    second_clock: str | None = None
+
+    def __post_init__(self) -> None:
+        per_second(self.unit, "[time]")
+        _one_of("[time]: duplicates", self.duplicates, Duplicates)
+        _one_of("[time]: at_gaps", self.at_gaps, AtGaps)
+        for name in ("period", "longest_gap"):
+            _positive(f"[time]: {name}", getattr(self, name))
+        if self.column is not None and self.period is not None:
+            raise WorldError("[time] has a column and a period: rows with timestamps need no period, leave one out")
+
+
+@dataclass(frozen=True)
+class LogMapping:
+    """What the columns of a log mean in a world.
+
+    Attributes:
+        state: joints by ``"qpos[joint]"`` and ``"qvel[joint]"``, or elements of them as in ``"qpos[root, 0:3]"``.
+        observation: sensors of the world by name; those of the same name as an entry of `state` need none.
+        action: actuators of the model by name.
+        world: whose joints, sensors and actuators these are; without one there is no state, and names are free.
+        time: when the rows were recorded.
+        control_period: seconds between two control steps; None leaves the rows as they are.
+        resampling: ``linear`` (actions hold, they never interpolate), or ``none``: every row is a control step.
+        missing: refuse rows in which a channel has no value, or drop them for that channel.
+        episode_column: a column whose values tell episodes apart; else every file (or array) is an episode.
+        policy: name of the policy that acted.
+        policy_column: a column with that name.
+        policies: that name by pattern of the file's name, as ``{"ddp*": "DDP"}``.
+        reward: the reward of every row's action.
+        terminated: a column that is not 0 in the row whose action ended the episode.
+        delimiter: what separates the columns of a CSV; found in its first line where none is given.
+        decimal_point: ``.`` or ``,``.
+    """
+
+    state: Mapping[str, Channel] = field(default_factory=dict)
+    observation: Mapping[str, Channel] = field(default_factory=dict)
+    action: Mapping[str, Channel] = field(default_factory=dict)
+    world: World | None = None
+    time: Time = field(default_factory=Time)
+    control_period: float | None = None
+    resampling: Resampling = "linear"
+    missing: Missing = "refuse"
+    episode_column: str | None = None
+    policy: str = ""
+    policy_column: str | None = None
+    policies: Mapping[str, str] = field(default_factory=dict)
+    reward: Channel | None = None
+    terminated: Channel | None = None
+    delimiter: str | None = None
+    decimal_point: str = "."
+
+    def __post_init__(self) -> None:
+        if not self.state and not self.observation:
+            raise WorldError("a mapping needs columns under [state] or [observation], it has none")
+        if self.state and self.world is None:
+            raise WorldError("a mapping with a [state] needs the world whose joints these are; pass world=...")
+        _one_of("resampling", self.resampling, Resampling)
+        _one_of("missing", self.missing, Missing)
+        _positive("control_period", self.control_period)
+        for name, mark in (("delimiter", self.delimiter), ("decimal_point", self.decimal_point)):
+            if mark is not None and len(mark) != 1:
+                raise WorldError(f"{name} is one character, got {mark!r}")
+        if not all(isinstance(name, str) for name in self.policies.values()):
+            raise WorldError(f"[policies] needs a name for every pattern of files, got {dict(self.policies)}")
+        if sum(bool(name) for name in (self.policy, self.policy_column, self.policies)) > 1:
+            raise WorldError("policy, policy_column and [policies] all name the policy; keep one of them")
+
+    @classmethod
+    def from_toml(cls, path: str | Path, world: World | None = None) -> LogMapping:
+        """Read a mapping from a TOML file.
+
+        Raises:
+            WorldError: the file is missing or no TOML, or an entry is unknown, missing or has a wrong value.
+        """
+        path = Path(path)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise WorldError(f"{path}: no mapping can be read from it ({error.strerror})") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise WorldError(f"{path}: not a TOML file ({error})") from None
+        return cls.from_table(table, world, place=str(path))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], world: World | None = None, place: str = "mapping") -> LogMapping:
+        """Read a mapping from a table, as TOML gives it.
+
+        Raises:
+            WorldError: an entry is unknown, missing or has a wrong value.
+        """
+        try:
+            entries = dict(table)
+            entries["policies"] = _table(entries.get("policies", {}), "[policies]")
+            for name in ("state", "observation", "action"):
+                found = _table(entries.get(name, {}), f"[{name}]")
+                entries[name] = {key: _channel(value, f"[{name}] '{key}'") for key, value in found.items()}
+            for name in ("reward", "terminated"):
+                if name in entries:
+                    entries[name] = _channel(entries[name], name)
+            if "time" in entries:
+                entries["time"] = _filled(Time, _table(entries["time"], "[time]"), "[time]")
+            mapping: LogMapping = _filled(cls, entries, "", world=world)
+        except WorldError as error:
+            raise WorldError(f"{place}: {error}") from None
+        return mapping
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "bool": (bool,)}
+
+
+def _filled(kind: type[Any], entries: Mapping[str, Any], place: str, **more: object) -> Any:
+    """A dataclass from a table whose keys are its fields, each of the type that the field has."""
+    known = {entry.name: entry for entry in fields(kind) if entry.name not in more}
+    where = f"{place}: " if place else ""
+    for name, value in entries.items():
+        if name not in known:
+            raise WorldError(where + unknown_name("key", name, known))
+        wanted = _TYPES.get(str(known[name].type).removesuffix(" | None"))
+        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
+            raise WorldError(f"{where}{name} needs to be a {_SPOKEN[wanted[-1]]}, got {value!r}")
+    for name, entry in known.items():
+        if name not in entries and entry.default is MISSING and entry.default_factory is MISSING:
+            raise WorldError(f"{where}{name} is missing")
+    return kind(**entries, **more)
+
+
+_SPOKEN = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+
+
+def _channel(value: object, place: str) -> Channel:
+    if isinstance(value, str):
+        value = {"column": value}
+    if isinstance(value, list):
+        value = {"column": value}
+    entries = dict(_table(value, place))
+    columns = entries.get("column", "")
+    if isinstance(columns, list):
+        entries["column"] = columns = tuple(columns)
+    if not isinstance(columns, str | tuple) or not all(isinstance(name, str) for name in columns):
+        raise WorldError(f"{place}: column needs to be a text or a list of texts, got {columns!r}")
+    try:
+        channel: Channel = _filled(Channel, entries, "")
+    except WorldError as error:
+        raise WorldError(f"{place}: {error}") from None
+    return channel
+
+
+def _table(value: object, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise WorldError(f"{place} needs to be a table, got {value!r}")
+    return value
+
+
+def _one_of(place: str, value: str, choice: Any) -> None:
+    if value not in get_args(choice):
+        raise WorldError(f"{place} is one of {listed(get_args(choice))}, got {value!r}")
+
+
+def _positive(place: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise WorldError(f"{place} needs to be > 0 seconds, got {value}")
+
+
+UNITS: dict[str, tuple[str, float]] = {
+    "1": ("plain number", 1.0),
+    "%": ("plain number", 0.01),
+    "rad": ("angle", 1.0),
+    "mrad": ("angle", 1e-3),
+    "deg": ("angle", math.pi / 180),
+    "turn": ("angle", 2 * math.pi),
+    "rad/s": ("angular velocity", 1.0),
+    "deg/s": ("angular velocity", math.pi / 180),
+    "turn/s": ("angular velocity", 2 * math.pi),
+    "rpm": ("angular velocity", 2 * math.pi / 60),
+    "m": ("length", 1.0),
+    "cm": ("length", 1e-2),
+    "mm": ("length", 1e-3),
+    "m/s": ("velocity", 1.0),
+    "cm/s": ("velocity", 1e-2),
+    "mm/s": ("velocity", 1e-3),
+    "m/s^2": ("acceleration", 1.0),
+    "g": ("acceleration", 9.80665),  # standard gravity, CGPM 1901
+    "N": ("force", 1.0),
+    "mN": ("force", 1e-3),
+    "kN": ("force", 1e3),
+    "N m": ("torque", 1.0),
+    "mN m": ("torque", 1e-3),
+    "N mm": ("torque", 1e-3),
+}
+"""By name: what a unit measures, and how many of MuJoCo's units (m, rad, s, N, N m) it is."""
+
+DERIVATIVES = {"angle": "angular velocity", "length": "velocity", "velocity": "acceleration"}
+"""What the change per second of a quantity measures."""
+
+TIME_UNITS: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+"""By name: how many of a unit of time make a second."""
+
+
+def factor(unit: str, expected: str | None, place: str) -> float:
+    """How many of MuJoCo's units one of `unit` is.
+
+    Args:
+        unit: a key of `UNITS`.
+        expected: what the channel measures, a value of `UNITS`; None where that is not known.
+        place: the channel, for messages.
+
+    Raises:
+        WorldError: no such unit, or one that measures something else.
+    """
+    if unit not in UNITS:
+        raise WorldError(f"{place}: " + unknown_unit(unit, expected))
+    dimension, value = UNITS[unit]
+    if expected is not None and unit != "1" and dimension != expected:
+        fitting = [name for name, (what, _) in UNITS.items() if what == expected]
+        raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
+    return value
+
+
+_SPELLINGS = (
+    (r"\s*/\s*|\s+per\s+", "/"),
+    (r"deg\w*|°", "deg"),
+    (r"rads|radians?", "rad"),
+    (r"revolutions?|revs?|turns", "turn"),
+    (r"met(er|re)s?", "m"),
+    (r"seconds?|secs?", "s"),
+    (r"newtons?", "N"),
+    (r"N[ .*·-]*m", "N m"),
+)
+"""How units are written elsewhere, and here."""
+
+
+def unknown_unit(unit: str, expected: str | None = None) -> str:
+    """One line for a unit that does not exist, with the nearest one of what the channel measures.
+
+    Args:
+        unit: no key of `UNITS`.
+        expected: what the channel measures, a value of `UNITS`; None where that is not known.
+    """
+    valid = [name for name, (what, _) in UNITS.items() if expected in (None, what)]
+    if unit in TIME_UNITS:
+        return f"'{unit}' is a unit of time, which goes under [time]. Valid: {listed(valid)}"
+    spoken = unit.strip()
+    for pattern, short in _SPELLINGS:
+        spoken = re.sub(pattern, short, spoken, flags=re.IGNORECASE)
+    if spoken in valid:
+        return f"unknown unit '{unit}': did you mean '{spoken}'? Valid: {listed(valid)}"
+    return unknown_name("unit", unit, valid)
+
+
+def per_second(unit: str, place: str) -> int:
+    """How many of a unit of time make a second.
+
+    Raises:
+        WorldError: no such unit.
+    """
+    if unit not in TIME_UNITS:
+        raise WorldError(f"{place}: " + unknown_name("unit of time", unit, TIME_UNITS))
+    return TIME_UNITS[unit]

@@ -1,0 +1,309 @@
+"""Strategies of transfer instances in which laws hold by construction.
+
+Strategies of measured gaps: on either side of epsilon, around it, not measured, or no gap at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from hypothesis import note
+from hypothesis import strategies as st
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import InstanceError, LawError, unknown_name
+from sim2real_cat.testing.strategies.databases import attribute, targets, targets_below
+from sim2real_cat.testing.strategies.describe import Told, describe
+from sim2real_cat.transfer.instance import NAMES, TransferInstance
+from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
+
+LAWS = ("functor", "gap-valid", "transfer-identity", "transfer-idempotent", "transfer-deploy")
+"""The laws that instances are built to satisfy and broken to violate: those that read the table alone."""
+
+_INTERVAL = {"low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
+
+
+def transfer_instances(
+    epsilon: float = DEFAULT_EPSILON,
+    satisfying: Sequence[str] | None = None,
+    schema: Schema = SchSim2RealTransfer,
+    *,
+    decided: Literal["all", "some"] = "all",
+    min_policies: int = 0,
+    max_policies: int = 5,
+) -> st.SearchStrategy[TransferInstance]:
+    """Instances in which laws hold by construction.
+
+    Among them: nothing at all, policies without worlds, one policy trained in many worlds, several policies on one
+    robot of which one took over from others, gaps of 0, of epsilon, just under it and just over it, and gaps that were
+    not measured. A test that fails shows the instance as a table.
+
+    Args:
+        epsilon: bound under which a policy transfers.
+        satisfying: the names of the laws that hold, of `LAWS`; all where none are given, and none for ``()``. A law
+            that is not named may hold or not.
+        schema: `SchSim2RealTransfer`, `SchTransferStudy` with its intervals, names and weights, or your own that
+            extends one of them: what you added is drawn at random, homs total; equations of yours are not looked after.
+        decided: "some" has policies that leave `transfer-identity` undecided: intervals that straddle epsilon and
+            unreliable gaps where the schema has them, and policies that were never measured but have a transfer.
+        min_policies: policies at least.
+        max_policies: policies at most.
+
+    Raises:
+        LawError: an unknown law.
+        InstanceError: a schema that does not extend `SchSim2RealTransfer`.
+    """
+    for name in satisfying or ():
+        if name not in LAWS:
+            raise LawError(unknown_name("law", name, LAWS))
+    if not schema.extends(SchSim2RealTransfer):
+        raise InstanceError(f"schema '{schema.name}' does not extend SchSim2RealTransfer, so it has no such instances")
+    lawful = frozenset(LAWS if satisfying is None else satisfying)
+    place = st.integers(0, 2) if "functor" in lawful else st.none() | st.integers(0, 2)
+    gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided == "all")
+    policy = st.builds(_Policy, place, gap, st.integers(0, 5))
+    policies = st.lists(policy, min_size=min_policies, max_size=max_policies)
+    return _instances(policies, place, epsilon, lawful, schema, decided == "all")
+
+
+class _Policy(NamedTuple):
+    """What is drawn of one policy, before it is known which others there are.
+
+    Attributes:
+        robot: where it is deployed.
+        gap: its gap.
+        wish: where it goes if it may: 0 is nowhere, 1 to itself, then those that may take over; the last where there
+            are fewer. One number for all of it, because Hypothesis deletes rows of few choices best.
+    """
+
+    robot: int | None
+    gap: Gap
+    wish: int
+
+
+@st.composite
+def _instances(
+    draw: st.DrawFn,
+    drawn: st.SearchStrategy[list[_Policy]],
+    place: st.SearchStrategy[Any],
+    epsilon: float,
+    lawful: frozenset[str],
+    schema: Schema,
+    decided: bool,
+) -> TransferInstance:
+    total = "functor" in lawful
+    policies = draw(drawn)
+    deploy, needed = _numbered([policy.robot for policy in policies])
+    # as many draws whatever is needed, so that Hypothesis can leave a policy out without another meaning for the rest
+    robots = draw(st.tuples(*[place] * 4))[: needed + draw(st.integers(0, 1))]
+    trained = targets_below(len(policies), total)
+    worlds = draw(st.lists(st.tuples(trained, place), max_size=4)) if policies else []
+    seen, needed = _numbered([*robots, *(observation for _, observation in worlds)])
+    counts = {"SimEnv": len(worlds), "RealEnv": len(robots), "Policy": len(policies)}
+    counts["Observation"] = needed + draw(st.integers(0, 1))
+    x = ACSet(schema)
+    for ob, n in _sizes(draw, schema, counts, total).items():
+        x.add_parts(ob, n)
+    x.set("RealEnv", range(len(robots)), observe_real=seen[: len(robots)])
+    x.set("SimEnv", range(len(worlds)), train=[policy for policy, _ in worlds], observe_sim=seen[len(robots) :])
+    x.set("Policy", range(len(policies)), deploy=deploy, transfer=_transfer(policies, epsilon, lawful, decided))
+    _set_gaps(x, [policy.gap for policy in policies])
+    _complete(draw, x, total)
+    if schema.extends(SchTransferStudy):
+        _name(draw, x, total)
+    instance = TransferInstance(x)
+    note(Told(lambda: describe(instance)))
+    return instance
+
+
+def _numbered(places: Sequence[int | None]) -> tuple[list[int | None], int]:
+    """The places numbered without holes, and how many there are."""
+    numbers = {place: number for number, place in enumerate(sorted({p for p in places if p is not None}))}
+    return [None if place is None else numbers[place] for place in places], len(numbers)
+
+
+def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[Gap]:
+    """Gaps of all kinds that are asked for."""
+    kinds = ["unmeasured", "under", "over", "variable"]
+    kinds += ["straddling", "unreliable"] if intervals and not decided else []
+    kinds += [] if "gap-valid" in lawful else ["invalid"]
+    return st.one_of([gaps(kind, epsilon, intervals) for kind in kinds])
+
+
+def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) -> dict[str, int]:
+    """How many parts of each object; one at least where a total hom leads."""
+    sizes = dict(known)
+    for ob in schema.obs:
+        if ob == "Draw" and schema.extends(SchTransferStudy):
+            sizes[ob] = draw(st.sampled_from([0, sizes["SimEnv"]]))
+        elif ob not in sizes:
+            sizes[ob] = draw(st.integers(0, 3))
+    lacking = ["any"] if total else []
+    while lacking:
+        lacking = [codom for dom, codom in schema.homs.values() if sizes[dom] and not sizes[codom]]
+        sizes |= dict.fromkeys(lacking, 1)
+    return sizes
+
+
+def _set_gaps(x: ACSet, known: Sequence[Gap]) -> None:
+    """Write the gap of every policy, with its interval where the schema has one."""
+    x.add_vars("TransferGap", int(any(isinstance(gap.value, Var) for gap in known)))
+    columns: dict[str, list[object]] = {"kl_gap": [gap.value for gap in known]}
+    if set(_INTERVAL.values()) <= set(x.schema.attrs):
+        columns |= {name: [getattr(gap, key) for gap in known] for key, name in _INTERVAL.items()}
+    x.set("Policy", range(len(known)), **columns)
+
+
+def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str], decided: bool) -> list[int | None]:
+    """Where every policy goes: first those that go to themselves, then the others."""
+    sides = [side(policy.gap, epsilon) for policy in policies]
+    itself = [policy.wish == 1 for policy in policies]
+    if "transfer-identity" in lawful:
+        loose = () if decided else ("open", "unmeasured")
+        itself = [place == "under" or (place in loose and may) for place, may in zip(sides, itself, strict=True)]
+    goes: list[int | None] = []
+    for number, policy in enumerate(policies):
+        heirs = [heir for heir in range(len(policies)) if heir != number]
+        if "transfer-idempotent" in lawful:
+            heirs = [heir for heir in heirs if itself[heir]]
+        if "transfer-deploy" in lawful:
+            heirs = [
+                heir
+                for heir in heirs
+                if policies[heir].robot == policy.robot or None in (policies[heir].robot, policy.robot)
+            ]
+        if "transfer-identity" in lawful and decided and sides[number] == "unmeasured":
+            heirs = []
+        ways = [None, *heirs]
+        goes.append(number if itself[number] else ways[min(max(policy.wish - 1, 0), len(heirs))])
+    return goes
+
+
+def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
+    """What a schema adds of its own, at random: homs, total where they must be, and attributes."""
+    base = SchTransferStudy if x.schema.extends(SchTransferStudy) else SchSim2RealTransfer
+    for hom, (ob, codom) in x.schema.homs.items():
+        open_ = np.flatnonzero(x.column(hom) < 0)
+        if hom not in base.homs or (total and hom != "transfer"):
+            x.set(ob, open_, **{hom: [draw(targets(x, codom, total)) for _ in open_]})
+    for name, (ob, attrtype) in x.schema.attrs.items():
+        if name not in base.attrs:
+            values: st.SearchStrategy[Any] = attribute(x, attrtype, {})
+            x.set(ob, x.parts(ob), **{name: [draw(values) for _ in x.parts(ob)]})
+
+
+def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
+    """Names, the weights of every fibre, and a number drawn for every world or for none."""
+    for ob, attribute_name in NAMES.items():
+        x.set(ob, x.parts(ob), **{attribute_name: [f"{ob.lower()} {part}" for part in x.parts(ob)]})
+    weights = [float(draw(st.integers(1, 3))) for _ in x.parts("SimEnv")]
+    train = x.column("train").tolist()
+    totals = [sum(weight for weight, other in zip(weights, train, strict=True) if other == policy) for policy in train]
+    shares = [weight / whole for weight, whole in zip(weights, totals, strict=True)]
+    x.set("SimEnv", x.parts("SimEnv"), sim_weight=shares, sim_level=1.0)
+    draws = x.parts("Draw")
+    x.set("Draw", draws, parameter="body_mass[link]", change="scale")
+    x.set("Draw", draws, drawn_value=[draw(st.floats(0.5, 2.0)) for _ in draws])
+    if total:
+        x.set("Draw", draws, drawn_in=draws)
+
+
+Side = Literal["under", "over", "open", "unmeasured"]
+"""What a gap says: that its policy transfers, that it does not, nothing certain, or nothing at all."""
+
+
+class Gap(NamedTuple):
+    """What is known of the gap of one policy; None, or a variable, where it is undefined."""
+
+    value: float | Var | None = None
+    low: float | None = None
+    high: float | None = None
+    reliable: bool | None = None
+
+
+def side(gap: Gap, epsilon: float) -> Side:
+    """On which side of epsilon a gap is.
+
+    A gap without an interval is taken at its word, a lower end without an upper one reaches to infinity, and a gap
+    that its estimator called unreliable is open.
+    """
+    if not isinstance(gap.value, float) or math.isnan(gap.value):
+        return "unmeasured"
+    low = gap.value if gap.low is None else gap.low
+    high = gap.high if gap.high is not None else gap.value if gap.low is None else math.inf
+    if low < epsilon <= high or gap.reliable is False:
+        return "open"
+    return "under" if gap.value < epsilon else "over"
+
+
+def values_under(epsilon: float) -> st.SearchStrategy[float]:
+    """Gaps in [0, epsilon): 0, the last number before epsilon, a subnormal one, and any."""
+    edges = [value for value in (0.0, float(np.nextafter(epsilon, 0)), 5e-324) if value < epsilon]
+    return st.sampled_from(edges) | st.floats(0, epsilon, exclude_max=True)
+
+
+def values_over(epsilon: float) -> st.SearchStrategy[float]:
+    """Gaps in [epsilon, infinity): epsilon, the next number, a huge one, and any."""
+    edges = [value for value in (epsilon, float(np.nextafter(epsilon, math.inf)), 1e308) if epsilon <= value < math.inf]
+    return st.sampled_from(edges) | st.floats(epsilon, allow_infinity=False)
+
+
+def invalid_values() -> st.SearchStrategy[float]:
+    """Numbers that no gap can be: negative ones, infinities, NaN."""
+    return st.sampled_from([-1.0, -5e-324, math.inf, -math.inf, math.nan])
+
+
+def gaps(kind: str, epsilon: float, intervals: bool) -> st.SearchStrategy[Gap]:
+    """Gaps of a kind: "unmeasured", "variable", "under", "over", "straddling", "unreliable" or "invalid".
+
+    Args:
+        kind: what they are.
+        epsilon: the bound.
+        intervals: whether the schema has columns for intervals.
+    """
+    if kind in ("unmeasured", "variable"):
+        return st.just(Gap(Var(0) if kind == "variable" else None))
+    if kind == "invalid":
+        return invalid_values().map(Gap)
+    if kind == "straddling":
+        return _straddling(epsilon)
+    if kind == "unreliable":
+        measured = _decided("under", epsilon, intervals) | _decided("over", epsilon, intervals)
+        return measured.map(lambda gap: gap._replace(reliable=False))
+    return _decided(kind, epsilon, intervals)
+
+
+@st.composite
+def _decided(draw: st.DrawFn, kind: str, epsilon: float, intervals: bool) -> Gap:
+    """A gap on one side of epsilon, with an interval on the same side or without."""
+    value = draw(values_under(epsilon) if kind == "under" else values_over(epsilon))
+    if not intervals:
+        return Gap(value)
+    reliable = draw(st.sampled_from([None, True]))
+    if not draw(st.booleans()):
+        return Gap(value, reliable=reliable)
+    high: float | None
+    if kind == "under":
+        edges = st.sampled_from([value, float(np.nextafter(epsilon, 0))])
+        low, high = draw(_between(0.0, value)), draw(edges | st.floats(value, epsilon, exclude_max=True))
+    else:
+        low, high = draw(_between(epsilon, value)), draw(st.none() | st.floats(value, allow_infinity=False))
+    return Gap(value, low, high, reliable)
+
+
+@st.composite
+def _straddling(draw: st.DrawFn, epsilon: float) -> Gap:
+    """A gap whose interval straddles epsilon, or ends there; its upper end may be unknown."""
+    low, high = draw(values_under(epsilon)), draw(st.sampled_from([epsilon, None]) | values_over(epsilon))
+    return Gap(draw(st.floats(low, allow_infinity=False) if high is None else _between(low, high)), low, high)
+
+
+def _between(low: float, high: float) -> st.SearchStrategy[float]:
+    """Numbers in [low, high], often its ends."""
+    return st.sampled_from([low, high]) | st.floats(low, high)

@@ -1,0 +1,1 @@
+"""Training of policies: random search, PPO, curricula."""

@@ -1,0 +1,1 @@
+"""Domain randomization: random changes of parameters, and tables of drawn worlds."""

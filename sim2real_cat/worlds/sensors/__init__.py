@@ -1,0 +1,1 @@
+"""Sensors: noise, latency and observations with memory."""

@@ -1,0 +1,164 @@
+"""What comes late or not at all: observations on their way to the policy, actions on their way to the actuators.
+
+Delays of actuators and of the model's sensors are MuJoCo's own, counted in physics steps; this module
+gives them what changes from episode to episode and from step to step, and starts the sensors' buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.parameters.apply import ActionParameters
+from sim2real_cat.worlds.sensors.streams import Streams
+from sim2real_cat.worlds.simulation.recorder import Frame, Rows
+from sim2real_cat.worlds.tasks.task import Array, Task
+
+_MOST_PERIODS = 100_000
+
+
+def whole_periods(delays: Array, period: float) -> NDArray[np.int64]:
+    """The least whole numbers of periods that are as long as the delays [s]: what is read is held until the next.
+
+    Raises:
+        WorldError: a delay of more than 100,000 periods.
+    """
+    longest = float(delays.max(initial=0.0))
+    if longest > _MOST_PERIODS * period:
+        raise WorldError(
+            f"a delay of {longest:g} s is {longest / period:.0f} control periods; delays are in seconds, is this one?"
+        )
+    return np.ceil(delays / period - 1e-9).astype(np.int64)
+
+
+class DelayLine:
+    """Holds observations back for a number of frames, by simulation and sensor.
+
+    What is asked from before the start is the observation at the start, as if the robot had stood there.
+
+    Args:
+        frames: (n, d) how many frames late each sensor is in each simulation.
+    """
+
+    def __init__(self, frames: NDArray[np.int64]) -> None:
+        self._late = frames
+        self._ring = np.empty((len(frames), int(frames.max(initial=0)) + 1, frames.shape[1]))
+
+    def through(self, observed: Array, rows: Rows, frame: Frame) -> Array:
+        """Take in the (m, d) observations of a frame, give those that arrive in it."""
+        size = self._ring.shape[1]
+        self._ring[rows, frame % size] = observed
+        slot = np.maximum(np.reshape(frame, (-1, 1)) - self._late[rows], 0) % size
+        simulation = np.arange(len(self._ring))[rows, None]
+        return np.asarray(self._ring[simulation, slot, np.arange(slot.shape[1])])
+
+
+class Commands:
+    """Sends actions to the actuators of a batch: some come later than others, some never.
+
+    Args:
+        batch: the simulations; its actuators' delays are those without anything random.
+        parameters: what is random about the way.
+    """
+
+    def __init__(self, batch: Batch, parameters: ActionParameters) -> None:
+        self._ctrl = batch.bind("ctrl")
+        self._spread, self._jitter, self._drop = parameters
+        self.random = bool(self._spread.any() or self._jitter.any() or self._drop.any())
+        self._late, self._fates = np.zeros(0), np.zeros((0, 0, 2))
+        self._delay: Array | None = None
+        if self._spread.any() or self._jitter.any():
+            self._delay = batch.expand("actuator_delay")
+            self._shortest = self._delay.copy()
+
+    def start(self, steps: int, streams: Sequence[Streams], rows: NDArray[np.intp] | None = None) -> None:
+        """Draw what happens to the actions of an episode in some simulations.
+
+        An episode has one uniform for its delay, then two for every step: one for its jitter, one for its loss.
+
+        Args:
+            steps: control steps at most.
+            streams: a stream for each row; may be empty unless `random`.
+            rows: which simulations start; all of them where none are given, and the first time.
+        """
+        if not self.random:
+            return
+        rows = np.arange(len(self._drop)) if rows is None else rows
+        if len(rows) == len(self._drop):
+            self._late = np.empty(len(rows))
+            self._fates = np.empty((len(rows), steps, 2))
+        for i, stream in zip(rows, streams, strict=True):
+            self._late[i] = self._spread[i] * stream.actions.random()
+            stream.actions.random(out=self._fates[i])
+
+    def send(self, action: Array, running: NDArray[np.intp], rows: Rows, step: Frame) -> None:
+        """Write the (m, nu) actions of the running simulations to their controls; one that is lost changes nothing."""
+        if not self.random:
+            self._ctrl[rows] = action
+            return
+        draws = self._fates[running, step]
+        if self._delay is not None:
+            late = self._late[running] + self._jitter[running] * draws[:, 0]
+            self._delay[running] = self._shortest[running] + late[:, None]
+        arrived = draws[:, 1] >= self._drop[running]
+        self._ctrl[running[arrived]] = action[arrived]
+
+
+def reads_delayed_sensors(task: Task, model: mujoco.MjModel) -> bool:
+    """Whether a task observes sensors that the model itself delays."""
+    return "sensordata" in task.derived and bool((model.sensor_history[:, 0] > 0).any())
+
+
+class SensorHistory:
+    """Starts the history buffers of a batch's delayed sensors.
+
+    MuJoCo starts them with zeros, so a delayed sensor would first report a state in which the robot never was. Here
+    they start with what the sensor reads at the start, as if the robot had stood there.
+
+    Args:
+        batch: the simulations, with their own parameters.
+        model: the model whose sensors have buffers.
+    """
+
+    def __init__(self, batch: Batch, model: mujoco.MjModel) -> None:
+        self._batch = batch
+        self._history, self._sensordata = batch.bind("history"), batch.bind("sensordata")
+        self._delay, self._interval = batch.expand("sensor_delay"), batch.expand("sensor_interval")
+        self._slots, self._columns = _history_slots(model)
+
+    def start(self, rows: NDArray[np.intp]) -> None:
+        """Fill the buffers of some simulations at their present state, and compute what the sensors read then."""
+        delay, interval = self._delay[rows], self._interval[rows]
+        self._delay[rows] = 0.0
+        self._interval[rows] = 0.0
+        self._batch.forward(rows)
+        self._history[np.ix_(rows, self._slots)] = self._sensordata[np.ix_(rows, self._columns)]
+        self._delay[rows] = delay
+        self._interval[rows] = interval
+        self._batch.forward(rows)
+
+
+def _history_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where in the history the values of sensors stand, and which columns of the sensor data each is of.
+
+    MuJoCo does not promise the layout of its buffers, so it is asked to write recognizable values.
+    """
+    data = mujoco.MjData(model)
+    slots, columns = [], []
+    for sensor in np.flatnonzero(model.sensor_history[:, 0] > 0):
+        samples, first, size = (
+            int(a[sensor]) for a in (model.sensor_history[:, 0], model.sensor_adr, model.sensor_dim)
+        )
+        blank = np.full((samples, size), -7.0)
+        mujoco.mj_initSensorHistory(model, data, sensor, None, blank, 0.0)
+        before = data.history.copy()
+        mujoco.mj_initSensorHistory(model, data, sensor, None, blank + 8.0 + np.arange(size), 0.0)
+        written = np.flatnonzero(data.history != before)
+        slots.append(written)
+        columns.append(first + data.history[written].astype(np.intp) - 1)
+    return np.concatenate(slots), np.concatenate(columns)

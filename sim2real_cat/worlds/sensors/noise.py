@@ -1,0 +1,394 @@
+"""What a sensor does to the truth: noise models, each one effect, to be put one after the other.
+
+A model is a value. It says which random numbers it needs (`source`: standard normals or uniforms for every
+frame, or one standard normal for an episode), makes of them what an episode needs (`prepare`), and turns
+a value into a reading (`read`). Where the numbers come from is not its business: `worlds.sensing` draws
+those of every episode from the episode's own generators.
+
+Noise models of one sensor, one after the other, and how probable its readings are.
+
+How probable readings are: the log-densities of residuals under sensor noise, arrays in and arrays out.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import WorldError, listed
+
+Array = NDArray[np.float64]
+
+Source = Literal["normal", "uniform", "constant", "none"]
+"""Random numbers of an episode: standard normals or uniforms in [0, 1) for every frame, one standard normal, none."""
+
+
+class NoiseModel(ABC):
+    """One effect of a sensor.
+
+    Attributes:
+        source: the random numbers that it needs.
+        additive: whether it adds a signal that does not depend on what is measured.
+        holds: whether a reading depends on the one before.
+    """
+
+    source: ClassVar[Source] = "none"
+    additive: ClassVar[bool] = False
+    holds: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # type: ignore[arg-type]  # every model is a dataclass
+            value = getattr(self, entry.name)
+            if not (isinstance(value, int | float | np.number) and math.isfinite(value) and value >= 0):
+                raise WorldError(f"{entry.name} of {type(self).__name__}: needs to be >= 0, got {value!r}")
+
+    def prepare(self, draws: Array, period: float) -> NDArray[Any]:
+        """What the readings of episodes need, made of the random numbers of its `source`.
+
+        Args:
+            draws: (n, frames, c) numbers for c sensors, (n, 1, c) where the source is one number an episode, and
+                empty, (n, 0, c), where it is none.
+            period: seconds from frame to frame.
+
+        Returns:
+            Something that broadcasts to (n, frames, c); the signal itself where the model is additive.
+        """
+        return draws
+
+    def log_density(self, reading: Array, clean: Array, period: float = 1.0) -> Array:
+        """Log-density of readings where this model acts alone: `NoiseChain.log_density` of a chain of one."""
+        return NoiseChain((self,)).log_density(reading, clean, period)
+
+    @abstractmethod
+    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+        """Readings of one frame.
+
+        Args:
+            values: (m, c) what is measured.
+            prepared: (m, c) this frame of what `prepare` made.
+            last: (m, c) the model's readings of the frame before; NaN in the first.
+        """
+
+
+class _Additive(NoiseModel):
+    """Adds a signal to the value."""
+
+    additive = True
+
+    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+        return np.asarray(values + prepared)
+
+
+@dataclass(frozen=True)
+class GaussianNoise(_Additive):
+    """White noise, normal with standard deviation `deviation` in the sensor's unit."""
+
+    deviation: float
+    source = "normal"
+
+    def prepare(self, draws: Array, period: float) -> Array:
+        return self.deviation * draws
+
+
+@dataclass(frozen=True)
+class UniformNoise(_Additive):
+    """White noise, uniform between ``-half_width`` and ``half_width`` in the sensor's unit."""
+
+    half_width: float
+    source = "uniform"
+
+    def prepare(self, draws: Array, period: float) -> Array:
+        return self.half_width * (2.0 * draws - 1.0)
+
+
+@dataclass(frozen=True)
+class EpisodeBias(_Additive):
+    """An offset that stays for an episode: normal with standard deviation `deviation`, drawn at its start."""
+
+    deviation: float
+    source = "constant"
+
+    def prepare(self, draws: Array, period: float) -> Array:
+        return self.deviation * draws
+
+
+@dataclass(frozen=True)
+class Drift(_Additive):
+    """An offset that wanders: a stationary Ornstein-Uhlenbeck process.
+
+    Its values t seconds apart have the covariance ``deviation² exp(-t / time_constant)``. From frame to frame it
+    is drawn from the exact transition, ``x' ~ N(a x, deviation² (1 - a²))`` with ``a = exp(-period / time_constant)``
+    (Gillespie 1996, "Exact numerical simulation of the Ornstein-Uhlenbeck process and its integral").
+
+    Attributes:
+        deviation: standard deviation of the offset at any time, in the sensor's unit.
+        time_constant: seconds in which it forgets; > 0.
+    """
+
+    deviation: float
+    time_constant: float
+    source = "normal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.time_constant > 0:
+            raise WorldError(f"time_constant of Drift: needs to be > 0 seconds, got {self.time_constant!r}")
+
+    def prepare(self, draws: Array, period: float) -> Array:
+        decay = math.exp(-period / self.time_constant)
+        signal = self.deviation * draws
+        # sqrt(1 - a²) without cancellation where the drift is slow
+        signal[:, 1:] *= math.sqrt(-math.expm1(-2.0 * period / self.time_constant))
+        for frame in range(1, signal.shape[1]):
+            signal[:, frame] += decay * signal[:, frame - 1]
+        return signal
+
+
+@dataclass(frozen=True)
+class Quantisation(NoiseModel):
+    """The reading is the multiple of `step` (in the sensor's unit, > 0) nearest to the value."""
+
+    step: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.step > 0:
+            raise WorldError(f"step of Quantisation: needs to be > 0, got {self.step!r}")
+
+    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+        return np.asarray(self.step * np.rint(values / self.step))
+
+
+@dataclass(frozen=True)
+class Dropout(NoiseModel):
+    """With a `probability` in [0, 1] nothing new arrives and the last reading holds; the first always arrives."""
+
+    probability: float
+    source = "uniform"
+    holds = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probability > 1:
+            raise WorldError(f"probability of Dropout: needs to be <= 1, got {self.probability!r}")
+
+    def prepare(self, draws: Array, period: float) -> NDArray[np.bool_]:
+        lost = draws < self.probability
+        lost[:, :1] = False
+        return lost
+
+    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+        return np.where(prepared, last, values)
+
+
+@dataclass(frozen=True)
+class NoiseChain:
+    """Noise models that act on a value in the order given; the empty chain reads the truth."""
+
+    models: tuple[NoiseModel, ...] = ()
+
+    @classmethod
+    def of(cls, noise: object) -> NoiseChain:
+        """The chain that is meant by a number (a Gaussian deviation), a model, a sequence of both, or a chain.
+
+        Raises:
+            WorldError: it is none of these, or a number is out of its range.
+        """
+        if isinstance(noise, NoiseChain):
+            return noise
+        if isinstance(noise, Sequence) and not isinstance(noise, str):
+            return cls(tuple(_model(part) for part in noise))
+        return cls((_model(noise),))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the first Gaussian noise in the chain; 0 where there is none."""
+        return next((model.deviation for model in self.models if isinstance(model, GaussianNoise)), 0.0)
+
+    def with_deviation(self, deviation: float, scale: float = 1.0) -> NoiseChain:
+        """The chain with another deviation of its first Gaussian noise, and all its noise wider by a factor.
+
+        A chain without Gaussian noise begins with one where the deviation is not 0. Steps of a quantisation and
+        probabilities stay as they are.
+        """
+        models: list[NoiseModel] = []
+        first = next((at for at, model in enumerate(self.models) if isinstance(model, GaussianNoise)), None)
+        if first is None and deviation > 0:
+            models.append(GaussianNoise(scale * deviation))
+        for at, model in enumerate(self.models):
+            if at == first:
+                model = GaussianNoise(deviation)
+            widths = {
+                name: scale * getattr(model, name) for name in ("deviation", "half_width") if hasattr(model, name)
+            }
+            models.append(replace(cast("Any", model), **widths))  # every model is a dataclass
+        return NoiseChain(tuple(models))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the chain is white Gaussian noise, once or not at all."""
+        return len(self.models) < 2 and all(isinstance(model, GaussianNoise) for model in self.models)
+
+    def log_density(self, reading: Array, clean: Array, period: float = 1.0) -> Array:
+        """Log-density of every reading, given the readings before it in its episode.
+
+        The sum over the frames is the joint log-density of an episode's readings. Where the chain ends in a
+        `Quantisation` readings are discrete, and it is the log-probability of the reading.
+
+        Args:
+            reading: (..., frames) what the sensor read; NaN past the end of an episode.
+            clean: (..., frames) what a sensor without noise would have read.
+            period: seconds from frame to frame; only `Drift` asks for it.
+
+        Returns:
+            (..., frames) in nats.
+
+        Raises:
+            WorldError: the readings of this chain have no density, or none in closed form.
+        """
+        reading, clean = np.broadcast_arrays(np.asarray(reading, dtype=float), np.asarray(clean, dtype=float))
+        if self._of(Dropout):
+            raise self._no_density("a held reading repeats the last one exactly; leave Dropout out")
+        if self._of(Quantisation):
+            return self._log_probability(reading, clean)
+        half_width, deviation = self._white()
+        residual = reading - clean
+        if half_width > 0:
+            if self._of(EpisodeBias, Drift):
+                raise self._no_density("UniformNoise with EpisodeBias or Drift has none in closed form")
+            return uniform_and_gaussian(residual, half_width, deviation)
+        if not self._correlated():
+            if deviation == 0:
+                raise self._no_density("without noise a reading is certain; give it a GaussianNoise")
+            return gaussian(residual, deviation)
+        if residual.shape[-1] > 1 and deviation == 0 and not any(model.deviation for model in self._drifts()):
+            raise self._no_density("its readings differ by nothing random; add a GaussianNoise")
+        return gaussian_process(residual, self._covariance(residual.shape[-1], period))
+
+    def _log_probability(self, reading: Array, clean: Array) -> Array:
+        """Log-probability of quantised readings: that of the cell of values that are read so."""
+        last = self.models[-1]
+        if not isinstance(last, Quantisation) or len(self._of(Quantisation)) > 1 or self._correlated():
+            raise self._no_density("with a Quantisation there is one only for white noise before it and none after")
+        half_width, deviation = self._white()
+        low, high = (reading - clean + side * 0.5 * last.step for side in (-1.0, 1.0))
+        if half_width > 0 and deviation > 0:
+            raise self._no_density("a Quantisation of UniformNoise and GaussianNoise together has none in closed form")
+        if half_width > 0:
+            inside = uniform_between(low, high, half_width)
+        elif deviation > 0:
+            inside = log_normal_between(low, high, deviation)
+        else:
+            raise self._no_density("without noise a reading is certain; give it a GaussianNoise before")
+        cells = reading / last.step
+        between = np.abs(cells - np.rint(cells)) > 1e-6
+        return np.where(between, -np.inf, inside)
+
+    def _white(self) -> tuple[float, float]:
+        """Half-width of the uniform noise and deviation of the Gaussian noise, 0 where there is none."""
+        uniform = [model.half_width for model in self.models if isinstance(model, UniformNoise) and model.half_width]
+        if len(uniform) > 1:
+            raise self._no_density("several UniformNoise have none in closed form; use one, or a GaussianNoise")
+        gaussians = [model.deviation for model in self.models if isinstance(model, GaussianNoise)]
+        return sum(uniform), math.hypot(*gaussians)
+
+    def _correlated(self) -> bool:
+        """Whether the noise of one frame says something about that of another."""
+        parts = (model for model in self.models if isinstance(model, EpisodeBias | Drift))
+        return any(model.deviation > 0 for model in parts)
+
+    def _drifts(self) -> list[Drift]:
+        return [model for model in self.models if isinstance(model, Drift)]
+
+    def _covariance(self, frames: int, period: float) -> Array:
+        """Covariance of the noise in the frames of an episode, (frames, frames)."""
+        time = period * np.arange(frames)
+        lag = np.abs(time[:, None] - time)
+        covariance = np.zeros((frames, frames))
+        for model in self.models:
+            if isinstance(model, GaussianNoise):
+                covariance += model.deviation**2 * np.eye(frames)
+            elif isinstance(model, EpisodeBias):
+                covariance += model.deviation**2
+            elif isinstance(model, Drift):
+                covariance += model.deviation**2 * np.exp(-lag / model.time_constant)
+        return covariance
+
+    def _of(self, *kinds: type[NoiseModel]) -> list[NoiseModel]:
+        return [model for model in self.models if isinstance(model, kinds)]
+
+    def _no_density(self, reason: str) -> WorldError:
+        names = listed(type(model).__name__ for model in self.models)
+        return WorldError(f"the noise [{names}] has no density: {reason}")
+
+
+def _model(part: object) -> NoiseModel:
+    """One model of a chain."""
+    if isinstance(part, NoiseModel):
+        return part
+    if isinstance(part, int | float | np.number) and not isinstance(part, bool):
+        if not (math.isfinite(part) and part >= 0):
+            raise WorldError(f"needs to be >= 0, got {part}")
+        return GaussianNoise(float(part))
+    raise WorldError(f"noise is a number, a noise model or a list of them, got {part!r}")
+
+
+def gaussian(residual: Array, deviation: float) -> Array:
+    """Log-density of independent normal residuals, elementwise."""
+    return np.asarray(-0.5 * np.square(residual / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi))
+
+
+def gaussian_process(residual: Array, covariance: Array) -> Array:
+    """Log-density of each residual given those before it in its episode, under a Gaussian process.
+
+    With the Cholesky factor L of the covariance the innovations are ``z = L⁻¹ r``, and the k-th residual has the
+    conditional log-density ``-z_k²/2 - ln L_kk - ln(2π)/2``; their sum is the joint log-density.
+
+    Args:
+        residual: (..., T), NaN past the end of an episode.
+        covariance: (T, T), positive definite.
+
+    Raises:
+        numpy.linalg.LinAlgError: the covariance is singular.
+    """
+    from scipy.linalg import solve_triangular
+
+    factor = np.linalg.cholesky(covariance)
+    flat = residual.reshape(-1, residual.shape[-1])
+    innovations = solve_triangular(factor, flat.T, lower=True, check_finite=False).T
+    return gaussian(innovations.reshape(residual.shape), 1.0) - np.log(np.diagonal(factor))
+
+
+def log_normal_between(low: Array, high: Array, deviation: float) -> Array:
+    """Log-probability that a normal variable with mean 0 lies between `low` and `high`, elementwise, far tails too."""
+    from scipy.special import log_ndtr
+
+    a, b = low / deviation, high / deviation
+    mirrored = a > 0  # in the upper tail both cumulative probabilities are 1; in the lower they differ
+    a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+    upper = log_ndtr(b)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = upper + np.log1p(-np.exp(log_ndtr(a) - upper))
+    return np.where(np.isneginf(upper), -np.inf, between)
+
+
+def uniform_and_gaussian(residual: Array, half_width: float, deviation: float) -> Array:
+    """Log-density of the sum of a uniform and an independent normal variable; the uniform alone at deviation 0."""
+    if deviation == 0:
+        outside = np.where(np.isnan(residual), np.nan, -np.inf)
+        return np.where(np.abs(residual) <= half_width, -np.log(2 * half_width), outside)
+    between = log_normal_between(residual - half_width, residual + half_width, deviation)
+    return np.asarray(between - np.log(2 * half_width))
+
+
+def uniform_between(low: Array, high: Array, half_width: float) -> Array:
+    """Log-probability that a variable uniform on [-half_width, half_width] lies between `low` and `high`."""
+    covered = np.clip(high, -half_width, half_width) - np.clip(low, -half_width, half_width)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(covered / (2 * half_width)))

@@ -1,0 +1,1 @@
+"""Simulation on MuJoCo's batch: rollouts, replays, predictions."""

@@ -1,0 +1,236 @@
+"""Roll a policy out in a world: every episode and every member of the ensemble, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.policies.policy import Policy
+from sim2real_cat.recordings.parquet import LogWriter
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.external.rollout import external_rollout
+from sim2real_cat.worlds.external.world import ExternalWorld
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.simulation.simulator import Simulator, available_cores
+from sim2real_cat.worlds.simulation.turns import in_turns
+from sim2real_cat.worlds.world import World
+
+_WORTH_HALVING = 128
+"""Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one covers Python's
+work on the other, for which all threads would wait. On two threads there is nothing to gain (measured)."""
+
+_BATCH = 1024
+"""Episodes that are stepped together unless told otherwise; more are hardly faster."""
+
+
+def rollout(
+    world: World | ExternalWorld,
+    policy: Policy,
+    *,
+    rng: np.random.Generator | int,
+    fibre: Ensemble | None = None,
+    episodes: int = 1,
+    steps: int | None = None,
+    name: str = "",
+    threads: int = 0,
+    until_terminated: bool = True,
+    batch: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Trajectories:
+    """Deploy a policy: `episodes` closed-loop episodes in each member of an ensemble.
+
+    Every episode has its own random stream, spawned from `rng` in order, so the result depends neither on threads
+    nor on how many episodes are stepped together.
+
+    Args:
+        world: model, task, sensors; or a world that another simulator computes, see `external_rollout`.
+        policy: what acts; it is not changed.
+        rng: a generator, or a seed for one.
+        fibre: the ensemble; the world as it is where none is given.
+        episodes: episodes per member.
+        steps: control steps per episode at most; the task's own number where none is given.
+        name: the policy's name in the result.
+        threads: physics threads; 0 means one per available core.
+        until_terminated: whether an episode stops where the task ends it.
+        batch: episodes stepped together; up to 1024 where none is given. More need more memory while they run.
+            Another simulator has its own number of lanes instead.
+        progress: called with 1, 2, ... `steps`, as if all episodes were stepped together; not beyond the longest.
+
+    Raises:
+        WorldError: no episodes, steps or batch asked for, or an ensemble that does not fit the world.
+        PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
+    """
+    _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
+    if isinstance(world, ExternalWorld):
+        return external_rollout(
+            world,
+            policy,
+            rng=rng,
+            fibre=fibre,
+            episodes=episodes,
+            steps=steps,
+            name=name,
+            until_terminated=until_terminated,
+            progress=progress,
+        )
+    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    records = [record for _, played in run.batches(np.random.default_rng(rng), progress) for record in played]
+    return run.trajectories(slice(None), records)
+
+
+def rollout_to_parquet(
+    path: str | Path,
+    world: World,
+    policy: Policy,
+    *,
+    rng: np.random.Generator | int,
+    fibre: Ensemble | None = None,
+    episodes: int = 1,
+    steps: int | None = None,
+    name: str = "",
+    threads: int = 0,
+    until_terminated: bool = True,
+    batch: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> str:
+    """As `rollout`, but every batch goes to a Parquet file when it is done, so that memory holds one batch.
+
+    A policy with memory keeps that of all episodes.
+
+    The file is the one that `write_log` would write of the same rollout, byte for byte, and is written whole or not
+    at all. `read_log` and `iterate_log` read it, in parts where it is large. The world is one of MuJoCo's batch; a
+    world of another simulator is rolled out with `rollout` and written with `write_log`.
+
+    Returns:
+        The SHA-256 of the file.
+
+    Raises:
+        WorldError: as `rollout`.
+        PolicyError: as `rollout`.
+    """
+    _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
+    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    with LogWriter(Path(path)) as log:
+        for played in run.batches(np.random.default_rng(rng), progress):
+            log.append(run.trajectories(*played))
+    return log.digest
+
+
+def _check(policy: object, fibre: object, **counts: object) -> None:
+    """Refuse what is easily taken for a policy, an ensemble or a number of something."""
+    if not isinstance(policy, Policy):
+        raise PolicyError(
+            f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
+        )
+    if isinstance(fibre, Randomization):
+        raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng)")
+    if not isinstance(fibre, Ensemble | None):
+        raise WorldError(f"fibre is an Ensemble, got {type(fibre).__name__}; Ensemble.single makes one of a table")
+    for name, count in counts.items():
+        if not isinstance(count, int | np.integer | None) or (name == "threads" and count is not None and count < 0):
+            raise WorldError(f"{name} is a whole number, got {count}")
+
+
+class _Rollout:
+    """The arguments of a rollout, checked, and its batches."""
+
+    def __init__(
+        self,
+        world: World,
+        policy: Policy,
+        fibre: Ensemble | None,
+        episodes: int,
+        steps: int | None,
+        name: str,
+        threads: int,
+        until_terminated: bool,
+        batch: int | None,
+    ) -> None:
+        self.world, self.policy, self.name, self.until_terminated = world, policy, name, until_terminated
+        self.fibre = Ensemble.nominal() if fibre is None else fibre
+        self.steps = world.task.steps if steps is None else steps
+        if episodes < 1 or self.steps < 1:
+            raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {self.steps}")
+        self.member_index = np.repeat(np.arange(len(self.fibre)), episodes)
+        self.batch = min(len(self.member_index), _BATCH if batch is None else batch)
+        if self.batch < 1:
+            raise WorldError(f"a rollout needs batches of at least one episode, got {batch}")
+        self.threads = threads or available_cores()
+        self._simulators: dict[int, Simulator] = {}
+        self._acting: Policy | None = None
+
+    def batches(
+        self, rng: np.random.Generator, progress: Callable[[int], None] | None
+    ) -> Iterator[tuple[slice, list[Recorder]]]:
+        """The episodes of every batch and what they left behind."""
+        starts = range(0, len(self.member_index), self.batch)
+        for number, first in enumerate(starts):
+            rows = slice(first, min(first + self.batch, len(self.member_index)))
+            share = None if progress is None else self._share(progress, number, len(starts))
+            yield rows, self._play(rows, rng.spawn(rows.stop - rows.start), share)
+
+    def _share(self, progress: Callable[[int], None], number: int, batches: int) -> Callable[[int], None]:
+        """What batch `number` reports its steps to: `progress` hears of every step of all batches together."""
+
+        def report(done: int) -> None:
+            if (number * self.steps + done) % batches == 0:
+                progress((number * self.steps + done) // batches)
+
+        return report
+
+    def trajectories(self, rows: slice, records: list[Recorder]) -> Trajectories:
+        """What the episodes `rows` left behind."""
+        simulator = self._simulators[0]
+        robot = (self.world.sensors, simulator.actuators, simulator.control_period)
+        return joined(records, self.member_index[rows], self.name, *robot)
+
+    def _play(
+        self,
+        rows: slice,
+        generators: list[np.random.Generator],
+        progress: Callable[[int], None] | None,
+    ) -> list[Recorder]:
+        """Play one batch, in halves where that pays."""
+        n = len(generators)
+        room = np.empty((n, self.steps + 1, len(self.world.sensors)))
+        halves = 2 if self.threads > 2 and n >= _WORTH_HALVING else 1
+        edges = [n * half // halves for half in range(halves + 1)]
+        plays = []
+        for half, (begin, end) in enumerate(pairwise(edges)):
+            first = rows.start + begin
+            simulator = self._simulator(half, self.member_index[first : rows.start + end], -(-self.threads // halves))
+            plays.append(
+                simulator.play(
+                    self._started(simulator),
+                    self.steps,
+                    generators[begin:end],
+                    until_terminated=self.until_terminated,
+                    first=first,
+                    room=room[begin:end],
+                )
+            )
+        with to_logging(), on_one_thread():
+            return in_turns(plays, progress)
+
+    def _started(self, simulator: Simulator) -> Policy:
+        """What acts in all batches; a policy with memory has room for every episode."""
+        if self._acting is None:
+            self.policy.check_fit(self.world.sensors, simulator.actuators, self.world.name)
+            self._acting = self.policy.start(len(self.member_index))
+        return self._acting
+
+    def _simulator(self, half: int, member_index: NDArray[np.int64], threads: int) -> Simulator:
+        """A simulator of these members: that of the last batch where it has the same."""
+        made = self._simulators.get(half)
+        if made is None or not np.array_equal(made.member_index, member_index):
+            made = self._simulators[half] = Simulator(self.world, self.fibre, member_index, threads)
+        return made

@@ -1,0 +1,232 @@
+"""Many episodes of a world at once, each in its own member of an ensemble, on MuJoCo's batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+
+from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.policies.policy import Policy
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.parameters.apply import action_parameters, apply_to_model, compile_members, sensor_parameters
+from sim2real_cat.worlds.parameters.fields import actuator_names
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.sensors.latency import Commands, SensorHistory, reads_delayed_sensors
+from sim2real_cat.worlds.sensors.sensing import Readings, Sensing
+from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
+from sim2real_cat.worlds.simulation.batch import blown_up
+from sim2real_cat.worlds.simulation.recorder import Recorder, Rows, joined
+from sim2real_cat.worlds.simulation.turns import Play, in_turns
+from sim2real_cat.worlds.tasks.task import Array, Carry, State
+from sim2real_cat.worlds.world import World
+
+
+class Simulator:
+    """A batch of simulations of one world; `run` plays an episode in each.
+
+    Args:
+        world: model, task, sensors.
+        members: the ensemble; the world as it is where none is given.
+        member_index: (n,) which member each simulation is; every member once where none is given.
+        threads: physics threads; 0 means one per available core.
+
+    Raises:
+        WorldError: a parameter that the model or the sensors do not have, or one whose value makes no physics.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        fibre: Ensemble | None = None,
+        member_index: NDArray[np.int64] | None = None,
+        threads: int = 0,
+    ) -> None:
+        fibre = Ensemble.nominal() if fibre is None else fibre
+        self.world = world
+        self.member_index = np.arange(len(fibre)) if member_index is None else member_index
+        self.model = compile_members(world, fibre)
+        self.actuators = actuator_names(self.model)
+        self.control_period = world.substeps * float(self.model.opt.timestep)
+        self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
+        with to_logging(), on_one_thread():
+            apply_to_model(self._batch, self.model, fibre, self.member_index)
+        sensors = sensor_parameters(world, fibre, self.member_index)
+        self._sensing = Sensing(world.noise_chains(), sensors, self.control_period)
+        self._commands = Commands(self._batch, action_parameters(fibre, self.member_index))
+        self._qpos, self._qvel = (self._batch.bind(name) for name in ("qpos", "qvel"))
+        self._derived = {name: self._batch.bind(name) for name in world.task.derived}
+        delayed = reads_delayed_sensors(world.task, self.model)
+        self._history = SensorHistory(self._batch, self.model) if delayed else None
+        self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
+
+    def __len__(self) -> int:
+        return len(self.member_index)
+
+    def run(
+        self,
+        policy: Policy,
+        steps: int,
+        generators: Sequence[np.random.Generator],
+        *,
+        name: str = "",
+        until_terminated: bool = True,
+        progress: Callable[[int], None] | None = None,
+    ) -> Trajectories:
+        """Play one episode in every simulation, closed loop.
+
+        An episode whose simulation blows up is marked as diverged and ends before the bad step.
+
+        Args:
+            policy: what acts.
+            steps: control steps at most.
+            generators: n generators, one for each episode: where it starts, its sensors' noise, its lost actions.
+            name: the policy's name in the result.
+            until_terminated: whether an episode stops where the task ends it; otherwise it goes on.
+            progress: called after every control step with the number of steps done so far.
+
+        Raises:
+            PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
+            WorldError: MuJoCo refused to simulate.
+        """
+        policy.check_fit(self.world.sensors, self.actuators, self.world.name)
+        play = self.play(policy.start(len(self)), steps, generators, until_terminated=until_terminated)
+        with to_logging(), on_one_thread():
+            records = in_turns([play], progress)
+        robot = (self.world.sensors, self.actuators, self.control_period)
+        return joined(records, self.member_index, name, *robot)
+
+    def play(
+        self,
+        policy: Policy,
+        steps: int,
+        generators: Sequence[np.random.Generator],
+        *,
+        until_terminated: bool = True,
+        first: int = 0,
+        room: Array | None = None,
+    ) -> Play[Recorder]:
+        """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
+
+        The arguments are those of `run`, but for the policy, which has been started for the whole rollout; the first
+        episode counts as number `first` of it, and `room` is where to record the observations, (n, steps + 1, d).
+        """
+        task = self.world.task
+        streams = self._streams(generators)
+        room = np.empty((len(self), steps + 1, len(self.world.sensors))) if room is None else room
+        readings = self._start(room, generators, streams, np.arange(len(self)))
+        start = self._state(slice(None))
+        carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
+        read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
+        record = Recorder(readings.noise, int(self.model.nu), start, read)
+        running = np.arange(len(self))
+        for step in range(steps):
+            rows = self._rows(running)
+            answer = policy.act(record.observations[rows, step], first + running, step)
+            action = self._checked(answer, first + running, step)
+            self._commands.send(action, running, rows, step)
+            yield partial(self._physics, running, step)
+            bad = self._blown_up(rows)
+            if bad.any():
+                record.diverged[running[bad]] = True
+                running, action = running[~bad], action[~bad]
+                rows = self._rows(running)
+            after = self._state(rows)
+            reward = task.reward(record.state(rows, step), after, action, self.control_period)
+            read = readings.read(self._observe(after, carry, rows), rows, step + 1)
+            record.step(rows, step, action, reward, after, read)
+            ended = task.terminated(after)
+            record.terminated[running[ended]] = True
+            if until_terminated:
+                running = running[~ended]
+            if not len(running):
+                break
+        return record.finish()
+
+    def _streams(self, generators: Sequence[np.random.Generator]) -> list[Streams]:
+        """Streams of the episodes for what draws more than where they start and plain Gaussian noise, if anything."""
+        asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
+        return spawn_streams(generators) if asked else []
+
+    def _start(
+        self,
+        normals: Array,
+        generators: Sequence[np.random.Generator],
+        streams: Sequence[Streams],
+        rows: NDArray[np.intp],
+    ) -> Readings:
+        """Put some simulations at their start and draw what their sensors and actuators will suffer.
+
+        Args:
+            normals: (k, frames, d) memory that becomes the noise of the sensors.
+            generators: k generators, one for each episode.
+            streams: k streams, if anything asks for them.
+            rows: (k,) which simulations, in ascending order.
+        """
+        ids = None if len(rows) == len(self) else rows
+        self._batch.reset(ids=ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        for row, generator, episode in zip(rows, generators, normals, strict=True):
+            self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
+            generator.standard_normal(out=episode)
+        if self._history is None:
+            self._batch.forward(ids)
+        else:
+            self._history.start(rows)
+        self._commands.start(normals.shape[1] - 1, streams, rows)
+        return self._sensing.start(normals, streams, rows)
+
+    def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
+        """What the sensors measure in some simulations; the memory of theirs goes on."""
+        if not self.world.task.remembers:
+            return self.world.task.observe(state)
+        observed, kept = self.world.task.observe_stateful(state, tuple(memory[rows] for memory in carry))
+        for memory, rest in zip(carry, kept, strict=True):
+            memory[rows] = rest
+        return observed
+
+    def _rows(self, running: NDArray[np.intp]) -> Rows:
+        """The simulations that still run; a slice while all do, which numpy reads without copying."""
+        return slice(None) if len(running) == len(self) else running
+
+    def _state(self, rows: Rows) -> State:
+        return State(self._qpos[rows], self._qvel[rows], {name: values[rows] for name, values in self._derived.items()})
+
+    def _physics(self, running: NDArray[np.intp], step: int) -> None:
+        """One control step of the running simulations; it holds no lock of Python while MuJoCo computes."""
+        ids = None if len(running) == len(self) else running
+        try:
+            self._batch.step(ids=ids, nstep=self.world.substeps, stage=self._stage)
+        except SimulationError as error:
+            reason = " ".join(str(error).split())
+            raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
+
+    def _blown_up(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which of some simulations blew up in the last control step."""
+        return blown_up(self._batch, self._qpos, self._qvel)[rows]
+
+    def _checked(self, action: Array, running: NDArray[np.intp], step: int) -> Array:
+        """The policy's answer, if it has the right shape and is finite."""
+        where = f"world '{self.world.name}'"
+        expected = (len(running), self.model.nu)
+        if action.shape != expected:
+            raise PolicyError(f"{where} expects actions of shape {expected}, the policy answered {action.shape}")
+        if not np.isfinite(action).all():
+            row, column = np.argwhere(~np.isfinite(action))[0]
+            raise PolicyError(
+                f"the policy answered {action[row, column]} for actuator '{self.actuators[column]}' in episode "
+                f"{running[row]}, control step {step}, of {where}; check its weights and its observations"
+            )
+        return action
+
+
+def available_cores() -> int:
+    """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

@@ -1,0 +1,82 @@
+"""Moving recorded states along their tangent space, where a rotation has three coordinates and not four."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.tasks.task import Array
+
+
+def moved(model: mujoco.MjModel, trajectories: Trajectories, step: Array) -> Trajectories:
+    """The trajectories with every recorded state moved by the same step, (2 nv,): positions, then velocities."""
+    qpos = positions_moved(model, trajectories.qpos, step[: model.nv])
+    return replace(trajectories, qpos=qpos, qvel=trajectories.qvel + step[model.nv :])
+
+
+def positions_moved(model: mujoco.MjModel, qpos: Array, step: Array) -> Array:
+    """Positions moved along tangent vectors, as ``mj_integratePos`` does for one.
+
+    A quaternion is multiplied from the right by the rotation that the step's three coordinates are.
+
+    Args:
+        model: whose positions they are.
+        qpos: (..., nq).
+        step: (..., nv), in radians where it turns.
+    """
+    shape = np.broadcast_shapes(qpos.shape[:-1], step.shape[:-1])
+    result = np.array(np.broadcast_to(qpos, (*shape, model.nq)))
+    step = np.broadcast_to(step, (*shape, model.nv))
+    linear, rotations = _coordinates(model)
+    result[..., linear[:, 0]] += step[..., linear[:, 1]]
+    for at, along in rotations:
+        result[..., at : at + 4] = _turned(result[..., at : at + 4], step[..., along : along + 3])
+    return result
+
+
+def positions_apart(model: mujoco.MjModel, after: Array, before: Array) -> Array:
+    """The tangent vectors (..., nv) that move the positions `before` (..., nq) to those `after`."""
+    from scipy.spatial.transform import Rotation
+
+    shape = np.broadcast_shapes(after.shape[:-1], before.shape[:-1])
+    after, before = (np.broadcast_to(end, (*shape, model.nq)) for end in (after, before))
+    result = np.empty((*shape, model.nv))
+    linear, rotations = _coordinates(model)
+    result[..., linear[:, 1]] = after[..., linear[:, 0]] - before[..., linear[:, 0]]
+    for at, along in rotations:
+        ends = [Rotation.from_quat(end[..., at : at + 4].reshape(-1, 4), scalar_first=True) for end in (before, after)]
+        result[..., along : along + 3] = (ends[0].inv() * ends[1]).as_rotvec().reshape(*shape, 3)
+    return result
+
+
+def _turned(quaternion: Array, step: Array) -> Array:
+    """Quaternions (..., 4), scalar first, turned by rotation vectors (..., 3) in their own frame; NaN stays."""
+    from scipy.spatial.transform import Rotation
+
+    flat, by = quaternion.reshape(-1, 4), step.reshape(-1, 3)
+    turned = np.full_like(flat, np.nan)
+    known = np.isfinite(flat).all(axis=1)
+    product = Rotation.from_quat(flat[known], scalar_first=True) * Rotation.from_rotvec(by[known])
+    turned[known] = product.as_quat(scalar_first=True)
+    return turned.reshape(quaternion.shape)
+
+
+def _coordinates(model: mujoco.MjModel) -> tuple[NDArray[np.intp], list[tuple[int, int]]]:
+    """Pairs (position, velocity) of coordinates that add, and where each quaternion and its three velocities start."""
+    linear: list[tuple[int, int]] = []
+    rotations = []
+    for joint in range(model.njnt):
+        at, along = int(model.jnt_qposadr[joint]), int(model.jnt_dofadr[joint])
+        kind = model.jnt_type[joint]
+        if kind == mujoco.mjtJoint.mjJNT_FREE:
+            linear += [(at + i, along + i) for i in range(3)]
+            rotations.append((at + 3, along + 3))
+        elif kind == mujoco.mjtJoint.mjJNT_BALL:
+            rotations.append((at, along))
+        else:
+            linear.append((at, along))
+    return np.array(linear, dtype=np.intp).reshape(-1, 2), rotations

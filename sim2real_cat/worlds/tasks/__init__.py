@@ -1,0 +1,1 @@
+"""Tasks: starts, observations, rewards and ends of episodes."""

@@ -1,0 +1,195 @@
+"""What both engines do at their limits: sizes, missing packages, large counts."""
+
+import sys
+
+import numpy as np
+import pytest
+from acset_strategies import refused, study
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.query import answer, answers, count, duckdb, parse, query
+from sim2real_cat.acsets.query import engine as engines
+from sim2real_cat.acsets.query.join import Join, lexicographic, row_keys
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import EngineError, InstanceError
+
+GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
+BOTH = pytest.mark.parametrize("engine", ["numpy", "duckdb"])
+
+
+def complete(n):
+    """The graph with an edge from each of n vertices to each."""
+    graph = ACSet(GRAPH)
+    graph.add_parts("V", n)
+    source, target = np.divmod(np.arange(n * n), n)
+    graph.add_parts("E", n * n, src=source, tgt=target)
+    return graph
+
+
+def random_graph(vertices, edges):
+    graph = ACSet(GRAPH)
+    graph.add_parts("V", vertices)
+    ends = np.random.default_rng(5).integers(0, vertices, (2, edges))
+    graph.add_parts("E", edges, src=ends[0], tgt=ends[1])
+    return graph
+
+
+def path(n):
+    return ", ".join(f"E(src=v{i}, tgt=v{i + 1})" for i in range(n))
+
+
+def test_counts_beyond_64_bits_are_exact():
+    assert count(complete(60), parse(path(12)), engine="numpy") == 60**13
+    assert count(complete(60), parse("V(), " * 11 + "V()")) == 60**12
+
+
+@pytest.mark.parametrize(("vertices", "edges", "steps"), [(500, 20_000, 6), (30, 217, 20), (30, 217, 30)])
+def test_what_is_merged_in_the_count_stays_small_and_exact(vertices, edges, steps):
+    graph = random_graph(vertices, edges)
+    adjacency = np.zeros((vertices, vertices), object)
+    np.add.at(adjacency, (graph.column("src"), graph.column("tgt")), 1)
+    walks = np.ones(vertices, object)
+    for _ in range(steps):
+        walks = adjacency.dot(walks)
+    assert count(graph, parse(path(steps)), engine="numpy") == walks.sum()
+
+
+def test_many_ways_for_one_value_are_exact():
+    loops = ACSet(GRAPH)
+    loops.add("V")
+    loops.add_parts("E", 101, src=0, tgt=0)
+    assert count(loops, parse(", ".join(["E(src=a)"] * 11))) == 101**11
+
+
+@BOTH
+def test_a_small_selection_is_passed_on(engine):
+    graph = random_graph(40, 400)
+    body = "V(_id=a), E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=c), V(_id=c)"
+    edges = list(zip(graph.column("src").tolist(), graph.column("tgt").tolist(), strict=True))
+    expected = [
+        (e, f)
+        for e, (a, b) in enumerate(edges)
+        for f, (source, c) in enumerate(edges)
+        if a == 7 and source == b and c in (3, 4)
+    ]
+    assert len(expected) == 3
+    where = "c >= 3 and c <= 4"
+    assert list(query(graph, body, ["e", "f"], where=where, params={"a": 7}, engine=engine)) == expected
+    assert list(query(graph, body, ["e", "f"], where=f"{where} and a > 6 and a < 8", engine=engine)) == expected
+
+
+def test_a_product_is_counted_part_by_part():
+    graph = complete(100)
+    assert count(graph, parse("E(), E(), E(src=a, tgt=b), V(_id=b)")) == 100**6
+    assert count(graph, parse("E(src=a), E(tgt=b)", None, "a < b")) == 100**2 * 100 * 99 // 2
+
+
+def test_triangles_by_every_way():
+    graph = random_graph(60, 400)
+    body = "V(_id=a), V(_id=b), V(_id=c), E(src=a, tgt=b), E(src=b, tgt=c), E(src=c, tgt=a)"
+    adjacency = np.zeros((60, 60), int)
+    np.add.at(adjacency, (graph.column("src"), graph.column("tgt")), 1)
+    triangles = int(np.trace(np.linalg.matrix_power(adjacency, 3)))
+    assert triangles > 20
+    assert len(query(graph, body, engine="numpy")) == triangles
+    assert query(graph, body, engine="numpy") == query(graph, body, engine="duckdb")
+    blocks = list(answers(graph, parse(body), block=7))
+    assert len(blocks) > 3
+    assert sorted(row for block in blocks for row in block) == sorted(query(graph, body))
+    for engine in ("numpy", "duckdb", "auto"):
+        assert count(graph, parse(body), engine=engine) == triangles
+
+
+def test_a_key_too_sparse_for_a_table_is_searched():
+    graph = random_graph(3000, 4000)
+    body, where = "E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=a)", "e != f"
+    pairs = {}
+    for e, ends in enumerate(zip(graph.column("src").tolist(), graph.column("tgt").tolist(), strict=True)):
+        pairs.setdefault(ends, []).append(e)
+    expected = [(e, f) for (a, b), es in pairs.items() for e in es for f in pairs.get((b, a), ()) if e != f]
+    assert expected
+    assert list(query(graph, body, ["e", "f"], where=where, engine="numpy")) == sorted(expected)
+
+
+@BOTH
+def test_a_key_of_more_than_62_bits_is_found_in_two_parts(engine):
+    homs = dict.fromkeys("abcd", ("E", "V"))
+    x = ACSet(Schema("Wide", ["V", "E"], homs))
+    x.add_parts("V", 70_000)
+    ends = np.random.default_rng(2).integers(0, 70_000, (4, 40))
+    x.add_parts("E", 80, **{name: np.concatenate([ends[k], ends[k]]) for k, name in enumerate("abcd")})
+    x.set("E", 79, d=(x.subpart("d", 79) + 1) % 70_000)
+    arguments = "a=a, b=b, c=c, d=d"
+    rows = list(query(x, f"E(_id=e, {arguments}), E(_id=f, {arguments})", ["e", "f"], where="e < f", engine=engine))
+    assert rows == [(k, k + 40) for k in range(39)]
+
+
+@BOTH
+def test_rows_are_in_the_order_of_the_atoms_whatever_is_joined_first(engine):
+    graph = random_graph(20, 50)
+    for body in ("V(_id=v), E(_id=e, tgt=v)", "E(_id=e, tgt=v), V(_id=v)", "E(_id=e, tgt=v), E(_id=f, src=v)"):
+        out = ["e", "f"] if "f" in body else ["v", "e"] if body.startswith("V") else ["e"]
+        rows = list(query(graph, body, out, engine=engine))
+        assert len(rows) > 30
+        assert rows == sorted(rows)
+
+
+@BOTH
+def test_too_many_rows_are_refused(engine):
+    graph = complete(30)
+    asked = parse("E(src=a), E(tgt=b)")
+    with refused(InstanceError, "more than 1,000 rows", "limit="):
+        answer(graph, asked, engine=engine, limit=1000)
+    assert len(answer(graph, asked, engine=engine, distinct=True, limit=1000)) == 900
+    with refused(InstanceError, "more than 899 rows"):
+        answer(graph, asked, engine=engine, distinct=True, limit=899)
+
+
+def test_without_duckdb_numpy_answers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    monkeypatch.setattr(engines, "THRESHOLD", -1e9)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    assert len(query(study(), "Policy(_id=p)")) == 3
+    with refused(EngineError, "pip install 'sim2real-cat[duckdb]'"):
+        query(study(), "Policy(_id=p)", engine="duckdb")
+
+
+def test_auto_goes_to_duckdb_where_much_is_made_on_the_way(monkeypatch):
+    graph, asked = random_graph(30, 200), parse(path(3), (), "v0 != v3")
+    called = []
+    for name, engine in ((duckdb, "count"), (Join, "count")):
+        original = getattr(name, engine)
+        monkeypatch.setattr(name, engine, lambda *given, f=original, n=name: (called.append(n), f(*given))[1])
+    small = count(graph, asked)
+    monkeypatch.setattr(engines, "THRESHOLD", -1e9)
+    assert count(graph, asked) == small
+    assert called == [Join, duckdb]
+
+
+def test_auto_stays_where_merging_saves_most_of_the_rows(monkeypatch):
+    monkeypatch.setattr(engines, "THRESHOLD", -1e9)
+    monkeypatch.setattr(duckdb, "count", None)
+    assert count(complete(20), parse(path(9))) == 20**10
+
+
+@BOTH
+def test_a_part_that_is_looked_up_has_the_arrows_that_are_known(engine):
+    body = "Policy(_id=p, transfer=q, deploy=r), Policy(_id=q, deploy=r)"
+    assert list(query(study(), body, engine=engine)) == [(0, 0, 1)]
+
+
+def test_an_unknown_engine_is_refused():
+    with refused(EngineError, "'sqlite'", "auto, numpy, duckdb"):
+        query(study(), "Policy(_id=p)", engine="sqlite")
+
+
+@pytest.mark.parametrize("size", [50, 2**21, 2**40])
+def test_rows_are_sorted_whatever_their_keys_take(size):
+    columns = list(np.random.default_rng(1).integers(0, size, (4, 300)))
+    columns[0][:] %= 5
+    order = lexicographic(columns, [size] * 4, 300)
+    rows = list(zip(*columns, strict=True))
+    assert [rows[k] for k in order] == sorted(rows)
+    assert lexicographic([column[order] for column in columns], [size] * 4, 300) is None
+    keys = row_keys(columns, [size] * 4, 300)
+    assert np.array_equal(np.argsort(keys), order)

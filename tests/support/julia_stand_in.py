@@ -1,0 +1,261 @@
+"""A stand-in for the Julia module, so that the Python half of the Catlab engine runs where there is no Julia.
+
+It answers the calls as the functions of `julia/` describe them, from the embedded engine, and takes only what juliacall
+would hand over: texts, numbers, one-dimensional arrays and its own objects. What Catlab itself does is not tested with
+it; that is for the tests with the marker `catlab`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.columns import DEFINED, Var
+from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
+from sim2real_cat.acsets.maps.homomorphisms import homomorphism, homomorphisms
+from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.migration.delta import delta
+from sim2real_cat.acsets.migration.functor import SchemaFunctor
+from sim2real_cat.acsets.migration.sigma import sigma
+from sim2real_cat.acsets.query import query
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.transfer.laws import ALL
+
+TYPES = {"float": float, "int": int, "str": str, "bool": bool}
+
+
+class StandInError(Exception):
+    """What juliacall's JuliaError is to Julia."""
+
+
+class Handle:
+    """An object in Julia: only the stand-in looks inside."""
+
+    def __init__(self, instance):
+        self.instance = instance
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("an object in Julia cannot be pickled")
+
+
+def read(text):
+    """JSON as JSON3 reads it: without NaN and infinity."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def crossing(function):
+    """Refuse arguments that juliacall would not take as they are; hand over and return what it would."""
+
+    def call(self, *arguments):
+        taken = [self.take(argument) for argument in arguments]
+        try:
+            return self.give(function(self, *taken))
+        except (AssertionError, TypeError):
+            raise
+        except Exception as error:
+            raise StandInError(f"{type(error).__name__}: {error}\nStacktrace:\n [1] stand-in") from error
+
+    return call
+
+
+class StandIn:
+    def take(self, argument):
+        if isinstance(argument, Handle):
+            return argument.instance
+        if isinstance(argument, np.ndarray):
+            assert argument.ndim == 1
+            assert argument.dtype in (np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.bool_)), argument.dtype
+            return argument.copy()
+        assert argument is None or type(argument) in (str, int, float, bool), type(argument)
+        if isinstance(argument, str):
+            argument.encode()
+        return argument
+
+    def give(self, result):
+        if isinstance(result, ACSet):
+            return Handle(result)
+        if isinstance(result, tuple):
+            return tuple(map(self.give, result))
+        return result
+
+    # engine.jl
+
+    @crossing
+    def empty_instance(self, schema_json, types_json):
+        types = {name: TYPES[kind] for name, kind in read(types_json).items()}
+        return ACSet(Schema.from_json(schema_json, types))
+
+    @crossing
+    def add_sizes(self, x, sizes_json):
+        for name, n in read(sizes_json).items():
+            if name in x.schema.obs:
+                x.add_parts(name, n)
+            else:
+                x.add_vars(name, n)
+
+    @crossing
+    def size_of(self, x, name):
+        return x.nparts(name) if name in x.schema.obs else x.nvars(name)
+
+    @crossing
+    def set_hom(self, x, f, targets):
+        ob = x.schema.homs[f][0]
+        x.set(ob, x.parts(ob), **{f: targets - 1})
+
+    @crossing
+    def set_attr(self, x, attribute, values, holds):
+        ob, kind = x.schema.attrs[attribute]
+        x.set(ob, x.parts(ob), **{attribute: slots(values, holds, x.schema.attrtypes[kind])})
+
+    @crossing
+    def follow_homs(self, x, path_json, ids):
+        ids = ids - 1
+        for f in read(path_json):
+            ids = np.append(x.column(f), -1)[ids]
+        return ids + 1
+
+    @crossing
+    def attr_values(self, x, attribute, ids):
+        ob, kind = x.schema.attrs[attribute]
+        column = [x.subpart(attribute, part) for part in x.parts(ob).tolist()] + [None]
+        found = [column[i - 1] for i in ids.tolist()]
+        holds = np.array([0 if v is None else v.k + 1 if isinstance(v, Var) else -1 for v in found], np.int64)
+        python_type = x.schema.attrtypes[kind]
+        fill = {float: np.nan, int: 0, str: "", bool: False}[python_type]
+        values = [value if hold == -1 else fill for value, hold in zip(found, holds.tolist(), strict=True)]
+        return (json.dumps(values) if python_type is str else np.array(values, python_type)), holds
+
+    @crossing
+    def preimages_of_parts(self, x, path_json, ids):
+        return flat(x.incident((ids - 1).tolist(), read(path_json)))
+
+    @crossing
+    def preimages_of_values(self, x, path_json, values, holds):
+        path = read(path_json)
+        kind = x.schema.attrs[path[-1]][1]
+        return flat(x.incident(slots(values, holds, x.schema.attrtypes[kind]), path))
+
+    @crossing
+    def remove_parts(self, x, ob, ids):
+        assert (np.diff(ids) > 0).all(), "Catlab needs sorted ids"
+        x.remove(ob, ids - 1)
+
+    @crossing
+    def remove_cascading(self, x, ob, ids, objects_json):
+        assert (np.diff(ids) > 0).all(), "sorted, as for a removal of its own"
+        maps = x.remove(ob, ids - 1, cascade=True)
+        kept = {name: np.argsort(new, kind="stable")[np.count_nonzero(new < 0) :] + 1 for name, new in maps.items()}
+        return tuple(kept[name] for name in read(objects_json))
+
+    @crossing
+    def union_of(self, x, y):
+        return x.disjoint_union(y).instance
+
+    # instances.jl, laws.jl
+
+    @crossing
+    def json_text(self, x):
+        return x.to_json()
+
+    @crossing
+    def law_rows(self, x, law, epsilon):
+        found = next(known for known in ALL if known.name == law).witnesses(x, epsilon)
+        return json.dumps([[witness.verdict, witness.ob, witness.id + 1] for witness in found])
+
+    # morphisms.jl
+
+    @crossing
+    def find_homomorphisms(self, x, y, objects_json, options_json, one):
+        options = search_options(options_json)
+        first = homomorphism(x, y, **options) if one else None
+        found = ([] if first is None else [first]) if one else list(homomorphisms(x, y, **options))
+        components = [
+            np.concatenate([np.zeros(0, np.int64), *(f.components[ob] + 1 for f in found)]) for ob in read(objects_json)
+        ]
+        return len(found), tuple(components)
+
+    @crossing
+    def count_all_homomorphisms(self, x, y, options_json):
+        return len(list(homomorphisms(x, y, **search_options(options_json))))
+
+    @crossing
+    def of_pair(self, kind, x, y, objects_json):
+        return cone({"product": product, "coproduct": coproduct}[kind](x, y), objects_json)
+
+    @crossing
+    def of_morphisms(self, kind, x, y, z, f_json, g_json, objects_json):
+        ends = {"pullback": ((x, z), (y, z)), "pushout": ((z, x), (z, y))}.get(kind, ((x, y), (x, y)))
+        f, g = (
+            Morphism(*pair, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
+            for pair, text in zip(ends, (f_json, g_json), strict=True)
+        )
+        construction = {"pullback": pullback, "pushout": pushout, "equalizer": equalizer, "coequalizer": coequalizer}
+        return cone(construction[kind](f, g), objects_json)
+
+    # queries.jl
+
+    @crossing
+    def answer_query(self, x, atoms_json, out_json, parameters_json):
+        for _, arguments in read(atoms_json):
+            variables = [variable for _, variable in arguments]
+            assert len(set(variables)) == len(variables), "Catlab fails on a variable that stands twice in an atom"
+        body = ", ".join(
+            f"{ob}({', '.join(f'{argument}={variable}' for argument, variable in arguments)})"
+            for ob, arguments in read(atoms_json)
+        )
+        given = {name: value - 1 if kind == "id" else value for name, kind, value in read(parameters_json)}
+        table = query(x, body, read(out_json), params=given, engine="numpy")
+        return tuple(table[name] + 1 for name in read(out_json))
+
+    # migration.jl
+
+    @crossing
+    def pull_back(self, x, target, domain_json, codomain_json, objects_json, homs_json):
+        return delta(functor(target.schema, domain_json, x.schema, codomain_json, objects_json, homs_json), x)
+
+    @crossing
+    def push_forward(self, x, target, domain_json, codomain_json, objects_json, homs_json):
+        return sigma(functor(x.schema, domain_json, target.schema, codomain_json, objects_json, homs_json), x)
+
+
+def functor(domain, domain_json, codomain, codomain_json, objects_json, homs_json):
+    assert (domain.to_json(), codomain.to_json()) == (domain_json, codomain_json)
+    homs = {name: (path,) if isinstance(path, str) else path for name, path in read(homs_json).items()}
+    return SchemaFunctor(domain, codomain, read(objects_json), {f: tuple(path) for f, path in homs.items()})
+
+
+def slots(values, holds, python_type):
+    """Values of an attribute as a list with None and variables."""
+    values = read(values) if isinstance(values, str) else values.tolist()
+    assert all(type(value) is python_type for value in values)
+    found = zip(values, holds.tolist(), strict=True)
+    return [value if hold == -1 else None if hold == 0 else Var(hold - 1) for value, hold in found]
+
+
+def flat(preimages):
+    ids = np.concatenate([np.zeros(0, np.int64), *preimages]) + 1
+    return ids, np.cumsum([len(preimage) for preimage in preimages])
+
+
+def search_options(options_json):
+    options = read(options_json)
+    initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
+    return {"monic": options["monic"], "iso": options["iso"], "initial": initial}
+
+
+def cone(universal, objects_json):
+    legs = tuple(tuple(leg.components[ob] + 1 for ob in read(objects_json)) for leg in universal.legs)
+    return universal.apex, legs
+
+
+def standing_in():
+    """What `julia.start()` returns where the stand-in is Julia."""
+    return julia._Julia(StandIn(), StandInError)
+
+
+assert DEFINED == -2, "slots() and attr_values() count what a slot holds from this"
