@@ -414,9 +414,7 @@ def _check_same_robot(one: Trajectories, other: Trajectories) -> None:
 def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
     """The frames of some episodes, the first of which is number `number` of the file."""
     lengths = part.lengths[rows]
-    starts = np.cumsum(lengths + 1) - (lengths + 1)
-    local = np.repeat(np.arange(len(lengths)), lengths + 1)
-    frame = np.arange(len(local)) - starts[local]
+    local, frame = np.nonzero(part.within()[rows])
     acted = frame < lengths[local]
     done = (frame == lengths[local] - 1) & part.terminated[rows][local]
     episode = local + rows.start

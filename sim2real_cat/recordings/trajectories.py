@@ -77,6 +77,15 @@ class Trajectories:
         """(n,) sum of the rewards of every episode."""
         return np.asarray(np.nansum(self.rewards, axis=1))
 
+    def within(self) -> NDArray[np.bool_]:
+        """(n, T + 1) the frames that exist: those up to the end of their episode."""
+        return np.asarray(np.arange(self.observations.shape[1]) <= self.lengths[:, None])
+
+    def transitions(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Episode and step of each of the m transitions, (m,) each, episode by episode."""
+        episode, step = np.nonzero(np.arange(self.actions.shape[1]) < self.lengths[:, None])
+        return episode, step
+
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Trajectories:
         """The episodes in `rows`, an index or a mask."""
         index = np.arange(len(self))[rows]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.model_names import actuator_names, names
 from sim2real_cat.worlds.engine_log import compiling
-from sim2real_cat.worlds.parameters.fields import actuator_names, names
 from sim2real_cat.worlds.sensors.noise import NoiseChain, NoiseModel
 from sim2real_cat.worlds.tasks.gymnasium import MODELS
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask

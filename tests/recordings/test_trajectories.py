@@ -30,6 +30,19 @@ def test_returns_sum_what_there_is(mixed):
     assert mixed.returns[1] == 0.0
 
 
+def test_within_marks_the_frames_of_each_episode(mixed):
+    assert mixed.within().shape == mixed.observations.shape[:2]
+    assert mixed.within().sum(axis=1).tolist() == [4, 1, 6, 6]
+    np.testing.assert_array_equal(mixed.within(), np.isfinite(mixed.observations).all(axis=2))
+
+
+def test_transitions_run_through_the_episodes_in_order(mixed):
+    episode, step = mixed.transitions()
+    assert list(zip(episode, step, strict=True)) == [(i, t) for i in (0, 2, 3) for t in range(mixed.lengths[i])]
+    assert np.isfinite(mixed.actions[episode, step]).all()
+    assert len(mixed.select(np.array([1])).transitions()[0]) == 0
+
+
 @pytest.mark.parametrize("rows", [np.array([2, 0]), np.array([True, False, True, False]), np.array([], dtype=np.intp)])
 def test_select(mixed, rows):
     chosen = mixed.select(rows)

@@ -30,12 +30,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
 
 if TYPE_CHECKING:
-    from sim2real_cat.worlds.world import World
+    import mujoco
 
 Duplicates = Literal["refuse", "first", "last"]
 AtGaps = Literal["refuse", "split", "bridge"]
@@ -124,6 +124,25 @@ class Time:
             raise WorldError("[time] has a column and a period: rows with timestamps need no period, leave one out")
 
 
+class MappedWorld(Protocol):
+    """The part of a `World` that a mapping reads: names, and the model in which they are looked up."""
+
+    @property
+    def name(self) -> str:
+        """Name of the world, for messages."""
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the d observed channels."""
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps per control step."""
+
+    def compile(self) -> mujoco.MjModel:
+        """Compile the model."""
+
+
 @dataclass(frozen=True)
 class LogMapping:
     """What the columns of a log mean in a world.
@@ -150,7 +169,7 @@ class LogMapping:
     state: Mapping[str, Channel] = field(default_factory=dict)
     observation: Mapping[str, Channel] = field(default_factory=dict)
     action: Mapping[str, Channel] = field(default_factory=dict)
-    world: World | None = None
+    world: MappedWorld | None = None
     time: Time = field(default_factory=Time)
     control_period: float | None = None
     resampling: Resampling = "linear"
@@ -181,7 +200,7 @@ class LogMapping:
             raise WorldError("policy, policy_column and [policies] all name the policy; keep one of them")
 
     @classmethod
-    def from_toml(cls, path: str | Path, world: World | None = None) -> LogMapping:
+    def from_toml(cls, path: str | Path, world: MappedWorld | None = None) -> LogMapping:
         """Read a mapping from a TOML file.
 
         Raises:
@@ -197,7 +216,9 @@ class LogMapping:
         return cls.from_table(table, world, place=str(path))
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Any], world: World | None = None, place: str = "mapping") -> LogMapping:
+    def from_table(
+        cls, table: Mapping[str, Any], world: MappedWorld | None = None, place: str = "mapping"
+    ) -> LogMapping:
         """Read a mapping from a table, as TOML gives it.
 
         Raises:

@@ -10,9 +10,9 @@ import mujoco
 import numpy as np
 
 from sim2real_cat.errors import PlausibilityWarning
+from sim2real_cat.model_names import joint_address, names
+from sim2real_cat.recordings.logs.mapping import MappedWorld
 from sim2real_cat.recordings.trajectories import Array, Trajectories
-from sim2real_cat.worlds.parameters.fields import joint_address, names
-from sim2real_cat.worlds.world import World
 
 _ALIKE = 0.8
 """Least correlation of velocities with the derivative of positions at which their ratio says something."""
@@ -40,7 +40,7 @@ _ANY = {
 """What a ratio of velocities to the derivative of positions means."""
 
 
-def warn_of_the_unlikely(recording: Trajectories, world: World, model: mujoco.MjModel, place: str) -> None:
+def warn_of_the_unlikely(recording: Trajectories, world: MappedWorld, model: mujoco.MjModel, place: str) -> None:
     """Warn of recorded numbers whose unit, sign or clock looks wrong; a `PlausibilityWarning` each.
 
     Args:
@@ -182,7 +182,7 @@ def _commands(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
             yield f"actuator '{name}': actions reach {largest:.4g}, the model cuts them to {low:.3g}..{high:.3g}"
 
 
-def _period(recording: Trajectories, world: World, model: mujoco.MjModel) -> list[str]:
+def _period(recording: Trajectories, world: MappedWorld, model: mujoco.MjModel) -> list[str]:
     """The control period against that of the world."""
     own = world.substeps * float(model.opt.timestep)
     for power in (3, 6, 9):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.model_names import matches
 from sim2real_cat.recordings.logs.alterations import Changes
 from sim2real_cat.recordings.logs.clocks import Clocks, TimeReport, split_at_gaps, summary
 from sim2real_cat.recordings.logs.episode import EVEN, Episode, read_episode
@@ -20,7 +21,6 @@ from sim2real_cat.recordings.logs.plausibility import warn_of_the_unlikely
 from sim2real_cat.recordings.logs.tables import Column, Table
 from sim2real_cat.recordings.logs.targets import Targets, resolve
 from sim2real_cat.recordings.trajectories import Array, Trajectories
-from sim2real_cat.worlds.parameters.fields import matches
 
 if TYPE_CHECKING:
     import mujoco

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.model_names import actuator_names, in_brackets, joint_address, names
 from sim2real_cat.recordings.logs.mapping import DERIVATIVES, Channel, LogMapping, factor
-from sim2real_cat.worlds.parameters.fields import actuator_names, joint_address, names, split
 
 if TYPE_CHECKING:
     import mujoco
@@ -83,7 +83,7 @@ def _state(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[Tar
     found: dict[str, list[Target]] = {"qpos": [], "qvel": []}
     for key, channel in mapping.state.items():
         place = f"[state] '{key}'"
-        quantity, parts = split(key)
+        quantity, parts = in_brackets(key) or (key, [])
         if quantity not in found or not 1 <= len(parts) <= 2:
             raise WorldError(f"{place}: write qpos[joint] or qvel[joint], or elements as in qpos[joint, 0:3]")
         try:

@@ -10,8 +10,9 @@ from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.model_names import matches
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.fields import matches, resolve, split, unknown_field
+from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
 from sim2real_cat.worlds.parameters.physical import TOGETHER, admissible, settled, targets
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble

@@ -11,7 +11,6 @@ The form is ``<object> <quantity> of <pattern>``; without a pattern every elemen
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.model_names import in_brackets, matches, names
 
 if TYPE_CHECKING:
     import mujoco
-
-_PARAMETER = re.compile(r"^(?P<field>[A-Za-z_][\w.]*)(?:\[(?P<elements>.*)\])?$")
 
 OBJECT_OF_PREFIX = {
     "body": "BODY",
@@ -47,24 +45,6 @@ OBJECT_OF_PREFIX = {
     "key": "KEY",
 }
 """Which MuJoCo objects the rows of a field are, by the prefix of the field's name."""
-
-_COUNTS = {
-    "BODY": "nbody",
-    "GEOM": "ngeom",
-    "JOINT": "njnt",
-    "ACTUATOR": "nu",
-    "SITE": "nsite",
-    "TENDON": "ntendon",
-    "SENSOR": "nsensor",
-    "CAMERA": "ncam",
-    "LIGHT": "nlight",
-    "MATERIAL": "nmat",
-    "PAIR": "npair",
-    "EXCLUDE": "nexclude",
-    "EQUALITY": "neq",
-    "FLEX": "nflex",
-    "KEY": "nkey",
-}
 
 _PARTS_OF_FLEXES = re.compile(
     r"flex_(matid|(node|vert)(0|bodyid|cell)?|edge(flap)?|elem\w*(?<!adr)(?<!num)|shell"
@@ -89,24 +69,10 @@ def split(parameter: str) -> tuple[str, list[str]]:
     words = in_words(parameter.strip())
     if words is not None:
         return words
-    match = _PARAMETER.match(parameter.strip())
-    if match is None:
+    taken = in_brackets(parameter)
+    if taken is None:
         raise WorldError(f"'{parameter}' is no parameter: write a field and elements, as in 'body_mass[torso]'")
-    elements = match["elements"]
-    return match["field"], [] if elements is None else [part.strip() for part in elements.split(",")]
-
-
-def names(model: mujoco.MjModel, kind: str) -> list[str]:
-    """Names of all objects of a kind (``"BODY"``, ``"JOINT"``, ...), '' for unnamed ones."""
-    import mujoco
-
-    object_type = getattr(mujoco.mjtObj, f"mjOBJ_{kind}")
-    return [mujoco.mj_id2name(model, object_type, i) or "" for i in range(getattr(model, _COUNTS[kind]))]
-
-
-def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Names of a model's nu actuators, ``"actuator 0"`` and so on for unnamed ones."""
-    return tuple(name or f"actuator {i}" for i, name in enumerate(names(model, "ACTUATOR")))
+    return taken
 
 
 def values(model: mujoco.MjModel, field: str) -> np.ndarray:
@@ -213,28 +179,6 @@ def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: 
 
 def _is_index(part: str) -> bool:
     return part.lstrip("-").isdigit()
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Whether a name is meant by a pattern of ``*`` and ``?``; brackets are taken literally."""
-    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
-
-
-def joint_address(model: mujoco.MjModel, joint: str, quantity: str) -> list[int]:
-    """Addresses of a joint's coordinates in ``qpos`` or ``qvel``.
-
-    Raises:
-        WorldError: the model has no joint of that name.
-    """
-    known = names(model, "JOINT")
-    if joint not in known:
-        raise WorldError(unknown_name("joint", joint, [name for name in known if name]))
-    entry = model.joint(joint)
-    if quantity == "qpos":
-        return list(range(int(entry.qposadr[0]), int(entry.qposadr[0]) + len(entry.qpos0)))
-    if quantity == "qvel":
-        return [dof for dof in range(model.nv) if int(model.dof_jntid[dof]) == int(entry.id)]
-    raise WorldError(f"joints have {listed(['qpos', 'qvel'])}, not '{quantity}'")
 
 
 QUANTITIES: Mapping[str, Mapping[str, tuple[str, int | None]]] = {

@@ -9,8 +9,9 @@ import mujoco
 import numpy as np
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.model_names import matches
 from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, SENSOR_FIELDS
-from sim2real_cat.worlds.parameters.fields import element_name, matches, split, values
+from sim2real_cat.worlds.parameters.fields import element_name, split, values
 from sim2real_cat.worlds.parameters.physical import TOGETHER, targets
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.dependence import FixedTotal

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.worlds.parameters.fields import element_name, names, values
+from sim2real_cat.model_names import names
+from sim2real_cat.worlds.parameters.fields import element_name, values
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.randomization import Randomization
 

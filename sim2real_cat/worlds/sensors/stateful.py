@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.worlds.parameters.fields import joint_address, names
+from sim2real_cat.model_names import joint_address, names
 from sim2real_cat.worlds.tasks.task import Array, Carry, State, Task
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.model_names import actuator_names
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import action_parameters, apply_to_model, compile_members, sensor_parameters
-from sim2real_cat.worlds.parameters.fields import actuator_names
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import Commands, SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.sensors.sensing import Readings, Sensing

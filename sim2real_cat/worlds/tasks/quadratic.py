@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, listed
-from sim2real_cat.worlds.parameters.fields import joint_address, names, split
+from sim2real_cat.model_names import joint_address, names
+from sim2real_cat.worlds.parameters.fields import split
 from sim2real_cat.worlds.tasks.task import Array, State, Task
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ import pytest
 from rig import JOINTS
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.parameters.fields import joint_address, matches, resolve
+from sim2real_cat.model_names import joint_address, matches
+from sim2real_cat.worlds.parameters.fields import resolve
 
 
 @pytest.fixture
