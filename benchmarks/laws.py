@@ -55,7 +55,7 @@ def instance(n: int, broken: float, rng: np.random.Generator) -> ACSet:
 
 def by_hand(x: ACSet) -> dict[str, Callable[[], object]]:
     """Laws in a few lines of numpy, without words, intervals or variables."""
-    columns = {name: x.column(name) for name in ("train", "deploy", "observe_sim", "observe_real", "transfer")}
+    columns = {name: x.column_ids(name) for name in ("train", "deploy", "observe_sim", "observe_real", "transfer")}
     gap, low, high = (np.asarray(x.column(name)) for name in ("kl_gap", "gap_low", "gap_high"))
     transfer, deploy, ids = columns["transfer"], columns["deploy"], np.arange(len(gap))
 

@@ -18,13 +18,13 @@ from sim2real_cat.acsets import coercion, equations
 from sim2real_cat.acsets import parts as whole_parts
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, brief
-from sim2real_cat.acsets.columns import UNDEFINED, Fibres, Ids, Var
+from sim2real_cat.acsets.columns import UNDEFINED, Cells, Fibres, Ids, Var
 from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.acsets.equations import EquationViolation
 from sim2real_cat.acsets.parts import Dangling, DisjointUnion, Restriction
 from sim2real_cat.acsets.paths import PathLike
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import Storage, checked_rows, quick_row, whole_array
+from sim2real_cat.acsets.storage import Storage, checked_rows, masked, quick_row
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ class ACSet(Storage, Exports):
 
         Returns:
             For one id a Python value: an id or None; for an attribute its value, None or ``Var(k)``.
-            Otherwise new arrays of shape (n,): ids with -1 where undefined, or a masked array of values
+            Otherwise a new masked array of shape (n,): ids, with the mask where the path is undefined, or values,
             with the mask where the value is undefined or a variable.
 
         Raises:
@@ -311,17 +311,38 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         if ids is None:
             whole = None if route.arrows else self.parts(route.dom)
-            return whole_array(self._follow(route, whole))
+            return masked(self._follow(route, whole))
         if type(ids) is not int or not 0 <= ids < self._nparts[route.dom]:
             parts = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
             if not coercion.is_scalar(ids):
-                return whole_array(self._follow(route, parts))
+                return masked(self._follow(route, parts))
             ids = int(parts[0])
         return self._follow_one(route, ids)
 
     def column(self, name: str) -> NDArray[Any]:
-        """A whole hom or attribute, as :meth:`subpart` gives it for all parts; a copy."""
+        """Return a whole hom or attribute as :meth:`subpart` does for all parts: a new masked array."""
         return self.subpart((name,))
+
+    def subpart_ids(self, path: PathLike, ids: ArrayLike | None = None, *, ob: str | None = None) -> Ids:
+        """Follow a path of homs as :meth:`subpart` does, to plain ids, -1 where undefined.
+
+        Raises:
+            SchemaError: for a path that the schema does not have, or that ends in an attribute.
+            InstanceError: for ids that do not exist.
+        """
+        route = self.schema.path(path, ob)
+        if ids is not None:
+            ids = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
+        elif not route.arrows:
+            ids = self.parts(route.dom)
+        reached = self._follow(route, ids)
+        if isinstance(reached, Cells):
+            raise SchemaError(f"path '{route}' ends in an attribute, whose values are no ids: use subpart")
+        return reached
+
+    def column_ids(self, name: str) -> Ids:
+        """Return a whole hom as a new array of plain ids, -1 where undefined."""
+        return self.subpart_ids((name,))
 
     def incident(self, values: object, path: PathLike, *, ob: str | None = None) -> Any:
         """The preimage along a path: which parts of its domain are sent to a value.

@@ -298,11 +298,11 @@ def follow_one(route: Path, part: int, homs: Mapping[str, HomColumn], attrs: Map
     return part
 
 
-def whole_array(reached: Ids | Cells) -> NDArray[Any]:
-    """Ids as they are; cells as an array with a mask wherever there is no value."""
-    if not isinstance(reached, Cells):
-        return reached
-    return np.ma.MaskedArray(reached.data, mask=reached.status != DEFINED)
+def masked(reached: Ids | Cells) -> NDArray[Any]:
+    """Ids or values as an array with a mask wherever there is none."""
+    if isinstance(reached, Cells):
+        return np.ma.MaskedArray(reached.data, mask=reached.status != DEFINED)
+    return np.ma.MaskedArray(reached, mask=reached == UNDEFINED)
 
 
 def preimage(

@@ -125,13 +125,13 @@ class TransferInstance:
     def transferring(self) -> Ids:
         """The policies that `transfer` sends to themselves: the equalizer of `transfer` and the identity."""
         parts = self.acset.parts("Policy")
-        return np.asarray(parts[self.acset.column("transfer") == parts])
+        return np.asarray(parts[self.acset.column_ids("transfer") == parts])
 
     def failing(self) -> Ids:
         """The policies that were measured and that `transfer` does not send to themselves."""
         parts = self.acset.parts("Policy")
         measured = ~np.isnan(np.ma.filled(self.acset.column("kl_gap"), np.nan))
-        return np.asarray(parts[measured & (self.acset.column("transfer") != parts)])
+        return np.asarray(parts[measured & (self.acset.column_ids("transfer") != parts)])
 
     def check(
         self,

@@ -29,13 +29,33 @@ def test_parts_are_counted_from_zero():
 
 def test_a_path_is_read_left_to_right():
     x = study()
-    assert x.subpart("train.deploy").tolist() == [-1, 1, 1, 0]
+    assert x.subpart("train.deploy").tolist() == [None, 1, 1, 0]
     assert x.subpart(("train", "deploy"), [1, 3]).tolist() == [1, 0]
     assert x.subpart("train.deploy", 0) is None
     assert x.subpart("train.deploy", 1) == 1
     assert x.subpart("", ob="Policy").tolist() == [0, 1, 2]
     assert x.subpart("", [2, 2, 0], ob="Policy").tolist() == [2, 2, 0]
     assert type(x.subpart("train", np.int64(1))) is int
+
+
+def test_an_undefined_hom_is_masked_and_plain_ids_have_minus_one():
+    x = study()
+    for column in (x.column("deploy"), x.subpart("train.deploy", [0, 1]), x.subpart("", ob="Policy")):
+        assert isinstance(column, np.ma.MaskedArray)
+        assert column.dtype == np.int64
+    assert x.column("deploy").mask.tolist() == [False, False, True]
+    assert np.ma.getdata(x.column("deploy")).tolist() == x.column_ids("deploy").tolist() == [1, 0, -1]
+    assert x.subpart("train.deploy", [0, 1]).mask.tolist() == [True, False]
+    assert x.subpart_ids("train.deploy", [0, 1]).tolist() == [-1, 1]
+    assert x.subpart_ids("", ob="Policy").tolist() == [0, 1, 2]
+    twin = ACSet(STUDY)
+    twin.add_parts("RealEnv", 2)
+    twin.add_parts("Policy", 3, deploy=x.column("deploy"))  # what a column is read as can be written again
+    assert twin.column("deploy").tolist() == [1, 0, None]
+    with refused(InstanceError, "-1 is undefined", "'Policy'"):
+        x.subpart("deploy", x.column("transfer"))
+    with refused(SchemaError, "'kl_gap' ends in an attribute", "use subpart"):
+        x.column_ids("kl_gap")
 
 
 def test_an_attribute_is_a_value_or_nothing_or_a_variable():
@@ -152,10 +172,10 @@ def test_what_a_float_column_takes(column, expected):
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        (np.array([1, -1], np.int32), [1, -1]),
+        (np.array([1, -1], np.int32), [1, None]),
         (np.array([0, 1], np.uint64), [0, 1]),
-        (np.ma.MaskedArray([7, 1], mask=[True, False]), [-1, 1]),
-        ([np.int64(1), None], [1, -1]),
+        (np.ma.MaskedArray([7, 1], mask=[True, False]), [None, 1]),
+        ([np.int64(1), None], [1, None]),
         (range(2), [0, 1]),
         (1, [1, 1]),
     ],

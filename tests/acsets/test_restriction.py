@@ -31,7 +31,7 @@ def test_what_is_kept_keeps_its_values(x, data):
         for hom in x.schema.homs_from(ob):
             onto = maps[x.schema.homs[hom][1]]
             targets = [x.subpart(hom, i) for i in old]
-            assert part.column(hom).tolist() == [-1 if target is None else onto[target] for target in targets]
+            assert part.column_ids(hom).tolist() == [-1 if target is None else onto[target] for target in targets]
         for attr in x.schema.attrs_from(ob):
             assert [part.subpart(attr, i) for i in range(len(old))] == [x.subpart(attr, i) for i in old]
 
@@ -60,7 +60,7 @@ def test_restriction_to_everything_changes_nothing(x):
 def test_homs_to_what_is_left_out():
     x = study()
     part, maps = x.restrict({"Policy": [2, 1]})
-    assert part.column("train").tolist() == [0, -1, -1, 1]
+    assert part.column("train").tolist() == [0, None, None, 1]
     assert maps["Policy"].tolist() == [-1, 1, 0]
     with refused(InstanceError, "'train' sends 'SimEnv' 1 to 'Policy' 0", "left out", "dangling='undefined'"):
         x.restrict({"Policy": [2, 1]}, dangling="error")

@@ -116,7 +116,7 @@ class StandIn:
     def follow_homs(self, x, path_json, ids):
         ids = ids - 1
         for f in read(path_json):
-            ids = np.append(x.column(f), -1)[ids]
+            ids = np.append(x.column_ids(f), -1)[ids]
         return ids + 1
 
     @crossing

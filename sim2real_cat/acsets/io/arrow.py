@@ -55,7 +55,7 @@ def arrow_table(instance: ACSet, name: str) -> pyarrow.Table:
     size = instance.nparts(name) if name in schema.obs else instance.nvars(name)
     arrays: dict[str, Any] = {"_id": pa.array(np.arange(size), pa.int64())}
     for hom in schema.homs_from(name):
-        targets = instance.column(hom)
+        targets = instance.column_ids(hom)
         arrays[hom] = pa.array(targets, pa.int64(), mask=targets == UNDEFINED)
     for attribute in schema.attrs_from(name):
         arrays[attribute] = _attribute(instance, attribute)

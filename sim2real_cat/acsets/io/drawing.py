@@ -69,7 +69,7 @@ def draw_elements(instance: ACSet, limit: int = 200) -> str:
             label = _quoted("\n".join([f"{ob} {part}", *facts]))
             lines.append(f"  {_quoted(f'{ob} {part}')} [shape=box, label={label}];")
     for name, (dom, codom) in schema.homs.items():
-        targets = instance.column(name)
+        targets = instance.column_ids(name)
         for part in np.flatnonzero(targets != UNDEFINED).tolist():
             ends = f"{_quoted(f'{dom} {part}')} -> {_quoted(f'{codom} {targets[part]}')}"
             lines.append(f"  {ends} [label={_quoted(name)}];")

@@ -45,7 +45,7 @@ def write(instance: ACSet) -> str:
     for ob in schema.obs:
         rows: list[Row] = [{"_id": i} for i in range(1, instance.nparts(ob) + 1)]
         for name in schema.homs_from(ob):
-            for row, target in zip(rows, instance.column(name).tolist(), strict=True):
+            for row, target in zip(rows, instance.column_ids(name).tolist(), strict=True):
                 if target != UNDEFINED:
                     row[name] = target + 1
         for name in schema.attrs_from(ob):

@@ -36,7 +36,7 @@ def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
             for part in np.flatnonzero(variables != UNDEFINED).tolist():
                 graph.nodes[ob, part][name] = Var(int(variables[part]))
     for name, (dom, codom) in schema.homs.items():
-        targets = instance.column(name)
+        targets = instance.column_ids(name)
         defined = np.flatnonzero(targets != UNDEFINED)
         for part, target in zip(defined.tolist(), targets[defined].tolist(), strict=True):
             graph.add_edge((dom, part), (codom, target), key=name)

@@ -69,7 +69,7 @@ def canonical_query(
     schema = X.schema
     prescribed = prescribed_images(X, Y, initial)
     coded = codes(X, Y, also={T: tuple(images.values()) for T, images in prescribed.items() if T in schema.attrtypes})
-    columns = {f: X.column(f) for f in schema.homs} | coded.columns[0]
+    columns = {f: X.column_ids(f) for f in schema.homs} | coded.columns[0]
     fixed: dict[str, int] = {}
     for sort, images in prescribed.items():
         found = coded.also[sort].tolist() if sort in schema.attrtypes else images.values()
@@ -222,5 +222,5 @@ def _target(X: ACSet, Y: ACSet, coded: Codes, columns: Mapping[str, Ids]) -> ACS
         return Y
     sizes = {ob: Y.nparts(ob) for ob in schema.obs}
     sizes |= {attrtype: len(coded.values[attrtype]) + Y.nvars(attrtype) for attrtype in schema.attrtypes}
-    homs = {f: Y.column(f) if f in schema.homs else coded.columns[1][f] for f in asked}
+    homs = {f: Y.column_ids(f) if f in schema.homs else coded.columns[1][f] for f in asked}
     return build(Schema(f"{schema.name} with values as parts", tuple(sizes), asked), sizes, {}, homs, {})

@@ -16,7 +16,7 @@ Masks = dict[str, NDArray[np.bool_]]
 def closure(instance: ACSet, parts: Mapping[str, Ids]) -> Masks:
     """The smallest set of parts with the given ones that is closed under all homs, as one mask per object."""
     schema = instance.schema
-    columns = {name: instance.column(name) for name in schema.homs}
+    columns = {name: instance.column_ids(name) for name in schema.homs}
     masks = {ob: np.zeros(instance.nparts(ob), np.bool_) for ob in schema.obs}
     for ob, ids in parts.items():
         masks[ob][ids] = True

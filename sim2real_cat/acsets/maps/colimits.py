@@ -156,7 +156,7 @@ def quotient(f: Morphism, g: Morphism) -> Morphism:
         InstanceError: where two different attribute values would be the same.
     """
     Y, schema = f.codom, f.codom.schema
-    homs = {name: Y.column(name) for name in schema.homs}
+    homs = {name: Y.column_ids(name) for name in schema.homs}
     classes = _congruence(Y, homs, {ob: [(f.components[ob], g.components[ob])] for ob in schema.obs})
     counts = {ob: int(labels.max(initial=-1)) + 1 for ob, labels in classes.items()}
     quotient_homs = {}

@@ -84,7 +84,7 @@ def _start(X: ACSet, Y: ACSet, initial: Initial) -> tuple[_Pair | None, Colours]
     coded = codes(X, Y)
     links = []
     for f, (dom, codom) in schema.homs.items():
-        links.append(_link(dom, X.column(f), codom, Y.column(f), sizes))
+        links.append(_link(dom, X.column_ids(f), codom, Y.column_ids(f), sizes))
     for f, (dom, attrtype) in schema.attrs.items():
         of_x, of_y = (column[f] - len(coded.values[attrtype]) for column in coded.columns)  # variables, from 0
         links.append(_link(dom, of_x, attrtype, of_y, sizes))

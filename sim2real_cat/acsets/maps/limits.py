@@ -172,7 +172,7 @@ def _limit(
     keys = {ob: _keys(tuples, sizes[ob]) for ob, tuples in parts.items()}
     homs = {}
     for name, (dom, codom) in schema.homs.items():
-        targets = tuple(factor.column(name)[ids] for factor, ids in zip(factors, parts[dom], strict=True))
+        targets = tuple(factor.column_ids(name)[ids] for factor, ids in zip(factors, parts[dom], strict=True))
         defined = np.logical_and.reduce([column >= 0 for column in targets])
         homs[name] = np.full(len(defined), UNDEFINED)
         homs[name][defined] = _positions(keys[codom], _keys(tuple(t[defined] for t in targets), sizes[codom]))

@@ -143,10 +143,10 @@ class Morphism:
         """Every arrow and part at which the naturality square does not commute, in schema order."""
         failures = []
         for name, (dom, codom) in self.dom.schema.homs.items():
-            targets, images = self.dom.column(name), self.components[codom]
+            targets, images = self.dom.column_ids(name), self.components[codom]
             ids = np.flatnonzero(targets >= 0)
             through_dom = images[targets[ids]]
-            through_codom = self.codom.column(name)[self.components[dom][ids]]
+            through_codom = self.codom.column_ids(name)[self.components[dom][ids]]
             for position in np.flatnonzero(through_dom != through_codom).tolist():
                 sides = int(through_dom[position]), int(through_codom[position])
                 failures.append(

@@ -55,7 +55,7 @@ class SubInstance:
         checked = _checked(self.instance, self.parts)
         masks = {ob: np.isin(self.instance.parts(ob), ids) for ob, ids in checked.items()}
         for name, (dom, codom) in self.instance.schema.homs.items():
-            targets = self.instance.column(name)[checked[dom]]
+            targets = self.instance.column_ids(name)[checked[dom]]
             outside = np.flatnonzero((targets >= 0) & ~_at(masks[codom], targets))
             if len(outside):
                 part, target = int(checked[dom][outside[0]]), int(targets[outside[0]])

@@ -35,7 +35,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     for kind, image in functor.attrtypes.items():
         result.add_vars(kind, instance.nvars(image))
     for ob in dom.obs:
-        homs = {f: instance.subpart(functor.homs[f].arrows, ob=functor.obs[ob]) for f in dom.homs_from(ob)}
+        homs = {f: instance.subpart_ids(functor.homs[f].arrows, ob=functor.obs[ob]) for f in dom.homs_from(ob)}
         attrs = {f: cells_along(instance, functor.attrs[f]) for f in dom.attrs_from(ob)}
         result._append(ob, instance.nparts(functor.obs[ob]), Rows(homs, attrs))
     return result
@@ -58,7 +58,7 @@ def delta_morphism(functor: SchemaFunctor, morphism: Morphism) -> Morphism:
 def cells_along(instance: ACSet, path: Path) -> Cells:
     """What a path that ends in an attribute gives for all parts of its domain: values, nothing or variables."""
     *way, name = path.arrows
-    ids = instance.subpart(way, ob=path.dom)
+    ids = instance.subpart_ids(way, ob=path.dom)
     values = instance.subpart(path.arrows)
     mask = np.ma.getmaskarray(values)
     variables = np.append(instance.variables(name), UNDEFINED)[ids]  # -1 takes the last, which is undefined

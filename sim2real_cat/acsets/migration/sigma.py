@@ -101,7 +101,7 @@ def _start(chase: Chase, functor: SchemaFunctor, instance: ACSet) -> None:
         chase.add_arrow(_unit(ob), _given(ob), image, chase.add(image, instance.nparts(ob)))
         chase.sizes[_given(ob)] = instance.nparts(ob)
     for f, (ob, codom) in dom.homs.items():
-        chase.add_arrow(_given(f), _given(ob), _given(codom), instance.column(f))
+        chase.add_arrow(_given(f), _given(ob), _given(codom), instance.column_ids(f))
     for kind, image in functor.attrtypes.items():
         chase.sizes[_given(kind)] = instance.nvars(kind)
         chase.add_arrow(_unit(kind), _given(kind), image, chase.add(image, instance.nvars(kind)))

@@ -172,7 +172,7 @@ def _quotient(x: ACSet) -> ACSet:
     for ob in schema.obs:
         unrestrained.add_parts(ob, x.nparts(ob))
     for name, (ob, _) in schema.homs.items():
-        unrestrained.set(ob, x.parts(ob), **{name: x.column(name)})
+        unrestrained.set(ob, x.parts(ob), **{name: x.column_ids(name)})
     same = [{name: name for name in names} for names in (schema.obs, schema.homs, schema.attrtypes, schema.attrs)]
     return sigma(SchemaFunctor(free, schema, *same), unrestrained)
 
@@ -187,7 +187,7 @@ def _with_values(draw: st.DrawFn, x: ACSet, values: Values) -> ACSet:
     for ob in x.schema.obs:
         y.add_parts(ob, x.nparts(ob))
     for name, (ob, _) in x.schema.homs.items():
-        y.set(ob, y.parts(ob), **{name: x.column(name)})
+        y.set(ob, y.parts(ob), **{name: x.column_ids(name)})
     for name, (ob, attrtype) in x.schema.attrs.items():
         y.set(ob, y.parts(ob), **{name: [drawn[attrtype][k] for k in x.variables(name).tolist()]})
     return y

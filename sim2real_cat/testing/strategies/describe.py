@@ -68,10 +68,9 @@ def _table(acset: ACSet, ob: str, marked: Collection[int]) -> list[str]:
 
 def _defined(acset: ACSet, name: str) -> bool:
     """Whether a column holds anything: an id, a value or a variable."""
-    column = acset.column(name)
-    if name in acset.schema.homs:
-        return bool((column >= 0).any())
-    return bool((~np.ma.getmaskarray(column)).any() or (acset.variables(name) >= 0).any())
+    if not np.ma.getmaskarray(acset.column(name)).all():
+        return True
+    return name in acset.schema.attrs and bool((acset.variables(name) >= 0).any())
 
 
 def _told(value: object) -> str:

@@ -189,7 +189,7 @@ def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     """What a schema adds of its own, at random: homs, total where they must be, and attributes."""
     base = SchTransferStudy if x.schema.extends(SchTransferStudy) else SchSim2RealTransfer
     for hom, (ob, codom) in x.schema.homs.items():
-        open_ = np.flatnonzero(x.column(hom) < 0)
+        open_ = np.flatnonzero(x.column_ids(hom) < 0)
         if hom not in base.homs or (total and hom != "transfer"):
             x.set(ob, open_, **{hom: [draw(targets(x, codom, total)) for _ in open_]})
     for name, (ob, attrtype) in x.schema.attrs.items():
@@ -203,7 +203,7 @@ def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     for ob, attribute_name in NAMES.items():
         x.set(ob, x.parts(ob), **{attribute_name: [f"{ob.lower()} {part}" for part in x.parts(ob)]})
     weights = [float(draw(st.integers(1, 3))) for _ in x.parts("SimEnv")]
-    train = x.column("train").tolist()
+    train = x.column_ids("train").tolist()
     totals = [sum(weight for weight, other in zip(weights, train, strict=True) if other == policy) for policy in train]
     shares = [weight / whole for weight, whole in zip(weights, totals, strict=True)]
     x.set("SimEnv", x.parts("SimEnv"), sim_weight=shares, sim_level=1.0)

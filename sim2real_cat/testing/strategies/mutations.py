@@ -124,8 +124,8 @@ class Columns:
 
     def __init__(self, acset: ACSet, epsilon: float) -> None:
         self.acset, self.epsilon = acset, epsilon
-        self.deploy: list[int] = acset.column("deploy").tolist()
-        self.transfer: list[int] = acset.column("transfer").tolist()
+        self.deploy: list[int] = acset.column_ids("deploy").tolist()
+        self.transfer: list[int] = acset.column_ids("transfer").tolist()
         measured = {"value": "kl_gap", "low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
         known = {key: name for key, name in measured.items() if name in acset.schema.attrs}
         if len(known) < len(measured):
@@ -184,7 +184,7 @@ class Columns:
 def _functor(x: Columns) -> Iterator[Edit]:
     for hom, (ob, _) in x.acset.schema.homs.items():
         if hom != "transfer":
-            for row in (x.acset.column(hom) >= 0).nonzero()[0].tolist():
+            for row in (x.acset.column_ids(hom) >= 0).nonzero()[0].tolist():
                 yield Edit({(ob, row): {hom: None}}, ((ob, row),))
     new = ("RealEnv", x.acset.nparts("RealEnv"))
     yield Edit(x.new(("RealEnv", {"observe_real": None})), (new,))

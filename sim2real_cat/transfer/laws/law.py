@@ -303,7 +303,7 @@ def shares(instance: ACSet) -> Floats:
 
     `sim_weight` over its sum in the fibre; equal weights in a fibre where one is missing.
     """
-    train, weight = instance.column("train"), numbers(instance, "SimEnv", "sim_weight")
+    train, weight = instance.column_ids("train"), numbers(instance, "SimEnv", "sim_weight")
     inside = train >= 0
     policies = instance.nparts("Policy")
     unknown = np.bincount(train[inside], weights=np.isnan(weight[inside]), minlength=policies) > 0

@@ -85,7 +85,7 @@ def fibre_bounds(instance: ACSet) -> Bounds:
     """What the instance says of the inequality."""
     gap, low, _ = intervals(instance)
     steps = _steps(instance)
-    train = instance.column("train")
+    train = instance.column_ids("train")
     names = ("member_gap", "member_gap_low", "member_gap_high")
     member, _, member_high = with_interval(*(numbers(instance, "SimEnv", name) for name in names))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a member of weight 0 never binds
@@ -161,7 +161,7 @@ def _fibre_bound_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 def _fibre_bound_lacking(instance: ACSet) -> str:
     known = ~np.isnan(_steps(instance)) & ~np.isnan(intervals(instance)[0])
     measured = ~np.isnan(numbers(instance, "SimEnv", "member_gap"))
-    if (measured & np.append(known, False)[instance.column("train")]).any():
+    if (measured & np.append(known, False)[instance.column_ids("train")]).any():
         return ""
     return "no policy has a predictive kl_gap, its gap_steps, and the member_gap of a world that trained it"
 
@@ -212,7 +212,7 @@ class Squares:
 
 def squares(instance: ACSet) -> Squares:
     """What the instance says of its squares."""
-    train, level = instance.column("train"), texts(instance, "square_level")
+    train, level = instance.column_ids("train"), texts(instance, "square_level")
     gap, low, high = with_interval(*(numbers(instance, "SimEnv", name) for name in _ATTRIBUTES["square"]))
     mixtures = {
         "occupancy": with_interval(*(numbers(instance, "Policy", name) for name in _ATTRIBUTES["occupancy"])),

@@ -52,7 +52,7 @@ def _undefined(instance: ACSet, epsilon: float) -> Witnesses:
 def _of_hom(instance: ACSet, hom: str) -> Rows:
     domain, codomain = instance.schema.homs[hom]
     message = f"{hom} is undefined, but every part needs a {codomain}"
-    return of_mask("violated", domain, instance.column(hom) < 0, lambda row: message)
+    return of_mask("violated", domain, instance.column_ids(hom) < 0, lambda row: message)
 
 
 FUNCTOR = Law(
@@ -138,7 +138,7 @@ def arrow(target: int, row: int) -> str:
 
 def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     gap, low, high = intervals(instance)
-    known, transfer = under(instance, epsilon), instance.column("transfer")
+    known, transfer = under(instance, epsilon), instance.column_ids("transfer")
     identity = transfer == instance.parts("Policy")
     off = np.abs(gap - epsilon)
     more = more_episodes(instance, epsilon)
@@ -226,17 +226,17 @@ def measured_episodes(instance: ACSet) -> Floats:
     known = numbers(instance, "Policy", "gap_episodes")
     if "episodes" not in instance.schema.attrs:
         return known
-    deploy = instance.column("deploy")
+    deploy = instance.column_ids("deploy")
     seen = numbers(instance, "Observation", "episodes")
     seen = seen - np.nan_to_num(numbers(instance, "Observation", "diverged"))
     alone = np.bincount(deploy[deploy >= 0], minlength=instance.nparts("RealEnv")) == 1
-    of_robot = np.where(alone, along(seen, instance.column("observe_real")), np.nan)
+    of_robot = np.where(alone, along(seen, instance.column_ids("observe_real")), np.nan)
     return np.where(np.isnan(known), along(of_robot, deploy), known)
 
 
 def _after_transfer(instance: ACSet, hom: str) -> tuple[Ids, Ids, Ids]:
     """`transfer`, a hom from Policy, and `transfer` followed by it: (n,) each, -1 where undefined."""
-    transfer, column = instance.column("transfer"), instance.column(hom)
+    transfer, column = instance.column_ids("transfer"), instance.column_ids(hom)
     return transfer, column, np.append(column, -1)[transfer]
 
 
@@ -312,7 +312,7 @@ class IdentitySubobjects:
 
 def identity_subobjects(instance: ACSet, epsilon: float) -> IdentitySubobjects:
     """The subobjects of an instance's policies, as sub-instances of the set of policies by itself."""
-    n, transfer, known = instance.nparts("Policy"), instance.column("transfer"), under(instance, epsilon)
+    n, transfer, known = instance.nparts("Policy"), instance.column_ids("transfer"), under(instance, epsilon)
     policies, with_nowhere = _points(instance, n), _points(instance, n + 1)
     moved = Morphism(policies, with_nowhere, {"Policy": np.where(transfer < 0, n, transfer)}, {})
     kept = Morphism(policies, with_nowhere, {"Policy": np.arange(n)}, {})

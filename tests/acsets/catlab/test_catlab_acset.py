@@ -176,5 +176,5 @@ def test_other_ways_out_are_the_same(catlab_engine):
 
 
 def test_ids_cross_as_julia_counts_them():
-    assert crossing.sent_ids(study().column("deploy")).tolist() == [2, 1, 0]
+    assert crossing.sent_ids(study().column_ids("deploy")).tolist() == [2, 1, 0]
     assert crossing.received_ids([2, 1, 0]).tolist() == [1, 0, -1]

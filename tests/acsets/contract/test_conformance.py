@@ -22,9 +22,9 @@ def subpart(step, hold):
     asked, x = step.asked, hold(step.instance("instance"))
     path, ids = tuple(asked["path"]), [i - 1 for i in asked["ids"]]
     found = x.subpart(path, ids).tolist()
-    shift = 0 if path[-1] in x.schema.attrs else 1
-    assert [None if value is None else value + shift for value in found] == asked["expect"]
-    assert [x.subpart(".".join(path), i) for i in ids] == [None if value == -1 else value for value in found]
+    undefined, shift = (None, 0) if path[-1] in x.schema.attrs else (0, 1)
+    assert [undefined if value is None else value + shift for value in found] == asked["expect"]
+    assert [x.subpart(".".join(path), i) for i in ids] == found
 
 
 def incident(step, hold):

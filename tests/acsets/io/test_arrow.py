@@ -93,7 +93,7 @@ def test_other_layouts_of_the_same_values_are_read():
     tables["SimEnv"] = tables["SimEnv"].set_column(3, "noisy", pa.nulls(4))
     y = from_arrow(STUDY, tables)
     assert (y.column("kl_gap").tolist(), y.column("noisy").tolist()) == ([0.5, 1.0, None], [None] * 4)
-    assert (y.column("deploy").tolist(), y.column("policy_name").tolist()) == ([1, 0, -1], ["ours", None, "naïve"])
+    assert (y.column("deploy").tolist(), y.column("policy_name").tolist()) == ([1, 0, None], ["ours", None, "naïve"])
     tables["Policy"] = tables["Policy"].set_column(4, "policy_name", pa.array(["a", "b", "c"], pa.large_string()))
     tables["Policy"] = tables["Policy"].set_column(3, "kl_gap", pa.array([1, 2, 3]))
     y = from_arrow(STUDY, tables)

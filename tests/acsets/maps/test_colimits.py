@@ -133,7 +133,7 @@ def test_identified_parts_have_identified_images():
     f, g = (Morphism(point, two_chains, {"X": [x]}) for x in (0, 3))
     (leg,) = coequalizer(f, g).legs
     assert leg.components["X"].tolist() == [0, 1, 2, 0, 1, 2]
-    assert leg.codom.column("next").tolist() == [1, 2, -1]
+    assert leg.codom.column("next").tolist() == [1, 2, None]
 
 
 def glued(one, two):
