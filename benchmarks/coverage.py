@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.gaps.coverage import coverage
-from sim2real_cat.gaps.gap import QUICK, gap, sides
+from sim2real_cat.gaps.kl_gap import QUICK, gap, sides
 from sim2real_cat.gaps.null import calibrate
 from sim2real_cat.gaps.samples import Observations
+from sim2real_cat.gaps.support import coverage
 
 # This file is called as its subject is, and would stand in the way of the package `coverage` on PyPI.
 sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
@@ -47,7 +47,7 @@ class Recorded:
     """Episodes with their fibre members, as `gap` reads them."""
 
     episodes: list[NDArray[np.float64]]
-    members: NDArray[np.intp]
+    member_index: NDArray[np.intp]
     sensors: tuple[str, ...]
     control_period: float = 0.02
 

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import integrate, stats
 from scipy.spatial import cKDTree
 
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.nearest_neighbours import nearest
 
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.errors import GapError, WorldError
-from sim2real_cat.gaps.distances import distances
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.distance import distances
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.predictive.estimate import Predictive
 from sim2real_cat.predictive.gap import predictive_gap

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from sim2real_cat.evidence.events import TransferDelta as TransferDelta
     from sim2real_cat.evidence.proof import ProofBundle as ProofBundle
     from sim2real_cat.evidence.proof import verify_transfer_success as verify_transfer_success
-    from sim2real_cat.gaps.coverage import Coverage as Coverage
-    from sim2real_cat.gaps.coverage import coverage as coverage
-    from sim2real_cat.gaps.distances import Distance as Distance
-    from sim2real_cat.gaps.distances import distances as distances
+    from sim2real_cat.gaps.distance import Distance as Distance
+    from sim2real_cat.gaps.distance import distances as distances
     from sim2real_cat.gaps.estimate import Estimate as Estimate
-    from sim2real_cat.gaps.gap import gap as gap
+    from sim2real_cat.gaps.kl_gap import gap as gap
+    from sim2real_cat.gaps.support import Coverage as Coverage
+    from sim2real_cat.gaps.support import coverage as coverage
     from sim2real_cat.policies.action_table import ActionTable as ActionTable
     from sim2real_cat.policies.function import CallablePolicy as CallablePolicy
     from sim2real_cat.policies.mlp import MlpPolicy as MlpPolicy
@@ -113,9 +113,9 @@ _HOME = {
     "Change": "worlds.randomization.change",
     "Codec": "acsets.codecs",
     "Correlation": "worlds.randomization.dependence",
-    "Coverage": "gaps.coverage",
+    "Coverage": "gaps.support",
     "DelayedJointPositionObservation": "worlds.sensors.stateful",
-    "Distance": "gaps.distances",
+    "Distance": "gaps.distance",
     "Drift": "worlds.sensors.noise",
     "Dropout": "worlds.sensors.noise",
     "Ensemble": "worlds.randomization.ensemble",
@@ -165,12 +165,12 @@ _HOME = {
     "coequalizer": "acsets.maps.colimits",
     "coproduct": "acsets.maps.colimits",
     "count_homomorphisms": "acsets.maps.homomorphisms",
-    "coverage": "gaps.coverage",
+    "coverage": "gaps.support",
     "delta": "acsets.migration.delta",
     "deploy_recording": "transfer.deployment",
-    "distances": "gaps.distances",
+    "distances": "gaps.distance",
     "equalizer": "acsets.maps.limits",
-    "gap": "gaps.gap",
+    "gap": "gaps.kl_gap",
     "homomorphism": "acsets.maps.homomorphisms",
     "homomorphisms": "acsets.maps.homomorphisms",
     "is_isomorphic": "acsets.maps.homomorphisms",

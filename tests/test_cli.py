@@ -15,7 +15,7 @@ import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.cli import main
 from sim2real_cat.errors import EngineError, GapError
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.parquet import read_log, write_log
 from sim2real_cat.transfer.instance import TransferInstance

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sim2real_cat.gaps.samples import Cloud, Floats, Ints
+from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.gaps.samples import Cloud
 
 FEWEST = 8
 """With fewer stretches their spread is hardly known, and neither is whether they are correlated."""
@@ -61,7 +62,7 @@ def cut(cloud: Cloud) -> Cut:
         The points in stretches; as they were, with the reason, where stretches would not be independent.
     """
     real = cloud.side == "real"
-    stratum = np.zeros_like(cloud.member) if real else cloud.member
+    stratum = np.zeros_like(cloud.member_index) if real else cloud.member_index
     strata = np.unique(stratum)
     single = [int(s) for s in strata if len(np.unique(cloud.episode[stratum == s])) == 1]
     if not single:

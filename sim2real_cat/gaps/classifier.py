@@ -52,11 +52,12 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit, log_loss
 from sim2real_cat.gaps.estimate import Measured, Settings
 from sim2real_cat.gaps.resampling import LeftOut, deal, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats, Ints, require_density
+from sim2real_cat.gaps.samples import Cloud, require_density
 
 FOLDS = 4
 """Into how many folds the episodes are dealt: classifiers see 3/4 of the points, to choose among them 2/4."""
@@ -105,8 +106,8 @@ def deal_folds(cloud: Cloud, weights: Mapping[int, float], rng: np.random.Genera
     fold = np.empty(len(cloud.points), dtype=np.intp)
     much = 0.0 if cloud.level == "transition" else 1 / (2 * FOLDS)
     dealt, cut = 0, 0
-    for member in np.unique(cloud.member):
-        rows = np.flatnonzero(cloud.member == member)
+    for member in np.unique(cloud.member_index):
+        rows = np.flatnonzero(cloud.member_index == member)
         names, unit = np.unique(cloud.episode[rows], return_inverse=True)
         if len(names) < FOLDS and weights.get(int(member), 1.0) > much:
             pieces = -(-FOLDS // len(names))
@@ -321,11 +322,11 @@ def measure(
     fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
     plug_in = float(terms[labelled.real].mean())
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS // len(weights)), rng)
 
     def strata(values: Floats, statistic: float) -> list[LeftOut]:
         ours, theirs = values[labelled.real], values[~labelled.real]
-        rows = {member: sim.member == member for member in weights}
+        rows = {member: sim.member_index == member for member in weights}
         simulated = [_left_out(statistic, theirs[r], sim_blocks.label[r], -weights[e]) for e, r in rows.items()]
         return [_left_out(statistic, ours, real_blocks.label, 1.0), *simulated]
 
@@ -386,7 +387,7 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
                 f"(at least {_LEAST} needed): add episodes"
             )
     for member in weights:
-        if (sim.member == member).sum() < 2:
+        if (sim.member_index == member).sum() < 2:
             raise GapError(f"simulated member {member} has one {sim.rows[:-1]} only: add episodes or give it weight 0")
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
@@ -398,14 +399,14 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     white: Floats = solve_triangular(factor, (pooled - pooled.mean(axis=0)).T, lower=True).T
     fold_real, cut_real = deal_folds(real, {}, rng)
     fold_sim, cut_sim = deal_folds(sim, weights, rng)
-    per_point = np.array([weights[int(e)] for e in sim.member])
+    per_point = np.array([weights[int(e)] for e in sim.member_index])
     for member in weights:
-        per_point[sim.member == member] /= (sim.member == member).sum()
+        per_point[sim.member_index == member] /= (sim.member_index == member).sum()
     n, m = len(real.points), len(sim.points)
     labelled = Labelled(
         white,
         np.arange(n + m) < n,
-        np.concatenate([np.full(n, -1), sim.member]),
+        np.concatenate([np.full(n, -1), sim.member_index]),
         (n + m) / 2 * np.concatenate([np.full(n, 1 / n), per_point]),
     )
     seed = int(rng.integers(2**31))

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.gaps.gaussian_kl import Normal
-from sim2real_cat.gaps.samples import Floats, Ints
 
 _STAGES = (8, 20, 40)
 NAMES = ("gaussian", "linear", "quadratic", "tails", *(f"{trees} trees" for trees in _STAGES))
@@ -53,13 +53,13 @@ class Labelled:
     Attributes:
         points: (N, D).
         real: (N,) which are real.
-        member: (N,) the fibre member of each simulated point.
+        member_index: (N,) the fibre member of each simulated point.
         weight: (N,) what each counts for; each side adds up to N / 2.
     """
 
     points: Floats
     real: NDArray[np.bool_]
-    member: Ints
+    member_index: Ints
     weight: Floats
 
     def rows(self, chosen: NDArray[np.bool_] | Ints) -> Labelled:
@@ -67,7 +67,7 @@ class Labelled:
         real, weight = self.real[chosen], self.weight[chosen].copy()
         for side in (real, ~real):
             weight[side] *= len(real) / 2 / weight[side].sum()
-        return Labelled(self.points[chosen], real, self.member[chosen], weight)
+        return Labelled(self.points[chosen], real, self.member_index[chosen], weight)
 
     def leading(self, width: int) -> Labelled:
         """The same with the leading `width` coordinates only."""
@@ -182,8 +182,8 @@ def _gaussian(training: Labelled) -> Callable[[Floats], Floats]:
     real = _shrunk(training.points[training.real])
     members: Mapping[int, tuple[Normal, float]] = {
         int(e): (_shrunk(training.points[rows]), float(np.log(training.weight[rows].sum())))
-        for e in np.unique(training.member[~training.real])
-        if (rows := ~training.real & (training.member == e)).sum() > 1
+        for e in np.unique(training.member_index[~training.real])
+        if (rows := ~training.real & (training.member_index == e)).sum() > 1
     }
     total = float(logsumexp([log_weight for _, log_weight in members.values()]))
 

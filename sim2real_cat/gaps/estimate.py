@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim2real_cat.gaps.null import Null
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -32,6 +30,25 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Null:
+    """A/A values and the p-value of an estimate.
+
+    Attributes:
+        real: Estimates of real episodes against other real episodes, in the units of the estimate; may be negative.
+        simulated: Of simulated against other simulated episodes of the same fibre.
+        p_value: Of "no more than A/A"; None where it cannot be had.
+        splits: How often each side was split.
+        why: What was not computed and why, and how small the p-value can be.
+    """
+
+    real: tuple[float, ...]
+    simulated: tuple[float, ...]
+    p_value: float | None
+    splits: int
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """An estimate of KL(P_real || P_sim) with an interval that respects episodes.
 
@@ -49,7 +66,7 @@ class Estimate:
         n_sim: Simulated points compared.
         episodes_real: Real episodes; independent rows count as one each.
         episodes_sim: Simulated episodes.
-        members: Fibre members with a positive weight.
+        n_members: Fibre members with a positive weight.
         sensors: Names of the sensors compared.
         reliable: Whether value and interval can be taken at their word.
         why: Reasons why not, then notes.
@@ -69,7 +86,7 @@ class Estimate:
     n_sim: int
     episodes_real: int
     episodes_sim: int
-    members: int
+    n_members: int
     sensors: tuple[str, ...]
     reliable: bool
     why: tuple[str, ...]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.gaps import gaussianity
 from sim2real_cat.gaps.estimate import Measured, Settings
@@ -18,7 +19,7 @@ from sim2real_cat.gaps.gaussian_kl import Fitted, Mixture, Normal, common_scale,
 from sim2real_cat.gaps.permutation import Pool
 from sim2real_cat.gaps.quantisation import quanta
 from sim2real_cat.gaps.resampling import deal, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats, require_density
+from sim2real_cat.gaps.samples import Cloud, require_density
 
 _MOST_BLOCKS = 64
 # A kurtosis of a sensor this far from a Gaussian's, relative to it, is worth a word; a uniform is 0.4 below, a Laplace
@@ -60,7 +61,7 @@ def examined(
     """The same, and what speaks against Gaussians: a direction along which they are refuted, Mardia's kurtosis."""
     plug_in = float(log_ratios(real, sim, weights).mean())
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS // len(weights)), rng)
     off, far = _kurtosis(real, sim, weights)
     try:
         fitted = Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks)
@@ -95,7 +96,7 @@ def _shape(
     """Reasons for doubt and notes from the kurtosis and from whether the simulation covers reality."""
     outside = np.ones(len(real.points), dtype=bool)
     for member in weights:
-        own = sim.points[sim.member == member]
+        own = sim.points[sim.member_index == member]
         outside &= _distances(own, real.points, sim) > _distances(own, own, sim).max()
     share = float(outside.mean())
     beyond = f"{share:.0%} of the real samples lie outside the simulated ones, where the Gaussian is extrapolated"
@@ -124,7 +125,7 @@ def _kurtosis(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[st
     squares |= {"simulated": np.empty(len(sim.points))}
     shares = {"real": np.full(len(real.points), 1 / len(real.points)), "simulated": np.empty(len(sim.points))}
     for member, weight in weights.items():
-        mine = sim.member == member
+        mine = sim.member_index == member
         squares["simulated"][mine] = _distances(sim.points[mine], sim.points[mine], sim) ** 2 / (d * (d + 2))
         shares["simulated"][mine] = weight / mine.sum()
     off, far = [], False
@@ -162,7 +163,7 @@ def gaussian_raw(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.
         GapError: Too few points or dependent sensors, on the real side or in a member.
     """
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS_OF_DEALS, rng)
-    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS_OF_DEALS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS_OF_DEALS // len(weights)), rng)
     try:
         return Fitted.leave_out(real, sim, weights, real_blocks, sim_blocks).raw
     except np.linalg.LinAlgError:
@@ -185,14 +186,14 @@ def gaussian_gaps(pooled: Pool, chosen: NDArray[np.bool_], fibre: Cloud, weights
         GapError: Too few points or dependent sensors in a member.
     """
     for member in weights:
-        own = fibre.points[fibre.member == member]
+        own = fibre.points[fibre.member_index == member]
         require_density(own, fibre.columns, f"half of the {fibre.rows} of simulated member {member}")
     both = np.concatenate([pooled.cloud.points, fibre.points])
     centre, scale = both.mean(axis=0), both.std(axis=0)
     points, simulated = (pooled.cloud.points - centre) / scale, (fibre.points - centre) / scale
     log_density = np.zeros(len(points))
     for width, sign in fibre.scopes:
-        clouds = {e: simulated[fibre.member == e, :width] for e in weights}
+        clouds = {e: simulated[fibre.member_index == e, :width] for e in weights}
         log_density += sign * Mixture.fit(clouds, weights, points[:, :width]).logpdf()
     picked = chosen.astype(float)
     count = picked @ _sums(np.ones((len(points), 1)), pooled)

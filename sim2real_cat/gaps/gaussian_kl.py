@@ -19,8 +19,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import digamma, logsumexp
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats, require_density
+from sim2real_cat.gaps.samples import Cloud, require_density
 
 # What the jackknife leaves of the bias, as a share of what it removes: it sees the first order in 1/n only. Measured: 2
 # times the bias per dimension (10 sensors, 40 to 500 rows), and 0.2 to 0.6, 0.2 to 0.3 and 0.1 with 2, 4 and 12 blocks.
@@ -106,7 +107,7 @@ def require_densities(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> 
     require_density(real.points, real.columns, f"the {real.rows} of the real side")
     for member in weights:
         what = f"the {sim.rows} of simulated member {member}"
-        require_density(sim.points[sim.member == member], sim.columns, what)
+        require_density(sim.points[sim.member_index == member], sim.columns, what)
 
 
 def common_scale(real: Cloud, sim: Cloud) -> tuple[Floats, Floats]:
@@ -122,7 +123,7 @@ def rescaled(cloud: Cloud, centre: Floats, scale: Floats) -> Cloud:
 
 def members_of(sim: Cloud, weights: Mapping[int, float], width: int) -> dict[int, Floats]:
     """The leading columns of each member's points."""
-    return {member: sim.points[sim.member == member, :width] for member in weights}
+    return {member: sim.points[sim.member_index == member, :width] for member in weights}
 
 
 def _left_out(
@@ -141,7 +142,7 @@ def _left_out(
             kept = real_blocks.label != j
             without_real[j] += sign * (Normal.fit(at[kept]).mean_logpdf() - log_mixture[kept].mean())
         for column, member in enumerate(members):
-            rows = sim.member == member
+            rows = sim.member_index == member
             for j in np.flatnonzero(sim_blocks.stratum == member).tolist():
                 kept_points = sim.points[rows & (sim_blocks.label != j), :width]
                 without_sim[j] += sign * (-entropy - mixture.logpdf_with(column, kept_points).mean())

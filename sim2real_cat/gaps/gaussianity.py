@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import listed
 from sim2real_cat.gaps.gaussian_kl import Fitted
 from sim2real_cat.gaps.knn import Neighbours, Rule
 from sim2real_cat.gaps.nearest_neighbours import Away
 from sim2real_cat.gaps.quantisation import dithered, quanta
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats
+from sim2real_cat.gaps.samples import Cloud
 
 # Neighbours in one dimension, where many cost little bias.
 _NEIGHBOURS = 10
@@ -91,7 +92,7 @@ def look(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     """
     real, sim = _residuals(_thinned(real), real), _residuals(_thinned(sim), real)
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS // len(weights)), rng)
     away = Away.choose(real.episode, real_blocks, None)
     if not _enough(away, sim_blocks, weights):
         return ()
@@ -128,7 +129,7 @@ def _along(
     """Look along one direction (d,) at points and their blocks; None where a side or a member is constant there."""
     one_real, one_sim = (_projected(cloud, direction, name) for cloud, _ in (real, sim))
     rule = Rule("plain", _NEIGHBOURS)
-    if one_real.points.std() == 0 or any(one_sim.points[one_sim.member == e].std() == 0 for e in weights):
+    if one_real.points.std() == 0 or any(one_sim.points[one_sim.member_index == e].std() == 0 for e in weights):
         return None
     near = Neighbours.find(one_real.points, one_sim.points, away, sim[1], weights, rule.far)
     if (near.real.distance[:, rule.k - 1] == 0).any() or (near.sim.distance[:, rule.k - 1] == 0).any():
@@ -153,7 +154,7 @@ def _pursued(real: Cloud, sim: Cloud, real_blocks: Blocks, sim_blocks: Blocks) -
     """
     if len(real.sensors) == 1:
         return []
-    sides = [(real, real_blocks)] + ([(sim, sim_blocks)] if len(np.unique(sim.member)) == 1 else [])
+    sides = [(real, real_blocks)] + ([(sim, sim_blocks)] if len(np.unique(sim.member_index)) == 1 else [])
     found = []
     for cloud, blocks in sides:
         points = half(cloud, blocks, 0)[0].points
@@ -176,7 +177,7 @@ def half(cloud: Cloud, blocks: Blocks, parity: int) -> tuple[Cloud, Blocks]:
     chosen = np.flatnonzero(rank % 2 == parity)
     rows = np.isin(blocks.label, chosen)
     label = np.searchsorted(chosen, blocks.label[rows])
-    part = replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+    part = replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member_index=cloud.member_index[rows])
     return part, Blocks(label, blocks.stratum[chosen])
 
 
@@ -234,7 +235,7 @@ def _share_outside(real: Cloud, sim: Cloud) -> float:
 def _thinned(cloud: Cloud) -> Cloud:
     """Every so many-th point."""
     rows = slice(None, None, -(-len(cloud.points) // _MOST_POINTS))
-    return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member=cloud.member[rows])
+    return replace(cloud, points=cloud.points[rows], episode=cloud.episode[rows], member_index=cloud.member_index[rows])
 
 
 def _residuals(cloud: Cloud, real: Cloud) -> Cloud:

@@ -44,6 +44,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import digamma
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, listed, unknown_name
 from sim2real_cat.gaps import gaussianity
 from sim2real_cat.gaps.estimate import Measured, Settings
@@ -51,7 +52,7 @@ from sim2real_cat.gaps.gaussian_kl import Fitted, Mixture, Normal, common_scale,
 from sim2real_cat.gaps.nearest_neighbours import Away, Nearest
 from sim2real_cat.gaps.quantisation import dithered, quanta
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
-from sim2real_cat.gaps.samples import Cloud, Floats, Ints, require_density
+from sim2real_cat.gaps.samples import Cloud, require_density
 
 _MOST_BLOCKS = 16
 # What extrapolation leaves of the bias, as a share of what it removes: the exponent is a bound, not a law. And what
@@ -125,7 +126,7 @@ def _measured(
     pooled = np.concatenate([real.points, sim.points])
     require_density(pooled, real.columns, f"the {real.rows} of both sides together")
     real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(sim.episode, sim.member, max(2, _MOST_BLOCKS // len(weights)), rng)
+    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS // len(weights)), rng)
     fitted = _anchor(real, sim, weights, real_blocks, sim_blocks, settings.variant)
     rule = _rule(settings, fitted)
     away = Away.choose(real.episode, real_blocks, settings.theiler)
@@ -197,7 +198,7 @@ def _anchor(
     """The Gaussian estimate that the variant "anchored" needs; None for another, and where none was asked for."""
     if variant not in (None, "anchored"):
         return None
-    fewest = min([len(real.points), *(int((sim.member == e).sum()) for e in weights)])
+    fewest = min([len(real.points), *(int((sim.member_index == e).sum()) for e in weights)])
     if variant is None and fewest < _POINTS_PER_COLUMN * len(real.columns):
         return None
     try:
@@ -445,7 +446,7 @@ class Error:
             rows = np.sort(rng.permutation(len(real.points))[:_QUERIES])
             twin, twin_sim = _twin(real.points, rng), np.empty_like(sim.points)
             for member in weights:
-                mine = sim.member == member
+                mine = sim.member_index == member
                 twin_sim[mine] = _twin(sim.points[mine], rng)
             rows = rows[_sim_density(real, sim, weights, twin[rows]) >= thinnest]
             if not len(rows):

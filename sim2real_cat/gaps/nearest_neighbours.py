@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.gaps.resampling import Blocks
-from sim2real_cat.gaps.samples import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,16 @@ Where members have a single episode each and equal weights, the members take the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError
+from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.gaps.permutation import Pool, deals, floor, p_value, pool
-from sim2real_cat.gaps.samples import Cloud, Floats, halves, hold_out
+from sim2real_cat.gaps.samples import Cloud, halves, hold_out
 
 Raw: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float]], float]
 """The bias-corrected estimate of a method: real points, simulated points, weights of the fibre."""
@@ -47,25 +48,6 @@ DEALS_OF_COSTLY = 39
 
 # A smallest possible p-value above this is said.
 _WORTH_A_WORD = 0.05
-
-
-@dataclass(frozen=True)
-class Null:
-    """A/A values and the p-value of an estimate.
-
-    Attributes:
-        real: Estimates of real episodes against other real episodes, in the units of the estimate; may be negative.
-        simulated: Of simulated against other simulated episodes of the same fibre.
-        p_value: Of "no more than A/A"; None where it cannot be had.
-        splits: How often each side was split.
-        why: What was not computed and why, and how small the p-value can be.
-    """
-
-    real: tuple[float, ...]
-    simulated: tuple[float, ...]
-    p_value: float | None
-    splits: int
-    why: tuple[str, ...]
 
 
 def calibrate(

@@ -13,7 +13,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.gaps.samples import Cloud, Floats, Ints, subset
+from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.gaps.samples import Cloud, subset
 
 # Where there are more episodes they are dealt into groups of equal size first, which stay together.
 _MOST_UNITS = 256
@@ -65,7 +66,7 @@ def pool(first: Cloud, second: Cloud, rng: np.random.Generator) -> Pool:
     label = np.concatenate(labels)
     kept = label >= 0
     points = np.concatenate([first.points, second.points])
-    both = replace(first, points=points, episode=label, member=np.zeros(len(points), dtype=np.intp), actions=None)
+    both = replace(first, points=points, episode=label, member_index=np.zeros(len(points), dtype=np.intp), actions=None)
     if first.actions is not None and second.actions is not None and first.actions.shape[1] == second.actions.shape[1]:
         both = replace(both, actions=np.concatenate([first.actions, second.actions]))
     return Pool(subset(both, kept), units[0], sum(units), notes)

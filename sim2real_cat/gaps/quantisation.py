@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sim2real_cat.gaps.samples import Cloud, Floats
+from sim2real_cat.arrays import Floats
+from sim2real_cat.gaps.samples import Cloud
 
 # A sensor with fewer ties than this share of its values is as good as continuous.
 _TIES = 0.05

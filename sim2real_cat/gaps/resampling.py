@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from sim2real_cat.gaps.samples import Floats, Ints
+from sim2real_cat.arrays import Floats, Ints
 
 PIECES = 8
 """Into how many stretches of time a stratum's only episode is cut."""

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError, listed, unknown_name
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.intp]
 
 UNITS = {
     "occupancy": "nats per observation",
@@ -37,12 +35,15 @@ class EpisodicSamples(Protocol):
     """Observations in episodes, as a rollout or a log has them."""
 
     @property
-    def episodes(self) -> Sequence[NDArray[np.float64]]:
+    def episodes(self) -> Sequence[Floats]:
         """One array (T_i, d) per episode: observations in time order."""
 
     @property
-    def members(self) -> NDArray[np.intp]:
-        """(n_episodes,) which member of the simulated fibre each episode comes from."""
+    def member_index(self) -> Ints:
+        """(n_episodes,) the member of the simulated fibre that each episode comes from.
+
+        Where there is a mask `kept` of the episodes that count, the index and the actions are those of all episodes.
+        """
 
     @property
     def sensors(self) -> Sequence[str]:
@@ -53,7 +54,7 @@ class EpisodicSamples(Protocol):
         """Seconds from one observation to the next."""
 
 
-Observations: TypeAlias = EpisodicSamples | NDArray[np.float64] | Sequence[NDArray[np.float64]]
+Observations: TypeAlias = EpisodicSamples | Floats | Sequence[Floats]
 """What `gap` accepts: rows (n, d) or (n,) drawn independently, episodes (T_i, d), or an object that has both."""
 
 
@@ -65,7 +66,7 @@ class Samples:
         side: "real" or "simulated", for messages.
         points: (n, d) observations, episode after episode.
         episode: (n,) the episode of each row, from 0.
-        members: (n_episodes,) the fibre member of each episode.
+        member_index: (n_episodes,) the fibre member of each episode.
         sensors: The d names; "0", "1", ... where none were given.
         control_period: Seconds, or None where unknown.
         named: Whether the sensor names were given.
@@ -77,7 +78,7 @@ class Samples:
     side: str
     points: Floats
     episode: Ints
-    members: Ints
+    member_index: Ints
     sensors: tuple[str, ...]
     control_period: float | None
     named: bool
@@ -87,7 +88,7 @@ class Samples:
     @property
     def lengths(self) -> Ints:
         """(n_episodes,) the number of observations of each episode."""
-        return np.bincount(self.episode, minlength=len(self.members)).astype(np.intp)
+        return np.bincount(self.episode, minlength=len(self.member_index)).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Cloud:
         level: "occupancy" or "transition".
         points: (n, d) observations, or (n, 2 d) pairs (o, o') of successive observations.
         episode: (n,) the episode of each point.
-        member: (n,) the fibre member of each point.
+        member_index: (n,) the fibre member of each point.
         sensors: The d names.
         episodes: How many episodes there are, with or without a point.
         actions: (n, n_actions) what was done between o and o'; None where that is not known on this side.
@@ -109,7 +110,7 @@ class Cloud:
     level: str
     points: Floats
     episode: Ints
-    member: Ints
+    member_index: Ints
     sensors: tuple[str, ...]
     episodes: int
     actions: Floats | None = None
@@ -158,7 +159,9 @@ def as_samples(observations: Observations, side: str) -> Samples:
         period: float | None = None
     elif isinstance(observations, EpisodicSamples):
         arrays, independent = _episodes(observations.episodes, side), False
-        members = np.asarray(observations.members, dtype=np.intp)
+        members = np.asarray(observations.member_index, dtype=np.intp)
+        kept = getattr(observations, "kept", None)
+        members = members if kept is None else members[kept]
         names, period = observations.sensors, float(observations.control_period)
     elif isinstance(observations, np.ndarray | list | tuple):
         arrays, independent = _episodes(list(observations), side), False
@@ -166,7 +169,7 @@ def as_samples(observations: Observations, side: str) -> Samples:
     else:
         raise GapError(
             f"the {side} side is a {type(observations).__name__}: give an array (n, d), a list of (T, d) arrays, "
-            "or an object with episodes, members, sensors and control_period"
+            "or an object with episodes, member_index, sensors and control_period"
         )
     points = np.concatenate(arrays) if arrays else np.empty((0, 0))
     if points.size == 0:
@@ -176,7 +179,7 @@ def as_samples(observations: Observations, side: str) -> Samples:
     lengths = np.ones(len(points), dtype=np.intp) if independent else np.array([len(a) for a in arrays])
     episode = np.repeat(np.arange(len(lengths)), lengths)
     if members.shape != lengths.shape:
-        raise GapError(f"the {side} side has {len(lengths)} episodes but members of shape {members.shape}")
+        raise GapError(f"the {side} side has {len(lengths)} episodes but a member_index of shape {members.shape}")
     sensors = tuple(str(name) for name in (range(points.shape[1]) if names is None else names))
     if len(sensors) != points.shape[1]:
         raise GapError(f"the {side} side has {points.shape[1]} columns but {len(sensors)} sensor names")
@@ -282,7 +285,7 @@ def arrange(samples: Samples, level: str) -> Cloud:
         points = np.hstack([points[:-1], points[1:]])[inside]
         actions = None if samples.actions is None else samples.actions[:-1][inside]
         episode = episode[1:][inside]
-    members, count = samples.members[episode], len(samples.members)
+    members, count = samples.member_index[episode], len(samples.member_index)
     return Cloud(samples.side, level, points, episode, members, samples.sensors, count, actions)
 
 
@@ -315,12 +318,12 @@ def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints
 
 def of_members(samples: Samples, fibre: Mapping[int, float]) -> Samples:
     """The episodes of the members that have a weight."""
-    kept = np.isin(samples.members, list(fibre))
+    kept = np.isin(samples.member_index, list(fibre))
     rows = kept[samples.episode]
     renumbered = (np.cumsum(kept) - 1)[samples.episode[rows]]
     actions = None if samples.actions is None else samples.actions[rows]
-    members = samples.members[kept]
-    return replace(samples, points=samples.points[rows], episode=renumbered, members=members, actions=actions)
+    members = samples.member_index[kept]
+    return replace(samples, points=samples.points[rows], episode=renumbered, member_index=members, actions=actions)
 
 
 def require_density(points: Floats, columns: Sequence[str], what: str) -> None:
@@ -389,14 +392,14 @@ def _all_finite(points: Floats, episode: Ints, sensors: Sequence[str], side: str
     )
 
 
-def _constant(points: Floats) -> NDArray[np.bool_]:
+def _constant(points: Floats) -> Bools:
     """(d,) which columns hold one value up to rounding."""
     low, high = points.min(axis=0), points.max(axis=0)
-    still: NDArray[np.bool_] = high - low <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+    still: Bools = high - low <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
     return still
 
 
-def recorded_actions(observations: object, lengths: NDArray[np.intp]) -> NDArray[np.float64] | None:
+def recorded_actions(observations: object, lengths: Ints) -> Floats | None:
     """The actions of an object that has the attribute `actions`, one row for each observation.
 
     Args:
@@ -462,7 +465,7 @@ def hold_out(
     Returns:
         The two parts, or the reason why there are none.
     """
-    episodes = {e: np.unique(sim.episode[sim.member == e]) for e in weights}
+    episodes = {e: np.unique(sim.episode[sim.member_index == e]) for e in weights}
     alone = [e for e, own in episodes.items() if len(own) < 2]
     if not alone:
         dealt = {e: rng.permutation(own) for e, own in episodes.items()}
@@ -495,19 +498,19 @@ def halves(real: Cloud, rng: np.random.Generator) -> tuple[Cloud, Cloud] | str:
         return f"the real side has {len(dealt)} episodes, and two halves need at least 4"
     half = len(dealt) // 2
     other = _of(real, dealt[half:])
-    return _of(real, dealt[:half]), replace(other, side="simulated", member=np.zeros_like(other.member))
+    return _of(real, dealt[:half]), replace(other, side="simulated", member_index=np.zeros_like(other.member_index))
 
 
-def subset(cloud: Cloud, rows: NDArray[np.bool_]) -> Cloud:
+def subset(cloud: Cloud, rows: Bools) -> Cloud:
     """Some of the points (n,), with all that belongs to them."""
     actions = None if cloud.actions is None else cloud.actions[rows]
-    member, episode = cloud.member[rows], cloud.episode[rows]
-    return replace(cloud, points=cloud.points[rows], episode=episode, member=member, actions=actions)
+    member, episode = cloud.member_index[rows], cloud.episode[rows]
+    return replace(cloud, points=cloud.points[rows], episode=episode, member_index=member, actions=actions)
 
 
 def as_real(cloud: Cloud) -> Cloud:
     """The same points, playing the real side."""
-    return replace(cloud, side="real", member=np.zeros_like(cloud.member))
+    return replace(cloud, side="real", member_index=np.zeros_like(cloud.member_index))
 
 
 def _drawn(supply: dict[int, list[int]], weights: Mapping[int, float], rng: np.random.Generator) -> Ints:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.samples import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sim2real_cat.gaps.samples import Floats
+from sim2real_cat.arrays import Floats
 
 
 class StateModel(Protocol):

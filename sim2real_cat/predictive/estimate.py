@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
-from sim2real_cat.gaps.samples import UNITS, Floats, Ints
+from sim2real_cat.gaps.samples import UNITS
 from sim2real_cat.posteriors.densities import Densities
 from sim2real_cat.predictive.mixture import Evidence, weigh
 
@@ -235,7 +236,7 @@ def _estimate(
         n_sim=n * members,
         episodes_real=len(evidence.steps),
         episodes_sim=0,
-        members=members,
+        n_members=members,
         sensors=sensors,
         reliable=not reasons,
         why=(*reasons, *notes),

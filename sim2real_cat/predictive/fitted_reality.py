@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.samples import Floats, Ints
 
 _MOST_FOLDS = 10
 # An error below this share of a sensor's magnitude is rounding.

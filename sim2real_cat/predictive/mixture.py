@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.samples import Floats
 from sim2real_cat.posteriors.densities import Densities
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sim2real_cat.gaps.null import Null
+from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.predictive.estimate import Predictive
 from sim2real_cat.recordings.trajectories import Trajectories
 

@@ -19,9 +19,10 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.ranking.statistics import CONVENTIONS, CORRELATIONS, Floats, mmrv, worst_violation
+from sim2real_cat.ranking.statistics import CONVENTIONS, CORRELATIONS, mmrv, worst_violation
 from sim2real_cat.ranking.table import Counts, PolicyTable
 
 SIGNIFICANT = 0.05

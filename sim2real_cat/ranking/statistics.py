@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import GapError, unknown_name
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 CONVENTIONS = ("simpler", "autoeval", "real2sim", "realm")
 """The published conventions of the mean maximum rank violation, as `mmrv` takes them."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import ExchangeError, GapError, listed
-from sim2real_cat.ranking.statistics import Floats
 
 Ints = NDArray[np.int64]
 

@@ -68,11 +68,6 @@ class Trajectories:
         return [self.observations[i, : self.lengths[i] + 1] for i in np.flatnonzero(self.kept)]
 
     @property
-    def members(self) -> NDArray[np.int64]:
-        """Which member of the ensemble each of `episodes` ran in."""
-        return self.member_index[self.kept]
-
-    @property
     def returns(self) -> Array:
         """(n,) sum of the rewards of every episode."""
         return np.asarray(np.nansum(self.rewards, axis=1))

@@ -14,7 +14,7 @@ from sim2real_cat.acsets.engines import require_engine
 from sim2real_cat.errors import GapError, StudyError, WorldError, unknown_name
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
-from sim2real_cat.gaps.gap import pointwise
+from sim2real_cat.gaps.kl_gap import pointwise
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.study.description import Candidate, Description, read_description
 from sim2real_cat.study.description import generator as _generator

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
-from sim2real_cat.gaps.null import Null
+from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, MemberGaps
 from sim2real_cat.transfer.instance import TransferInstance

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, InstanceError, WorldError, listed, unknown_name
 from sim2real_cat.gaps.estimate import Estimate
-from sim2real_cat.gaps.gap import METHODS as SAMPLE_METHODS
-from sim2real_cat.gaps.gap import gap
-from sim2real_cat.gaps.samples import Floats
+from sim2real_cat.gaps.kl_gap import METHODS as SAMPLE_METHODS
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.predictive.estimate import Predictive
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.gap import gap, pointwise
+from sim2real_cat.gaps.kl_gap import gap, pointwise
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(50, 2))
@@ -67,7 +67,7 @@ def test_sensors_and_periods_must_agree(recorded):
         gap(ab, recorded(EPISODES, members, ("b", "a")))
     with pytest.raises(GapError, match=r"control periods differ: real 0.02 s, simulated 0.01 s"):
         pointwise(ab, recorded(EPISODES, members, ("a", "b"), 0.01))
-    with pytest.raises(GapError, match=r"5 episodes but members of shape \(4,\)"):
+    with pytest.raises(GapError, match=r"5 episodes but a member_index of shape \(4,\)"):
         gap(ab, recorded(EPISODES, members[:4], ("a", "b")))
     with pytest.raises(GapError, match="2 columns but 1 sensor names"):
         gap(recorded(EPISODES, members, ("a",)), ab)
@@ -80,7 +80,7 @@ def test_member_without_transitions(recorded):
     with pytest.raises(GapError, match="simulated member 9 has no transitions: add episodes or give it weight 0"):
         gap(real, sim)
     assert gap(real, sim, weights=[1, 0]).episodes_sim == 5
-    sim.members[5] = 0
+    sim.member_index[5] = 0
     assert gap(real, sim, "gaussian").why == ("1 simulated episodes of a single step have no transition",)
 
 

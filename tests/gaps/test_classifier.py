@@ -12,7 +12,7 @@ from sim2real_cat.gaps import classifier
 from sim2real_cat.gaps.classifier import FOLDS, cross_fit, deal_folds, with_actions
 from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit
 from sim2real_cat.gaps.estimate import Settings
-from sim2real_cat.gaps.gap import gap, sides
+from sim2real_cat.gaps.kl_gap import gap, sides
 from sim2real_cat.gaps.samples import arrange, as_samples
 
 pytest.importorskip("sklearn", reason="the method 'ratio' needs scikit-learn: pip install 'sim2real-cat[gaps]'")

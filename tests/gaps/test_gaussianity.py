@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gap import gap
 from sim2real_cat.gaps.gaussianity import Look, half, least_gaussian_directions, look, missed_by
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.resampling import Blocks
 from sim2real_cat.gaps.samples import arrange, as_samples
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom, ncx2
 
 from sim2real_cat.gaps.block_length import FEWEST, autocorrelation_time, stretches
-from sim2real_cat.gaps.gap import gap
 from sim2real_cat.gaps.gaussian_kl import Fitted
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.resampling import Jackknife, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import arrange, as_samples
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import digamma
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.knn import Neighbours, Rule
 from sim2real_cat.gaps.nearest_neighbours import Away
 from sim2real_cat.gaps.resampling import Blocks

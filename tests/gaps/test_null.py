@@ -6,9 +6,9 @@ from scipy.stats import binom
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import Settings
-from sim2real_cat.gaps.gap import METHODS, gap, sides
 from sim2real_cat.gaps.gaussian import gaussian_gaps, gaussian_raw
 from sim2real_cat.gaps.gaussian_kl import log_ratios
+from sim2real_cat.gaps.kl_gap import METHODS, gap, sides
 from sim2real_cat.gaps.null import SPLITS, calibrate
 from sim2real_cat.gaps.permutation import deals, floor, p_value, pool
 from sim2real_cat.gaps.samples import hold_out
@@ -98,11 +98,11 @@ def test_held_out_follows_the_weights(recorded, autoregressive):
     sim = recorded(autoregressive(rng, 160, 5, 1, 0.5), np.repeat([3, 7], 80))
     _, cloud, fibre, _ = sides(sim, sim, "occupancy", {3: 1, 7: 3})
     parts = hold_out(cloud, fibre, rng)
-    drawn = sim.members[np.unique(parts.held.episode)]
+    drawn = sim.member_index[np.unique(parts.held.episode)]
     assert len(drawn) == 53
     assert binom.ppf(1e-3, 53, 0.75) <= (drawn == 7).sum() <= 40
     assert parts.weights == {3: 0.25, 7: 0.75}
-    assert np.bincount(sim.members[np.unique(parts.fibre.episode)], minlength=8)[[3, 7]].tolist() == [40, 40]
+    assert np.bincount(sim.member_index[np.unique(parts.fibre.episode)], minlength=8)[[3, 7]].tolist() == [40, 40]
     assert len(np.unique(hold_out(cloud, fibre, rng, 10).held.episode)) == 10
 
 

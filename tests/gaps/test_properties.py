@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim2real_cat.gaps.gap import gap, pointwise
 from sim2real_cat.gaps.gaussian_kl import Normal
+from sim2real_cat.gaps.kl_gap import gap, pointwise
 from sim2real_cat.gaps.knn import VARIANTS
 
 
@@ -152,4 +152,4 @@ def test_printed():
     found = gap(list(rng.normal(size=(8, 50, 2))), list(rng.normal(size=(8, 50, 2)) + 1))
     expected = f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}] nats per control step (gaussian, transition)"
     assert str(found) == expected
-    assert (found.episodes_real, found.episodes_sim, found.n_real, found.members) == (8, 8, 392, 1)
+    assert (found.episodes_real, found.episodes_sim, found.n_real, found.n_members) == (8, 8, 392, 1)

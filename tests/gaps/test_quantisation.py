@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.quantisation import dithered, quantum
 from sim2real_cat.gaps.samples import arrange, as_samples
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.gap import gap, pointwise
 from sim2real_cat.gaps.gaussian_kl import Moments, divergence
+from sim2real_cat.gaps.kl_gap import gap, pointwise
 
 
 def whole_episodes(episodes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 
 
 def closed_form(mean_p, cov_p, mean_q, cov_q):
@@ -152,7 +152,7 @@ def test_mixture_against_quadrature(recorded, method, weights):
     fibre = [rng.normal(-1, 1, (150, 1)) for _ in range(20)] + [rng.normal(2, 0.7, (150, 1)) for _ in range(20)]
     real = recorded([rng.normal(size=(150, 1)) for _ in range(20)], np.zeros(20, int))
     found = gap(real, recorded(fibre, np.repeat([3, 7], 20)), method, level="occupancy", weights=weights)
-    assert found.members == 2
+    assert found.n_members == 2
     assert found.value == pytest.approx(truth, abs=0.05)
     assert found.low < truth < found.high
 

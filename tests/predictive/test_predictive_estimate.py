@@ -244,7 +244,7 @@ def test_the_estimate_says_what_it_is():
     found = predictive(blocks, [1, 1, 2], ("a", "b"), noise="as given", notes=["a note"])
     estimate = found.estimate
     assert (estimate.method, estimate.level, estimate.units) == ("predictive", "transition", "nats per control step")
-    assert (estimate.n_real, estimate.n_sim, estimate.episodes_real, estimate.members) == (240, 720, 8, 3)
+    assert (estimate.n_real, estimate.n_sim, estimate.episodes_real, estimate.n_members) == (240, 720, 8, 3)
     assert estimate.raw == found.terms.mean()
     assert estimate.low < estimate.value < estimate.high
     assert found.weights.tolist() == [0.25, 0.25, 0.5]

@@ -20,7 +20,7 @@ def mixed():
 def test_episodes_and_their_members_leave_out_the_diverged(mixed):
     assert len(mixed) == 4
     assert [episode.shape for episode in mixed.episodes] == [(4, 2), (6, 2), (6, 2)]
-    assert mixed.members.tolist() == [0, 1, 2]
+    assert mixed.member_index[mixed.kept].tolist() == [0, 1, 2]
     assert mixed.kept.tolist() == [True, False, True, True]
     assert all(np.isfinite(episode).all() for episode in mixed.episodes)
 

@@ -9,7 +9,7 @@ class Recorded:
     """The least that satisfies EpisodicSamples."""
 
     episodes: list
-    members: np.ndarray
+    member_index: np.ndarray
     sensors: tuple = ()
     control_period: float = 0.02
 

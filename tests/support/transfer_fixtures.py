@@ -74,7 +74,7 @@ def make_gap():
             n_sim=10,
             episodes_real=2,
             episodes_sim=2,
-            members=1,
+            n_members=1,
             sensors=("x", "y"),
             reliable=reliable,
             why=(),

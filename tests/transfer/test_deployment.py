@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.transfer.deployment import Deployment, measure
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
@@ -49,7 +49,7 @@ def test_the_gap_is_that_of_the_weighted_fibre(deployment):
             deployment.real, deployment.sim, "gaussian", level=level, weights=weights, confidence=0.9, rng=rng
         )
         assert estimate == expected
-        assert (estimate.level, estimate.members, estimate.confidence) == (level, 2, 0.9)
+        assert (estimate.level, estimate.n_members, estimate.confidence) == (level, 2, 0.9)
     assert found.occupancy.low <= np.log(1 / 0.9) <= found.occupancy.high
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gap import gap
-from sim2real_cat.gaps.null import Null
+from sim2real_cat.gaps.estimate import Null
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.posteriors.densities import gaussian_densities
 from sim2real_cat.predictive.estimate import predictive
 from sim2real_cat.transfer.build import build_instance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gap import gap
+from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.recordings.parquet import read_log, write_log
 from sim2real_cat.transfer.build import Recording, build_instance

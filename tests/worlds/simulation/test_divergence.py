@@ -84,7 +84,7 @@ def test_a_diverged_episode_is_not_learned_from(tmp_path):
     assert len(done.episodes) == 2
     assert [len(episode) for episode in done.episodes] == [STEPS + 1] * 2
     assert done.kept.tolist() == [True, False, True]
-    assert done.members.tolist() == [0, 0]
+    assert done.member_index[done.kept].tolist() == [0, 0]
 
 
 def test_a_diverged_simulation_starts_afresh(tmp_path):

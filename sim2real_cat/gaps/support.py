@@ -21,10 +21,11 @@ from scipy import stats
 from scipy.linalg import solve_triangular
 from scipy.spatial import cKDTree
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.gap import sides
+from sim2real_cat.gaps.kl_gap import sides
 from sim2real_cat.gaps.permutation import Pool, deals, floor, p_value, pool
-from sim2real_cat.gaps.samples import Cloud, Floats, Observations, hold_out, require_density
+from sim2real_cat.gaps.samples import Cloud, Observations, hold_out, require_density
 from sim2real_cat.linear_algebra import on_one_thread
 
 _DEALS = 999

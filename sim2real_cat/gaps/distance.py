@@ -40,17 +40,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist, pdist
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.samples import (
-    Floats,
-    Ints,
-    Observations,
-    Samples,
-    as_samples,
-    comparable,
-    fibre_weights,
-    of_members,
-)
+from sim2real_cat.gaps.samples import Observations, Samples, as_samples, comparable, fibre_weights, of_members
 from sim2real_cat.linear_algebra import on_one_thread
 
 _DIRECTIONS = 64
@@ -100,7 +92,7 @@ def distances(
 
     Args:
         real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
-            `episodes`, `members`, `sensors` and `control_period`.
+            `episodes`, `member_index`, `sensors` and `control_period`.
         sim: Likewise; its members are the fibre, and the simulated distribution the mixture over them.
         weights: Of the members: a mapping, or one number each in the order of the sorted members; equal by
             default.
@@ -121,7 +113,7 @@ def distances(
     if window is not None and window < 0:
         raise GapError(f"window is {window}: give a number of steps, or None for any")
     real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
-    fibre = fibre_weights(weights, sim_samples.members)
+    fibre = fibre_weights(weights, sim_samples.member_index)
     sim_samples = of_members(sim_samples, fibre)
     generator = np.random.default_rng(rng)
     pooled = np.concatenate([real_samples.points, sim_samples.points])
@@ -146,7 +138,7 @@ def _of_distributions(
             "the sliced Wasserstein distance needs POT, which is not installed: pip install 'sim2real-cat[gaps]'"
         ) from None
 
-    ours, theirs = _thinned(real, dict.fromkeys(real.members.tolist(), 1.0)), _thinned(sim, fibre)
+    ours, theirs = _thinned(real, dict.fromkeys(real.member_index.tolist(), 1.0)), _thinned(sim, fibre)
     directions = rng.normal(size=(len(real.sensors), _DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
     relabelled = Relabelled.draw(ours, theirs, permutations, rng)
@@ -172,19 +164,19 @@ def _of_distributions(
 def _of_pairs(real: Samples, sim: Samples, fibre: Mapping[int, float], window: int | None) -> tuple[Distance, ...]:
     if real.independent or sim.independent:
         raise GapError("paired=True needs episodes on both sides, not independent rows: give lists of (T, d) arrays")
-    counts = {e: int((sim.members == e).sum()) for e in fibre}
-    wrong = {e: count for e, count in counts.items() if count != len(real.members)}
+    counts = {e: int((sim.member_index == e).sum()) for e in fibre}
+    wrong = {e: count for e, count in counts.items() if count != len(real.member_index)}
     if wrong:
         member, count = next(iter(wrong.items()))
         raise GapError(
-            f"paired=True: simulated member {member} has {count} episodes, the real side {len(real.members)}: "
+            f"paired=True: simulated member {member} has {count} episodes, the real side {len(real.member_index)}: "
             "give every member one episode for each real one, in the same order"
         )
     ours, theirs = _split(real), _split(sim)
     pairs = [
         (ours[j], theirs[i], weight)
         for e, weight in fibre.items()
-        for j, i in enumerate(np.flatnonzero(sim.members == e).tolist())
+        for j, i in enumerate(np.flatnonzero(sim.member_index == e).tolist())
     ]
     steps = sum(max(len(a), len(b)) for a, b, _ in pairs)
     common = sum(min(len(a), len(b)) for a, b, _ in pairs)
@@ -201,7 +193,9 @@ def _thinned(samples: Samples, fibre: Mapping[int, float]) -> Side:
     n = len(samples.points)
     count = min(n, _MOST_POINTS)
     rows = np.arange(count) * n // count
-    labels, member, counts = np.unique(samples.members[samples.episode[rows]], return_inverse=True, return_counts=True)
+    labels, member, counts = np.unique(
+        samples.member_index[samples.episode[rows]], return_inverse=True, return_counts=True
+    )
     weight = np.array([fibre[e] for e in labels.tolist()])[member] / counts[member]
     return Side(samples.points[rows], weight / weight.sum(), samples.episode[rows])
 
@@ -212,11 +206,11 @@ def _split(samples: Samples) -> list[Floats]:
 
 def _about_permutations(real: Samples, sim: Samples, weight: Floats, relabelled: Relabelled) -> tuple[str, ...]:
     notes = []
-    if min(len(real.members), len(sim.members)) < 2:
+    if min(len(real.member_index), len(sim.member_index)) < 2:
         notes.append("a single episode on one side cannot be permuted: no p-value")
     elif relabelled.smallest > 0.05:
         notes.append(
-            f"{len(real.members)} real and {len(sim.members)} simulated episodes can be relabelled in "
+            f"{len(real.member_index)} real and {len(sim.member_index)} simulated episodes can be relabelled in "
             f"{relabelled.count} ways: no p-value is below {relabelled.smallest:.2g}"
         )
     if weight.max() > 1.5 * weight.min():

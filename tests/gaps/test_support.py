@@ -6,7 +6,7 @@ from scipy.stats import binom, false_discovery_control
 
 import sim2real_cat as s2r
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.coverage import _holm, coverage
+from sim2real_cat.gaps.support import _holm, coverage
 
 
 def at_most(p_values, alpha):

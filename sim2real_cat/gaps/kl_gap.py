@@ -15,18 +15,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import classifier, gaussian, knn
 from sim2real_cat.gaps.block_length import cut
-from sim2real_cat.gaps.estimate import Estimate, Measured, Settings
+from sim2real_cat.gaps.estimate import Estimate, Measured, Null, Settings
 from sim2real_cat.gaps.gaussian import gaussian_gaps, gaussian_raw
 from sim2real_cat.gaps.gaussian_kl import log_ratios
-from sim2real_cat.gaps.null import SPLITS, Null, Quick, calibrate
+from sim2real_cat.gaps.null import SPLITS, Quick, calibrate
 from sim2real_cat.gaps.samples import (
     UNITS,
     Cloud,
-    Floats,
-    Ints,
     Observations,
     Samples,
     arrange,
@@ -88,7 +87,7 @@ def gap(
 
     Args:
         real: Independent rows (n, d) or (n,), episodes as a list of (T_i, d), or an object that has
-            `episodes`, `members`, `sensors` and `control_period`.
+            `episodes`, `member_index`, `sensors` and `control_period`.
         sim: Likewise; its members are the fibre.
         method: "gaussian" compares moment-matched Gaussians, one per member; "knn" nearest-neighbour
             distances, which assume no shape and see less of it the more sensors there are; "ratio" classifiers that
@@ -151,7 +150,7 @@ def _whole_episodes(
             initial = _at_level(*first, method, "occupancy", weights, settings, rng)
         except GapError as error:
             raise GapError(f"first observations: {error}") from None
-    return along_trajectory(initial, transition, transition.n_real / len(real_samples.members))
+    return along_trajectory(initial, transition, transition.n_real / len(real_samples.member_index))
 
 
 def _at_level(
@@ -195,7 +194,7 @@ def _at_level(
         n_sim=len(sim_cloud.points),
         episodes_real=len(np.unique(real_cloud.episode)),
         episodes_sim=len(np.unique(sim_cloud.episode)),
-        members=len(fibre),
+        n_members=len(fibre),
         sensors=real_cloud.sensors,
         reliable=not (reasons or found.reasons),
         why=(*reasons, *found.reasons, *notes, *real_cut.notes, *sim_cut.notes, *found.notes, *choice),
@@ -253,7 +252,7 @@ def sides(
 ) -> tuple[Cloud, Cloud, dict[int, float], tuple[str, ...]]:
     """Both sides checked and arranged, the weights of the fibre, and notes."""
     real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
-    fibre = fibre_weights(weights, sim_samples.members)
+    fibre = fibre_weights(weights, sim_samples.member_index)
     sim_samples = of_members(sim_samples, fibre)
     chosen = choose_level(level, real_samples, sim_samples)
     real_samples, sim_samples, notes = without_constants(real_samples, sim_samples)
@@ -265,7 +264,7 @@ def sides(
         )
     real_cloud, sim_cloud = arrange(real_samples, chosen), arrange(sim_samples, chosen)
     for member in fibre:
-        if not (sim_cloud.member == member).any():
+        if not (sim_cloud.member_index == member).any():
             raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
     return real_cloud, sim_cloud, fibre, notes
 
@@ -307,21 +306,21 @@ class FirstObservations:
 
     Attributes:
         episodes: One array (1, d) per episode.
-        members: (n_episodes,) the fibre member of each.
+        member_index: (n_episodes,) the fibre member of each.
         sensors: The d names.
         control_period: Seconds, meaningless here.
     """
 
     episodes: list[Floats]
-    members: Ints
+    member_index: Ints
     sensors: tuple[str, ...]
     control_period: float = 1.0
 
     @classmethod
     def of(cls, samples: Samples) -> FirstObservations:
         """The first observations of one side."""
-        first = np.searchsorted(samples.episode, np.arange(len(samples.members)))
-        return cls(list(samples.points[first][:, None]), samples.members, samples.sensors)
+        first = np.searchsorted(samples.episode, np.arange(len(samples.member_index)))
+        return cls(list(samples.points[first][:, None]), samples.member_index, samples.sensors)
 
 
 def always_the_same(real: FirstObservations, sim: FirstObservations) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.distances import Relabelled, Side, distances, median_distance, root_mean_square, warped
+from sim2real_cat.gaps.distance import Relabelled, Side, distances, median_distance, root_mean_square, warped
 
 ot = pytest.importorskip("ot", reason="distances need POT: pip install 'sim2real-cat[gaps]'")
 pytest.importorskip("dtaidistance", reason="warping needs dtaidistance: pip install 'sim2real-cat[gaps]'")
