@@ -58,6 +58,16 @@ class PlausibilityWarning(UserWarning):
     """Recorded numbers that are readable but unlikely, as velocities in degrees; they are used as they are."""
 
 
+def one_line(value: object) -> str:
+    """Return a value as text, such as the message of an error, in one line."""
+    return " ".join(str(value).split())
+
+
+def with_kind(error: BaseException) -> str:
+    """Return an error in one line that begins with its class, as a traceback ends."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
 def listed(names: Iterable[str]) -> str:
     """The names as ``a, b, c``, or ``(none)``."""
     return ", ".join(names) or "(none)"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sim2real_cat.errors import SchemaError
+from sim2real_cat.errors import SchemaError, with_kind
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +107,7 @@ def type_name(python_type: type | Codec) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return with_kind(error)
 
 
 def _name(thing: Any) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, all_defined, dtype_of, fill_of
+from sim2real_cat.errors import one_line
 
 _INT64 = np.iinfo(np.int64)
 _ARRAY_KINDS: dict[type | Codec, str] = {float: "fiu", int: "iu", bool: "b"}
@@ -41,7 +42,7 @@ class MisfitError(Exception):
 
 def brief(value: object) -> str:
     """The value on one short line."""
-    return " ".join(reprlib.repr(value).split())
+    return one_line(reprlib.repr(value))
 
 
 def is_scalar(value: object, python_type: type | Codec = int) -> bool:

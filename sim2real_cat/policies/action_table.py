@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.policies.policy import Array, Policy, as_numbers, digest_of, from_archive, write_archive
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _read_table(path: Path) -> pa.Table:
     try:
         return pa.csv.read_csv(path) if path.suffix == ".csv" else pa.parquet.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise PolicyError(f"{path}: not a table of actions ({' '.join(str(error).split())})") from None
+        raise PolicyError(f"{path}: not a table of actions ({one_line(error)})") from None
 
 
 def _of_table(table: pa.Table, path: Path) -> ActionTable:
@@ -188,7 +188,7 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
             room[: len(part)] = part
         return ActionTable(actions if "episode_index" in table.column_names else actions[0], actuators)
     except (PolicyError, ValueError, TypeError) as error:
-        raise PolicyError(f"{path}: not a table of actions ({' '.join(str(error).split())})") from None
+        raise PolicyError(f"{path}: not a table of actions ({one_line(error)})") from None
 
 
 def _logged(table: pa.Table) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.policies.policy import ROWS, Array, Policy, in_blocks
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)}
@@ -138,7 +138,7 @@ class OnnxPolicy(Policy):
         try:
             actions, *after = self._session.run(names, feed)
         except Exception as error:  # onnxruntime's errors have no common base but Exception
-            raise PolicyError(f"onnxruntime failed to evaluate the graph ({_line(error)})") from None
+            raise PolicyError(f"onnxruntime failed to evaluate the graph ({one_line(error)})") from None
         if len(actions) != len(arrays[0]):
             raise PolicyError(f"the graph answered {actions.shape} for {len(arrays[0])} observations")
         moved = [np.moveaxis(rows, state.axis, 0) for state, rows in zip(self._states, after, strict=True)]
@@ -179,7 +179,7 @@ def _session(content: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but Exception
-        reason = _line(error)
+        reason = one_line(error)
         if _EXTERNAL in content:
             raise PolicyError(
                 f"the weights lie in another file, which the digest would not cover; save the graph as one file, as "
@@ -229,7 +229,3 @@ def _state(port: _Port, output: str, batch: int | None) -> _State:
 
 def _shown(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("batch" if size is None else str(size) for size in shape) + ")"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

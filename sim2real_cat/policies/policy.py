@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, listed
+from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.files import replacing
 
 Array = NDArray[np.float64]
@@ -109,7 +109,7 @@ def as_numbers(values: object, what: str) -> Array:
             raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
-        raise PolicyError(f"{what} needs numbers in an array ({' '.join(str(error).split())})") from None
+        raise PolicyError(f"{what} needs numbers in an array ({one_line(error)})") from None
 
 
 def _kind(values: object, array: NDArray[Any]) -> str:
@@ -215,7 +215,7 @@ def from_archive(path: str | Path, build: Callable[[Mapping[str, NDArray[Any]]],
     except KeyError as error:
         raise PolicyError(f"{path}: not a policy written by sim2real_cat, {error} is missing; save it again") from None
     except (PolicyError, TypeError, ValueError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise PolicyError(f"{path}: not a policy written by sim2real_cat ({reason}); save it again") from None
     if policy.digest != digest:
         raise PolicyError(f"{path}: the weights do not match their digest; the file was changed, save it again")

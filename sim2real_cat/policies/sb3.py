@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError
+from sim2real_cat.errors import PolicyError, with_kind
 from sim2real_cat.policies.policy import ROWS, Array, Policy, in_blocks
 
 _MEMBERS = ("data", "policy.pth")
@@ -120,7 +120,7 @@ def _model(path: Path) -> Any:
         model = data["policy_class"](data["observation_space"], data["action_space"], lambda _: 0.0, **settings)
         model.load_state_dict(parameters["policy"])
     except Exception as error:  # a pickle can raise anything
-        raise PolicyError(f"{path}: Stable-Baselines3 cannot read its policy ({_line(error)})") from None
+        raise PolicyError(f"{path}: Stable-Baselines3 cannot read its policy ({with_kind(error)})") from None
     if getattr(model, "lstm_actor", None) is not None:
         raise PolicyError(
             f"{path}: a recurrent policy of sb3-contrib; export it to ONNX with its state as input and output"
@@ -138,11 +138,7 @@ def _normalisation(path: Path) -> Any:
     try:
         loaded = pickle.loads(path.read_bytes())
     except Exception as error:  # a pickle can raise anything
-        raise PolicyError(f"{path}: not a whole file of VecNormalize ({_line(error)})") from None
+        raise PolicyError(f"{path}: not a whole file of VecNormalize ({with_kind(error)})") from None
     if not isinstance(loaded, VecNormalize):
         raise PolicyError(f"{path}: holds {type(loaded).__name__}, not VecNormalize")
     return loaded
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import ExchangeError, WorldError
+from sim2real_cat.errors import ExchangeError, WorldError, one_line
 from sim2real_cat.files import replacing
 from sim2real_cat.recordings.trajectories import Array, Trajectories
 
@@ -206,7 +206,7 @@ def opened(path: Path) -> Iterator[LogReader]:
             f"with a mapping, LogMapping.from_toml(..., world)"
         ) from None
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole Parquet log ({reason}); write or copy it again") from None
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
 from sim2real_cat.policies.policy import Policy
-from sim2real_cat.study.toml_table import Table
+from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
@@ -127,22 +126,12 @@ def read_description(path: Path) -> Description:
         WorldError: a model, sensor or parameter that does not exist.
         PolicyError: saved weights that are missing, damaged or made for another robot.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise StudyError(f"{path}: no such study; give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read as text: {error}") from None
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also a number of too many digits, brackets nested too deep
-        raise StudyError(f"{path}: not valid TOML: {error}") from None
-    return describe(document, str(path), path.parent)
+    return describe(TomlTable.read(path, "study", StudyError), path.parent)
 
 
-def describe(document: Mapping[str, Any], place: str, folder: Path) -> Description:
+def describe(root: TomlTable, folder: Path) -> Description:
     """A study from a TOML document; `folder` is where its relative paths start."""
-    root = Table(document, place)
+    place = root.place
     head = root.table("study")
     robots_table, policies_table = root.table("robots"), root.table("policies")
     root.raw("versions")
@@ -176,14 +165,14 @@ def describe(document: Mapping[str, Any], place: str, folder: Path) -> Descripti
         real_episodes=head.integer("real_episodes", 24, least=2),
         sim_episodes=head.integer("sim_episodes", 4, least=2),
         candidates=candidates,
-        source=document,
+        source=root.values,
         folder=folder,
     )
     head.close()
     return description
 
 
-def _robot(name: str, table: Table, folder: Path) -> Robot:
+def _robot(name: str, table: TomlTable, folder: Path) -> Robot:
     world = _world(name, table, folder)
     steps = table.integer("steps", world.task.steps)
     place = f"{table.place[:-1]}.reality]"
@@ -198,7 +187,7 @@ def _robot(name: str, table: Table, folder: Path) -> Robot:
         randomizations[key] = _bound(Randomization.from_table(entry.values, entry.place), world, entry.place)
         _check(world, randomizations[key].extremes(), entry.place)
     training = table.table("training")
-    _training(Table({"steps": steps, **training.values}, training.place))
+    _training(TomlTable({"steps": steps, **training.values}, training.place, StudyError))
     table.close()
     return Robot(name, world, reality, steps, randomizations, training.values)
 
@@ -219,7 +208,7 @@ def _check(world: World, fibre: Ensemble, place: str) -> None:
         raise WorldError(f"{place}: {error}") from None
 
 
-def _world(name: str, table: Table, folder: Path) -> World:
+def _world(name: str, table: TomlTable, folder: Path) -> World:
     """The world of a robot: one of Gymnasium's, or your own model with a declared task."""
     noise = _noise(table)
     known, xml = table.optional_text("world"), table.optional_text("xml")
@@ -234,7 +223,7 @@ def _world(name: str, table: Table, folder: Path) -> World:
         raise WorldError(f"{table.place}: {error}") from None
 
 
-def _noise(table: Table) -> float | Mapping[str, Noise]:
+def _noise(table: TomlTable) -> float | Mapping[str, Noise]:
     """The noise of a robot's sensors: one number for all, or a table or list of models."""
     if not isinstance(table.values.get("noise"), Mapping | list):
         return table.number("noise", 0.0)
@@ -244,23 +233,23 @@ def _noise(table: Table) -> float | Mapping[str, Noise]:
         raise StudyError(str(error)) from None
 
 
-def _task(table: Table) -> QuadraticTask:
+def _task(table: TomlTable) -> QuadraticTask:
     task = QuadraticTask(
         observe=table.texts("observe"),
         steps=table.integer("steps", 1000),
         alive=table.number("alive", 0.0),
-        forward=table.numbers("forward"),
-        cost=table.numbers("cost"),
-        target=table.numbers("target"),
+        forward=table.numbers_by_name("forward"),
+        cost=table.numbers_by_name("cost"),
+        target=table.numbers_by_name("target"),
         action_cost=table.number("action_cost", 0.0),
-        healthy=table.ranges("healthy"),
+        healthy=table.ranges_by_name("healthy"),
         start_noise=table.number("start_noise", 0.01),
     )
     table.close()
     return task
 
 
-def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Path) -> Candidate:
+def _candidate(name: str, table: TomlTable, robots: Mapping[str, Robot], folder: Path) -> Candidate:
     robot_name = table.text("robot")
     if robot_name not in robots:
         raise StudyError(f"{table.place}: " + unknown_name("robot", robot_name, robots))
@@ -272,7 +261,7 @@ def _candidate(name: str, table: Table, robots: Mapping[str, Robot], folder: Pat
     if randomization == "none" and members != 1:
         raise StudyError(f"{table.place}: without randomization all worlds are the same; leave members out")
     own = table.table("training")
-    training = _training(Table({"steps": robot.steps, **robot.training, **own.values}, own.place))
+    training = _training(TomlTable({"steps": robot.steps, **robot.training, **own.values}, own.place, StudyError))
     weights = table.optional_text("weights")
     if weights is not None and own.values:
         raise StudyError(f"{table.place}: weights are deployed as they are; leave either weights or training out")
@@ -300,7 +289,7 @@ def _weights(path: Path, world: World, place: str) -> Weights:
         raise PolicyError(f"{place}: {error}") from None
 
 
-def _training(table: Table) -> RandomSearch:
+def _training(table: TomlTable) -> RandomSearch:
     default = RandomSearch()
     try:
         settings = RandomSearch(

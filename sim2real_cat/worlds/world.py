@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.errors import WorldError, one_line, unknown_name
 from sim2real_cat.model_names import actuator_names, names
 from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.sensors.noise import NoiseChain, NoiseModel
@@ -178,7 +178,7 @@ def compile_model(
     except WorldError as error:
         raise WorldError(f"{path}: {error}") from None
     except (ValueError, mujoco.FatalError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise WorldError(f"{path}: not a model that MuJoCo can read: {reason}") from None
 
 

@@ -38,7 +38,7 @@ def test_every_draw_is_a_row_of_the_instance(cart_document, run):
         ({"joint dampign": {"scale": [1, 2]}}, "unknown quantity of a joint 'dampign': did you mean 'damping'"),
         ({"body_mass": {"scale": [1.1, 1.2]}, "fixed_totals": [["body_mass"]]}, "needs to stay 1, but the ranges"),
         ({"body_mass": {"scale": [0.0, 1.2]}}, "body_mass needs to stay above 1e-15"),
-        ({"body_mass[cart]": {"scale": [1, 2]}, "correlations": [{}]}, "'correlations': between takes a list"),
+        ({"body_mass[cart]": {"scale": [1, 2]}, "correlations": [{}]}, "'correlations': between needs to be a list"),
     ],
 )
 def test_what_cannot_be_is_refused_where_it_stands(cart_document, write_study, table, message):

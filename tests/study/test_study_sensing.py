@@ -45,8 +45,12 @@ def test_a_study_of_a_noisy_and_unreliable_robot_runs_to_the_same_bytes(cart_doc
 @pytest.mark.parametrize(
     ("noise", "error", "parts"),
     [
-        ({"*": {"gausian": 0.1}}, StudyError, ["[robots.cart.noise]: * has an unknown noise model 'gausian'"]),
-        ([{"dropout": 2.0}], StudyError, ["[robots.cart.noise]: probability of Dropout: needs to be <= 1, got 2.0"]),
+        ({"*": {"gausian": 0.1}}, StudyError, ["[robots.cart.noise] '*': unknown noise model 'gausian'"]),
+        (
+            [{"dropout": 2.0}],
+            StudyError,
+            ["[robots.cart.noise] 'dropout': probability of Dropout: needs to be <= 1"],
+        ),
         ({"qpos[rial]": [{"bias": 0.1}]}, WorldError, ["[robots.cart]", "unknown sensor 'qpos[rial]'"]),
         ({"*": -1.0}, WorldError, ["[robots.cart]", "sensor '*': needs to be >= 0, got -1.0"]),
     ],

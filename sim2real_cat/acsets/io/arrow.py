@@ -27,7 +27,7 @@ from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of, fill_of
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
 from sim2real_cat.acsets.storage import Rows
-from sim2real_cat.errors import ExchangeError, unknown_name
+from sim2real_cat.errors import ExchangeError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import pyarrow
@@ -213,7 +213,7 @@ class _Reader:
         try:
             return codec.from_json(json.loads(text))
         except (ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ExchangeError(
                 f"{self._place} row _id={i}: '{name}' is {brief(text)}, which is not the JSON of a "
                 f"{type_name(codec)} ({reason}): write it with the same codec"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.io.arrow import VARIABLE, from_arrow, to_arrow
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError, ExchangeError, unknown_name
+from sim2real_cat.errors import EngineError, ExchangeError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -186,7 +186,7 @@ def _qualified(name: str, schema_name: str | None) -> str:
 
 
 def _refused(error: Exception, remedy: str) -> ExchangeError:
-    return ExchangeError(f"DuckDB: {' '.join(str(error).split())}: {remedy}")
+    return ExchangeError(f"DuckDB: {one_line(error)}: {remedy}")
 
 
 def _duckdb() -> Any:

@@ -28,7 +28,7 @@ from sim2real_cat.acsets.coercion import MisfitError, as_cells, as_targets, brie
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
 from sim2real_cat.acsets.storage import Rows
-from sim2real_cat.errors import ExchangeError, SchemaError, listed, unknown_name
+from sim2real_cat.errors import ExchangeError, SchemaError, listed, one_line, unknown_name
 
 Row = dict[str, Any]
 
@@ -352,7 +352,7 @@ def parse(text: str, source: str) -> object:
     except RecursionError:
         raise ExchangeError(f"{source}: not an exchange file: its JSON is nested too deep") from None
     except ValueError as error:  # an integer with more digits than Python converts
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{source}: a number cannot be read ({reason}): shorten it") from None
 
 

@@ -13,7 +13,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.io.arrow import arrow_table, from_arrow
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError, ExchangeError, SchemaError, unknown_name
+from sim2real_cat.errors import EngineError, ExchangeError, SchemaError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import pandas
@@ -88,7 +88,7 @@ def _array(values: Any, place: str) -> Any:
     try:
         return pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{place} holds values of several types ({reason}): give it one dtype") from None
 
 

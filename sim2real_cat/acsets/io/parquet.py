@@ -11,7 +11,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.io.arrow import from_arrow, to_arrow
 from sim2real_cat.acsets.io.json import parse
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import ExchangeError
+from sim2real_cat.errors import ExchangeError, one_line
 from sim2real_cat.files import replacing, write_text
 
 SCHEMA_FILE = "schema.json"
@@ -85,5 +85,5 @@ def _read(path: Path) -> Any:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole Parquet file ({reason}): write the instance again") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import SchemaError, unknown_name
+from sim2real_cat.errors import SchemaError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import pandas
@@ -126,4 +126,4 @@ class Table:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+    return f"{value:.6g}" if isinstance(value, float) else one_line(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sim2real_cat.errors import ExchangeError, unknown_name
+from sim2real_cat.errors import ExchangeError, one_line, unknown_name
 from sim2real_cat.recordings.logs import lerobot, minari, ros
 from sim2real_cat.recordings.logs.tables import Table, columns_of, read_csv, read_parquet
 
@@ -70,7 +70,7 @@ def _read_npz(path: Path, columns: Sequence[str]) -> list[Table]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole npz file of numbers ({reason}); save it again") from None
     arrays = {name: array for name, array in arrays.items() if array.ndim in (1, 2)}
     patterns = sorted({text.partition("[")[0].strip() for text in columns if "*" in text.partition("[")[0]})

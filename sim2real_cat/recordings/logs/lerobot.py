@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sim2real_cat.errors import ExchangeError
+from sim2real_cat.errors import ExchangeError, one_line
 from sim2real_cat.recordings.logs.tables import Table, columns_of, read_parquet
 
 INFO = Path("meta/info.json")
@@ -42,7 +42,7 @@ def read_lerobot(folder: Path, columns: Sequence[str]) -> Table:
     try:
         frames = pa.concat_tables(parts)
     except pa.ArrowInvalid as error:
-        raise ExchangeError(f"{folder}: its files differ in columns ({' '.join(str(error).split())})") from None
+        raise ExchangeError(f"{folder}: its files differ in columns ({one_line(error)})") from None
     if frames.num_rows != info["total_frames"]:
         raise ExchangeError(
             f"{folder}: {frames.num_rows} frames in its {len(files)} files, {INFO} says {info['total_frames']}; "

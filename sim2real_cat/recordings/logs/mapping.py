@@ -26,13 +26,13 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.toml_table import TomlTable
 
 if TYPE_CHECKING:
     import mujoco
@@ -115,13 +115,14 @@ class Time:
     second_clock: str | None = None
 
     def __post_init__(self) -> None:
-        per_second(self.unit, "[time]")
-        _one_of("[time]: duplicates", self.duplicates, Duplicates)
-        _one_of("[time]: at_gaps", self.at_gaps, AtGaps)
+        if self.unit not in TIME_UNITS:
+            raise WorldError(unknown_name("unit of time", self.unit, TIME_UNITS))
+        _one_of("duplicates", self.duplicates, Duplicates)
+        _one_of("at_gaps", self.at_gaps, AtGaps)
         for name in ("period", "longest_gap"):
-            _positive(f"[time]: {name}", getattr(self, name))
+            _positive(name, getattr(self, name))
         if self.column is not None and self.period is not None:
-            raise WorldError("[time] has a column and a period: rows with timestamps need no period, leave one out")
+            raise WorldError("give column or period, not both: rows with timestamps need no period")
 
 
 class MappedWorld(Protocol):
@@ -206,14 +207,7 @@ class LogMapping:
         Raises:
             WorldError: the file is missing or no TOML, or an entry is unknown, missing or has a wrong value.
         """
-        path = Path(path)
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise WorldError(f"{path}: no mapping can be read from it ({error.strerror})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise WorldError(f"{path}: not a TOML file ({error})") from None
-        return cls.from_table(table, world, place=str(path))
+        return _read(TomlTable.read(Path(path), "mapping", WorldError), world)
 
     @classmethod
     def from_table(
@@ -224,67 +218,35 @@ class LogMapping:
         Raises:
             WorldError: an entry is unknown, missing or has a wrong value.
         """
-        try:
-            entries = dict(table)
-            entries["policies"] = _table(entries.get("policies", {}), "[policies]")
-            for name in ("state", "observation", "action"):
-                found = _table(entries.get(name, {}), f"[{name}]")
-                entries[name] = {key: _channel(value, f"[{name}] '{key}'") for key, value in found.items()}
-            for name in ("reward", "terminated"):
-                if name in entries:
-                    entries[name] = _channel(entries[name], name)
-            if "time" in entries:
-                entries["time"] = _filled(Time, _table(entries["time"], "[time]"), "[time]")
-            mapping: LogMapping = _filled(cls, entries, "", world=world)
-        except WorldError as error:
-            raise WorldError(f"{place}: {error}") from None
-        return mapping
+        return _read(TomlTable(table, place, WorldError), world)
 
 
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "bool": (bool,)}
+def _read(root: TomlTable, world: World | None) -> LogMapping:
+    """Return the mapping that a table describes."""
+    return root.fill(
+        LogMapping,
+        world=world,
+        policies=root.table("policies").values,
+        time=root.table("time").fill(Time),
+        **{part: _channels(root.table(part)) for part in ("state", "observation", "action")},
+        **{name: _channel(root.raw(name), root.beside(name)) for name in ("reward", "terminated") if root.has(name)},
+    )
 
 
-def _filled(kind: type[Any], entries: Mapping[str, Any], place: str, **more: object) -> Any:
-    """A dataclass from a table whose keys are its fields, each of the type that the field has."""
-    known = {entry.name: entry for entry in fields(kind) if entry.name not in more}
-    where = f"{place}: " if place else ""
-    for name, value in entries.items():
-        if name not in known:
-            raise WorldError(where + unknown_name("key", name, known))
-        wanted = _TYPES.get(str(known[name].type).removesuffix(" | None"))
-        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
-            raise WorldError(f"{where}{name} needs to be a {_SPOKEN[wanted[-1]]}, got {value!r}")
-    for name, entry in known.items():
-        if name not in entries and entry.default is MISSING and entry.default_factory is MISSING:
-            raise WorldError(f"{where}{name} is missing")
-    return kind(**entries, **more)
-
-
-_SPOKEN = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+def _channels(table: TomlTable) -> dict[str, Channel]:
+    """Return a channel for every key of a table."""
+    return {name: _channel(value, table.beside(name)) for name, value in table.values.items()}
 
 
 def _channel(value: object, place: str) -> Channel:
-    if isinstance(value, str):
-        value = {"column": value}
-    if isinstance(value, list):
-        value = {"column": value}
-    entries = dict(_table(value, place))
-    columns = entries.get("column", "")
-    if isinstance(columns, list):
-        entries["column"] = columns = tuple(columns)
-    if not isinstance(columns, str | tuple) or not all(isinstance(name, str) for name in columns):
-        raise WorldError(f"{place}: column needs to be a text or a list of texts, got {columns!r}")
-    try:
-        channel: Channel = _filled(Channel, entries, "")
-    except WorldError as error:
-        raise WorldError(f"{place}: {error}") from None
-    return channel
-
-
-def _table(value: object, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise WorldError(f"{place} needs to be a table, got {value!r}")
-    return value
+    """Return the channel of a table; a text or a list of texts stands for a table with nothing but a column."""
+    table = TomlTable({"column": value} if isinstance(value, str | list) else value, place, WorldError)
+    if not table.has("column"):
+        return table.fill(Channel)
+    column = table.raw("column")
+    if not isinstance(column, str | list) or not all(isinstance(name, str) for name in column):
+        raise table.refusal(f"column needs to be a text or a list of texts, got {column!r}")
+    return table.fill(Channel, column=column if isinstance(column, str) else tuple(column))
 
 
 def _one_of(place: str, value: str, choice: Any) -> None:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sim2real_cat.errors import EngineError, ExchangeError
+from sim2real_cat.errors import EngineError, ExchangeError, one_line
 from sim2real_cat.recordings.logs.tables import Column, Table
 
 FILE = "main_data.hdf5"
@@ -40,7 +40,7 @@ def read_minari(path: Path) -> list[Table]:
                 raise ExchangeError(f"{path}: no Minari data set, it has no group 'episode_0'")
             return [_episode(path, number, file[groups[number]]) for number in sorted(groups)]
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole HDF5 file ({reason}); write or copy it again") from None
 
 

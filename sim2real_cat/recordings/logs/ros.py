@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sim2real_cat.errors import EngineError, ExchangeError, unknown_name
+from sim2real_cat.errors import EngineError, ExchangeError, one_line, unknown_name
 from sim2real_cat.recordings.logs.tables import Column, Table
 
 _LOG_TIME, _STAMP = "log_time", "header.stamp"
@@ -54,7 +54,7 @@ def read_bag(path: Path, columns: Sequence[str]) -> Table:
             for connection, received, raw in reader.messages(chosen):
                 messages[connection.topic].append((received, reader.deserialize(raw, connection.msgtype)))
     except (AnyReaderError, ReaderError, OSError, ValueError, KeyError, IndexError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole bag ({reason}); record, index or copy it again") from None
     found: dict[str, Column] = {}
     components: dict[str, tuple[str, ...]] = {}

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from sim2real_cat.errors import ExchangeError, WorldError, unknown_name
+from sim2real_cat.errors import ExchangeError, WorldError, one_line, unknown_name
 from sim2real_cat.recordings.trajectories import Array
 
 Column = NDArray[Any]
@@ -223,7 +223,7 @@ def read_csv(path: Path, delimiter: str | None = None, decimal_point: str = ".")
             convert_options=csv.ConvertOptions(decimal_point=decimal_point, strings_can_be_null=True),
         )
     except pa.ArrowInvalid as error:
-        raise ExchangeError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+        raise ExchangeError(f"{path}: not a CSV file ({one_line(error)})") from None
     if ragged:
         row = ragged[0]
         line = _line(path, row.number - 2)  # it counts the line of names and leaves out empty ones
@@ -256,6 +256,6 @@ def read_parquet(path: Path, wanted: Collection[str] | None = None) -> pa.Table:
             columns = None if wanted is None else [name for name in names if name in wanted]
             table: pa.Table = file.read(columns)
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole Parquet file ({reason}); write or copy it again") from None
     return table.replace_schema_metadata(None)

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError
+from sim2real_cat.errors import WorldError, with_kind
 from sim2real_cat.worlds.external.spaces import ActionColumns
 from sim2real_cat.worlds.external.world import (
     Array,
@@ -29,7 +29,6 @@ from sim2real_cat.worlds.external.world import (
     check_configure,
     configured,
     named,
-    one_line,
     padded,
 )
 
@@ -211,7 +210,7 @@ def _made(make: Callable[[], Environment] | str, world: str) -> Environment:
     try:
         environment = gymnasium.make(make, disable_env_checker=True) if isinstance(make, str) else make()
     except Exception as error:  # a user's function, or a module that an id names
-        raise WorldError(f"the environment of world '{world}' cannot be made: {one_line(error)}") from None
+        raise WorldError(f"the environment of world '{world}' cannot be made: {with_kind(error)}") from None
     if not isinstance(environment, gymnasium.Env | VectorEnv):
         raise WorldError(
             f"world '{world}': the function made a {type(environment).__name__}, which is neither a gymnasium.Env nor "
@@ -292,7 +291,7 @@ class SeparateLanes(Lanes):
         with contextlib.suppress(Exception):
             self._environments[lane].close()
         del self._environments[lane]
-        return one_line(error)
+        return with_kind(error)
 
 
 class VectorLanes(Lanes):
@@ -372,7 +371,7 @@ class VectorLanes(Lanes):
             with contextlib.suppress(Exception):
                 self._environments.close(terminate=True)
             raise WorldError(
-                f"world '{self._world}': its VectorEnv failed in {method.__name__} ({one_line(error)}) and cannot say "
+                f"world '{self._world}': its VectorEnv failed in {method.__name__} ({with_kind(error)}) and cannot say "
                 "in which episode; it must take a list of seeds, and an environment that may raise is better given "
                 "alone, as a function that makes one"
             ) from None

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.errors import PolicyError, WorldError, one_line
 from sim2real_cat.worlds.external.world import Array, channels
 
 
@@ -134,5 +134,5 @@ def observation_columns(space: gymnasium.Space[Any], world: str) -> tuple[str, .
 
 def _short(space: gymnasium.Space[Any]) -> str:
     """A space in at most a line."""
-    text = " ".join(str(space).split())
+    text = one_line(space)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, WorldError, listed, unknown_name
+from sim2real_cat.errors import PolicyError, WorldError, listed, one_line, unknown_name, with_kind
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.noise import GaussianNoise
@@ -256,17 +256,12 @@ def configured(world: str, configure: Callable[[Any, Row], None], environment: A
     try:
         configure(environment, row)
     except Exception as error:  # a user's function
-        raise WorldError(f"world '{world}': configure failed on {row}: {one_line(error)}") from None
+        raise WorldError(f"world '{world}': configure failed on {row}: {with_kind(error)}") from None
 
 
 def padded(entries: Sequence[Any] | Array, count: int) -> list[Any]:
     """An entry for each of `count` lanes; lanes of which nothing is asked do as the first."""
     return [*entries, *[entries[0]] * (count - len(entries))]
-
-
-def one_line(error: BaseException) -> str:
-    """What was raised, in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _changed(value: float, mode: Mode, drawn: float) -> float:
@@ -284,7 +279,7 @@ def _deviations(world: str, sensors: tuple[str, ...], noise: Noise) -> Array:
             raise WorldError(f"noise of world '{world}': " + unknown_name("sensor", sensor, sensors))
         deviation: object = entry.deviation if isinstance(entry, GaussianNoise) else entry
         if isinstance(deviation, bool) or not isinstance(deviation, int | float | np.integer | np.floating):
-            shown = " ".join(repr(entry).split())
+            shown = one_line(repr(entry))
             raise WorldError(
                 f"noise of world '{world}', sensor '{sensor}': another simulator takes one standard deviation per "
                 f"sensor, got {shown if len(shown) <= 80 else shown[:77] + '...'}; noise models are for MuJoCo's worlds"

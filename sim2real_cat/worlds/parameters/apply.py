@@ -9,7 +9,7 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.errors import WorldError, one_line, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
@@ -120,7 +120,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
     try:
         batch.set_const()
     except SimulationError as error:
-        raise WorldError(f"the drawn parameters give no physical model: {' '.join(str(error).split())}") from None
+        raise WorldError(f"the drawn parameters give no physical model: {one_line(error)}") from None
 
 
 def sensor_parameters(world: World, fibre: Ensemble, member_index: NDArray[np.int64]) -> SensorParameters:

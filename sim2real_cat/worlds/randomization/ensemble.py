@@ -24,10 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import ExchangeError, WorldError, unknown_name
+from sim2real_cat.errors import ExchangeError, WorldError, one_line, unknown_name
 from sim2real_cat.files import replacing
+from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.worlds.randomization.change import Array, Mode
-from sim2real_cat.worlds.randomization.entries import is_number, mode_and_keys
+from sim2real_cat.worlds.randomization.entries import read_mode
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +75,13 @@ class Ensemble:
             WorldError: an entry without a mode, with an unknown key, or whose value is not a finite number.
         """
         modes, values = [], []
-        for parameter, entry in table.items():
-            mode, keys = mode_and_keys(parameter, entry, place)
-            if not (is_number(keys[mode]) and np.isfinite(keys[mode])):
-                raise WorldError(f"{place}, '{parameter}': '{mode}' takes one finite number, got {keys[mode]!r}")
+        entries = TomlTable(table, place, WorldError)
+        for parameter in table:
+            entry = entries.entry(parameter, "{ scale = 1.3 }")
+            mode = read_mode(entry)
             modes.append(mode)
-            values.append(float(keys[mode]))
+            values.append(entry.number(mode))
+            entry.close()
         return cls(tuple(table), tuple(modes), np.array([values]).reshape(1, len(table)), np.ones(1))
 
     @classmethod
@@ -216,7 +218,7 @@ def from_parquet(path: str | Path) -> Ensemble:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExchangeError(f"{path}: not a whole Parquet file ({reason}); {_AGAIN}") from None
     try:
         return from_arrow(table)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.worlds.randomization.change import Array as Array
 from sim2real_cat.worlds.randomization.change import Change as Change
 from sim2real_cat.worlds.randomization.change import Distribution as Distribution
@@ -67,10 +68,10 @@ class Randomization:
         Raises:
             WorldError: an entry without a mode, with an unknown key, or with a range that is none.
         """
-        entries = dict(table)
-        correlations = read_correlations(entries.pop("correlations", []), place)
-        totals = read_totals(entries.pop("fixed_totals", []), place)
-        changes = {name: read_change(name, entry, place) for name, entry in entries.items()}
+        entries = TomlTable(table, place, WorldError)
+        correlations, totals = read_correlations(entries), read_totals(entries)
+        parameters = [name for name in table if name not in ("correlations", "fixed_totals")]
+        changes = {name: read_change(name, entries) for name in parameters}
         try:
             return cls(changes, correlations, totals)
         except WorldError as error:

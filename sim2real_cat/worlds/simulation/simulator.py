@@ -11,7 +11,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.errors import PolicyError, WorldError, one_line
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.model_names import actuator_names
 from sim2real_cat.policies.policy import Policy
@@ -204,7 +204,7 @@ class Simulator:
         try:
             self._batch.step(ids=ids, nstep=self.world.substeps, stage=self._stage)
         except SimulationError as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
 
     def _blown_up(self, rows: Rows) -> NDArray[np.bool_]:

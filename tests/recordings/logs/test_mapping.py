@@ -58,12 +58,16 @@ def channel(**entries):
     ("table", "message"),
     [
         ({}, "mapping: a mapping needs columns under [state] or [observation], it has none"),
-        ({"stat": {}}, "mapping: unknown key 'stat': did you mean 'state'? Valid: state, observation, action, time"),
-        ({"state": 3}, "mapping: [state] needs to be a table, got 3"),
-        ({"state": {"qpos[hinge]": 3}}, "[state] 'qpos[hinge]' needs to be a table, got 3"),
+        ({"state": {"qpos[hinge]": "angle"}, "world": "arm"}, "mapping: unknown key 'world'"),
+        (
+            {"stat": {}},
+            "mapping: unknown key 'stat': did you mean 'state'? Valid: action, control_period",
+        ),
+        ({"state": 3}, "mapping [state]: needs to be a table, got 3"),
+        ({"state": {"qpos[hinge]": 3}}, "mapping [state] 'qpos[hinge]': needs to be a table, got 3"),
         (channel(units="deg"), "[state] 'qpos[hinge]': unknown key 'units': did you mean 'unit'?"),
         (channel(column=""), "[state] 'qpos[hinge]': a channel needs the name of a column, got an empty one"),
-        (channel(column=["a", 3]), "column needs to be a text or a list of texts, got ('a', 3)"),
+        (channel(column=["a", 3]), "column needs to be a text or a list of texts, got ['a', 3]"),
         ({"state": {"qpos[hinge]": {"unit": "deg"}}}, "[state] 'qpos[hinge]': column is missing"),
         (channel(unit="degrees"), "column 'angle': unknown unit 'degrees': did you mean 'deg"),
         (channel(unit=3), "unit needs to be a text, got 3"),
@@ -72,9 +76,12 @@ def channel(**entries):
         (channel(scale=-1.0), "scale needs to be > 0, got -1; a reversed axis is sign = -1"),
         (channel(scale="2"), "scale needs to be a number, got '2'"),
         (channel(zero=float("nan")), "zero needs to be a finite number, got nan"),
-        (channel(unwrap=1), "unwrap needs to be a true or false, got 1"),
+        (channel(unwrap=1), "unwrap needs to be true or false, got 1"),
         (MAPPING | {"time": {"unit": "sec"}}, "[time]: unknown unit of time 'sec'"),
-        (MAPPING | {"time": {"column": "t", "period": 0.1}}, "[time] has a column and a period: rows with timestamps"),
+        (
+            MAPPING | {"time": {"column": "t", "period": 0.1}},
+            "[time]: give column or period, not both: rows with timestamps",
+        ),
         (MAPPING | {"time": {"period": 0}}, "[time]: period needs to be > 0 seconds, got 0"),
         (MAPPING | {"time": {"at_gaps": "skip"}}, "[time]: at_gaps is one of refuse, split, bridge, got 'skip'"),
         (MAPPING | {"time": {"duplicates": "drop"}}, "[time]: duplicates is one of refuse, first, last, got 'drop'"),
@@ -84,7 +91,7 @@ def channel(**entries):
         (MAPPING | {"missing": "zero"}, "missing is one of refuse, drop, got 'zero'"),
         (MAPPING | {"delimiter": ", "}, "delimiter is one character, got ', '"),
         (MAPPING | {"policies": {"*": 3}}, "[policies] needs a name for every pattern of files, got {'*': 3}"),
-        (MAPPING | {"policies": "a"}, "[policies] needs to be a table, got 'a'"),
+        (MAPPING | {"policies": "a"}, "mapping [policies]: needs to be a table, got 'a'"),
         (MAPPING | {"policy": "a", "policy_column": "b"}, "all name the policy; keep one of them"),
     ],
 )
@@ -103,8 +110,8 @@ def test_a_state_needs_a_world():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"state = ", "not a TOML file"),
-        (b"\xff\xfe", "not a TOML file"),
+        (b"state = ", "not valid TOML"),
+        (b"\xff\xfe", "cannot be read as text"),
         (b"", "a mapping needs columns under"),
     ],
 )
@@ -114,5 +121,5 @@ def test_a_file_that_is_no_mapping(tmp_path, content, message):
     with pytest.raises(WorldError, match=message) as caught:
         LogMapping.from_toml(path)
     assert str(caught.value).startswith(f"{path}: ")
-    with pytest.raises(WorldError, match=r"none\.toml: no mapping can be read from it"):
+    with pytest.raises(WorldError, match=r"none\.toml: no such mapping; give the path of a TOML file"):
         LogMapping.from_toml(tmp_path / "none.toml")
