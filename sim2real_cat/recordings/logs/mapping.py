@@ -221,7 +221,7 @@ class LogMapping:
         return _read(TomlTable(table, place, WorldError), world)
 
 
-def _read(root: TomlTable, world: World | None) -> LogMapping:
+def _read(root: TomlTable, world: MappedWorld | None) -> LogMapping:
     """Return the mapping that a table describes."""
     return root.fill(
         LogMapping,
