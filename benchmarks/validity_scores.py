@@ -14,7 +14,7 @@ from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.gaps.distance import distances
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.policies.policy import Policy
-from sim2real_cat.predictive.estimate import Predictive
+from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -46,7 +46,7 @@ class Case:
     spread: Array
 
     @cached_property
-    def expected(self) -> Predictive:
+    def expected(self) -> PredictiveGap:
         """What the worlds of the fibre expected of every real transition."""
         return predictive_gap(self.world, self.real, fibre=self.fibre)
 

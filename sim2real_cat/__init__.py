@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from sim2real_cat.policies.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.policies.policy import Policy as Policy
     from sim2real_cat.policies.recurrent import RecurrentPolicy as RecurrentPolicy
-    from sim2real_cat.predictive.estimate import Predictive as Predictive
+    from sim2real_cat.predictive.estimate import PredictiveGap as PredictiveGap
     from sim2real_cat.predictive.gap import predictive_gap as predictive_gap
     from sim2real_cat.ranking.ranking import Ranking as Ranking
     from sim2real_cat.ranking.ranking import rank as rank
@@ -136,7 +136,7 @@ _HOME = {
     "PPOTraining": "training.ppo",
     "Policy": "policies.policy",
     "PolicyTable": "ranking.table",
-    "Predictive": "predictive.estimate",
+    "PredictiveGap": "predictive.estimate",
     "ProofBundle": "evidence.proof",
     "QuadraticTask": "worlds.tasks.quadratic",
     "Quantisation": "worlds.sensors.noise",

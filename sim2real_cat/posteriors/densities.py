@@ -1,7 +1,4 @@
-"""How probable each recorded reading was, in every member of the fibre and in reality: what `predictive` reads.
-
-Densities of readings whose errors are normal and depend on each other, as those of a state that is not known.
-"""
+"""The probability density of each recorded reading, in every member of the fibre and in reality."""
 
 from __future__ import annotations
 
@@ -59,7 +56,7 @@ def gaussian_densities(
     *,
     exact: bool = True,
 ) -> Densities:
-    """Densities of readings whose errors are independent and normal, on both sides.
+    """Compute the densities of readings whose errors are independent and normal, on both sides.
 
     The divergence of a channel is ½ [(σ_r² + (μ_r - μ_e)²) / σ_e² - 1] + ln(σ_e / σ_r).
 
@@ -82,55 +79,6 @@ def gaussian_densities(
     return assemble(episode, own, real_own, divergence)
 
 
-def assemble(episode: Ints, own: Floats, real_own: Floats, divergence: Floats | None = None) -> Densities:
-    """Densities of independent channels.
-
-    Args:
-        episode: (N,) from 0, not decreasing.
-        own: (M, N, d) log-density of each reading in each member; NaN counts as -inf.
-        real_own: (N, d) the same in reality.
-        divergence: (M, N) as in `Densities`; None where no channel has one in closed form.
-    """
-    own = np.where(np.isnan(own), -np.inf, own)
-    members, reality = own.sum(axis=2), real_own.sum(axis=1)
-    starts = np.flatnonzero(np.diff(episode, prepend=-1))
-    if divergence is None:
-        excess = divergence = np.zeros_like(members)
-    else:
-        possible = np.isfinite(members)
-        divergence = np.where(possible, divergence, np.inf)
-        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=possible)
-    by_sensor = np.add.reduceat(own, starts, axis=1)
-    return Densities(
-        episode, members, reality, excess, divergence, by_sensor, np.add.reduceat(real_own, starts, axis=0)
-    )
-
-
-def side_by_side(parts: Sequence[Densities], order: Ints) -> Densities:
-    """The densities of channels that are independent given the past.
-
-    Args:
-        parts: of some channels each.
-        order: (d,) where each sensor of the whole stands when those of the parts follow each other.
-    """
-    first = parts[0]
-    return Densities(
-        first.episode,
-        sum((part.members for part in parts[1:]), first.members),
-        sum((part.reality for part in parts[1:]), first.reality),
-        sum((part.excess for part in parts[1:]), first.excess),
-        sum((part.divergence for part in parts[1:]), first.divergence),
-        np.concatenate([part.sensor_members for part in parts], axis=2)[:, :, order],
-        np.concatenate([part.sensor_reality for part in parts], axis=1)[:, order],
-    )
-
-
-def normal(error: Floats, deviation: Floats) -> Floats:
-    """Log-density of independent normal errors, elementwise."""
-    density: Floats = -0.5 * np.square(error / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi)
-    return density
-
-
 def joint_densities(
     episode: Ints,
     reading: Floats,
@@ -141,7 +89,7 @@ def joint_densities(
     *,
     exact: bool = True,
 ) -> Densities:
-    """Densities of readings with jointly normal errors.
+    """Compute the densities of readings whose errors are jointly normal, as those of a state that is not known.
 
     The divergence of a reading is ½ [tr(Σ_e⁻¹ Σ_r) + δᵀ Σ_e⁻¹ δ - d + ln(det Σ_e / det Σ_r)] with δ = μ_r - μ_e.
 
@@ -182,7 +130,57 @@ def joint_densities(
     )
 
 
+def assemble(episode: Ints, own: Floats, real_own: Floats, divergence: Floats | None = None) -> Densities:
+    """Join the log-densities of independent channels.
+
+    Args:
+        episode: (N,) from 0, not decreasing.
+        own: (M, N, d) log-density of each reading in each member; NaN counts as -inf.
+        real_own: (N, d) the same in reality.
+        divergence: (M, N) as in `Densities`; None where no channel has one in closed form.
+    """
+    own = np.where(np.isnan(own), -np.inf, own)
+    members, reality = own.sum(axis=2), real_own.sum(axis=1)
+    starts = np.flatnonzero(np.diff(episode, prepend=-1))
+    if divergence is None:
+        excess = divergence = np.zeros_like(members)
+    else:
+        possible = np.isfinite(members)
+        divergence = np.where(possible, divergence, np.inf)
+        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=possible)
+    by_sensor = np.add.reduceat(own, starts, axis=1)
+    return Densities(
+        episode, members, reality, excess, divergence, by_sensor, np.add.reduceat(real_own, starts, axis=0)
+    )
+
+
+def side_by_side(parts: Sequence[Densities], order: Ints) -> Densities:
+    """Join the densities of channels that are independent given the past.
+
+    Args:
+        parts: of some channels each.
+        order: (d,) where each sensor of the whole stands when those of the parts follow each other.
+    """
+    first = parts[0]
+    return Densities(
+        first.episode,
+        sum((part.members for part in parts[1:]), first.members),
+        sum((part.reality for part in parts[1:]), first.reality),
+        sum((part.excess for part in parts[1:]), first.excess),
+        sum((part.divergence for part in parts[1:]), first.divergence),
+        np.concatenate([part.sensor_members for part in parts], axis=2)[:, :, order],
+        np.concatenate([part.sensor_reality for part in parts], axis=1)[:, order],
+    )
+
+
+def normal(error: Floats, deviation: Floats) -> Floats:
+    """Compute the log-density of independent normal errors, elementwise."""
+    density: Floats = -0.5 * np.square(error / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi)
+    return density
+
+
 def _factor(covariance: Floats) -> Floats:
+    """The Cholesky factor of each covariance."""
     return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
 
 
@@ -194,6 +192,7 @@ def _log_density(error: Floats, factor: Floats) -> Floats:
 
 
 def _solved(factor: Floats, error: Floats) -> Floats:
+    """Errors (..., d) times the inverse of the factor: independent, of deviation 1."""
     return np.asarray(np.linalg.solve(factor, error[..., None])[..., 0], dtype=np.float64)
 
 
@@ -204,4 +203,5 @@ def _log_determinant(factor: Floats) -> Floats:
 
 
 def _deviation(covariance: Floats) -> Floats:
+    """The standard deviation of each channel by itself."""
     return np.asarray(np.sqrt(np.einsum("...ii->...i", covariance)))

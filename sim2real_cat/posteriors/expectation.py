@@ -1,16 +1,17 @@
-"""What the members of a fibre expect the sensors to read after each recorded transition, and how surely.
+"""The sensor readings that each member of a fibre expects after every recorded transition, and how surely.
 
-What the members of a fibre expect where only the first state is known: each follows the readings by a filter.
+A `Predictor` starts every transition in the recorded state. A `HiddenPredictor` knows the first state alone and follows
+the readings by a Kalman filter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, WorldError, listed
 from sim2real_cat.posteriors.kalman import filtered
 from sim2real_cat.recordings.trajectories import Trajectories
@@ -23,15 +24,17 @@ from sim2real_cat.worlds.simulation.prediction import observe_states, predict_st
 from sim2real_cat.worlds.simulation.tangent import moved
 from sim2real_cat.worlds.world import World
 
-Array = NDArray[np.float64]
-
+# Expected readings, of all members and sensors, that are held at a time.
+_READINGS_AT_ONCE = 4_000_000
+# Simulations of hidden states that are stepped at a time.
+_LANES_AT_ONCE = 4096
 # Errors of the states beyond this share of their spread shift a gap by more than about half of its square in nats.
 _SMALL_ERROR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
-    """Expectations of M members after N transitions of some episodes.
+class Expectation:
+    """What M members expect after N transitions of some episodes.
 
     Attributes:
         reading: (M, N, d) without noise, bias and delay included; NaN where a member diverges.
@@ -40,23 +43,26 @@ class Expected:
         chains: M tuples of d noise chains.
     """
 
-    reading: Array
-    first: Array
-    spread: Array | None
+    reading: Floats
+    first: Floats
+    spread: Floats | None
     chains: tuple[tuple[NoiseChain, ...], ...]
 
 
-class Expectation:
-    """Asks a world, in each member of an ensemble, from recorded states.
+class Predictor:
+    """Predicts the readings of a world's sensors in each member of a fibre, from recorded states.
 
     Attributes:
-        members: the ensemble.
-        filters: whether what is expected depends on the noise of the readings before.
+        world: the world.
+        fibre: the members.
+        deviation: (2 nv,) standard deviation of the error of each recorded position and velocity.
+        filters: whether a prediction depends on the readings before it.
 
     Args:
         world: the world.
-        members: the ensemble.
-        state_deviation: as `predictive_gap`.
+        fibre: the members.
+        state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
+            velocities, or one for each of the 2 nv coordinates.
         threads: physics threads; 0 means one per core.
 
     Raises:
@@ -72,8 +78,7 @@ class Expectation:
                 f"world '{world.name}': its observations depend on more than the recorded state; estimate the gap "
                 "from samples, with method 'gaussian'"
             )
-        self.fibre = fibre
-        self.world, self.threads = world, threads
+        self.world, self.fibre, self.threads = world, fibre, threads
         self._model = world.compile()
         self.deviation = _by_coordinate(state_deviation, int(self._model.nv))
 
@@ -82,12 +87,12 @@ class Expectation:
         """Whether the recorded states have errors."""
         return bool(self.deviation.any())
 
-    def member(self, row: int) -> Expectation:
-        """One member by itself."""
+    def member(self, row: int) -> Predictor:
+        """Return the predictor of one member alone."""
         return type(self)(self.world, self.fibre.select([row]), self.deviation.tolist(), self.threads)
 
     def without_noise(self, sensors: Sequence[str]) -> list[str]:
-        """The sensors whose readings are certain in some member."""
+        """Return the sensors whose readings are certain in some member."""
         columns = zip(sensors, *self.chains(sensors), strict=True)
         return [name for name, *chains in columns if not all(_noisy(chain) for chain in chains)]
 
@@ -110,15 +115,20 @@ class Expectation:
                     raise GapError(f"sensor '{name}': {error}") from None
 
     def scalable(self, sensors: Sequence[str], *, exact: bool) -> bool:
-        """Whether one can tell what wider noise would do: all is plainly Gaussian, and no error of states mixes in."""
+        """Tell whether densities under wider noise can be had: all noise is Gaussian, and no error of states mixes in.
+
+        Args:
+            sensors: the sensors asked about.
+            exact: whether reality's own density is known rather than fitted.
+        """
         plain = all(chain.plain for row in self.chains(sensors) for chain in row)
         return plain and not self.filters and not (exact and self.uncertain)
 
     def doubt(self, recording: Trajectories) -> str:
-        """Why not to rely on recorded states with errors, '' where these are small enough or there are none."""
+        """Return why not to rely on recorded states with errors, '' where these are small or there are none."""
         if self.filters or not self.uncertain:
             return ""
-        within = np.arange(recording.qpos.shape[1]) <= recording.lengths[:, None]
+        within = recording.within()
         spread = [recording.qpos[within].std(axis=0), recording.qvel[within].std(axis=0)]
         nv = len(self.deviation) // 2
         shares = [
@@ -132,22 +142,43 @@ class Expectation:
             "knows of that spread counts as a gap"
         )
 
-    def of(self, recording: Trajectories) -> Expected:
-        """What every member expects."""
-        columns = [self.world.sensors.index(name) for name in recording.sensors]
+    def blocks(self, recording: Trajectories) -> Iterator[tuple[Trajectories, slice]]:
+        """Yield successive whole episodes of one real member, as many as fit in memory, with their transitions' rows.
+
+        The rows count through all transitions of the recording.
+        """
+        width = len(recording.sensors)
+        width *= width if self.uncertain else 1
+        room = max(_READINGS_AT_ONCE // (len(self.fibre) * width), 1)
+        block = (np.cumsum(recording.lengths) - recording.lengths) // room
+        changes = np.flatnonzero(np.diff(block) + np.abs(np.diff(recording.member_index))) + 1
+        first = 0
+        for episodes in np.split(np.arange(len(recording)), changes):
+            part = recording.select(episodes)
+            rows = slice(first, first + int(part.lengths.sum()))
+            first = rows.stop
+            yield part, rows
+
+    def expect(self, recording: Trajectories) -> Expectation:
+        """Compute what every member expects of every transition."""
+        columns = self._columns(recording)
         parameters = self.parameters()
         late = whole_periods(parameters.delays[:, columns], recording.control_period)
         bias = parameters.biases[:, columns]
         reading = self._ahead(recording, late)
         first = self._seen(recording)[:, :, 0]
-        return Expected(
+        return Expectation(
             reading + bias[:, None],
             first + bias[:, None],
             self._spread(recording, late, reading) if self.uncertain else None,
             self.chains(recording.sensors),
         )
 
-    def _ahead(self, recording: Trajectories, late: NDArray[np.int64]) -> Array:
+    def _columns(self, recording: Trajectories) -> list[int]:
+        """The world's columns of the recorded sensors."""
+        return [self.world.sensors.index(name) for name in recording.sensors]
+
+    def _ahead(self, recording: Trajectories, late: Ints) -> Floats:
         """(M, N, d) what arrives after every transition; a reading that is late is of a recorded state."""
         predicted = predict_steps(self.world, recording, fibre=self.fibre, threads=self.threads)
         reading = predicted.observation.reshape(len(self.fibre), -1, len(recording.sensors))
@@ -159,11 +190,11 @@ class Expectation:
                 reading[member, :, sensor] = seen[member, episode, frame, sensor]
         return reading
 
-    def _seen(self, recording: Trajectories) -> Array:
+    def _seen(self, recording: Trajectories) -> Floats:
         """(M, episodes, T + 1, d) what the sensors would read in the recorded states."""
         return observe_states(self.world, recording, fibre=self.fibre, threads=self.threads)
 
-    def _spread(self, recording: Trajectories, late: NDArray[np.int64], reading: Array) -> Array:
+    def _spread(self, recording: Trajectories, late: Ints, reading: Floats) -> Floats:
         """(M, N, d, d) what the error of the recorded states makes of the readings.
 
         Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
@@ -178,11 +209,11 @@ class Expectation:
         return total
 
     def parameters(self) -> SensorParameters:
-        """What is particular to the sensors of each member."""
+        """Return the delays, biases and noise of the sensors in each member."""
         return sensor_parameters(self.world, self.fibre, np.arange(len(self.fibre)))
 
     def chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
-        """The chain of each sensor in each member."""
+        """Return the noise chain of each sensor in each member."""
         columns = [self.world.sensors.index(name) for name in sensors]
         chains = self.world.noise_chains()
         return tuple(
@@ -196,7 +227,7 @@ def _noisy(chain: NoiseChain) -> bool:
     return any(getattr(model, width, 0.0) > 0 for model in chain.models for width in ("deviation", "half_width"))
 
 
-def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Array:
+def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Floats:
     """(2 nv,) the deviation of every position and velocity."""
     given = np.atleast_1d(np.asarray(deviation, dtype=float))
     if 1 <= len(given) <= 2:
@@ -208,45 +239,33 @@ def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Array:
     return given
 
 
-_AT_ONCE = 4096
-"""Simulations in a batch."""
+class HiddenPredictor(Predictor):
+    """Predicts readings from the first recorded state, with its error, and the readings so far.
 
-
-class HiddenExpectation(Expectation):
-    """Asks a world that knows the first recorded state, with its error, and the readings so far.
-
-    The arguments are those of `Expectation`.
+    The arguments are those of `Predictor`.
     """
 
     filters = True
 
-    def of(self, recording: Trajectories) -> Expected:
-        """What every member expects.
+    def expect(self, recording: Trajectories) -> Expectation:
+        """Compute what every member expects of every transition.
 
         Raises:
             GapError: a sensor whose noise is not plainly Gaussian.
             WorldError: a sensor that is late, so that its reading is not one of the present state.
         """
-        columns = [self.world.sensors.index(name) for name in recording.sensors]
-        parameters = self.parameters()
-        chains = self.chains(recording.sensors)
-        odd = [name for name, *of in zip(recording.sensors, *chains, strict=True) if not all(c.plain for c in of)]
-        if odd:
-            raise GapError(f"hidden states are followed through Gaussian noise only, not that of: {listed(odd)}")
-        late = [
-            name for name, delay in zip(recording.sensors, parameters.delays[:, columns].T, strict=True) if delay.any()
-        ]
-        if late:
-            raise WorldError(f"hidden states are followed through sensors in time, these are late: {listed(late)}")
+        columns = self._columns(recording)
+        parameters, chains = self.parameters(), self.chains(recording.sensors)
+        _require_followable(recording.sensors, chains, parameters.delays[:, columns])
         bias, noise = parameters.biases[:, columns], parameters.deviations[:, columns]
         lanes = np.indices((len(self.fibre), len(recording))).reshape(2, -1).T
-        within = np.arange(recording.actions.shape[1]) < recording.lengths[:, None]
+        within = recording.within()[:, 1:]
         read = np.where(within[..., None], recording.observations[:, 1:], np.nan)
         points = 2 * len(self.deviation)
         shape = (len(self.fibre), int(recording.lengths.sum()), len(columns))
         expected, spread = np.empty(shape), np.empty((*shape, len(columns)))
         ends = np.concatenate([[0], np.cumsum(recording.lengths)])
-        for some in np.array_split(lanes, -(-len(lanes) * points // _AT_ONCE)):
+        for some in np.array_split(lanes, -(-len(lanes) * points // _LANES_AT_ONCE)):
             model = HiddenStates(self.world, self.fibre, recording, some, points, self.threads)
             member, episode = some.T
             found = filtered(
@@ -262,4 +281,14 @@ class HiddenExpectation(Expectation):
                 spread[row, into] = found.covariance[lane, within[of]]
         white = np.square(noise)[:, None, :, None] * np.eye(len(columns))
         reading = expected + bias[:, None]
-        return Expected(reading, reading[:, ends[:-1]], spread - white, chains)
+        return Expectation(reading, reading[:, ends[:-1]], spread - white, chains)
+
+
+def _require_followable(sensors: Sequence[str], chains: tuple[tuple[NoiseChain, ...], ...], delays: Floats) -> None:
+    """Refuse sensors that a Kalman filter cannot follow: noise that is not plainly Gaussian, readings that are late."""
+    odd = [name for name, *of in zip(sensors, *chains, strict=True) if not all(chain.plain for chain in of)]
+    if odd:
+        raise GapError(f"hidden states are followed through Gaussian noise only, not that of: {listed(odd)}")
+    late = [name for name, delay in zip(sensors, delays.T, strict=True) if delay.any()]
+    if late:
+        raise WorldError(f"hidden states are followed through sensors in time, these are late: {listed(late)}")

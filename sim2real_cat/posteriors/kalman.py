@@ -1,4 +1,4 @@
-"""What is expected of readings where the state is hidden: a cubature Kalman filter, many at a time.
+"""A cubature Kalman filter for hidden states, many at a time.
 
 Arasaratnam and Haykin 2009, "Cubature Kalman filters", IEEE Transactions on Automatic Control 54:1254-1269: a belief
 N(m, P) in k dimensions is carried by the 2 k points m ± sqrt(k) P^(1/2) e_i of equal weight. On linear dynamics it is
@@ -19,13 +19,13 @@ class StateModel(Protocol):
     """Dynamics and sensors of L lanes; states are rows that move along tangent vectors."""
 
     def ahead(self, states: Floats, step: int) -> tuple[Floats, Floats]:
-        """States (L, points, n) after control step `step`, and the readings (L, points, d) expected there."""
+        """Return the states (L, points, n) after a control step, and the readings (L, points, d) expected there."""
 
     def moved(self, states: Floats, step: Floats) -> Floats:
-        """States (..., n) moved along tangent vectors (..., k)."""
+        """Return the states (..., n) moved along tangent vectors (..., k)."""
 
     def apart(self, after: Floats, before: Floats) -> Floats:
-        """Tangent vectors (..., k) from the states `before` (..., n) to those `after`."""
+        """Return the tangent vectors (..., k) from the states `before` (..., n) to those `after`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Innovations:
 
 
 def filtered(model: StateModel, start: Floats, covariance: Floats, reading: Floats, noise: Floats) -> Innovations:
-    """Follow the readings of all lanes.
+    """Follow the readings of all lanes: predict each, then correct the state by it.
 
     Args:
         model: the lanes.

@@ -1,12 +1,12 @@
-"""From what members expect to how probable the readings were: the noise of each sensor around its expectation."""
+"""Compute how probable recorded readings were: the noise of each sensor around what was expected of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.posteriors.densities import (
     Densities,
@@ -16,30 +16,28 @@ from sim2real_cat.posteriors.densities import (
     normal,
     side_by_side,
 )
-from sim2real_cat.posteriors.expectation import Expected
+from sim2real_cat.posteriors.expectation import Expectation
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.sensors.noise import NoiseChain, Quantisation, log_normal_between
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """What reality expects, fitted to other episodes.
+class FittedReadings:
+    """What reality is taken to expect where its parameters are not known: a fit to other episodes.
 
     Attributes:
-        reading: (N, d).
-        deviation: (N, d) of the error.
+        reading: (N, d) of each reading.
+        deviation: (N, d) standard deviation of the error.
     """
 
-    reading: Array
-    deviation: Array
+    reading: Floats
+    deviation: Floats
 
 
 def reading_densities(
-    recording: Trajectories, simulated: Expected, real: Expected | Fitted, scale: float = 1.0
+    recording: Trajectories, simulated: Expectation, real: Expectation | FittedReadings, scale: float = 1.0
 ) -> Densities:
-    """Densities of the recorded readings.
+    """Compute the densities of the recorded readings, in each member and in reality.
 
     Args:
         recording: whole episodes of one real member.
@@ -52,7 +50,7 @@ def reading_densities(
         GapError: the recorded states have errors and a sensor has noise that is not plainly Gaussian.
     """
     sensors = np.arange(len(recording.sensors))
-    chains = simulated.chains if isinstance(real, Fitted) else (*simulated.chains, *real.chains)
+    chains = simulated.chains if isinstance(real, FittedReadings) else (*simulated.chains, *real.chains)
     plain = np.array([all(row[sensor].plain for row in chains) for sensor in sensors])
     if simulated.spread is not None:
         if not plain.all():
@@ -68,12 +66,16 @@ def reading_densities(
 
 
 def _independent(
-    recording: Trajectories, simulated: Expected, real: Expected | Fitted, scale: float, sensors: NDArray[np.intp]
+    recording: Trajectories,
+    simulated: Expectation,
+    real: Expectation | FittedReadings,
+    scale: float,
+    sensors: Ints,
 ) -> Densities:
     """Densities of sensors with Gaussian noise."""
     episode, reading = _readings(recording)
     expected, deviation = _real(real, scale)
-    if isinstance(real, Expected):
+    if isinstance(real, Expectation):
         reading = expected + scale * (reading - expected)  # as they would have been with that noise
     return gaussian_densities(
         episode,
@@ -82,17 +84,17 @@ def _independent(
         scale * _deviations(simulated)[:, sensors],
         expected[:, sensors],
         deviation[..., sensors],
-        exact=isinstance(real, Expected),
+        exact=isinstance(real, Expectation),
     )
 
 
 def _chained(
-    recording: Trajectories, simulated: Expected, real: Expected | Fitted, sensors: NDArray[np.intp]
+    recording: Trajectories, simulated: Expectation, real: Expectation | FittedReadings, sensors: Ints
 ) -> Densities:
     """Densities of sensors with other noise, each reading given those before it in its episode."""
     episode, reading = _readings(recording)
     own = _through_chains(recording, simulated, sensors)
-    if isinstance(real, Expected):
+    if isinstance(real, Expectation):
         return assemble(episode, own, _through_chains(recording, real, sensors)[0])
     columns = [
         _fitted(reading[:, sensor] - real.reading[:, sensor], real.deviation[:, sensor], simulated.chains[0][sensor])
@@ -101,7 +103,7 @@ def _chained(
     return assemble(episode, own, np.stack(columns, axis=1))
 
 
-def _fitted(error: Array, deviation: Array, chain: NoiseChain) -> Array:
+def _fitted(error: Floats, deviation: Floats, chain: NoiseChain) -> Floats:
     """(N,) the log-density of normal errors; the log-probability of a cell where the chain's readings are discrete."""
     steps = [model.step for model in chain.models if isinstance(model, Quantisation)]
     if not steps:
@@ -110,9 +112,9 @@ def _fitted(error: Array, deviation: Array, chain: NoiseChain) -> Array:
     return log_normal_between((error - half) / deviation, (error + half) / deviation, 1.0)
 
 
-def _through_chains(recording: Trajectories, expected: Expected, sensors: NDArray[np.intp]) -> Array:
+def _through_chains(recording: Trajectories, expected: Expectation, sensors: Ints) -> Floats:
     """(M, N, c) log-density of each reading in each member."""
-    within = np.arange(recording.observations.shape[1]) < (recording.lengths + 1)[:, None]
+    within = recording.within()
     later = within.copy()
     later[:, 0] = False
     found = np.empty((len(expected.chains), int(later.sum()), len(sensors)))
@@ -127,7 +129,7 @@ def _through_chains(recording: Trajectories, expected: Expected, sensors: NDArra
 
 
 def _joint(
-    recording: Trajectories, simulated: Expected, spread: Array, real: Expected | Fitted, scale: float
+    recording: Trajectories, simulated: Expectation, spread: Floats, real: Expectation | FittedReadings, scale: float
 ) -> Densities:
     """Densities of all sensors where the recorded states have errors."""
     episode, reading = _readings(recording)
@@ -135,26 +137,25 @@ def _joint(
     covariance = spread + np.square(scale * _deviations(simulated))[:, None, :, None] * unit
     expected, deviation = _real(real, scale)
     real_covariance = np.square(np.broadcast_to(deviation, reading.shape))[..., None] * unit
-    known = isinstance(real, Expected)
-    if isinstance(real, Expected) and real.spread is not None:
+    known = isinstance(real, Expectation)
+    if isinstance(real, Expectation) and real.spread is not None:
         real_covariance = real_covariance + real.spread[0]
     return joint_densities(episode, reading, simulated.reading, covariance, expected, real_covariance, exact=known)
 
 
-def _real(real: Expected | Fitted, scale: float) -> tuple[Array, Array]:
+def _real(real: Expectation | FittedReadings, scale: float) -> tuple[Floats, Floats]:
     """(N, d) what reality expects, and the deviation (d,) or (N, d) of its Gaussian noise."""
-    if isinstance(real, Fitted):
+    if isinstance(real, FittedReadings):
         return real.reading, real.deviation
     return real.reading[0], scale * _deviations(real)[0]
 
 
-def _deviations(expected: Expected) -> Array:
+def _deviations(expected: Expectation) -> Floats:
     """(M, d) of the Gaussian noise of each sensor in each member."""
     return np.array([[chain.deviation for chain in row] for row in expected.chains])
 
 
-def _readings(recording: Trajectories) -> tuple[NDArray[np.intp], Array]:
+def _readings(recording: Trajectories) -> tuple[Ints, Floats]:
     """The episode (N,) and the sensors' readings (N, d) after every transition."""
-    episode = np.repeat(np.arange(len(recording)), recording.lengths)
-    step = np.arange(len(episode)) - np.repeat(np.cumsum(recording.lengths) - recording.lengths, recording.lengths)
+    episode, step = recording.transitions()
     return episode, recording.observations[episode, step + 1]

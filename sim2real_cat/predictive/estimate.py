@@ -1,4 +1,4 @@
-"""The gap of one-step predictive densities: what each simulated world expected of every recorded transition.
+"""Estimate the gap from the densities that each simulated world gave to every recorded reading.
 
 By the chain rule the one-step terms of an episode add up to ln P_real - ln Σ_e w_e P_e of the whole trajectory, so
 their mean over episodes is the divergence of the trajectories, and per control step it is `kl_gap`.
@@ -7,11 +7,9 @@ their mean over episodes is the divergence of the trajectories, and per control 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -21,7 +19,7 @@ from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.resampling import Blocks, LeftOut, deal, jackknife
 from sim2real_cat.gaps.samples import UNITS
 from sim2real_cat.posteriors.densities import Densities
-from sim2real_cat.predictive.mixture import Evidence, weigh
+from sim2real_cat.predictive.mixture import MixtureTerms, mixture_terms
 
 _MOST_BLOCKS = 256
 # Half of a gap in fewer transitions than this share of them is a matter of moments, such as a contact.
@@ -33,7 +31,7 @@ _OUTSIDE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Predictive:
+class PredictiveGap:
     """The predictive gap of one policy, and what it is made of.
 
     Attributes:
@@ -72,7 +70,7 @@ class Predictive:
         return int(self.posterior.argmax())
 
 
-def predictive(
+def gap_of_densities(
     blocks: Iterable[Mapping[float, Densities]],
     weights: Sequence[float] | Floats,
     sensors: Sequence[str],
@@ -82,8 +80,8 @@ def predictive(
     rng: np.random.Generator | int = 0,
     reasons: Sequence[str] = (),
     notes: Sequence[str] = (),
-) -> Predictive:
-    """The gap of predictive densities, from those of each member at the readings.
+) -> PredictiveGap:
+    """Estimate the gap from the densities of every recorded reading in each member and in reality.
 
     Args:
         blocks: the densities of some whole episodes at a time, by the factor of the noise's deviations; the factor 1
@@ -97,61 +95,67 @@ def predictive(
         notes: what else the reader should know.
 
     Raises:
-        GapError: no transition, a reading that no member can have produced, weights that are none, or densities
-            without the factor 1.
+        GapError: no transition, a reading that no member can have produced, weights that are negative or all 0, or
+            densities without the factor 1.
     """
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    prior = np.asarray(weights, dtype=float)
-    if not (np.isfinite(prior).all() and (prior >= 0).all() and prior.sum() > 0):
-        raise GapError(f"weights must be finite, not negative and not all 0: {prior.tolist()}")
-    prior = prior / prior.sum()
+    prior = _prior(weights)
     with np.errstate(divide="ignore"):
         log_weights = np.log(prior)
-    found: dict[float, list[Evidence]] = {}
-    for block in blocks:
-        for factor, densities in block.items():
-            parts = found.setdefault(factor, [])
-            parts.append(weigh(densities, log_weights, sum(len(part.steps) for part in parts)))
-    if not found.get(1.0):
+    found = _follow(blocks, log_weights)
+    if 1.0 not in found:
         raise GapError("there are no densities with the noise as it is: give blocks with the factor 1.0")
-    evidence = _joined(found[1.0])
-    episode = np.repeat(np.arange(len(evidence.steps)), evidence.steps.astype(np.intp))
-    sensitivity = {factor: float(_joined(parts).terms.mean()) for factor, parts in sorted(found.items()) if factor != 1}
-    dealt = _deal(episode, np.random.default_rng(rng))
-    low, high, more_reasons, more_notes = _interval(evidence.terms, episode, dealt, confidence)
+    mixed = found[1.0]
+    episode = mixed.episode
+    sensitivity = {factor: float(of.terms.mean()) for factor, of in sorted(found.items()) if factor != 1}
+    dealt = deal(episode, np.zeros_like(episode), _MOST_BLOCKS, np.random.default_rng(rng))
+    low, high, more_reasons, more_notes = _interval(mixed.terms, episode, dealt, confidence)
     said = [f"noise {noise}"]
     said += [f"with {factor:g} of its deviation the gap would be {value:.3g}" for factor, value in sensitivity.items()]
     estimate = _estimate(
-        evidence,
+        mixed,
         (low, high),
         confidence,
         len(prior),
         tuple(sensors),
         (*reasons, *more_reasons),
-        ("; ".join(said), *_concentration(evidence.terms), *notes, *more_notes),
+        ("; ".join(said), *_concentration(mixed.terms), *notes, *more_notes),
     )
-    total = evidence.log_likelihood.sum(axis=0) + log_weights
-    each = evidence.log_likelihood + log_weights
-    return Predictive(
+    total = mixed.log_likelihood.sum(axis=0) + log_weights
+    each = mixed.log_likelihood + log_weights
+    return PredictiveGap(
         estimate=estimate,
-        trajectory=_per_episode(estimate, evidence),
+        trajectory=_per_episode(estimate, mixed),
         episode=episode,
-        terms=evidence.terms,
-        by_sensor=dict(zip(sensors, (evidence.sensors.sum(axis=0) / evidence.steps.sum()).tolist(), strict=True)),
-        member_gaps=_of_members(evidence, episode, dealt, confidence),
+        terms=mixed.terms,
+        by_sensor=dict(zip(sensors, (mixed.sensors.sum(axis=0) / mixed.steps.sum()).tolist(), strict=True)),
+        member_gaps=_of_members(mixed, episode, dealt, confidence),
         weights=prior,
         posterior=np.exp(total - logsumexp(total)),
         episode_posterior=np.exp(each - logsumexp(each, axis=1, keepdims=True)),
-        surprise=-evidence.log_mixture / evidence.steps,
+        surprise=-mixed.log_mixture / mixed.steps,
         noise=noise,
         noise_sensitivity=sensitivity,
     )
 
 
-def _deal(episode: Ints, rng: np.random.Generator) -> Blocks:
-    """Blocks of whole episodes, or of stretches of a single one."""
-    return deal(episode, np.zeros_like(episode), _MOST_BLOCKS, rng)
+def _prior(weights: Sequence[float] | Floats) -> Floats:
+    """(M,) the weights of the members, adding up to 1."""
+    prior = np.asarray(weights, dtype=float)
+    if not (np.isfinite(prior).all() and (prior >= 0).all() and prior.sum() > 0):
+        raise GapError(f"weights must be finite, not negative and not all 0: {prior.tolist()}")
+    return np.asarray(prior / prior.sum())
+
+
+def _follow(blocks: Iterable[Mapping[float, Densities]], log_weights: Floats) -> dict[float, MixtureTerms]:
+    """The terms of all episodes, by the factor of the noise's deviations."""
+    found: dict[float, list[MixtureTerms]] = {}
+    for block in blocks:
+        for factor, densities in block.items():
+            parts = found.setdefault(factor, [])
+            parts.append(mixture_terms(densities, log_weights, sum(len(part.steps) for part in parts)))
+    return {factor: MixtureTerms.join(parts) for factor, parts in found.items()}
 
 
 def _interval(
@@ -166,7 +170,7 @@ def _interval(
     return low, high, [], ["a single real episode, cut into stretches of time: the spread between episodes is not seen"]
 
 
-def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
+def _ends(sums: Floats, blocks: Blocks, confidence: float) -> tuple[float, float]:
     """The jackknife's t interval of a mean over transitions, from its sum in each block."""
     n = int(blocks.sizes.sum())
     mean = float(sums.sum()) / n
@@ -174,16 +178,16 @@ def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float,
     return jackknife(mean, [LeftOut(blocks.sizes, without)]).interval(mean, confidence, 0.0)
 
 
-def _of_members(evidence: Evidence, episode: Ints, blocks: Blocks, confidence: float) -> Floats:
+def _of_members(mixed: MixtureTerms, episode: Ints, blocks: Blocks, confidence: float) -> Floats:
     """The gap of each member by itself with its interval, (M, 3).
 
     What a member adds to the mixture's gap, E[ln p_sim - ln p_e], is taken from the same readings. So noise that both
     share drops out, one member by itself has the gap of the mixture, and T gap <= T gap_e + ln 1/w_e holds of the
     estimates as it does of the truth. A single episode says nothing about how it spreads between episodes.
     """
-    own = np.bincount(episode, weights=evidence.terms)
-    sums = own[:, None] + evidence.log_mixture[:, None] - evidence.log_likelihood
-    raw = sums.sum(axis=0) / evidence.steps.sum()
+    own = np.bincount(episode, weights=mixed.terms)
+    sums = own[:, None] + mixed.log_mixture[:, None] - mixed.log_likelihood
+    raw = sums.sum(axis=0) / mixed.steps.sum()
     found = np.column_stack([raw, np.zeros(len(raw)), np.full(len(raw), np.inf)])
     if len(own) > 1:
         block = blocks.label[np.searchsorted(episode, np.arange(len(own)))]
@@ -209,7 +213,7 @@ def _concentration(terms: Floats) -> list[str]:
 
 
 def _estimate(
-    evidence: Evidence,
+    mixed: MixtureTerms,
     interval: tuple[float, float],
     confidence: float,
     members: int,
@@ -217,7 +221,8 @@ def _estimate(
     reasons: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Estimate:
-    raw, n = float(evidence.terms.mean()), len(evidence.terms)
+    """The mean of the terms as an estimate, cut off at 0."""
+    raw, n = float(mixed.terms.mean()), len(mixed.terms)
     low, high = interval
     if high < 0:
         reasons = (*reasons, "the whole interval lies below 0, where no KL does: the value 0 is no finding")
@@ -227,14 +232,14 @@ def _estimate(
         low=max(low, 0.0),
         high=max(high, 0.0),
         raw=raw,
-        plug_in=float(evidence.ratios.mean()),
+        plug_in=float(mixed.ratios.mean()),
         confidence=confidence,
         method="predictive",
         level="transition",
         units=UNITS["transition"],
         n_real=n,
         n_sim=n * members,
-        episodes_real=len(evidence.steps),
+        episodes_real=len(mixed.steps),
         episodes_sim=0,
         n_members=members,
         sensors=sensors,
@@ -243,15 +248,15 @@ def _estimate(
     )
 
 
-def _per_episode(estimate: Estimate, evidence: Evidence) -> Estimate:
+def _per_episode(estimate: Estimate, mixed: MixtureTerms) -> Estimate:
     """The estimate for whole trajectories: the mean of the episodes' sums, with Student's t over episodes."""
-    ends = np.cumsum(evidence.steps).astype(np.intp)
-    sums = np.add.reduceat(evidence.terms, np.concatenate([[0], ends[:-1]]))
+    ends = np.cumsum(mixed.steps).astype(np.intp)
+    sums = np.add.reduceat(mixed.terms, np.concatenate([[0], ends[:-1]]))
     raw, half = float(sums.mean()), np.inf
     if len(sums) > 1:
         width = stats.t.ppf(0.5 + estimate.confidence / 2, len(sums) - 1)
         half = float(width * sums.std(ddof=1) / np.sqrt(len(sums)))
-    ratios = float((evidence.log_reality - evidence.log_mixture).mean())
+    ratios = float((mixed.log_reality - mixed.log_mixture).mean())
     high = raw + half
     return replace(
         estimate,
@@ -263,8 +268,3 @@ def _per_episode(estimate: Estimate, evidence: Evidence) -> Estimate:
         level="trajectory",
         units=UNITS["trajectory"],
     )
-
-
-def _joined(parts: Sequence[Evidence]) -> Evidence:
-    """The evidence of all episodes."""
-    return Evidence(*(np.concatenate([getattr(part, entry.name) for part in parts]) for entry in fields(Evidence)))

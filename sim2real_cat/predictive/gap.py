@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim2real_cat.errors import GapError, WorldError, listed, unknown_name
+from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.densities import Densities
-from sim2real_cat.posteriors.expectation import Expectation, Expected, HiddenExpectation
-from sim2real_cat.posteriors.readings import Fitted, reading_densities
-from sim2real_cat.predictive.estimate import Predictive, predictive
-from sim2real_cat.predictive.fitted_reality import CrossFit, cross_fit
-from sim2real_cat.predictive.null import calibrated, without_null
+from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
+from sim2real_cat.posteriors.readings import reading_densities
+from sim2real_cat.predictive.estimate import PredictiveGap, gap_of_densities
+from sim2real_cat.predictive.reality import KnownReality, Reality, fit_reality
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
 
+States = Literal["recorded", "hidden"]
+"""Whether members start every transition in the recorded state, or know the first state alone."""
+
+NoiseSource = Literal["given", "fitted"]
+"""Whether the noise of the sensors is the world's, or fitted to the real readings where the world has none."""
+
 SCALES = (0.5, 2.0)
 """Factors of the noise's deviations at which the gap is computed too."""
 
-_AT_ONCE = 4_000_000
-"""Expected readings (of all members and sensors) that are held at a time."""
+# Where the smallest p-value that the number of worlds allows is above this, it is said.
+_WORTH_A_WORD = 0.05
 
 
 def predictive_gap(
@@ -33,16 +38,16 @@ def predictive_gap(
     real: Trajectories,
     *,
     fibre: Ensemble | None = None,
-    reality: Ensemble | None = None,
     sim: Trajectories | None = None,
-    states: str = "recorded",
+    reality: Ensemble | None = None,
+    states: States = "recorded",
     state_deviation: float | Sequence[float] = 0.0,
-    noise: str = "given",
+    noise: NoiseSource = "given",
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
-) -> Predictive:
-    """KL(P_real || P_sim) in nats per control step, from one-step predictive densities.
+) -> PredictiveGap:
+    """Estimate KL(P_real || P_sim) in nats per control step, from one-step predictive densities.
 
     Every member of the fibre is set to every recorded state, does the recorded action, and says what each sensor
     would read; the sensor's noise makes a density of it. The members are mixed by their trajectories' likelihoods
@@ -51,15 +56,16 @@ def predictive_gap(
     Args:
         world: the simulated world, with the noise of its sensors.
         real: what happened, with states; episodes that diverged are left out.
-        fibre: the fibre with its weights; the world as it is where none is given.
+        fibre: the worlds that trained the policy, with their weights; the world as it is where none is given.
+        sim: simulated episodes of the fibre, for `Estimate.null`: the gap of a robot that is one of the
+            fibre's worlds, and a p-value of no more than that. Costs as much again as the gap.
         reality: where `real` was simulated, the parameters of that world, whose row is `real.member_index`: then
             reality's own density is exact. Otherwise it is fitted to episodes left out, and the gap is, on average,
             too small rather than too large.
-        sim: simulated episodes of the fibre, for `Estimate.null`: what the gap is of a robot that is one of the
-            fibre's worlds, and a p-value of no more than that. Costs as much again as the gap.
         states: "recorded" sets members to every recorded state, so that a term asks about one control step. "hidden"
-            uses the first one alone: each member follows the readings by a Kalman filter (`gaps.filtering`), so that
-            small differences add up over the episode as they do in the divergence of whole trajectories.
+            uses the first one alone: each member follows the readings by a Kalman filter
+            (`sim2real_cat.posteriors.kalman`), so that small differences add up over the episode as they do in the
+            divergence of whole trajectories.
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
             velocities, or one for each of the 2 nv coordinates. It goes through every member's dynamics, linearised
             over one deviation; 0 where the states are exact. Not ignoring it is what keeps a noisy state estimate from
@@ -75,133 +81,159 @@ def predictive_gap(
         GapError: a sensor without noise, which has no density; no transition; a reading no member can have produced.
         WorldError: the recording does not fit the world, or something random that has no density lies in between.
     """
-    fibre = Ensemble.nominal() if fibre is None else fibre
-    if noise not in ("given", "fitted"):
-        raise GapError(f"noise is '{noise}': give 'given' or 'fitted'")
-    if noise == "fitted" and reality is not None:
-        raise GapError(
-            "noise='fitted' is for recordings of a world that is not known; this one's noise is: leave it out"
-        )
-    if states not in ("recorded", "hidden"):
-        raise GapError(f"states is '{states}': give 'recorded' or 'hidden'")
     generator = np.random.default_rng(rng)
-    asked: type[Expectation] = HiddenExpectation if states == "hidden" else Expectation
+    members = Ensemble.nominal() if fibre is None else fibre
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
-    if not len(recording):
-        raise GapError("the real side has no transition: all episodes diverged or have no step")
-    _require_readings(world, recording)
-    if states == "hidden" and noise == "fitted":
-        raise GapError("noise is fitted to what recorded states leave open; with hidden states give the sensors' noise")
-    simulated = asked(world, fibre, state_deviation, threads)
+    asked = _Comparison(world, recording, members, reality, states, state_deviation, noise, confidence, threads)
+    if sim is not None and sim.member_index.max(initial=0) >= len(members):
+        raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(members)}")
     with on_one_thread():
-        if noise == "given":
-            simulated.require_noise(recording.sensors)  # before anything is simulated
-        if reality is None:
-            fitted = _fit(simulated, recording)
-            said = "as given"
-            if noise == "fitted" and (silent := simulated.without_noise(recording.sensors)):
-                widths = dict(zip(recording.sensors, fitted.deviation.mean(axis=0).tolist(), strict=True))
-                said = "fitted to what no prediction leaves of " + listed(
-                    f"{name} {widths[name]:.3g}" for name in silent
-                )
-                noisy = replace(world, noise={**world.noise, **{name: widths[name] for name in silent}})
-                simulated = asked(noisy, fibre, state_deviation, threads)
-            of_reality: _Reality = _Fit(fitted)
-            reasons, notes = fitted.reasons, [_LOWER.format(folds=fitted.folds)]
-        else:
-            said, reasons, notes = "as given", [], []
-            rows = _real_rows(reality, recording)
-            own = {row: asked(world, reality.select([row]), state_deviation, threads) for row in rows}
-            for one in own.values():
-                one.require_noise(recording.sensors)
-            of_reality = _Worlds(own)
-        simulated.require_noise(recording.sensors)
-        if reality is None and (doubt := simulated.doubt(recording)):
-            reasons = [*reasons, doubt]
+        simulated, known = asked.sides()
+        found = asked.estimate(simulated, known, generator)
+    return found if sim is None else asked.with_null(found, sim, generator)
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """A recording, the fibre that it is held against, and how: the checked arguments of `predictive_gap`."""
+
+    world: World
+    recording: Trajectories
+    fibre: Ensemble
+    reality: Ensemble | None
+    states: States
+    state_deviation: float | Sequence[float]
+    noise: NoiseSource
+    confidence: float
+    threads: int
+
+    def __post_init__(self) -> None:
+        if self.noise not in get_args(NoiseSource):
+            raise GapError(f"noise is '{self.noise}': give 'given' or 'fitted'")
+        if self.noise == "fitted" and self.reality is not None:
+            raise GapError(
+                "noise='fitted' is for recordings of a world that is not known; this one's noise is: leave it out"
+            )
+        if self.states not in get_args(States):
+            raise GapError(f"states is '{self.states}': give 'recorded' or 'hidden'")
+        if not len(self.recording):
+            raise GapError("the real side has no transition: all episodes diverged or have no step")
+        _require_readings(self.world, self.recording)
+        if self.states == "hidden" and self.noise == "fitted":
+            raise GapError(
+                "noise is fitted to what recorded states leave open; with hidden states give the sensors' noise"
+            )
+
+    def sides(self) -> tuple[Predictor, Reality]:
+        """The simulated side, with the noise that was fitted to it where that was asked, and the real side."""
+        simulated, sensors = self._predictor(self.world, self.fibre), self.recording.sensors
+        if self.noise == "given":
+            simulated.require_noise(sensors)
+        if self.reality is not None:
+            return simulated, self._known(self.reality)
+        fitted = fit_reality(simulated, self.recording)
+        if self.noise == "fitted" and (silent := simulated.without_noise(sensors)):
+            widths = dict(zip(sensors, fitted.deviation.mean(axis=0).tolist(), strict=True))
+            noisy = replace(self.world, noise={**self.world.noise, **{name: widths[name] for name in silent}})
+            simulated = self._predictor(noisy, self.fibre)
+            fitted = replace(
+                fitted,
+                noise="fitted to what no prediction leaves of "
+                + listed(f"{name} {widths[name]:.3g}" for name in silent),
+            )
+        simulated.require_noise(sensors)
+        return simulated, fitted
+
+    def _predictor(self, world: World, fibre: Ensemble) -> Predictor:
+        """What says which readings the members expect."""
+        kind = HiddenPredictor if self.states == "hidden" else Predictor
+        return kind(world, fibre, self.state_deviation, self.threads)
+
+    def _known(self, reality: Ensemble) -> KnownReality:
+        """Reality as the members in which episodes ran.
+
+        Raises:
+            WorldError: an episode of a member that there is not.
+        """
+        rows: list[int] = np.unique(self.recording.member_index).tolist()
+        if rows[-1] >= len(reality):
+            raise WorldError(f"episodes ran in member {rows[-1]} of reality, which has {len(reality)}, counted from 0")
+        members = {row: self._predictor(self.world, reality.select([row])) for row in rows}
+        for member in members.values():
+            member.require_noise(self.recording.sensors)
+        return KnownReality(members)
+
+    def estimate(self, simulated: Predictor, known: Reality, rng: np.random.Generator) -> PredictiveGap:
+        """The gap of the recording, with what is to be said about it."""
+        sensors, reasons, notes = self.recording.sensors, [*known.reasons], [*known.notes]
+        if self.reality is None and (doubt := simulated.doubt(self.recording)):
+            reasons.append(doubt)
         if simulated.filters:
             notes.append("states are hidden: every member follows the readings by a Kalman filter")
         elif simulated.uncertain:
             notes.append("the error of the recorded states goes through the dynamics, linearised over one deviation")
-        scales = SCALES if simulated.scalable(recording.sensors, exact=reality is not None) else ()
+        scales = SCALES if simulated.scalable(sensors, exact=self.reality is not None) else ()
         if not scales:
             notes.append("what other noise would do to the gap is told for recorded states and Gaussian noise only")
-        found = predictive(
-            _blocks(simulated, of_reality, recording, scales),
-            fibre.weights,
-            recording.sensors,
-            noise=said,
-            confidence=confidence,
-            rng=generator,
+        return gap_of_densities(
+            self._densities(simulated, known, (1.0, *scales)),
+            self.fibre.weights,
+            sensors,
+            noise=known.noise,
+            confidence=self.confidence,
+            rng=rng,
             reasons=reasons,
             notes=notes,
         )
-    if sim is None:
-        return found
-    if sim.member_index.max(initial=0) >= len(fibre):
-        raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(fibre)}")
-    if noise == "fitted" or simulated.uncertain:
-        return without_null(found, "the simulated episodes have other noise, or states without errors")
 
-    def of_simulated(part: Trajectories) -> Predictive:
-        return predictive_gap(
-            simulated.world,
-            part,
-            fibre=fibre,
-            reality=fibre,
-            states=states,
-            state_deviation=state_deviation,
-            confidence=confidence,
-            rng=generator,
-            threads=threads,
+    def _densities(
+        self, simulated: Predictor, known: Reality, scales: Sequence[float]
+    ) -> Iterator[Mapping[float, Densities]]:
+        """The densities of a few episodes at a time, by the factor of the noise."""
+        for part, rows in simulated.blocks(self.recording):
+            expected, real = simulated.expect(part), known.expect(part, rows)
+            yield {scale: reading_densities(part, expected, real, scale) for scale in scales}
+
+    def with_null(self, found: PredictiveGap, sim: Trajectories, rng: np.random.Generator) -> PredictiveGap:
+        """The gap with its null: of a robot that is one of the fibre's worlds.
+
+        Simulated episodes are held against the fibre with the density of their own member as the truth, which gives
+        each world its own gap: what the mixture costs a robot that lives there. Worlds are the units: where the robot
+        is one more world, drawn as the members were, its gap is as likely to rank anywhere among theirs, so that
+
+            p = (1 + number of members whose gap is at least the robot's) / (1 + members)
+
+        is at most α with probability at most α, up to the members' own presence in the mixture. Of each member that
+        has a weight as many episodes are drawn as make, together, about as many as there are real ones, at least one.
+        """
+        if self.noise == "fitted" or np.any(self.state_deviation):
+            return _without_null(found, "the simulated episodes have other noise, or states without errors")
+        usable = np.flatnonzero(sim.kept & (sim.lengths > 0) & (found.weights[sim.member_index] > 0))
+        members = np.unique(sim.member_index[usable])
+        if not len(members):
+            return _without_null(found, "no episode of a member with a weight went on")
+        each = max(len(found.surprise) // len(members), 1)
+        shuffled = rng.permutation(usable)
+        drawn = np.concatenate([shuffled[sim.member_index[shuffled] == member][:each] for member in members])
+        drawn.sort()
+        own = predictive_gap(
+            self.world,
+            sim.select(drawn),
+            fibre=self.fibre,
+            reality=self.fibre,
+            states=self.states,
+            state_deviation=self.state_deviation,
+            confidence=self.confidence,
+            rng=rng,
+            threads=self.threads,
         )
-
-    return calibrated(found, sim, of_simulated, generator)
-
-
-_LOWER = (
-    "reality's own density is fitted to episodes left out in {folds} turns: on average the gap is too small rather "
-    "than too large"
-)
-
-
-class _Reality(Protocol):
-    """What reality itself expected."""
-
-    def __call__(self, part: Trajectories, rows: slice) -> Expected | Fitted:
-        """Of some episodes, whose transitions are `rows` of the whole recording."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Reality as fitted to the episodes left out."""
-
-    fitted: CrossFit
-
-    def __call__(self, part: Trajectories, rows: slice) -> Fitted:
-        return Fitted(self.fitted.expected[rows], self.fitted.deviation[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class _Worlds:
-    """Reality as the worlds that episodes ran in."""
-
-    members: Mapping[int, Expectation]
-
-    def __call__(self, part: Trajectories, rows: slice) -> Expected:
-        return self.members[int(part.member_index[0])].of(part)
-
-
-def _blocks(
-    simulated: Expectation, reality: _Reality, recording: Trajectories, scales: Sequence[float]
-) -> Iterator[Mapping[float, Densities]]:
-    """The densities of a few episodes at a time."""
-    first = 0
-    for some in _episode_blocks(recording, simulated):
-        part = recording.select(some)
-        rows = slice(first, first + int(part.lengths.sum()))
-        first = rows.stop
-        expected, real = simulated.of(part), reality(part, rows)
-        yield {scale: reading_densities(part, expected, real, scale) for scale in (1.0, *scales)}
+        member = sim.member_index[drawn][own.episode]
+        gaps = np.array([own.terms[member == one].mean() for one in members])
+        p_value = float((1 + (gaps >= found.estimate.raw).sum()) / (1 + len(members)))
+        why = [_EXACT]
+        if 1 / (1 + len(members)) > _WORTH_A_WORD:
+            why.append(f"with {len(members)} worlds the p-value is at least {1 / (1 + len(members)):.2g}")
+        return _with(found, Null((), (float(gaps.mean()),), p_value, 1, tuple(why)))
 
 
 def _require_readings(world: World, recording: Trajectories) -> None:
@@ -214,8 +246,7 @@ def _require_readings(world: World, recording: Trajectories) -> None:
     for name in recording.sensors:
         if name not in world.sensors:
             raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
-    within = np.arange(recording.observations.shape[1]) <= recording.lengths[:, None]
-    bad = within[..., None] & ~np.isfinite(recording.observations)
+    bad = recording.within()[..., None] & ~np.isfinite(recording.observations)
     if bad.any():
         episode, frame, sensor = (int(i) for i in np.argwhere(bad)[0])
         raise GapError(
@@ -224,49 +255,14 @@ def _require_readings(world: World, recording: Trajectories) -> None:
         )
 
 
-def _real_rows(reality: Ensemble, recording: Trajectories) -> list[int]:
-    """The members of reality in which episodes ran.
-
-    Raises:
-        WorldError: an episode of a member that there is not.
-    """
-    rows: list[int] = np.unique(recording.member_index).tolist()
-    if rows[-1] >= len(reality):
-        raise WorldError(f"episodes ran in member {rows[-1]} of reality, which has {len(reality)}, counted from 0")
-    return rows
+_EXACT = "no A/A of the real side: its episodes are held against their own density already"
 
 
-def _fit(simulated: Expectation, recording: Trajectories) -> CrossFit:
-    """Reality's density, from the residuals of the member that comes nearest to the readings."""
-    episode = np.repeat(np.arange(len(recording)), recording.lengths)
-    step = np.arange(len(episode)) - np.repeat(np.cumsum(recording.lengths) - recording.lengths, recording.lengths)
-    before, after = (recording.observations[episode, step + later] for later in (0, 1))
-    scale = np.where(after.std(axis=0) > 0, after.std(axis=0), 1.0)
-    squares = np.zeros((len(simulated.fibre), after.shape[1]))
-    first = 0
-    for some in _episode_blocks(recording, simulated):
-        expected = simulated.of(recording.select(some)).reading
-        part = after[first : first + expected.shape[1]]
-        first += len(part)
-        squares += np.square((part - expected) / scale).sum(axis=1)
-    if np.isnan(squares).all(axis=0).any():
-        raise GapError("every member of the fibre diverges from a recorded state; are its units right?")
-    with np.errstate(divide="ignore"):  # a sensor that a member repeats exactly; the fit says that it has no density
-        nearest = int(np.nanargmin(np.log(squares).sum(axis=1)))
-    own = simulated.member(nearest).of(recording).reading[0]
-    known = [recording.actions[episode, step]]
-    if not simulated.filters:
-        known += [recording.qpos[episode, step], recording.qvel[episode, step]]
-    if simulated.filters or not simulated.uncertain:
-        known.append(before)  # readings that the members know of, or that say no more than the state does
-    return cross_fit(after, own, np.hstack(known), episode)
+def _without_null(found: PredictiveGap, reason: str) -> PredictiveGap:
+    """The gap without A/A, and why."""
+    return _with(found, Null((), (), None, 0, (_EXACT, f"no A/A of the simulated side: {reason}")))
 
 
-def _episode_blocks(recording: Trajectories, simulated: Expectation) -> Iterator[NDArray[np.intp]]:
-    """Successive whole episodes of one real member, as many as fit in memory."""
-    members, width = len(simulated.fibre), len(recording.sensors)
-    width *= width if simulated.uncertain else 1
-    room = max(_AT_ONCE // (members * width), 1)
-    block = (np.cumsum(recording.lengths) - recording.lengths) // room
-    changes = np.flatnonzero(np.diff(block) + np.abs(np.diff(recording.member_index))) + 1
-    yield from np.split(np.arange(len(recording)), changes)
+def _with(found: PredictiveGap, null: Null) -> PredictiveGap:
+    """The gap with a null in its estimate."""
+    return replace(found, estimate=replace(found.estimate, null=null))

@@ -1,4 +1,4 @@
-"""The mixture over the fibre along an episode: which member seems to act, and what the mixture did not expect.
+"""The mixture over the fibre along an episode: which member it seems to be, and how surprising each reading is.
 
 A member's weight at step t is what its trajectory has made of it so far, ω_e(t) ∝ w_e Π_{s<t} p_e(o_s+1|h,a), so the
 mixture predicts Σ_e ω_e(t) p_e(o'|h,a). Everything stays in logarithms.
@@ -6,19 +6,20 @@ mixture predicts Σ_e ω_e(t) p_e(o'|h,a). Everything stays in logarithms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.special import logsumexp
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
 from sim2real_cat.posteriors.densities import Densities
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """What whole episodes say, one after the other.
+class MixtureTerms:
+    """How probable the readings of whole episodes are, one episode after the other.
 
     Attributes:
         terms: (N,) ln p_real(o'|h,a) - ln p_sim(o'|h,a) of each transition, less what of it is known to be noise.
@@ -38,8 +39,18 @@ class Evidence:
     steps: Floats
     sensors: Floats
 
+    @property
+    def episode(self) -> Ints:
+        """(N,) the episode of each transition."""
+        return np.repeat(np.arange(len(self.steps)), self.steps.astype(np.intp))
 
-def weigh(densities: Densities, log_weights: Floats, before: int = 0) -> Evidence:
+    @classmethod
+    def join(cls, parts: Sequence[MixtureTerms]) -> MixtureTerms:
+        """Return the terms of all episodes of several parts."""
+        return cls(*(np.concatenate([getattr(part, entry.name) for part in parts]) for entry in fields(cls)))
+
+
+def mixture_terms(densities: Densities, log_weights: Floats, before: int = 0) -> MixtureTerms:
     """Follow the mixture along each episode.
 
     The log ratio of a reading is its divergence plus noise of mean 0. Where the divergences of the single members are
@@ -79,7 +90,7 @@ def weigh(densities: Densities, log_weights: Floats, before: int = 0) -> Evidenc
         share = np.exp(share - logsumexp(share, axis=0))
         terms[rows] = ratios[rows] - (share * densities.excess[:, rows]).sum(axis=0)
     by_sensor = log_weights[:, None, None] + densities.sensor_members
-    return Evidence(
+    return MixtureTerms(
         terms,
         ratios,
         likelihood,

@@ -19,7 +19,7 @@ from sim2real_cat.errors import GapError, InstanceError, WorldError, listed, unk
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.gaps.kl_gap import METHODS as SAMPLE_METHODS
 from sim2real_cat.gaps.kl_gap import gap
-from sim2real_cat.predictive.estimate import Predictive
+from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -80,7 +80,7 @@ class MeasuredGap:
     transition: Estimate | None
     occupancy: Estimate | None
     note: str
-    predictive: Predictive | None = field(default=None, compare=False)
+    predictive: PredictiveGap | None = field(default=None, compare=False)
     members: MemberGaps | None = field(default=None, compare=False)
 
 
@@ -136,11 +136,11 @@ def _transition(
     notes: list[str],
     *,
     null: bool = True,
-) -> tuple[Predictive | None, Estimate | None]:
+) -> tuple[PredictiveGap | None, Estimate | None]:
     """The gap per control step, and what it was taken from where that is predictive."""
     if method not in METHODS:
         raise GapError(unknown_name("method", method, METHODS))
-    found: Predictive | None = None
+    found: PredictiveGap | None = None
     if method in ("auto", "predictive"):
         found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads, null))
     if found is not None or method == "predictive":
@@ -153,7 +153,7 @@ def _transition(
 
 def _predict(
     deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int, null: bool
-) -> Predictive:
+) -> PredictiveGap:
     """The predictive gap."""
     if deployment.world is None:
         raise GapError("the simulated world cannot be set to a recorded state")
@@ -213,7 +213,7 @@ def member_gaps(
     fibre: Ensemble,
     sim: Trajectories,
     real: Trajectories,
-    predictive: Predictive | None,
+    predictive: PredictiveGap | None,
     *,
     method: str,
     confidence: float,

@@ -10,7 +10,7 @@ import pytest
 from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.posteriors.densities import gaussian_densities
-from sim2real_cat.predictive.estimate import predictive
+from sim2real_cat.predictive.estimate import gap_of_densities
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MemberGaps, measure, member_gaps
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -34,7 +34,7 @@ def of_shifts(shifts, weights, episodes=40, steps=25, seed=0, reach=np.inf):
         np.zeros((n, 1)),
         np.ones(1),
     )
-    return predictive([{1.0: densities}], weights, ["x"], noise="given")
+    return gap_of_densities([{1.0: densities}], weights, ["x"], noise="given")
 
 
 def test_a_member_s_gap_is_half_its_shift_squared():

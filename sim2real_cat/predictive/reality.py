@@ -1,13 +1,18 @@
-"""What reality itself would have expected, where nobody knows: fitted to some episodes, asked about the others."""
+"""The readings that reality itself expected: known where reality was simulated, fitted to other episodes where not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
+from sim2real_cat.posteriors.expectation import Expectation, Predictor
+from sim2real_cat.posteriors.readings import FittedReadings
+from sim2real_cat.recordings.trajectories import Trajectories
 
 _MOST_FOLDS = 10
 # An error below this share of a sensor's magnitude is rounding.
@@ -18,34 +23,111 @@ _RIDGES = np.logspace(-6, 4, 21)
 _CALIBRATED = 1.25
 
 
+class Reality(Protocol):
+    """What reality itself expected, and what is to be said of it."""
+
+    @property
+    def noise(self) -> str:
+        """Which noise the sensors are taken to have, and where it comes from."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why not to rely on it."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What else the reader should know."""
+
+    def expect(self, part: Trajectories, rows: slice) -> Expectation | FittedReadings:
+        """Return what was expected in some episodes, whose transitions are `rows` of the whole recording."""
+
+
 @dataclass(frozen=True, eq=False)
-class CrossFit:
-    """Expectations of reality that have not seen what they are about.
+class KnownReality:
+    """Reality as the worlds that episodes ran in.
+
+    Attributes:
+        members: a predictor of a single world, by the member of reality.
+    """
+
+    members: Mapping[int, Predictor]
+    noise: ClassVar[str] = "as given"
+    reasons: ClassVar[Sequence[str]] = ()
+    notes: ClassVar[Sequence[str]] = ()
+
+    def expect(self, part: Trajectories, rows: slice) -> Expectation:
+        """Return what the member in which the episodes ran expected."""
+        return self.members[int(part.member_index[0])].expect(part)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedReality:
+    """Reality as fitted to the episodes left out: expectations that have not seen what they are about.
 
     Attributes:
         expected: (N, d) of each reading.
         deviation: (N, d) of the error.
         folds: how many groups of episodes were left out in turn.
         calibration: mean square of the errors over their deviations, 1 where these are right.
+        noise: which noise the sensors are taken to have, and where it comes from.
     """
 
     expected: Floats
     deviation: Floats
     folds: int
     calibration: float
+    noise: str = "as given"
 
     @property
-    def reasons(self) -> list[str]:
-        """Why not to rely on them."""
+    def reasons(self) -> Sequence[str]:
+        """Why not to rely on it."""
         if self.calibration <= _CALIBRATED:
-            return []
-        return [
+            return ()
+        return (
             f"the density of reality is fitted, and its errors on episodes left out are {self.calibration:.2f} times "
-            "their expected square: too few episodes, or they differ too much"
-        ]
+            "their expected square: too few episodes, or they differ too much",
+        )
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What else the reader should know."""
+        return (
+            f"reality's own density is fitted to episodes left out in {self.folds} turns: on average the gap is too "
+            "small rather than too large",
+        )
+
+    def expect(self, part: Trajectories, rows: slice) -> FittedReadings:
+        """Return what was fitted to the other episodes."""
+        return FittedReadings(self.expected[rows], self.deviation[rows])
 
 
-def cross_fit(reading: Floats, simulated: Floats, features: Floats, episode: Ints) -> CrossFit:
+def fit_reality(simulated: Predictor, recording: Trajectories) -> FittedReality:
+    """Fit reality's density to the residuals of the member that comes nearest to the readings.
+
+    Raises:
+        GapError: every member diverges, or there are too few episodes or transitions.
+    """
+    episode, step = recording.transitions()
+    before, after = (recording.observations[episode, step + later] for later in (0, 1))
+    scale = np.where(after.std(axis=0) > 0, after.std(axis=0), 1.0)
+    squares = np.zeros((len(simulated.fibre), after.shape[1]))
+    for part, rows in simulated.blocks(recording):
+        expected = simulated.expect(part).reading
+        squares += np.square((after[rows] - expected) / scale).sum(axis=1)
+    if np.isnan(squares).all(axis=0).any():
+        raise GapError("every member of the fibre diverges from a recorded state; are its units right?")
+    with np.errstate(divide="ignore"):  # a sensor that a member repeats exactly; the fit says that it has no density
+        nearest = int(np.nanargmin(np.log(squares).sum(axis=1)))
+    own = simulated.member(nearest).expect(recording).reading[0]
+    known = [recording.actions[episode, step]]
+    if not simulated.filters:
+        known += [recording.qpos[episode, step], recording.qvel[episode, step]]
+    if simulated.filters or not simulated.uncertain:
+        known.append(before)  # readings that the members know of, or that say no more than the state does
+    return cross_fit(after, own, np.hstack(known), episode)
+
+
+def cross_fit(reading: Floats, simulated: Floats, features: Floats, episode: Ints) -> FittedReality:
     """Fit reality's one-step density to residuals of the simulation, leaving whole episodes out in turn.
 
     The residual of a reading is regressed linearly on the features and the simulation's own expectation, with a ridge
@@ -86,12 +168,12 @@ def cross_fit(reading: Floats, simulated: Floats, features: Floats, episode: Int
             expected[out, sensor] = simulated[out, sensor] + correction
             deviation[out, sensor] = fit.spread * np.sqrt(1.0 + leverage)
     calibration = float(np.square((reading - expected) / deviation).mean())
-    return CrossFit(expected, deviation, folds, calibration)
+    return FittedReality(expected, deviation, folds, calibration)
 
 
 @dataclass(frozen=True, eq=False)
 class _Ridge:
-    """A linear fit with its ridge.
+    """A linear fit with a penalty on its coefficients.
 
     Attributes:
         coefficients: (p,).
@@ -105,7 +187,7 @@ class _Ridge:
 
     @classmethod
     def fit(cls, x: Floats, y: Floats) -> _Ridge:
-        """The ridge whose generalized cross-validation error, n |y - ŷ|² / (n - trace)², is least."""
+        """Fit with the ridge whose generalized cross-validation error, n |y - ŷ|² / (n - trace)², is least."""
         left, singular, right = np.linalg.svd(x, full_matrices=False)
         rotated = left.T @ y
         outside = float(y @ y - rotated @ rotated)
@@ -119,7 +201,7 @@ class _Ridge:
         return cls(coefficients, inverse, float(np.sqrt(max(left_over[best], 0.0) / freedom[best])))
 
     def at(self, x: Floats) -> tuple[Floats, Floats]:
-        """What the fit says of new rows, and how much its own uncertainty adds to the variance, relative to it."""
+        """Return the fit at new rows, and what its own uncertainty adds to the variance, relative to it."""
         return x @ self.coefficients, np.einsum("np,pq,nq->n", x, self.inverse, x)
 
 
