@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -170,7 +171,7 @@ def _interval(
     return low, high, [], ["a single real episode, cut into stretches of time: the spread between episodes is not seen"]
 
 
-def _ends(sums: Floats, blocks: Blocks, confidence: float) -> tuple[float, float]:
+def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
     """The jackknife's t interval of a mean over transitions, from its sum in each block."""
     n = int(blocks.sizes.sum())
     mean = float(sums.sum()) / n
