@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sim2real_cat.gaps.support import Coverage as Coverage
     from sim2real_cat.gaps.support import coverage as coverage
     from sim2real_cat.policies.action_table import ActionTable as ActionTable
+    from sim2real_cat.policies.files import load_policy as load_policy
     from sim2real_cat.policies.function import CallablePolicy as CallablePolicy
     from sim2real_cat.policies.mlp import MlpPolicy as MlpPolicy
     from sim2real_cat.policies.onnx import OnnxPolicy as OnnxPolicy
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from sim2real_cat.ranking.table import PolicyTable as PolicyTable
     from sim2real_cat.ranking.table import read_policy_table as read_policy_table
     from sim2real_cat.recordings.logs.mapping import LogMapping as LogMapping
+    from sim2real_cat.recordings.logs.reader import read_log as read_log
     from sim2real_cat.recordings.parquet import iterate_log as iterate_log
-    from sim2real_cat.recordings.parquet import read_log as read_log
     from sim2real_cat.recordings.parquet import write_log as write_log
     from sim2real_cat.recordings.segments import segments as segments
     from sim2real_cat.recordings.trajectories import Trajectories as Trajectories
@@ -80,7 +81,6 @@ if TYPE_CHECKING:
     from sim2real_cat.transfer.schema import SchTransferStudy as SchTransferStudy
     from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld as GymnasiumWorld
     from sim2real_cat.worlds.external.playground import playground_world as playground_world
-    from sim2real_cat.worlds.load_policy import load_policy as load_policy
     from sim2real_cat.worlds.randomization.change import Change as Change
     from sim2real_cat.worlds.randomization.dependence import Correlation as Correlation
     from sim2real_cat.worlds.randomization.dependence import FixedTotal as FixedTotal
@@ -177,7 +177,7 @@ _HOME = {
     "iterate_log": "recordings.parquet",
     "ksim_randomizers": "worlds.randomization.published",
     "laws": "transfer",
-    "load_policy": "worlds.load_policy",
+    "load_policy": "policies.files",
     "playground_go1": "worlds.randomization.published",
     "playground_world": "worlds.external.playground",
     "predict_steps": "worlds.simulation.prediction",
@@ -186,7 +186,7 @@ _HOME = {
     "pullback": "acsets.maps.limits",
     "pushout": "acsets.maps.colimits",
     "rank": "ranking.ranking",
-    "read_log": "recordings.parquet",
+    "read_log": "recordings.logs.reader",
     "read_policy_table": "ranking.table",
     "recompute_gaps": "study.recompute",
     "replay": "worlds.simulation.replay",

@@ -183,7 +183,7 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
 
 def _gap(options: argparse.Namespace) -> int:
     from sim2real_cat.gaps.kl_gap import gap
-    from sim2real_cat.recordings.parquet import read_log
+    from sim2real_cat.recordings.logs.reader import read_log
 
     if (options.sim is None) == (options.study is None):
         raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")

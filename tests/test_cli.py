@@ -17,7 +17,8 @@ from sim2real_cat.cli import main
 from sim2real_cat.errors import EngineError, GapError
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.predictive.gap import predictive_gap
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping, Time
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.tasks.task import Array

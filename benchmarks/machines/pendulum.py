@@ -16,7 +16,7 @@ import numpy as np
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping, Time
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Change, Randomization

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.policies.policy import Array, Policy, as_numbers, digest_of, from_archive, write_archive
+from sim2real_cat.recordings.parquet import logged_actuators
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,7 +165,7 @@ def _read_table(path: Path) -> pa.Table:
 def _of_table(table: pa.Table, path: Path) -> ActionTable:
     """The actions in a table whose rows are control steps."""
     listing = "action" in table.column_names
-    actuators = _logged(table) if listing else tuple(n for n in table.column_names if n not in _INDEX)
+    actuators = logged_actuators(table) if listing else tuple(n for n in table.column_names if n not in _INDEX)
     try:
         if listing:
             rows = _lists(table["action"].to_pylist())
@@ -189,17 +190,6 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
         return ActionTable(actions if "episode_index" in table.column_names else actions[0], actuators)
     except (PolicyError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: not a table of actions ({one_line(error)})") from None
-
-
-def _logged(table: pa.Table) -> tuple[str, ...]:
-    """The actuators that one of our logs names in its metadata; none where it is somebody else's."""
-    from sim2real_cat.recordings.parquet import KEY
-
-    try:
-        head = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
-        return tuple(map(str, head["actuators"]))
-    except (ValueError, TypeError, KeyError):
-        return ()
 
 
 def _trimmed(rows: Array) -> Array:

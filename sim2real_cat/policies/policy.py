@@ -85,17 +85,6 @@ class Policy(ABC):
                 f"{len(sensors)} sensors ({listed(sensors)}) and {drives}"
             )
 
-    @staticmethod
-    def load(path: str | Path) -> Policy:
-        """Read a policy file of any kind that needs no further word; see `load_policy`.
-
-        Raises:
-            PolicyError: the file is missing, truncated, holds something else, or its reader is not installed.
-        """
-        from sim2real_cat.worlds.load_policy import load_policy
-
-        return load_policy(path)
-
 
 def as_numbers(values: object, what: str) -> Array:
     """Lists or an array as an array of floats; `what` they make is for the message.

@@ -7,10 +7,6 @@ an episode, where nobody acted any more, has no action, reward and done. What be
 metadata under ``sim2real_cat``, its notes under ``sim2real_cat.notes``. Episodes lie in order and a row group ends
 with an episode, so that a reader finds some episodes by the statistics of ``episode_index``. Version 1 had policies
 and divergence in the metadata; it is still read.
-
-Read the Parquet files that `log_writer` wrote, whole or only some of their episodes.
-
-Write trajectories to a Parquet file a part at a time; `recordings` says what the file holds.
 """
 
 from __future__ import annotations
@@ -18,12 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,101 +30,242 @@ from sim2real_cat.errors import ExchangeError, WorldError, one_line
 from sim2real_cat.files import replacing
 from sim2real_cat.recordings.trajectories import Array, Trajectories
 
-if TYPE_CHECKING:
-    from sim2real_cat.recordings.logs.mapping import LogMapping
+KEY = b"sim2real_cat"
+NOTES = b"sim2real_cat.notes"
+VERSION = 2
+
+_FRAMES = 1 << 16
+"""Frames that fill a row group, which is what a writer holds back and what a reader of one episode has to decode."""
+
+_REPEATING = ("member_index", "policy", "reason")
+"""Columns of few values; a dictionary of any other would only be thrown away."""
 
 
 def write_log(path: str | Path, trajectories: Trajectories) -> str:
     """Write trajectories to a Parquet file, whole or not at all; return the SHA-256 of its bytes."""
-    with LogWriter(Path(path)) as log:
-        log.append(trajectories)
-    return log.digest
+    with TrajectoryWriter(Path(path)) as file:
+        file.append(trajectories)
+    return file.digest
 
 
-def read_log(
-    path: str | Path | Sequence[str | Path], mapping: LogMapping | None = None, *, episodes: slice | None = None
-) -> Trajectories:
-    """Read recorded episodes.
+class TrajectoryWriter:
+    """A Parquet file of trajectories that is written whole or not at all, in memory that does not grow with it.
+
+    The file depends on the episodes and not on how they were cut into parts: a row group ends with the episode that
+    fills it.
 
     Args:
-        path: without a mapping, a file that `write_log` or `rollout_to_parquet` wrote. With one, a log of any robot: a
-            CSV, Parquet, npz, Minari HDF5 or MCAP file, a folder of LeRobot v3, Minari or a ROS 2 bag, or several of
-            them, whose episodes are joined.
-        mapping: which joint, sensor or actuator each column is, in which unit; how timestamps are read.
-        episodes: which episodes, as in ``slice(100, 200)``; all where none are given. The rest of a file of ours is
-            not decoded.
+        path: the file; it appears, or is replaced, when the block ends well.
+
+    Attributes:
+        digest: SHA-256 of the file, once it is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.digest = ""
+        self._stack = ExitStack()
+        self._first: Trajectories | None = None
+        self._notes: list[str] = []
+        self._episodes = 0
+        self._pending: list[pa.Table] = []
+        self._frames = 0
+
+    def __enter__(self) -> TrajectoryWriter:
+        try:
+            self._temporary = self._stack.enter_context(replacing(self.path))
+        except OSError as error:
+            raise ExchangeError(
+                f"{self.path}: cannot be written ({error.strerror or error}); choose another place"
+            ) from None
+        return self
+
+    def append(self, part: Trajectories) -> None:
+        """Add the episodes of `part` after those that were added before.
+
+        Raises:
+            WorldError: they come from another robot than the first ones.
+        """
+        if self._first is None:
+            self._first = part.select(np.zeros(0, dtype=np.intp))
+            head = {
+                "version": VERSION,
+                "sensors": part.sensors,
+                "actuators": part.actuators,
+                "control_period": part.control_period,
+            }
+            text = json.dumps(head, separators=(",", ":")).encode()
+            schema = _table(self._first, slice(0, 0), 0).schema.with_metadata({KEY: text})
+            self._file = self._stack.enter_context(
+                pq.ParquetWriter(
+                    self._temporary,
+                    schema,
+                    compression="zstd",
+                    use_dictionary=list(_REPEATING),
+                    write_page_checksum=True,
+                )
+            )
+        _refuse_another_robot(self._first, part)
+        self._notes += [note for note in part.notes if note not in self._notes]
+        begin = 0
+        for end, frames in enumerate(part.lengths + 1, start=1):
+            self._frames += int(frames)
+            if self._frames >= _FRAMES:
+                self._hold(part, begin, end)
+                self._flush()
+                begin = end
+        self._hold(part, begin, len(part))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self._first is None:
+                raise ExchangeError(f"{self.path}: nothing was recorded, so there is no log to write")
+            self._flush()
+            if self._notes:
+                self._file.add_key_value_metadata({NOTES: json.dumps(self._notes).encode()})
+            self._file.close()
+            with self._temporary.open("rb") as written:
+                self.digest = hashlib.file_digest(written, "sha256").hexdigest()
+
+    def _hold(self, part: Trajectories, begin: int, end: int) -> None:
+        if end > begin:
+            self._pending.append(_table(part, slice(begin, end), self._episodes))
+            self._episodes += end - begin
+
+    def _flush(self) -> None:
+        """Write what is held back as one row group."""
+        if self._pending:
+            group = pa.concat_tables(self._pending).combine_chunks()
+            self._file.write_table(group.replace_schema_metadata(self._file.schema.metadata), row_group_size=len(group))
+        self._pending, self._frames = [], 0
+
+
+def _refuse_another_robot(one: Trajectories, other: Trajectories) -> None:
+    for name in ("sensors", "actuators", "control_period"):
+        if getattr(one, name) != getattr(other, name):
+            raise WorldError(f"one log holds one robot: {name} {getattr(one, name)} and {getattr(other, name)} differ")
+    for name in ("qpos", "qvel"):
+        widths = getattr(one, name).shape[2], getattr(other, name).shape[2]
+        if widths[0] != widths[1]:
+            raise WorldError(f"one log holds one robot: {name} of {widths[0]} and of {widths[1]} coordinates differ")
+
+
+def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
+    """The frames of some episodes, the first of which is number `number` of the file."""
+    lengths = part.lengths[rows]
+    local, frame = np.nonzero(part.within()[rows])
+    acted = frame < lengths[local]
+    done = (frame == lengths[local] - 1) & part.terminated[rows][local]
+    episode = local + rows.start
+    policies = pa.array(part.policies[rows], pa.string())
+    reasons = pa.array(part.reasons[rows] or [None] * len(lengths), pa.string())
+    return pa.table(
+        {
+            "episode_index": pa.array(local + number, pa.int64()),
+            "frame_index": pa.array(frame, pa.int64()),
+            "timestamp": pa.array(frame * part.control_period, pa.float64()),
+            "member_index": pa.array(part.member_index[episode], pa.int64()),
+            "policy": policies.take(pa.array(local)),
+            "observation.state": _lists(part.observations[episode, frame]),
+            "action": _lists(_acted_rows(part.actions, episode, frame, acted), ~acted),
+            "next.reward": pa.array(_acted_rows(part.rewards, episode, frame, acted), mask=~acted),
+            "next.done": pa.array(done, mask=~acted),
+            "diverged": pa.array(part.diverged[episode]),
+            "reason": reasons.take(pa.array(local)),
+            "physics.qpos": _lists(part.qpos[episode, frame]),
+            "physics.qvel": _lists(part.qvel[episode, frame]),
+        }
+    )
+
+
+def _acted_rows(values: Array, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: NDArray[np.bool_]) -> Array:
+    """The values of each frame, NaN on the frames in which nobody acted."""
+    rows = np.full((len(episode), *values.shape[2:]), np.nan)
+    rows[acted] = values[episode[acted], frame[acted]]
+    return rows
+
+
+def _lists(rows: Array, missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Rows of a matrix as an Arrow array of fixed-size lists, null where missing; a matrix without columns is null."""
+    if not rows.shape[1]:
+        return pa.nulls(len(rows))
+    mask = None if missing is None else pa.array(missing)
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1], mask=mask)
+
+
+def read_trajectories(path: Path, episodes: slice | None = None) -> Trajectories:
+    """Read a file that `write_log` or `rollout_to_parquet` wrote, whole or only some of its episodes.
+
+    Args:
+        path: the file.
+        episodes: which episodes, as in ``slice(100, 200)``; all where none are given. The rest is not decoded.
 
     Raises:
-        ExchangeError: a file is missing, truncated, or not what it claims to be; it needs a mapping and has none; or
-            `episodes` is no slice, or one with a stride.
-        WorldError: columns, names, units or timestamps that do not fit the mapping.
-        EngineError: the format needs a package that is not installed.
+        ExchangeError: the file is missing, truncated, or another tool's; or `episodes` is no slice, or one with a
+            stride.
     """
-    paths = [path] if isinstance(path, str | Path) else list(path)
-    if not paths:
-        raise ExchangeError("no log to read: the list of paths is empty; give one path or more")
-    _refuse_no_slice(paths[0], episodes)
-    if mapping is not None:
-        from sim2real_cat.recordings.logs.reader import read_mapped
-
-        _refuse_no_mapping(mapping)
-        recorded = read_mapped([Path(one) for one in paths], mapping)
-        return recorded if episodes is None else recorded.select(np.arange(len(recorded))[episodes])
-    if not isinstance(path, str | Path):
-        raise ExchangeError("several logs can be read at once with a mapping only; read and concatenate them")
-    _refuse_foreign(Path(path))
-    with opened(Path(path)) as log:
-        return log.read(*_range(log, episodes))
+    check_episodes(path, episodes)
+    _refuse_foreign(path)
+    with opened(path) as file:
+        return file.read(*_range(file, episodes))
 
 
 def iterate_log(path: str | Path, episodes: slice | None = None) -> Iterator[Trajectories]:
-    """Read a log a part at a time, so that it need not fit in memory.
+    """Read a file of ours a part at a time, so that it need not fit in memory.
 
     A part is a row group: some 65,000 frames, or one episode where that is longer.
 
     Args:
-        path: the file.
+        path: a file that `write_log` or `rollout_to_parquet` wrote.
         episodes: which episodes, as in `read_log`.
 
     Raises:
         ExchangeError: as `read_log`; of a part that is bad, when it is reached.
     """
-    _refuse_no_slice(path, episodes)
+    check_episodes(path, episodes)
     _refuse_foreign(Path(path))
     return _parts(Path(path), episodes)
 
 
-def _parts(path: Path, episodes: slice | None) -> Iterator[Trajectories]:
-    with opened(path) as log:
-        for part in log.parts(*_range(log, episodes)):
-            yield log.read(*part)
+def logged_actuators(table: pa.Table) -> tuple[str, ...]:
+    """Names of the actuators in the metadata of a file of ours; none where it is another tool's."""
+    try:
+        head = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+        return tuple(map(str, head["actuators"]))
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
-def _range(log: LogReader, episodes: slice | None) -> tuple[int, int]:
-    first, end, stride = (slice(None) if episodes is None else episodes).indices(log.episodes)
-    if stride != 1:
-        raise ExchangeError(f"{log.path}: episodes are read without a stride, got {stride}; select from what is read")
-    return first, max(first, end)
+def check_episodes(path: str | Path, episodes: object) -> None:
+    """Refuse a choice of episodes that is no slice.
 
-
-def _refuse_no_slice(path: str | Path, episodes: object) -> None:
+    Raises:
+        ExchangeError: it is something else, or a slice of texts or with a stride of 0.
+    """
     try:
         if episodes is None or (isinstance(episodes, slice) and episodes.indices(0)):
             return
-    except (TypeError, ValueError):  # of texts, or with a stride of 0
+    except (TypeError, ValueError):
         pass
     raise ExchangeError(f"{path}: episodes is a slice, as slice(100, 110), got {episodes!r}")
 
 
-def _refuse_no_mapping(mapping: object) -> None:
-    from sim2real_cat.recordings.logs.mapping import LogMapping
+def _parts(path: Path, episodes: slice | None) -> Iterator[Trajectories]:
+    with opened(path) as file:
+        for part in file.parts(*_range(file, episodes)):
+            yield file.read(*part)
 
-    if isinstance(mapping, str | Path):
-        raise WorldError(f"mapping is a LogMapping, got a path; give LogMapping.from_toml({str(mapping)!r}, world)")
-    if isinstance(mapping, Mapping):
-        raise WorldError("mapping is a LogMapping, got a table; give LogMapping.from_table(table, world)")
-    if not isinstance(mapping, LogMapping):
-        raise WorldError(f"mapping is a LogMapping, got {mapping!r}; give LogMapping.from_toml(path, world)")
+
+def _range(file: TrajectoryReader, episodes: slice | None) -> tuple[int, int]:
+    first, end, stride = (slice(None) if episodes is None else episodes).indices(file.episodes)
+    if stride != 1:
+        raise ExchangeError(f"{file.path}: episodes are read without a stride, got {stride}; select from what is read")
+    return first, max(first, end)
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -150,8 +287,8 @@ def _is_parquet(path: Path) -> bool:
         return True  # that it cannot be read is said where it is opened
 
 
-class LogReader:
-    """An open log; only its footer has been read.
+class TrajectoryReader:
+    """An open file of ours, of which only the footer has been read.
 
     Attributes:
         path: the file.
@@ -189,8 +326,8 @@ class LogReader:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[LogReader]:
-    """A log to read from.
+def opened(path: Path) -> Iterator[TrajectoryReader]:
+    """Open a file of ours for reading.
 
     Raises:
         ExchangeError: the file is missing, truncated, or has no such columns; also if that shows within the block.
@@ -199,7 +336,7 @@ def opened(path: Path) -> Iterator[LogReader]:
         raise ExchangeError(f"{path}: no such log")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield LogReader(path, file)
+            yield TrajectoryReader(path, file)
     except KeyError as error:
         raise ExchangeError(
             f"{path}: not a log written by sim2real_cat, {_missing(error)} is missing; read the log of another tool "
@@ -291,164 +428,3 @@ def _matrix(column: pa.Array) -> Array:
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     rows[valid] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     return rows
-
-
-KEY = b"sim2real_cat"
-NOTES = b"sim2real_cat.notes"
-VERSION = 2
-
-_FRAMES = 1 << 16
-"""Frames that fill a row group, which is what a writer holds back and what a reader of one episode has to decode."""
-
-_REPEATING = ("member_index", "policy", "reason")
-"""Columns of few values; a dictionary of any other would only be thrown away."""
-
-
-class LogWriter:
-    """A Parquet file of trajectories that is written whole or not at all, in memory that does not grow with it.
-
-    The file depends on the episodes and not on how they were cut into parts: a row group ends with the episode that
-    fills it.
-
-    Args:
-        path: the file; it appears, or is replaced, when the block ends well.
-
-    Attributes:
-        digest: SHA-256 of the file, once it is written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.digest = ""
-        self._stack = ExitStack()
-        self._first: Trajectories | None = None
-        self._notes: list[str] = []
-        self._episodes = 0
-        self._pending: list[pa.Table] = []
-        self._frames = 0
-
-    def __enter__(self) -> LogWriter:
-        try:
-            self._temporary = self._stack.enter_context(replacing(self.path))
-        except OSError as error:
-            raise ExchangeError(
-                f"{self.path}: cannot be written ({error.strerror or error}); choose another place"
-            ) from None
-        return self
-
-    def append(self, part: Trajectories) -> None:
-        """Add the episodes of `part` after those that were added before.
-
-        Raises:
-            WorldError: they come from another robot than the first ones.
-        """
-        if self._first is None:
-            self._first = part.select(np.zeros(0, dtype=np.intp))
-            head = {
-                "version": VERSION,
-                "sensors": part.sensors,
-                "actuators": part.actuators,
-                "control_period": part.control_period,
-            }
-            text = json.dumps(head, separators=(",", ":")).encode()
-            schema = _table(self._first, slice(0, 0), 0).schema.with_metadata({KEY: text})
-            self._file = self._stack.enter_context(
-                pq.ParquetWriter(
-                    self._temporary,
-                    schema,
-                    compression="zstd",
-                    use_dictionary=list(_REPEATING),
-                    write_page_checksum=True,
-                )
-            )
-        _check_same_robot(self._first, part)
-        self._notes += [note for note in part.notes if note not in self._notes]
-        begin = 0
-        for end, frames in enumerate(part.lengths + 1, start=1):
-            self._frames += int(frames)
-            if self._frames >= _FRAMES:
-                self._hold(part, begin, end)
-                self._flush()
-                begin = end
-        self._hold(part, begin, len(part))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self._stack.__exit__(kind, error, trace)
-            return
-        with self._stack:
-            if self._first is None:
-                raise ExchangeError(f"{self.path}: nothing was recorded, so there is no log to write")
-            self._flush()
-            if self._notes:
-                self._file.add_key_value_metadata({NOTES: json.dumps(self._notes).encode()})
-            self._file.close()
-            with self._temporary.open("rb") as written:
-                self.digest = hashlib.file_digest(written, "sha256").hexdigest()
-
-    def _hold(self, part: Trajectories, begin: int, end: int) -> None:
-        if end > begin:
-            self._pending.append(_table(part, slice(begin, end), self._episodes))
-            self._episodes += end - begin
-
-    def _flush(self) -> None:
-        """Write what is held back as one row group."""
-        if self._pending:
-            group = pa.concat_tables(self._pending).combine_chunks()
-            self._file.write_table(group.replace_schema_metadata(self._file.schema.metadata), row_group_size=len(group))
-        self._pending, self._frames = [], 0
-
-
-def _check_same_robot(one: Trajectories, other: Trajectories) -> None:
-    for name in ("sensors", "actuators", "control_period"):
-        if getattr(one, name) != getattr(other, name):
-            raise WorldError(f"one log holds one robot: {name} {getattr(one, name)} and {getattr(other, name)} differ")
-    for name in ("qpos", "qvel"):
-        widths = getattr(one, name).shape[2], getattr(other, name).shape[2]
-        if widths[0] != widths[1]:
-            raise WorldError(f"one log holds one robot: {name} of {widths[0]} and of {widths[1]} coordinates differ")
-
-
-def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
-    """The frames of some episodes, the first of which is number `number` of the file."""
-    lengths = part.lengths[rows]
-    local, frame = np.nonzero(part.within()[rows])
-    acted = frame < lengths[local]
-    done = (frame == lengths[local] - 1) & part.terminated[rows][local]
-    episode = local + rows.start
-    policies = pa.array(part.policies[rows], pa.string())
-    reasons = pa.array(part.reasons[rows] or [None] * len(lengths), pa.string())
-    return pa.table(
-        {
-            "episode_index": pa.array(local + number, pa.int64()),
-            "frame_index": pa.array(frame, pa.int64()),
-            "timestamp": pa.array(frame * part.control_period, pa.float64()),
-            "member_index": pa.array(part.member_index[episode], pa.int64()),
-            "policy": policies.take(pa.array(local)),
-            "observation.state": _lists(part.observations[episode, frame]),
-            "action": _lists(_acted_rows(part.actions, episode, frame, acted), ~acted),
-            "next.reward": pa.array(_acted_rows(part.rewards, episode, frame, acted), mask=~acted),
-            "next.done": pa.array(done, mask=~acted),
-            "diverged": pa.array(part.diverged[episode]),
-            "reason": reasons.take(pa.array(local)),
-            "physics.qpos": _lists(part.qpos[episode, frame]),
-            "physics.qvel": _lists(part.qvel[episode, frame]),
-        }
-    )
-
-
-def _acted_rows(values: Array, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: NDArray[np.bool_]) -> Array:
-    """The values of each frame, NaN on the frames in which nobody acted."""
-    rows = np.full((len(episode), *values.shape[2:]), np.nan)
-    rows[acted] = values[episode[acted], frame[acted]]
-    return rows
-
-
-def _lists(rows: Array, missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Rows of a matrix as an Arrow array of fixed-size lists, null where missing; a matrix without columns is null."""
-    if not rows.shape[1]:
-        return pa.nulls(len(rows))
-    mask = None if missing is None else pa.array(missing)
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1], mask=mask)

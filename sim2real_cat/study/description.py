@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON
-from sim2real_cat.worlds.load_policy import load_policy
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.randomization import Ensemble, Randomization
 from sim2real_cat.worlds.sensors.noise_table import noise_from_table

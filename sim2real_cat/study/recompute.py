@@ -16,7 +16,7 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, Sim2RealError, unknown_name
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.study.description import Description, generator, read_description
 from sim2real_cat.transfer.deployment import Deployment, measure_again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from sim2real_cat.worlds.tasks.task import Task
 if TYPE_CHECKING:
     import mujoco
 
+    from sim2real_cat.recordings.logs.mapping import LogMapping
+    from sim2real_cat.recordings.trajectories import Trajectories
 
 Array = NDArray[np.float64]
 
@@ -131,6 +133,11 @@ class World:
         """Names of the nu actuators, in the order of a policy's answers."""
         return actuator_names(self.compile())
 
+    @property
+    def answers(self) -> tuple[int]:
+        """How many columns a policy's answer may have: nu."""
+        return (self.compile().nu,)
+
     def deviations(self) -> Array:
         """Standard deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""
         return np.array([chain.deviation for chain in self.noise_chains()])
@@ -145,6 +152,37 @@ class World:
     ) -> mujoco.MjModel:
         """The model, with history buffers as `compile_model` makes them."""
         return compile_model(self.path, actuator_delays, sensor_delays)
+
+    def read_log(
+        self,
+        path: str | Path | Sequence[str | Path],
+        mapping: str | Path | Mapping[str, Any] | LogMapping,
+        *,
+        episodes: slice | None = None,
+    ) -> Trajectories:
+        """Read the log of a robot whose model this world has.
+
+        Args:
+            path: the log, or several, as `read_log` takes them.
+            mapping: a TOML file, or a table as TOML gives it, that says which joint, sensor or actuator of this world
+                each column is; or a mapping that was read.
+            episodes: which episodes, as in ``slice(100, 200)``; all where none are given.
+
+        Raises:
+            ExchangeError: a file is missing, truncated, or not what it claims to be.
+            WorldError: the mapping cannot be read, or columns, names, units or timestamps do not fit it.
+            EngineError: the format needs a package that is not installed.
+        """
+        from sim2real_cat.recordings.logs.mapping import LogMapping
+        from sim2real_cat.recordings.logs.reader import read_log
+
+        if isinstance(mapping, LogMapping):
+            mapping = replace(mapping, world=self)
+        elif isinstance(mapping, str | Path):
+            mapping = LogMapping.from_toml(mapping, self)
+        else:
+            mapping = LogMapping.from_table(mapping, self)
+        return read_log(path, mapping, episodes=episodes)
 
 
 def compile_model(

@@ -10,8 +10,8 @@ from stair import stairs
 
 from sim2real_cat.errors import PolicyError
 from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.recordings.parquet import write_log
-from sim2real_cat.worlds.load_policy import load_policy
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real_cat.errors import PolicyError
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.policies.policy import LinearPolicy
-from sim2real_cat.worlds.load_policy import load_policy
 
 
 def network(d=3, hidden=(5, 4), nu=2, seed=0):

@@ -9,8 +9,8 @@ import pytest
 from rig import equal, rig_world
 
 from sim2real_cat.errors import PolicyError
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.mlp import MlpPolicy
-from sim2real_cat.worlds.load_policy import load_policy
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 

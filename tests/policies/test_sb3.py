@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.worlds.load_policy import load_policy
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 

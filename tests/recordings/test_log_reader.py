@@ -14,7 +14,8 @@ from rig import equal, made
 
 from sim2real_cat.errors import ExchangeError
 from sim2real_cat.recordings import parquet
-from sim2real_cat.recordings.parquet import iterate_log, read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import iterate_log, write_log
 from sim2real_cat.recordings.trajectories import concatenate
 
 LENGTHS = [3, 0, 7, 12, 1, 1, 30, 2, 5, 9, 0, 4]

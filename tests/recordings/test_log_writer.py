@@ -15,7 +15,8 @@ from rig import made
 
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.recordings import parquet
-from sim2real_cat.recordings.parquet import LogWriter, read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import TrajectoryWriter, write_log
 from sim2real_cat.recordings.trajectories import concatenate
 
 FEW = 16
@@ -28,7 +29,7 @@ def small_groups(monkeypatch):
 
 
 def written(path, *parts):
-    with LogWriter(path) as log:
+    with TrajectoryWriter(path) as log:
         for part in parts:
             log.append(part)
     return log
@@ -66,7 +67,7 @@ def test_a_failure_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_log_of_nothing_is_refused(tmp_path):
-    with pytest.raises(ExchangeError, match="nothing was recorded"), LogWriter(tmp_path / "log.parquet"):
+    with pytest.raises(ExchangeError, match="nothing was recorded"), TrajectoryWriter(tmp_path / "log.parquet"):
         pass
     assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,8 @@ from rig import Constant, Scripted, equal, made, members, rig_world
 
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import iterate_log, read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import iterate_log, write_log
 from sim2real_cat.worlds.simulation.rollout import rollout
 
 NUMBERS = st.floats(allow_nan=False, width=64)

@@ -14,7 +14,7 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import StudyError
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.policies.policy import LinearPolicy
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.study import study as study_module
 from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.deployment import measure

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sim2real_cat import strategies
 from sim2real_cat.policies.action_table import ActionTable
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.recordings.trajectories import concatenate
 from sim2real_cat.worlds.simulation.rollout import rollout
 

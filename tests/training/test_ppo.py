@@ -11,10 +11,10 @@ import pytest
 from rig import RIG, rig_world
 
 from sim2real_cat.errors import PolicyError
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.training.ppo import PPO, train_ppo
 from sim2real_cat.training.random_search import RandomSearch, train
-from sim2real_cat.worlds.load_policy import load_policy
 from sim2real_cat.worlds.randomization.randomization import Change, Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World

@@ -7,7 +7,8 @@ import pytest
 
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.policies.policy import LinearPolicy
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.transfer.build import Recording, build_instance
 from sim2real_cat.transfer.deployment import Deployment, measure
 from sim2real_cat.transfer.instance import TransferInstance

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim2real_cat.errors import WorldError, unknown_name
+from sim2real_cat.errors import ExchangeError, WorldError, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.recordings.logs.alterations import Changes
 from sim2real_cat.recordings.logs.clocks import Clocks, TimeReport, split_at_gaps, summary
@@ -20,23 +20,56 @@ from sim2real_cat.recordings.logs.mapping import Channel, LogMapping
 from sim2real_cat.recordings.logs.plausibility import warn_of_the_unlikely
 from sim2real_cat.recordings.logs.tables import Column, Table
 from sim2real_cat.recordings.logs.targets import Targets, resolve
+from sim2real_cat.recordings.parquet import check_episodes, read_trajectories
 from sim2real_cat.recordings.trajectories import Array, Trajectories
 
 if TYPE_CHECKING:
     import mujoco
 
 
-def read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
-    """Read logs whose columns a mapping explains.
+def read_log(
+    path: str | Path | Sequence[str | Path], mapping: LogMapping | None = None, *, episodes: slice | None = None
+) -> Trajectories:
+    """Read recorded episodes.
 
     Args:
-        paths: files or folders; their episodes are joined in this order.
-        mapping: what the columns mean.
+        path: without a mapping, a file that `write_log` or `rollout_to_parquet` wrote. With one, a log of any robot: a
+            CSV, Parquet, npz, Minari HDF5 or MCAP file, a folder of LeRobot v3, Minari or a ROS 2 bag, or several of
+            them, whose episodes are joined.
+        mapping: which joint, sensor or actuator each column is, in which unit; how timestamps are read.
+        episodes: which episodes, as in ``slice(100, 200)``; all where none are given. The rest of a file of ours is
+            not decoded.
 
     Raises:
-        WorldError: columns, names, units or timestamps that do not fit.
-        ExchangeError: a file that is missing, cut short, or of no known format.
+        ExchangeError: a file is missing, truncated, or not what it claims to be; it needs a mapping and has none; or
+            `episodes` is no slice, or one with a stride.
+        WorldError: columns, names, units or timestamps that do not fit the mapping.
+        EngineError: the format needs a package that is not installed.
     """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    if not paths:
+        raise ExchangeError("no log to read: the list of paths is empty; give one path or more")
+    check_episodes(paths[0], episodes)
+    if mapping is not None:
+        _refuse_no_mapping(mapping)
+        recorded = _read_mapped([Path(one) for one in paths], mapping)
+        return recorded if episodes is None else recorded.select(np.arange(len(recorded))[episodes])
+    if not isinstance(path, str | Path):
+        raise ExchangeError("several logs can be read at once with a mapping only; read and concatenate them")
+    return read_trajectories(Path(path), episodes)
+
+
+def _refuse_no_mapping(mapping: object) -> None:
+    if isinstance(mapping, str | Path):
+        raise WorldError(f"mapping is a LogMapping, got a path; give LogMapping.from_toml({str(mapping)!r}, world)")
+    if isinstance(mapping, Mapping):
+        raise WorldError("mapping is a LogMapping, got a table; give LogMapping.from_table(table, world)")
+    if not isinstance(mapping, LogMapping):
+        raise WorldError(f"mapping is a LogMapping, got {mapping!r}; give LogMapping.from_toml(path, world)")
+
+
+def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
+    """Read logs whose columns a mapping explains; their episodes are joined in the order of the paths."""
     model = mapping.world.compile() if mapping.world is not None else None
     targets = resolve(mapping, model)
     columns = _columns(mapping)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.policies.policy import Policy
-from sim2real_cat.recordings.parquet import LogWriter
+from sim2real_cat.recordings.parquet import TrajectoryWriter
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.external.rollout import external_rollout
@@ -119,7 +119,7 @@ def rollout_to_parquet(
     """
     _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
     run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
-    with LogWriter(Path(path)) as log:
+    with TrajectoryWriter(Path(path)) as log:
         for played in run.batches(np.random.default_rng(rng), progress):
             log.append(run.trajectories(*played))
     return log.digest

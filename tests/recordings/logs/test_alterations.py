@@ -9,7 +9,7 @@ from arm import MAPPING, columns, npz, write_csv
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.alterations import Changes, Empty, Gaps, Rows, some_rows
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from arm import MAPPING, columns, write_csv
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.clocks import compare_clocks, report
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 
 
 def test_an_even_clock():

@@ -6,8 +6,8 @@ from arm import MAPPING, columns, write_csv
 
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.recordings.logs.mapping import LogMapping
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.logs.tables import read_csv
-from sim2real_cat.recordings.parquet import read_log
 
 
 @pytest.fixture

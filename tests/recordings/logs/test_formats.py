@@ -7,7 +7,8 @@ import pytest
 from arm import FORMATS, PERIOD
 
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.replay import replay
 

@@ -12,7 +12,7 @@ from rig import Constant, rig_world
 
 from sim2real_cat.errors import PlausibilityWarning
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.worlds.simulation.rollout import rollout
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tomli_w
 from arm import (
     MAPPING,
     ROS_MAPPING,
@@ -21,10 +23,11 @@ from arm import (
     parquet,
     write_csv,
 )
+from rig import equal
 
 from sim2real_cat.errors import EngineError, ExchangeError, WorldError
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 
 
 def refused(error, path, table, world):
@@ -33,6 +36,20 @@ def refused(error, path, table, world):
         read_log(path, LogMapping.from_table(table, world))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_a_world_reads_the_log_of_its_robot(tmp_path, world, done):
+    """From a file, a table or a mapping that was read, even for another world."""
+    paths, table = csv_files(tmp_path, done)
+    toml = tmp_path / "log.toml"
+    toml.write_bytes(tomli_w.dumps(table).encode())
+    elsewhere = LogMapping.from_table(table, replace(world, name="elsewhere"))
+    expected = read_log(paths, LogMapping.from_table(table, world))
+    for mapping in (toml, str(toml), table, elsewhere):
+        assert equal(world.read_log(paths, mapping), expected)
+    assert equal(world.read_log(paths, table, episodes=slice(1, 2)), expected.select(np.array([1])))
+    with pytest.raises(WorldError, match=r"none\.toml: no mapping"):
+        world.read_log(paths, tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(

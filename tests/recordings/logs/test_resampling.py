@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.episode import Series, grid, held, linear, on_grid, unwrapped
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 
 
 @st.composite

@@ -18,7 +18,7 @@ from sim2real_cat.recordings.logs.mapping import (
     per_second,
     unknown_unit,
 )
-from sim2real_cat.recordings.parquet import read_log
+from sim2real_cat.recordings.logs.reader import read_log
 
 UNIT_OF = {"angle": ("rad", "deg", "mrad", "turn"), "reach": ("m", "cm", "mm"), "spin": ("rad/s", "deg/s", "rpm")}
 UNIT_OF |= {

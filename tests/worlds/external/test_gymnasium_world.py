@@ -15,7 +15,8 @@ from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.policies.policy import LinearPolicy, Policy
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.recordings.trajectories import concatenate
 from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld

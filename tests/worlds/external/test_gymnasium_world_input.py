@@ -10,10 +10,10 @@ from rig import Constant, equal
 from stair import Stair, climb, stairs
 
 from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.training.random_search import RandomSearch, train
 from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld
-from sim2real_cat.worlds.load_policy import load_policy
 from sim2real_cat.worlds.sensors.noise import EpisodeBias, GaussianNoise
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.replay import replay

@@ -10,7 +10,8 @@ import pytest
 from rig import Constant, Scripted, equal
 
 from sim2real_cat.errors import PolicyError, WorldError
-from sim2real_cat.recordings.parquet import read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.worlds.external.playground import playground_world
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.rollout import rollout

@@ -13,7 +13,8 @@ from rig import Constant, Scripted, equal, members, rig_world
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.policies.action_table import ActionTable
 from sim2real_cat.policies.policy import LinearPolicy, Policy
-from sim2real_cat.recordings.parquet import iterate_log, read_log, write_log
+from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.parquet import iterate_log, write_log
 from sim2real_cat.recordings.trajectories import concatenate
 from sim2real_cat.worlds.randomization.randomization import Change, Randomization
 from sim2real_cat.worlds.simulation import rollout as rollout_module

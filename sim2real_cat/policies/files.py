@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -14,8 +14,6 @@ from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.policies.onnx import OnnxPolicy
 from sim2real_cat.policies.policy import LinearPolicy, Policy, from_archive
 from sim2real_cat.policies.sb3 import Sb3Policy
-from sim2real_cat.worlds.external.world import ExternalWorld
-from sim2real_cat.worlds.world import World
 
 KINDS = {
     ".npz": "linear policies, networks and tables of actions written by sim2real_cat",
@@ -24,13 +22,33 @@ KINDS = {
     ".onnx": "graphs for onnxruntime",
     ".zip": "models of Stable-Baselines3",
 }
-"""What each kind of file holds."""
+"""Contents of the files that policies are read from, by their ending."""
+
+
+class ActedOn(Protocol):
+    """The part of a world that a policy is held against: any `World` or `ExternalWorld` is one."""
+
+    @property
+    def name(self) -> str:
+        """Name of the world, for messages."""
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the d observed channels."""
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """Names of the nu actuators, in the order of a policy's answers."""
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """How many columns a policy's answer may have; the first is nu."""
 
 
 def load_policy(
     path: str | Path,
     *,
-    world: World | ExternalWorld | None = None,
+    world: ActedOn | None = None,
     allow_pickle: bool = False,
     vecnormalize: str | Path | None = None,
 ) -> Policy:
@@ -76,16 +94,13 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
     return MlpPolicy.of_arrays(arrays) if "weight_0" in arrays else LinearPolicy.of_arrays(arrays)
 
 
-def _fitted(policy: Policy, world: World | ExternalWorld, path: Path) -> Policy:
+def _fitted(policy: Policy, world: ActedOn, path: Path) -> Policy:
     """The policy, if it fits the world; a table with its columns in the order of the world's actuators."""
-    answers: tuple[int, ...] = ()
     actuators = world.actuators
-    if isinstance(world, ExternalWorld):
-        answers = world.answers
     try:
         if isinstance(policy, ActionTable) and sorted(policy.actuators) == sorted(actuators):
             policy = policy.ordered(actuators)
-        policy.check_fit(world.sensors, actuators, world.name, answers)
+        policy.check_fit(world.sensors, actuators, world.name, world.answers)
         return policy
     except PolicyError as error:
         raise PolicyError(f"{path}: {error}") from None
