@@ -48,7 +48,7 @@ def test_a_world_reads_the_log_of_its_robot(tmp_path, world, done):
     for mapping in (toml, str(toml), table, elsewhere):
         assert equal(world.read_log(paths, mapping), expected)
     assert equal(world.read_log(paths, table, episodes=slice(1, 2)), expected.select(np.array([1])))
-    with pytest.raises(WorldError, match=r"none\.toml: no mapping"):
+    with pytest.raises(WorldError, match=r"none\.toml: no such mapping"):
         world.read_log(paths, tmp_path / "none.toml")
 
 
