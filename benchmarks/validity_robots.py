@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.policies.function import CallablePolicy
 from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.training.random_search import RandomSearch, train
@@ -23,7 +23,6 @@ MEMBERS = 8
 NONE, DYNAMICS, SENSING, TIMING, SEVERAL = KINDS = ("none", "dynamics", "sensing", "timing", "several")
 """How a real-like world differs from the simulation."""
 
-Array = NDArray[np.float64]
 Table = dict[str, dict[str, float]]
 
 
@@ -87,7 +86,7 @@ class Robot:
         return LinearPolicy(np.zeros((nu, d)), np.zeros(d), np.ones(d))
 
 
-def reach(observed: Array) -> Array:
+def reach(observed: Floats) -> Floats:
     """Reacher's policy, (n, 10) to (n, 2): a damped spring from fingertip to target, by the transposed Jacobian.
 
     No linear policy reaches: the direction of a torque depends on where the arm is. Links are 0.1 and 0.11 m long. The
@@ -151,7 +150,7 @@ DIFFERENCES: Mapping[str, str] = {
 """What can differ, and of which kind it is."""
 
 
-def real_worlds(robot: Robot, spread: Array, rng: np.random.Generator) -> list[RealWorld]:
+def real_worlds(robot: Robot, spread: Floats, rng: np.random.Generator) -> list[RealWorld]:
     """Two worlds as the simulation, a mild and a severe one for each difference, and four with several of them.
 
     Args:
@@ -174,7 +173,7 @@ def real_worlds(robot: Robot, spread: Array, rng: np.random.Generator) -> list[R
     return worlds
 
 
-def _change(robot: Robot, name: str, severity: float, spread: Array, rng: np.random.Generator) -> Table:
+def _change(robot: Robot, name: str, severity: float, spread: Floats, rng: np.random.Generator) -> Table:
     """The parameters of one difference: a factor or a sign at random, as far away as the severity from 0 to 1 says."""
     world = robot.world
     sign = rng.choice([-1.0, 1.0])

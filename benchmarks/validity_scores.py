@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, WorldError
 from sim2real_cat.gaps.distance import distances
 from sim2real_cat.gaps.kl_gap import gap
@@ -21,8 +21,6 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Case:
     real: Trajectories
     sim: Trajectories
     paired: Trajectories
-    spread: Array
+    spread: Floats
 
     @cached_property
     def expected(self) -> PredictiveGap:
@@ -58,7 +56,7 @@ class Case:
         return {each.name: each.value for each in (*along, *apart)}
 
 
-def spread_of(sim: Trajectories) -> Array:
+def spread_of(sim: Trajectories) -> Floats:
     """(d,) deviation of each sensor over all episodes."""
     return np.concatenate(sim.episodes).std(axis=0)
 

@@ -33,6 +33,7 @@ from benchmarks.machines.pendulum import (
     pendulum,
     read_swing_up,
 )
+from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.segments import segments
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.build import build_instance
@@ -40,7 +41,6 @@ from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, deploy_rec
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.replay import replay
-from sim2real_cat.worlds.tasks.task import Array
 
 PARAMETERS = {"identified": Ensemble.nominal(), "planned": PLANNED, "rigid": RIGID}
 """The pendulum's sets of parameters."""
@@ -54,7 +54,7 @@ RESTITUTION = 0.125
 """What the cube's authors publish."""
 
 
-def rms(errors: Array) -> float:
+def rms(errors: Floats) -> float:
     return float(np.sqrt(np.mean(np.square(errors))))
 
 
@@ -88,10 +88,10 @@ def friction(recordings: dict[str, Trajectories], fitted: Identified, seconds: f
         print(f"{name:20}{rms(last[0] - last[1]):20.3f}{rms(last[0] - last[2]):33.3f}")
 
 
-def integrated(fitted: Identified, pieces: Trajectories, timestep: float = 1 / 6000) -> Array:
+def integrated(fitted: Identified, pieces: Trajectories, timestep: float = 1 / 6000) -> Floats:
     """Last angle of every piece under the authors' equation, by Runge and Kutta's method of order 4."""
 
-    def derivative(state: Array, torque: Array) -> Array:
+    def derivative(state: Floats, torque: Floats) -> Floats:
         angle, velocity = state
         drag = fitted.viscous * velocity + fitted.coulomb * np.arctan(100 * velocity)
         gravity = fitted.gravity_moment * 9.81 * np.sin(angle)
@@ -128,7 +128,7 @@ def swing_ups(recordings: dict[str, Trajectories]) -> None:
             print(f"{name:20}{label:12}" + "".join(f"{error:9.3f}" for error in errors))
 
 
-def drift(recording: Trajectories, fibre: Ensemble, seconds: float) -> Array:
+def drift(recording: Trajectories, fibre: Ensemble, seconds: float) -> Floats:
     """Angle simulated minus angle recorded [rad] after so many seconds, from starts half that far apart."""
     steps = round(seconds / recording.control_period)
     pieces = segments(recording, steps, max(1, steps // 2))
@@ -242,7 +242,7 @@ def bounces() -> None:
         print(f"{f'restitution from {1000 * height:g} mm (published)':36}{RESTITUTION:10.3f}{rebound:11.3f}")
 
 
-def summary(errors: Array) -> str:
+def summary(errors: Floats) -> str:
     return f"{errors.mean():8.1f}{np.median(errors):8.1f}{np.quantile(errors, 0.9):8.1f}"
 
 

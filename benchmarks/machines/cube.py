@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping, Time
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
-from sim2real_cat.worlds.tasks.task import Array
 from sim2real_cat.worlds.world import World, compile_model
 
 HALF_WIDTH = 0.0524
@@ -62,7 +62,7 @@ def read_tosses(path: str | Path) -> Trajectories:
     return centred(read_log(path, mapping))
 
 
-def rotation_between(one: Array, other: Array) -> Array:
+def rotation_between(one: Floats, other: Floats) -> Floats:
     """Angle [rad] of the rotation from one orientation to the other.
 
     Args:
@@ -72,7 +72,7 @@ def rotation_between(one: Array, other: Array) -> Array:
     return np.asarray(2 * np.arccos(np.clip(np.abs((one * other).sum(axis=-1)), 0.0, 1.0)))
 
 
-def lowest_corner(qpos: Array) -> Array:
+def lowest_corner(qpos: Floats) -> Floats:
     """Height [m] of the lowest of the cube's eight corners above the table.
 
     Args:

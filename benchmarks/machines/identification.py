@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim2real_cat.worlds.tasks.task import Array
+from sim2real_cat.arrays import Floats
 
 _GRAVITY = 9.81
 
@@ -32,7 +32,7 @@ class Identified:
     residual: float
 
 
-def identify(time: Array, angle: Array, velocity: Array, torque: Array) -> Identified:
+def identify(time: Floats, angle: Floats, velocity: Floats, torque: Floats) -> Identified:
     """Fit the parameters to one recording by ordinary least squares.
 
     The authors' filters: Butterworth of order 3 run forth and back, at 0.2 of the Nyquist frequency on the measured

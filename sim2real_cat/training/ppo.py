@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError
 from sim2real_cat.policies.mlp import MlpPolicy
-from sim2real_cat.policies.policy import Array
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
 
@@ -107,8 +107,8 @@ class PPOTraining:
 
     policy: MlpPolicy
     birth: MlpPolicy
-    returns: Array
-    deviation: Array
+    returns: Floats
+    deviation: Floats
     episodes: int
     steps: int
     diverged: int

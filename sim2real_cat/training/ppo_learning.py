@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.policies.mlp import MlpPolicy
-from sim2real_cat.policies.policy import Array
 from sim2real_cat.training.ppo import PPO, PPOTraining
 from sim2real_cat.training.vector_env import VectorEnv
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -88,12 +88,12 @@ class _UnitActions(VecEnvWrapper):  # type: ignore[misc]
     def __init__(self, environment: VectorEnv) -> None:
         self.low, self.high = environment.low, environment.high
         bounded = np.asarray(environment.stepper.model.actuator_ctrllimited, dtype=bool)
-        self.centre: Array = np.where(bounded, (self.low + self.high) / 2, 0.0)
-        self.half: Array = np.where(bounded, (self.high - self.low) / 2, 1.0)
+        self.centre: Floats = np.where(bounded, (self.low + self.high) / 2, 0.0)
+        self.half: Floats = np.where(bounded, (self.high - self.low) / 2, 1.0)
         bound = (self.high - self.centre) / self.half
         super().__init__(environment, action_space=Box(-bound.astype(np.float32), bound.astype(np.float32)))
 
-    def reset(self) -> Array:
+    def reset(self) -> Floats:
         return np.asarray(self.venv.reset())
 
     def step_async(self, actions: NDArray[Any]) -> None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError
-from sim2real_cat.policies.policy import Array, LinearPolicy, Policy
+from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.curriculum import CurriculumState, Measure, Widening
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -75,11 +76,11 @@ class Training:
 
     policy: LinearPolicy
     birth: LinearPolicy
-    returns: Array
+    returns: Floats
     episodes: int
     steps: int
     fibre: Ensemble
-    levels: Array
+    levels: Floats
 
     @property
     def trainer(self) -> str:
@@ -95,10 +96,10 @@ class Training:
 class _Perturbed(Policy):
     """A linear policy with its own gain in every episode."""
 
-    def __init__(self, gains: Array, mean: Array, scale: Array) -> None:
+    def __init__(self, gains: Floats, mean: Floats, scale: Floats) -> None:
         self.gains, self.mean, self.scale = gains, mean, scale
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
         normalised = (observations - self.mean) / self.scale
         return np.asarray(np.einsum("nad,nd->na", self.gains[episodes], normalised))
 
@@ -113,7 +114,7 @@ class _RunningMoments:
     def __init__(self, d: int) -> None:
         self.count, self.mean, self.squares = 0, np.zeros(d), np.zeros(d)
 
-    def update(self, rows: Array) -> None:
+    def update(self, rows: Floats) -> None:
         count, mean = len(rows), rows.mean(axis=0)
         total, shift = self.count + count, mean - self.mean
         self.squares += np.square(rows - mean).sum(axis=0) + shift**2 * self.count * count / total
@@ -121,7 +122,7 @@ class _RunningMoments:
         self.count = total
 
     @property
-    def scale(self) -> Array:
+    def scale(self) -> Floats:
         """Standard deviation; 1 for a sensor that has not moved."""
         deviation = np.sqrt(self.squares / max(self.count, 1))
         return np.where(deviation > 1e-8, deviation, 1.0)
@@ -203,7 +204,7 @@ def train(
     return Training(policy, birth, history, episodes, steps, worlds.fibre, levels)
 
 
-def _shifted_returns(tried: Trajectories, shift: float) -> Array:
+def _shifted_returns(tried: Trajectories, shift: float) -> Floats:
     """Returns less the shift per step; a diverged episode counts as the worst that was seen."""
     returns = tried.returns - shift * tried.lengths
     if tried.diverged.any():
@@ -211,7 +212,7 @@ def _shifted_returns(tried: Trajectories, shift: float) -> Array:
     return returns
 
 
-def _mean_by(group: NDArray[np.intp], values: Array, groups: int) -> Array:
+def _mean_by(group: NDArray[np.intp], values: Floats, groups: int) -> Floats:
     """Mean of the values in each of the groups 0..groups-1."""
     return np.bincount(group, values, groups) / np.bincount(group, minlength=groups)
 

@@ -9,10 +9,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.stepper import Stepper
-from sim2real_cat.worlds.tasks.task import Array
 from sim2real_cat.worlds.world import World
 
 try:
@@ -80,7 +80,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
             Box(self.low.astype(np.float32), self.high.astype(np.float32), dtype=np.float32),
         )
 
-    def reset(self) -> Array:
+    def reset(self) -> Floats:
         """Start an episode in every environment; what the sensors read, (n, d)."""
         if any(seed is not None for seed in self._seeds):
             self._streams = [
@@ -96,7 +96,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         """Take the actions of the next step, (n, nu)."""
         self._actions = np.clip(np.asarray(actions, dtype=np.float64), self.low, self.high)
 
-    def step_wait(self) -> tuple[Array, Array, NDArray[np.bool_], list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[Floats, Floats, NDArray[np.bool_], list[dict[str, Any]]]:
         """Take the step: observations (n, d), rewards (n,), whether episodes ended (n,), and n infos.
 
         Raises:
@@ -139,13 +139,13 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         """No environment is wrapped by itself."""
         return [False for _ in self._get_indices(indices)]
 
-    def _begin(self, rows: NDArray[np.intp]) -> Array:
+    def _begin(self, rows: NDArray[np.intp]) -> Floats:
         """Start the next episode of some environments."""
         self._returns[rows] = 0
         return self.stepper.reset(rows, [self._streams[row].spawn(1)[0] for row in rows])
 
 
-def control_bounds(model: mujoco.MjModel) -> tuple[Array, Array]:
+def control_bounds(model: mujoco.MjModel) -> tuple[Floats, Floats]:
     """Smallest and largest controls of a model, (nu,) each; those that MuJoCo takes where an actuator has no range."""
     limited = np.asarray(model.actuator_ctrllimited, dtype=bool)
     bounds = np.where(limited[:, None], model.actuator_ctrlrange, [-mujoco.mjMAXVAL, mujoco.mjMAXVAL])

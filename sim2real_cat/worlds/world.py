@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, one_line, unknown_name
 from sim2real_cat.model_names import actuator_names, names
 from sim2real_cat.worlds.engine_log import compiling
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from sim2real_cat.recordings.logs.mapping import LogMapping
     from sim2real_cat.recordings.trajectories import Trajectories
-
-Array = NDArray[np.float64]
 
 Noise = float | NoiseModel | NoiseChain | Sequence[float | NoiseModel]
 """The noise of one sensor: a Gaussian deviation, a model, or several that act one after the other."""
@@ -138,7 +136,7 @@ class World:
         """How many columns a policy's answer may have: nu."""
         return (self.compile().nu,)
 
-    def deviations(self) -> Array:
+    def deviations(self) -> Floats:
         """Standard deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""
         return np.array([chain.deviation for chain in self.noise_chains()])
 
@@ -148,7 +146,7 @@ class World:
         return tuple(NoiseChain.of(self.noise.get(sensor, default)) for sensor in self.sensors)
 
     def compile(
-        self, actuator_delays: Sequence[float] | Array = (), sensor_delays: Sequence[float] | Array = ()
+        self, actuator_delays: Sequence[float] | Floats = (), sensor_delays: Sequence[float] | Floats = ()
     ) -> mujoco.MjModel:
         """The model, with history buffers as `compile_model` makes them."""
         return compile_model(self.path, actuator_delays, sensor_delays)
@@ -186,7 +184,7 @@ class World:
 
 
 def compile_model(
-    path: Path, actuator_delays: Sequence[float] | Array = (), sensor_delays: Sequence[float] | Array = ()
+    path: Path, actuator_delays: Sequence[float] | Floats = (), sensor_delays: Sequence[float] | Floats = ()
 ) -> mujoco.MjModel:
     """Compile an MJCF file; actuators and sensors get history buffers where delays are asked for.
 
@@ -220,7 +218,7 @@ def compile_model(
         raise WorldError(f"{path}: not a model that MuJoCo can read: {reason}") from None
 
 
-def check_buffers(model: mujoco.MjModel, field: str, delays: Array) -> None:
+def check_buffers(model: mujoco.MjModel, field: str, delays: Floats) -> None:
     """Refuse delays that MuJoCo would silently cut to the length of their buffers.
 
     Args:
@@ -244,7 +242,7 @@ def check_buffers(model: mujoco.MjModel, field: str, delays: Array) -> None:
         )
 
 
-def _make_room(elements: Sequence[Any], delays: Sequence[float] | Array, timestep: float) -> bool:
+def _make_room(elements: Sequence[Any], delays: Sequence[float] | Floats, timestep: float) -> bool:
     """Lengthen the history buffers of a model's elements to their delays; whether any had to grow."""
     grown = False
     for element, delay in zip(elements, delays, strict=len(delays) > 0):

@@ -17,10 +17,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, with_kind
 from sim2real_cat.worlds.external.spaces import ActionColumns
 from sim2real_cat.worlds.external.world import (
-    Array,
     ExternalWorld,
     Frame,
     Lanes,
@@ -126,7 +126,7 @@ class GymnasiumWorld(ExternalWorld):
     def answers(self) -> tuple[int, ...]:
         return self._actions.answers
 
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         return self._actions.taken(answer, place)
 
     def _another(self) -> gymnasium.Env[Any, Any]:
@@ -262,7 +262,7 @@ class SeparateLanes(Lanes):
                 frame.failures[lane] = self._broken(lane, error)
         return frame
 
-    def step(self, actions: Array, running: NDArray[np.bool_]) -> Frame:
+    def step(self, actions: Floats, running: NDArray[np.bool_]) -> Frame:
         frame = _blank(len(actions), self._d)
         native = self._actions.native(actions)
         for lane in np.flatnonzero(running).tolist():
@@ -345,7 +345,7 @@ class VectorLanes(Lanes):
         frame.observations[:] = self._rows(observations)
         return frame
 
-    def step(self, actions: Array, running: NDArray[np.bool_]) -> Frame:
+    def step(self, actions: Floats, running: NDArray[np.bool_]) -> Frame:
         native = self._actions.native(np.array(padded(actions, self.count)))
         observations, rewards, terminated, truncated, info = self._call(self._environments.step, native)
         ended = np.asarray(terminated, dtype=bool) | np.asarray(truncated, dtype=bool)
@@ -376,7 +376,7 @@ class VectorLanes(Lanes):
                 "alone, as a function that makes one"
             ) from None
 
-    def _rows(self, observations: Any) -> Array:
+    def _rows(self, observations: Any) -> Floats:
         """The observations of the lanes that were asked for, (m, d)."""
         flat = np.array(observations, dtype=np.float64).reshape(self.count, -1)
         return flat[: self._asked]
@@ -391,7 +391,7 @@ def _check_apart(environments: Sequence[gymnasium.Env[Any, Any]], world: str) ->
         )
 
 
-def _flat(observation: Any, d: int) -> Array:
+def _flat(observation: Any, d: int) -> Floats:
     """An observation as d numbers."""
     flat = np.array(observation, dtype=np.float64).ravel()
     if len(flat) != d:

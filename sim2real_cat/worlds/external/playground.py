@@ -13,10 +13,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.external.world import (
-    Array,
     ExternalWorld,
     Frame,
     Lanes,
@@ -83,7 +83,7 @@ class PlaygroundWorld(ExternalWorld):
     def answers(self) -> tuple[int, ...]:
         return (len(self.actuators),)
 
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         return answer.astype(np.float32).astype(np.float64)
 
     def models(self, rows: Sequence[Row]) -> Any:
@@ -206,7 +206,7 @@ class _PlaygroundLanes(Lanes):
         self._state = self._world._reset(self._models, keys)
         return self._frame()
 
-    def step(self, actions: Array, running: NDArray[np.bool_]) -> Frame:
+    def step(self, actions: Floats, running: NDArray[np.bool_]) -> Frame:
         every = np.array(padded(actions, self.count), dtype=np.float32)
         self._state = self._world._step(self._models, self._state, every)
         return self._frame()

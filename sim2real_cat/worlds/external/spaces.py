@@ -11,8 +11,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError, one_line
-from sim2real_cat.worlds.external.world import Array, channels
+from sim2real_cat.worlds.external.world import channels
 
 
 class ActionColumns(ABC):
@@ -29,11 +30,11 @@ class ActionColumns(ABC):
         """See `ExternalWorld.answers`."""
 
     @abstractmethod
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         """See `ExternalWorld.taken`."""
 
     @abstractmethod
-    def native(self, actions: Array) -> NDArray[Any]:
+    def native(self, actions: Floats) -> NDArray[Any]:
         """Actions (k, nu) as k of the environment's own, in its own shape and type."""
 
 
@@ -52,7 +53,7 @@ class BoxColumns(ActionColumns):
     def answers(self) -> tuple[int, ...]:
         return (len(self.names),)
 
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         whole = np.issubdtype(self.dtype, np.integer)
         if whole and (answer != np.round(answer)).any():
             row, column = np.argwhere(answer != np.round(answer))[0]
@@ -62,7 +63,7 @@ class BoxColumns(ActionColumns):
             )
         return answer.astype(self.dtype).astype(np.float64)
 
-    def native(self, actions: Array) -> NDArray[Any]:
+    def native(self, actions: Floats) -> NDArray[Any]:
         return actions.reshape(len(actions), *self.shape).astype(self.dtype)
 
 
@@ -85,7 +86,7 @@ class ChoiceColumns(ActionColumns):
     def answers(self) -> tuple[int, ...]:
         return (1, self.count) if self.count > 1 else (1,)
 
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         if answer.shape[1] > 1:
             return np.asarray(self.start + answer.argmax(axis=1)[:, None], dtype=np.float64)
         last = self.start + self.count - 1
@@ -98,7 +99,7 @@ class ChoiceColumns(ActionColumns):
             )
         return answer
 
-    def native(self, actions: Array) -> NDArray[Any]:
+    def native(self, actions: Floats) -> NDArray[Any]:
         return actions[:, 0].astype(np.int64)
 
 

@@ -12,12 +12,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError, listed, one_line, unknown_name, with_kind
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.noise import GaussianNoise
-
-Array = NDArray[np.float64]
 
 Row = Mapping[str, float]
 """The values of a world's parameters by name, in the simulator's own units."""
@@ -40,12 +39,12 @@ class Frame:
         failures: by lane, what the simulator raised.
     """
 
-    observations: Array
-    rewards: Array
+    observations: Floats
+    rewards: Floats
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
-    qpos: Array
-    qvel: Array
+    qpos: Floats
+    qvel: Floats
     failures: dict[int, str] = field(default_factory=dict)
 
 
@@ -68,7 +67,7 @@ class Lanes(ABC):
         """
 
     @abstractmethod
-    def step(self, actions: Array, running: NDArray[np.bool_]) -> Frame:
+    def step(self, actions: Floats, running: NDArray[np.bool_]) -> Frame:
         """One control step of the m lanes that were reset.
 
         Args:
@@ -139,7 +138,7 @@ class ExternalWorld(ABC):
         """How many columns a policy's answer may have; the first is nu."""
 
     @abstractmethod
-    def taken(self, answer: Array, place: Callable[[int], str]) -> Array:
+    def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         """The actions that the simulator gets for a policy's answer, (k, nu), in the precision of its action space.
 
         Args:
@@ -166,7 +165,7 @@ class ExternalWorld(ABC):
             "replays, predicts or streams needs a model, for example that of World.from_xml"
         )
 
-    def actions(self, answer: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def actions(self, answer: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
         """The actions, (k, nu), for what a policy answered in some episodes.
 
         Raises:
@@ -259,7 +258,7 @@ def configured(world: str, configure: Callable[[Any, Row], None], environment: A
         raise WorldError(f"world '{world}': configure failed on {row}: {with_kind(error)}") from None
 
 
-def padded(entries: Sequence[Any] | Array, count: int) -> list[Any]:
+def padded(entries: Sequence[Any] | Floats, count: int) -> list[Any]:
     """An entry for each of `count` lanes; lanes of which nothing is asked do as the first."""
     return [*entries, *[entries[0]] * (count - len(entries))]
 
@@ -270,7 +269,7 @@ def _changed(value: float, mode: Mode, drawn: float) -> float:
     return value + drawn if mode == "shift" else drawn
 
 
-def _deviations(world: str, sensors: tuple[str, ...], noise: Noise) -> Array:
+def _deviations(world: str, sensors: tuple[str, ...], noise: Noise) -> Floats:
     """Standard deviation of the noise on each sensor, (d,)."""
     given = noise if isinstance(noise, Mapping) else {"*": 0.0 if noise is None else noise}
     by_name: dict[str, float] = {}

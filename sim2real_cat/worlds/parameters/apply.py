@@ -9,6 +9,7 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, one_line, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.worlds.engine_log import to_logging
@@ -16,7 +17,6 @@ from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
 from sim2real_cat.worlds.parameters.physical import TOGETHER, admissible, settled, targets
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.tasks.task import Array
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers
 
 SENSOR_FIELDS = ("observation_noise", "observation_bias", "observation_delay")
@@ -35,9 +35,9 @@ class SensorParameters(NamedTuple):
         delays: how late the task's observation arrives [s].
     """
 
-    deviations: Array
-    biases: Array
-    delays: Array
+    deviations: Floats
+    biases: Floats
+    delays: Floats
 
 
 class ActionParameters(NamedTuple):
@@ -49,9 +49,9 @@ class ActionParameters(NamedTuple):
         drop: probability that an action is lost, so that the last one holds.
     """
 
-    spread: Array
-    jitter: Array
-    drop: Array
+    spread: Floats
+    jitter: Floats
+    drop: Floats
 
 
 def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
@@ -69,13 +69,13 @@ def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
     return world.compile(actuators.max(axis=0), sensors.max(axis=0))
 
 
-def actuator_delays(world: World, fibre: Ensemble) -> Array:
+def actuator_delays(world: World, fibre: Ensemble) -> Floats:
     """How late each actuator acts in each member, (members, nu) [s]; on average where that is random."""
     random = action_parameters(fibre, np.arange(len(fibre)))
     return _delays(world.compile(), fibre, "actuator_delay") + 0.5 * (random.spread + random.jitter)[:, None]
 
 
-def _delays(model: mujoco.MjModel, fibre: Ensemble, field: str) -> Array:
+def _delays(model: mujoco.MjModel, fibre: Ensemble, field: str) -> Floats:
     """A field of delays in each member, (members, elements)."""
     delays = np.tile(np.asarray(getattr(model, field)), (len(fibre), 1))
     for parameter, mode, drawn in _columns(fibre, np.arange(len(fibre))):
@@ -184,7 +184,7 @@ def check_parameters(world: World, fibre: Ensemble) -> None:
     sensor_parameters(world, fibre, member_index)
 
 
-def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Array]]:
+def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Floats]]:
     """Each parameter with its mode and the number of every simulation, (n, 1).
 
     Raises:
@@ -197,7 +197,7 @@ def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str
     return [(parameter, mode, drawn[:, [i]]) for i, (parameter, mode) in enumerate(rows)]
 
 
-def _changed(values: Array, mode: Mode, drawn: Array, parameter: str) -> Array:
+def _changed(values: Floats, mode: Mode, drawn: Floats, parameter: str) -> Floats:
     """The values after a change.
 
     Raises:

@@ -13,9 +13,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.worlds.parameters.fields import Field, element_name, resolve_parts, split, values
-from sim2real_cat.worlds.randomization.change import Array, Mode
+from sim2real_cat.worlds.randomization.change import Mode
 
 TOGETHER = {
     "body_inertial": (("body_mass", None), ("body_inertia", None)),
@@ -110,7 +111,7 @@ def _refuse_static(model: mujoco.MjModel, parameter: str, bodies: set[int]) -> N
             )
 
 
-def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field, new: Array) -> NDArray[Any]:
+def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field, new: Floats) -> NDArray[Any]:
     """New values (n, elements) of a target in the field's own type, if each by itself makes sense.
 
     Raises:

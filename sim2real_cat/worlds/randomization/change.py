@@ -7,13 +7,12 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, unknown_name
 
 Mode = Literal["scale", "shift", "set"]
 Distribution = Literal["uniform", "loguniform", "normal", "discrete"]
-Array = NDArray[np.float64]
 
 _DEVIATIONS = 3.0
 """How many deviations from its mean a normal change without limits is expected to reach."""
@@ -134,7 +133,7 @@ class Change:
         spread = _DEVIATIONS * self.high
         return max(self.low - spread, least), min(self.low + spread, most)
 
-    def draw(self, n: int, rng: np.random.Generator) -> Array:
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """`n` independent draws, shape (n,), in the units of the parameter (a factor where it scales)."""
         if self.distribution == "discrete" or self.within is not None:
             return self.quantile(rng.random(n))
@@ -144,7 +143,7 @@ class Change:
             return np.clip(np.exp(rng.uniform(np.log(self.low), np.log(self.high), n)), self.low, self.high)
         return np.clip(rng.uniform(self.low, self.high, n), self.low, self.high)
 
-    def quantile(self, probability: Array) -> Array:
+    def quantile(self, probability: Floats) -> Floats:
         """The inverse of the distribution function: what a uniform number on [0, 1) becomes, same shape."""
         if self.distribution == "discrete":
             order = np.argsort(self.values, kind="stable")
@@ -159,7 +158,7 @@ class Change:
             return np.asarray(np.clip(np.exp(low + probability * (high - low)), self.low, self.high))
         return np.asarray(np.clip(self.low + probability * (self.high - self.low), self.low, self.high))
 
-    def _normal_quantile(self, probability: Array) -> Array:
+    def _normal_quantile(self, probability: Floats) -> Floats:
         from scipy.special import ndtr, ndtri
 
         mean, deviation = self.low, self.high

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.worlds.randomization.change import Array, Change
+from sim2real_cat.worlds.randomization.change import Change
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Correlation:
         if self.coefficient is not None and not -1 <= self.coefficient <= 1:
             raise WorldError(f"{where}: the coefficient needs to be from -1 to 1, got {self.coefficient:g}")
 
-    def array(self) -> Array:
+    def array(self) -> Floats:
         """The correlation matrix, (k, k).
 
         Raises:
@@ -62,7 +63,7 @@ class Correlation:
             raise WorldError(f"{where}: no {k} numbers are correlated like this, the least eigenvalue is {least:.3g}")
         return matrix
 
-    def uniforms(self, n: int, rng: np.random.Generator) -> Array:
+    def uniforms(self, n: int, rng: np.random.Generator) -> Floats:
         """`n` draws of k numbers, uniform on [0, 1) each and correlated through the copula, (n, k)."""
         from scipy.special import ndtr
 
@@ -94,7 +95,7 @@ class FixedTotal:
     weights: tuple[float, ...] | None = None
     total: float | None = None
 
-    def restore(self, drawn: Array, changes: Mapping[str, Change]) -> Array:
+    def restore(self, drawn: Floats, changes: Mapping[str, Change]) -> Floats:
         """The draws (n, p) of the parameters, moved until they have the total.
 
         Raises:
@@ -105,7 +106,7 @@ class FixedTotal:
         base, slope = (np.zeros_like(drawn), drawn) if factors else (drawn, np.ones_like(drawn))
         return _summing_to(total, weights, base, slope, low, high)
 
-    def check(self, changes: Mapping[str, Change]) -> tuple[float, Array, Array, Array]:
+    def check(self, changes: Mapping[str, Change]) -> tuple[float, Floats, Floats, Floats]:
         """The total, and the weights and ends of the p columns, if their ranges allow it.
 
         Raises:
@@ -132,13 +133,13 @@ class FixedTotal:
         return self.total, weights, low, high
 
 
-def _summing_to(total: float, weights: Array, base: Array, slope: Array, low: Array, high: Array) -> Array:
+def _summing_to(total: float, weights: Floats, base: Floats, slope: Floats, low: Floats, high: Floats) -> Floats:
     """Rows ``clip(base + t slope, low, high)`` of (n, p) numbers whose weighted sum is the total."""
 
-    def moved(t: Array) -> Array:
+    def moved(t: Floats) -> Floats:
         return np.clip(base + t[:, None] * slope, low, high)
 
-    def summed(t: Array) -> Array:
+    def summed(t: Floats) -> Floats:
         return np.asarray(np.einsum("np,p->n", moved(t), weights))
 
     kinks = np.sort(np.concatenate([(low - base) / slope, (high - base) / slope], axis=1), axis=1)

@@ -24,10 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import ExchangeError, WorldError, one_line, unknown_name
 from sim2real_cat.files import replacing
 from sim2real_cat.toml_table import TomlTable
-from sim2real_cat.worlds.randomization.change import Array, Mode
+from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.entries import read_mode
 
 
@@ -45,8 +46,8 @@ class Ensemble:
 
     parameters: tuple[str, ...]
     modes: tuple[Mode, ...]
-    values: Array
-    weights: Array
+    values: Floats
+    weights: Floats
     level: float = 1.0
 
     def __post_init__(self) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.toml_table import TomlTable
-from sim2real_cat.worlds.randomization.change import Array as Array
 from sim2real_cat.worlds.randomization.change import Change as Change
 from sim2real_cat.worlds.randomization.change import Distribution as Distribution
 from sim2real_cat.worlds.randomization.change import Mode as Mode
@@ -139,7 +139,7 @@ class Randomization:
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, np.array(ends).reshape(-1, 2).T, np.full(2, 0.5), self.level)
 
-    def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, Array]:
+    def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
         """A column for every parameter, before the totals: the independent ones first, in order."""
         for name, change in self.changes.items():
             if change.each:
@@ -151,13 +151,13 @@ class Randomization:
                 drawn[name] = self.changes[name].quantile(column)
         return drawn
 
-    def _with_totals(self, columns: dict[str, Array]) -> Array:
+    def _with_totals(self, columns: dict[str, Floats]) -> Floats:
         """The columns as a matrix, (n, p), those of a fixed total moved to it."""
         for total in self.totals:
             moved = total.restore(np.stack([columns[name] for name in total.parameters], axis=1), self.changes)
             columns |= dict(zip(total.parameters, moved.T, strict=True))
         return np.stack([columns[name] for name in self.changes], axis=1)
 
-    def _ensemble(self, values: Array) -> Ensemble:
+    def _ensemble(self, values: Floats) -> Ensemble:
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, values, np.full(len(values), 1.0 / len(values)), self.level)

@@ -13,16 +13,16 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import ActionParameters
 from sim2real_cat.worlds.sensors.streams import Streams
-from sim2real_cat.worlds.simulation.recorder import Frame, Rows
-from sim2real_cat.worlds.tasks.task import Array, Task
+from sim2real_cat.worlds.tasks.task import FrameIndex, Selection, Task
 
 _MOST_PERIODS = 100_000
 
 
-def whole_periods(delays: Array, period: float) -> NDArray[np.int64]:
+def whole_periods(delays: Floats, period: float) -> NDArray[np.int64]:
     """The least whole numbers of periods that are as long as the delays [s]: what is read is held until the next.
 
     Raises:
@@ -49,7 +49,7 @@ class DelayLine:
         self._late = frames
         self._ring = np.empty((len(frames), int(frames.max(initial=0)) + 1, frames.shape[1]))
 
-    def through(self, observed: Array, rows: Rows, frame: Frame) -> Array:
+    def through(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
         """Take in the (m, d) observations of a frame, give those that arrive in it."""
         size = self._ring.shape[1]
         self._ring[rows, frame % size] = observed
@@ -71,7 +71,7 @@ class Commands:
         self._spread, self._jitter, self._drop = parameters
         self.random = bool(self._spread.any() or self._jitter.any() or self._drop.any())
         self._late, self._fates = np.zeros(0), np.zeros((0, 0, 2))
-        self._delay: Array | None = None
+        self._delay: Floats | None = None
         if self._spread.any() or self._jitter.any():
             self._delay = batch.expand("actuator_delay")
             self._shortest = self._delay.copy()
@@ -96,7 +96,7 @@ class Commands:
             self._late[i] = self._spread[i] * stream.actions.random()
             stream.actions.random(out=self._fates[i])
 
-    def send(self, action: Array, running: NDArray[np.intp], rows: Rows, step: Frame) -> None:
+    def send(self, action: Floats, running: NDArray[np.intp], rows: Selection, step: FrameIndex) -> None:
         """Write the (m, nu) actions of the running simulations to their controls; one that is lost changes nothing."""
         if not self.random:
             self._ctrl[rows] = action
@@ -129,7 +129,7 @@ class SensorHistory:
         self._batch = batch
         self._history, self._sensordata = batch.bind("history"), batch.bind("sensordata")
         self._delay, self._interval = batch.expand("sensor_delay"), batch.expand("sensor_interval")
-        self._slots, self._columns = _history_slots(model)
+        self._slots, self._columns = _sensor_slots(model)
 
     def start(self, rows: NDArray[np.intp]) -> None:
         """Fill the buffers of some simulations at their present state, and compute what the sensors read then."""
@@ -143,7 +143,7 @@ class SensorHistory:
         self._batch.forward(rows)
 
 
-def _history_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _sensor_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where in the history the values of sensors stand, and which columns of the sensor data each is of.
 
     MuJoCo does not promise the layout of its buffers, so it is asked to write recognizable values.
@@ -162,3 +162,56 @@ def _history_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.
         slots.append(written)
         columns.append(first + data.history[written].astype(np.intp) - 1)
     return np.concatenate(slots), np.concatenate(columns)
+
+
+class CommandHistory:
+    """Fills the history buffers of a batch's actuators with recorded actions.
+
+    MuJoCo's buffer of an actuator holds its commands of the last ``nsample`` physics steps; after a reset they are 0,
+    as if nothing had been commanded before.
+
+    Args:
+        batch: the simulations, right after every reset at time 0.
+        model: their model.
+        substeps: physics steps per control step.
+    """
+
+    def __init__(self, batch: Batch, model: mujoco.MjModel, substeps: int) -> None:
+        self._slots, self._columns, age = _command_slots(model)
+        self._steps_back = np.ceil(age / substeps).astype(np.int64)
+        self._history: Floats | None = batch.bind("history") if len(self._slots) else None
+
+    def fill(self, actions: Floats, episode: NDArray[np.int64], step: NDArray[np.int64]) -> None:
+        """Command what was commanded before control step `step` of each simulation's episode.
+
+        Args:
+            actions: (episodes, T, nu) as recorded.
+            episode: (n,) which episode each simulation continues.
+            step: (n,) the control step at which it does.
+        """
+        if self._history is None:
+            return
+        before = step[:, None] - self._steps_back
+        commanded = actions[episode[:, None], np.maximum(before, 0), self._columns]
+        self._history[:, self._slots] = np.where(before < 0, 0.0, commanded)
+
+
+def _command_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
+    """Where in the history commands stand, of which actuator each is, and how many physics steps ago it was given.
+
+    MuJoCo does not tell where in a buffer a sample lies, so its own function writes marks that are looked for.
+    """
+    slots: list[int] = []
+    columns: list[int] = []
+    ages: list[int] = []
+    for actuator in np.flatnonzero(model.actuator_history[:, 0] > 0):
+        samples = int(model.actuator_history[actuator, 0])
+        data = mujoco.MjData(model)
+        before = data.history.copy()
+        marks = np.arange(1, samples + 1, dtype=np.float64)
+        mujoco.mj_initCtrlHistory(model, data, int(actuator), None, marks)
+        written = np.flatnonzero(data.history != before)
+        slots += written.tolist()
+        columns += [int(actuator)] * samples
+        ages += (samples + 1 - data.history[written]).astype(int).tolist()
+    return np.array(slots, dtype=np.intp), np.array(columns, dtype=np.intp), np.array(ages, dtype=np.int64)

@@ -21,9 +21,8 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
-
-Array = NDArray[np.float64]
 
 Source = Literal["normal", "uniform", "constant", "none"]
 """Random numbers of an episode: standard normals or uniforms in [0, 1) for every frame, one standard normal, none."""
@@ -48,7 +47,7 @@ class NoiseModel(ABC):
             if not (isinstance(value, int | float | np.number) and math.isfinite(value) and value >= 0):
                 raise WorldError(f"{entry.name} of {type(self).__name__}: needs to be >= 0, got {value!r}")
 
-    def prepare(self, draws: Array, period: float) -> NDArray[Any]:
+    def prepare(self, draws: Floats, period: float) -> NDArray[Any]:
         """What the readings of episodes need, made of the random numbers of its `source`.
 
         Args:
@@ -61,12 +60,12 @@ class NoiseModel(ABC):
         """
         return draws
 
-    def log_density(self, reading: Array, clean: Array, period: float = 1.0) -> Array:
+    def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:
         """Log-density of readings where this model acts alone: `NoiseChain.log_density` of a chain of one."""
         return NoiseChain((self,)).log_density(reading, clean, period)
 
     @abstractmethod
-    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+    def read(self, values: Floats, prepared: NDArray[Any], last: Floats) -> Floats:
         """Readings of one frame.
 
         Args:
@@ -81,7 +80,7 @@ class _Additive(NoiseModel):
 
     additive = True
 
-    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+    def read(self, values: Floats, prepared: NDArray[Any], last: Floats) -> Floats:
         return np.asarray(values + prepared)
 
 
@@ -92,7 +91,7 @@ class GaussianNoise(_Additive):
     deviation: float
     source = "normal"
 
-    def prepare(self, draws: Array, period: float) -> Array:
+    def prepare(self, draws: Floats, period: float) -> Floats:
         return self.deviation * draws
 
 
@@ -103,7 +102,7 @@ class UniformNoise(_Additive):
     half_width: float
     source = "uniform"
 
-    def prepare(self, draws: Array, period: float) -> Array:
+    def prepare(self, draws: Floats, period: float) -> Floats:
         return self.half_width * (2.0 * draws - 1.0)
 
 
@@ -114,7 +113,7 @@ class EpisodeBias(_Additive):
     deviation: float
     source = "constant"
 
-    def prepare(self, draws: Array, period: float) -> Array:
+    def prepare(self, draws: Floats, period: float) -> Floats:
         return self.deviation * draws
 
 
@@ -140,7 +139,7 @@ class Drift(_Additive):
         if not self.time_constant > 0:
             raise WorldError(f"time_constant of Drift: needs to be > 0 seconds, got {self.time_constant!r}")
 
-    def prepare(self, draws: Array, period: float) -> Array:
+    def prepare(self, draws: Floats, period: float) -> Floats:
         decay = math.exp(-period / self.time_constant)
         signal = self.deviation * draws
         # sqrt(1 - a²) without cancellation where the drift is slow
@@ -161,7 +160,7 @@ class Quantisation(NoiseModel):
         if not self.step > 0:
             raise WorldError(f"step of Quantisation: needs to be > 0, got {self.step!r}")
 
-    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+    def read(self, values: Floats, prepared: NDArray[Any], last: Floats) -> Floats:
         return np.asarray(self.step * np.rint(values / self.step))
 
 
@@ -178,12 +177,12 @@ class Dropout(NoiseModel):
         if self.probability > 1:
             raise WorldError(f"probability of Dropout: needs to be <= 1, got {self.probability!r}")
 
-    def prepare(self, draws: Array, period: float) -> NDArray[np.bool_]:
+    def prepare(self, draws: Floats, period: float) -> NDArray[np.bool_]:
         lost = draws < self.probability
         lost[:, :1] = False
         return lost
 
-    def read(self, values: Array, prepared: NDArray[Any], last: Array) -> Array:
+    def read(self, values: Floats, prepared: NDArray[Any], last: Floats) -> Floats:
         return np.where(prepared, last, values)
 
 
@@ -235,7 +234,7 @@ class NoiseChain:
         """Whether the chain is white Gaussian noise, once or not at all."""
         return len(self.models) < 2 and all(isinstance(model, GaussianNoise) for model in self.models)
 
-    def log_density(self, reading: Array, clean: Array, period: float = 1.0) -> Array:
+    def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:
         """Log-density of every reading, given the readings before it in its episode.
 
         The sum over the frames is the joint log-density of an episode's readings. Where the chain ends in a
@@ -271,7 +270,7 @@ class NoiseChain:
             raise self._no_density("its readings differ by nothing random; add a GaussianNoise")
         return gaussian_process(residual, self._covariance(residual.shape[-1], period))
 
-    def _log_probability(self, reading: Array, clean: Array) -> Array:
+    def _log_probability(self, reading: Floats, clean: Floats) -> Floats:
         """Log-probability of quantised readings: that of the cell of values that are read so."""
         last = self.models[-1]
         if not isinstance(last, Quantisation) or len(self._of(Quantisation)) > 1 or self._correlated():
@@ -306,7 +305,7 @@ class NoiseChain:
     def _drifts(self) -> list[Drift]:
         return [model for model in self.models if isinstance(model, Drift)]
 
-    def _covariance(self, frames: int, period: float) -> Array:
+    def _covariance(self, frames: int, period: float) -> Floats:
         """Covariance of the noise in the frames of an episode, (frames, frames)."""
         time = period * np.arange(frames)
         lag = np.abs(time[:, None] - time)
@@ -339,12 +338,12 @@ def _model(part: object) -> NoiseModel:
     raise WorldError(f"noise is a number, a noise model or a list of them, got {part!r}")
 
 
-def gaussian(residual: Array, deviation: float) -> Array:
+def gaussian(residual: Floats, deviation: float) -> Floats:
     """Log-density of independent normal residuals, elementwise."""
     return np.asarray(-0.5 * np.square(residual / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi))
 
 
-def gaussian_process(residual: Array, covariance: Array) -> Array:
+def gaussian_process(residual: Floats, covariance: Floats) -> Floats:
     """Log-density of each residual given those before it in its episode, under a Gaussian process.
 
     With the Cholesky factor L of the covariance the innovations are ``z = L⁻¹ r``, and the k-th residual has the
@@ -365,7 +364,7 @@ def gaussian_process(residual: Array, covariance: Array) -> Array:
     return gaussian(innovations.reshape(residual.shape), 1.0) - np.log(np.diagonal(factor))
 
 
-def log_normal_between(low: Array, high: Array, deviation: float) -> Array:
+def log_normal_between(low: Floats, high: Floats, deviation: float) -> Floats:
     """Log-probability that a normal variable with mean 0 lies between `low` and `high`, elementwise, far tails too."""
     from scipy.special import log_ndtr
 
@@ -378,7 +377,7 @@ def log_normal_between(low: Array, high: Array, deviation: float) -> Array:
     return np.where(np.isneginf(upper), -np.inf, between)
 
 
-def uniform_and_gaussian(residual: Array, half_width: float, deviation: float) -> Array:
+def uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) -> Floats:
     """Log-density of the sum of a uniform and an independent normal variable; the uniform alone at deviation 0."""
     if deviation == 0:
         outside = np.where(np.isnan(residual), np.nan, -np.inf)
@@ -387,7 +386,7 @@ def uniform_and_gaussian(residual: Array, half_width: float, deviation: float) -
     return np.asarray(between - np.log(2 * half_width))
 
 
-def uniform_between(low: Array, high: Array, half_width: float) -> Array:
+def uniform_between(low: Floats, high: Floats, half_width: float) -> Floats:
     """Log-probability that a variable uniform on [-half_width, half_width] lies between `low` and `high`."""
     covered = np.clip(high, -half_width, half_width) - np.clip(low, -half_width, half_width)
     with np.errstate(divide="ignore"):

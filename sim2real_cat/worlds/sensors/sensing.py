@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import DelayLine, whole_periods
-from sim2real_cat.worlds.sensors.noise import Array, GaussianNoise, NoiseChain, NoiseModel
+from sim2real_cat.worlds.sensors.noise import GaussianNoise, NoiseChain, NoiseModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
-from sim2real_cat.worlds.simulation.recorder import Frame, Rows
+from sim2real_cat.worlds.tasks.task import FrameIndex, Selection
 from sim2real_cat.worlds.world import World
 
 
@@ -52,7 +53,7 @@ class Sensing:
         """Whether a model asks for random numbers beyond one normal for every reading."""
         return self._own_draws > 0
 
-    def start(self, normals: Array, streams: Sequence[Streams], rows: Rows = slice(None)) -> Readings:
+    def start(self, normals: Floats, streams: Sequence[Streams], rows: Selection = slice(None)) -> Readings:
         """Draw the noise of an episode in each of the simulations `rows`.
 
         Args:
@@ -96,7 +97,7 @@ class Readings:
     """
 
     def __init__(
-        self, noise: Array, tails: list[tuple[NDArray[np.intp], list[_Stage]]], delay: DelayLine | None
+        self, noise: Floats, tails: list[tuple[NDArray[np.intp], list[_Stage]]], delay: DelayLine | None
     ) -> None:
         self.noise = noise
         self._tails = tails
@@ -109,7 +110,7 @@ class Readings:
             for stage, other in zip(stages, others, strict=True):
                 stage.begin(rows, other)
 
-    def read(self, observed: Array, rows: Rows, frame: Frame) -> Array:
+    def read(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
         """Readings of one frame: the (m, d) observations of some simulations, late, and with noise."""
         if self._delay is not None:
             observed = self._delay.through(observed, rows, frame)
@@ -157,14 +158,14 @@ class _Stage:
             self._prepared = self._prepared.copy()
         self._prepared[rows], self._last[rows] = fresh._prepared, fresh._last
 
-    def read(self, values: Array, rows: Rows, frame: Frame) -> Array:
+    def read(self, values: Floats, rows: Selection, frame: FrameIndex) -> Floats:
         readings = self._model.read(values, self._prepared[rows, frame], self._last[rows])
         if self._model.holds:
             self._last[rows] = readings
         return readings
 
 
-def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Array:
+def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Floats:
     """Random numbers for a model, from a generator for each episode."""
     n, frames, c = shape
     draws = np.empty((n, 1 if model.source == "constant" else frames, c))

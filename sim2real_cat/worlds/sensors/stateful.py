@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.model_names import joint_address, names
-from sim2real_cat.worlds.tasks.task import Array, Carry, State, Task
+from sim2real_cat.worlds.tasks.task import Carry, State, Task
 
 if TYPE_CHECKING:
     import mujoco
@@ -48,7 +49,7 @@ class StatefulObservation(ABC):
         """Names of the k channels, known once it is bound."""
 
     @abstractmethod
-    def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Array:
+    def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Floats:
         """The memory at the start of n episodes, before the first observation: (n, ...).
 
         Args:
@@ -58,7 +59,7 @@ class StatefulObservation(ABC):
         """
 
     @abstractmethod
-    def observe_stateful(self, state: State, carry: Array) -> tuple[Array, Array]:
+    def observe_stateful(self, state: State, carry: Floats) -> tuple[Floats, Floats]:
         """The observation, (m, k), in the present states of m episodes, and their memory of it, (m, ...).
 
         Called once for the start and once after every control step; must not write into `carry`.
@@ -102,10 +103,10 @@ class DelayedJointPositionObservation(StatefulObservation):
     def sensors(self) -> tuple[str, ...]:
         return tuple(f"delayed qpos[{joint}]" for joint in self.joints)
 
-    def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Array:
+    def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Floats:
         return np.repeat(state.qpos[:, None, list(self.columns)], self.delay_steps, axis=1)
 
-    def observe_stateful(self, state: State, carry: Array) -> tuple[Array, Array]:
+    def observe_stateful(self, state: State, carry: Floats) -> tuple[Floats, Floats]:
         present = state.qpos[:, None, list(self.columns)]
         buffer = np.concatenate([present, carry], axis=1)
         return buffer[:, -1], buffer[:, :-1]
@@ -140,7 +141,7 @@ class StatefulTask(Task):
         self.derived = tuple(dict.fromkeys([*task.derived, *also]))
         self._kept = [task.sensors.index(name) for name in keep]
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return self.inner.start(model, rng)
 
     def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Carry:
@@ -151,7 +152,7 @@ class StatefulTask(Task):
                 raise WorldError(f"{_called(observation)}: the carry of {n} episodes has the shape {carry.shape}")
         return (*carries, *own)
 
-    def observe_stateful(self, state: State, carry: Carry) -> tuple[Array, Carry]:
+    def observe_stateful(self, state: State, carry: Carry) -> tuple[Floats, Carry]:
         first = len(carry) - len(self.observations)
         seen, kept = self.inner.observe_stateful(state, carry[:first])
         columns, memory = [seen[:, self._kept]], list(kept)
@@ -171,13 +172,13 @@ class StatefulTask(Task):
             memory.append(after)
         return np.concatenate(columns, axis=1), tuple(memory)
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         raise WorldError(
             f"what is observed in task '{self.name}' depends on more than the state: "
             f"{listed(_called(part) for part in self.observations)}; ask `observe_stateful` with a carry"
         )
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         return self.inner.reward(before, after, action, seconds)
 
     def terminated(self, state: State) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a world expects next: one control step ahead from every recorded state, all at once."""
+"""Prediction of the next state, one control step ahead of every recorded state, all at once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.comparable import check_replayable, observed_columns
+from sim2real_cat.worlds.comparison import compare
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.apply import apply_to_model, compile_members
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.sensors.latency import reads_delayed_sensors
-from sim2real_cat.worlds.simulation.batch import OneStep
-from sim2real_cat.worlds.tasks.task import Array, State
+from sim2real_cat.worlds.sensors.latency import CommandHistory, reads_delayed_sensors
+from sim2real_cat.worlds.simulation.batch import WorldBatch
+from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
@@ -35,16 +34,17 @@ class StepPrediction:
     Attributes:
         episode: (members · N,) which episode a transition belongs to.
         step: (members · N,) the control step within it.
-        member: (members · N,) which member of the ensemble expects it.
-        state: (members · N, nq + nv) expected positions and velocities after the step; NaN where the world diverges.
+        member_index: (members · N,) which member of the ensemble expects it.
+        state: (members · N, nq + nv) expected positions and velocities after the step; NaN where the simulation
+            blows up.
         observation: (members · N, d) what the recorded sensors would read there without noise; NaN as the state.
     """
 
     episode: NDArray[np.int64]
     step: NDArray[np.int64]
-    member: NDArray[np.int64]
-    state: Array
-    observation: Array
+    member_index: NDArray[np.int64]
+    state: Floats
+    observation: Floats
 
 
 def predict_steps(
@@ -59,57 +59,51 @@ def predict_steps(
         world: the world that predicts; the sensors of the recording are some of its own.
         trajectories: episodes whose states are known; diverged ones are left out.
         fibre: predict with the parameters of each member; with the world as it is where none are given.
-        threads: physics threads; 0 means one per core.
+        threads: physics threads; 0 means one per available core.
 
     Raises:
         WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an
             ensemble that does not fit the world; or the model delays sensors, whose past is not recorded.
     """
-    ensemble = Ensemble.nominal() if fibre is None else fibre
-    model = compile_members(world, ensemble)
-    columns = observed_columns(world, model, trajectories)
-    check_replayable(trajectories, ensemble)
-    if reads_delayed_sensors(world.task, model):
+    side = compare(world, trajectories, fibre)
+    if reads_delayed_sensors(world.task, side.model):
         raise WorldError(
             f"world '{world.name}': its model delays sensors, so one step from a recorded state does not say what they "
             "read; replay whole episodes instead"
         )
-    lengths = np.where(trajectories.kept, trajectories.lengths, 0)
-    n = int(lengths.sum())
-    episode = np.repeat(np.arange(len(lengths)), lengths)
-    step = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    state = np.empty((len(ensemble) * n, model.nq + model.nv))
-    observation = np.empty((len(ensemble) * n, len(columns)))
+    episode, step = trajectories.transitions()
+    episode, step = (array[trajectories.kept[episode]] for array in (episode, step))
+    n, members = len(episode), len(side.fibre)
+    state = np.empty((members * n, side.model.nq + side.model.nv))
+    observation = np.empty((members * n, len(side.columns)))
     with to_logging(), on_one_thread():
-        for some in _blocks(len(ensemble), _AT_ONCE):
+        for some in _blocks(members, _AT_ONCE):
             each = min(max(_AT_ONCE // len(some), 1), max(n, 1))
-            ahead = OneStep(world, model, ensemble, np.repeat(some, each), threads)
+            ahead = OneStep(world, side.model, side.fibre, np.repeat(some, each), threads)
             for block in _blocks(n, each):
-                # the last block is filled up with its own first transition, so that one batch serves all
-                rows = np.concatenate([block, np.full(each - len(block), block[0])])
-                rows = np.tile(rows, len(some))
+                rows = np.tile(_filled_up(block, each), len(some))
                 at = (episode[rows], step[rows])
                 after = ahead(trajectories.qpos[at], trajectories.qvel[at], trajectories.actions, *at)
                 kept = np.tile(np.arange(each) < len(block), len(some))
                 into = (some[:, None] * n + block).ravel()
                 state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[kept]
-                observation[into] = world.task.observe(after)[kept][:, columns]
-                lost = into[ahead.diverged[kept]]
+                observation[into] = world.task.observe(after)[kept][:, side.columns]
+                lost = into[ahead.blown_up[kept]]
                 state[lost], observation[lost] = np.nan, np.nan
-    member = np.repeat(np.arange(len(ensemble)), n)
-    return StepPrediction(np.tile(episode, len(ensemble)), np.tile(step, len(ensemble)), member, state, observation)
+    member_index = np.repeat(np.arange(members), n)
+    return StepPrediction(np.tile(episode, members), np.tile(step, members), member_index, state, observation)
 
 
 def observe_states(
     world: World, trajectories: Trajectories, *, fibre: Ensemble | None = None, threads: int = 0
-) -> Array:
-    """What the recorded sensors would read in every recorded state, without noise and without delay.
+) -> Floats:
+    """Compute what the recorded sensors would read in every recorded state, without noise and without delay.
 
     Args:
         world: the world whose sensors they are.
         trajectories: episodes whose states are known.
         fibre: read in each member; in the world as it is where none are given.
-        threads: physics threads; 0 means one per core.
+        threads: physics threads; 0 means one per available core.
 
     Returns:
         (members, n, T + 1, d), NaN past the end of an episode and in episodes that diverged.
@@ -117,37 +111,77 @@ def observe_states(
     Raises:
         WorldError: as `predict_steps`.
     """
-    ensemble = Ensemble.nominal() if fibre is None else fibre
-    model = compile_members(world, ensemble)
-    columns = observed_columns(world, model, trajectories)
-    check_replayable(trajectories, ensemble)
-    frames = np.arange(trajectories.qpos.shape[1])
-    episode, frame = np.nonzero(frames < np.where(trajectories.kept, trajectories.lengths + 1, 0)[:, None])
-    seen = np.full((len(ensemble), len(trajectories), len(frames), len(columns)), np.nan)
+    side = compare(world, trajectories, fibre)
+    members = len(side.fibre)
+    episode, frame = np.nonzero(trajectories.within() & trajectories.kept[:, None])
+    seen = np.full((members, *trajectories.qpos.shape[:2], len(side.columns)), np.nan)
     if not world.task.derived:
         state = State(trajectories.qpos[episode, frame], trajectories.qvel[episode, frame])
-        seen[:, episode, frame] = world.task.observe(state)[:, columns]
+        seen[:, episode, frame] = world.task.observe(state)[:, side.columns]
         return seen
+    each = max(_AT_ONCE // members, 1)
+    batch = WorldBatch(world, side.model, side.fibre, np.repeat(np.arange(members), each), threads)
     with to_logging(), on_one_thread():
-        each = max(_AT_ONCE // len(ensemble), 1)
-        batch = Batch(model, len(ensemble) * each, nthread=threads)
-        apply_to_model(batch, model, ensemble, np.repeat(np.arange(len(ensemble)), each))
-        derived = {name: batch.bind(name) for name in world.task.derived}
         for block in _blocks(len(episode), each):
-            rows = np.tile(np.concatenate([block, np.full(each - len(block), block[0])]), len(ensemble))
-            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-            batch.qpos[:], batch.qvel[:] = (
-                trajectories.qpos[episode[rows], frame[rows]],
-                trajectories.qvel[episode[rows], frame[rows]],
-            )
-            batch.forward()
-            state = State(np.array(batch.qpos), np.array(batch.qvel), {k: np.array(v) for k, v in derived.items()})
-            read = world.task.observe(state)[:, columns].reshape(len(ensemble), each, len(columns))
+            rows = np.tile(_filled_up(block, each), members)
+            batch.reset()
+            batch.qpos[:] = trajectories.qpos[episode[rows], frame[rows]]
+            batch.qvel[:] = trajectories.qvel[episode[rows], frame[rows]]
+            batch.physics.forward()
+            read = world.task.observe(batch.state())[:, side.columns].reshape(members, each, len(side.columns))
             seen[:, episode[block], frame[block]] = read[:, : len(block)]
     return seen
 
 
+class OneStep:
+    """Simulations of given members that are set to given states and stepped once, again and again.
+
+    Args:
+        world: the world.
+        model: its model, with buffers long enough for the members' delays.
+        fibre: the ensemble.
+        member_index: (n,) the member of each simulation.
+        threads: physics threads; 0 means one per available core.
+
+    Attributes:
+        blown_up: (n,) which of them blew up in the last step.
+    """
+
+    def __init__(
+        self, world: World, model: mujoco.MjModel, fibre: Ensemble, member_index: NDArray[np.int64], threads: int
+    ) -> None:
+        self._batch = WorldBatch(world, model, fibre, member_index, threads)
+        self._history = CommandHistory(self._batch.physics, model, world.substeps)
+        self.blown_up = np.zeros(len(member_index), dtype=bool)
+
+    def __call__(
+        self, qpos: Floats, qvel: Floats, actions: Floats, episode: NDArray[np.int64], step: NDArray[np.int64]
+    ) -> State:
+        """Return the states one control step after given ones; they change with the next call.
+
+        Args:
+            qpos: (n, nq) where each simulation starts.
+            qvel: (n, nv) likewise.
+            actions: (episodes, T, nu) all recorded actions; delayed actuators act on earlier ones.
+            episode: (n,) whose action each does.
+            step: (n,) which of them.
+        """
+        batch = self._batch
+        batch.reset()
+        batch.qpos[:], batch.qvel[:] = qpos, qvel
+        batch.ctrl[:] = actions[episode, step]
+        self._history.fill(actions, episode, step)
+        batch.step()
+        self.blown_up = batch.blown_up()
+        return batch.state()
+
+
 def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:
-    """0..n-1 in blocks of at most `size`."""
+    """Yield 0..n-1 in blocks of at most `size`."""
     for first in range(0, n, size):
         yield np.arange(first, min(first + size, n))
+
+
+def _filled_up(block: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return a block of `size` entries, the last ones its own first again, so that one batch serves all blocks."""
+    return np.concatenate([block, np.full(size - len(block), block[0])])

@@ -9,13 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.tasks.task import Array, State
-
-Rows = slice | NDArray[np.intp]
-
-Frame = int | NDArray[np.int64]
-"""One frame for all simulations, or one for each."""
+from sim2real_cat.worlds.tasks.task import Selection, State
 
 _BLOCK = 32
 """Frames per block: little is wasted on short episodes, and what a step writes lies together in memory."""
@@ -44,11 +40,11 @@ class Recorder:
         diverged: (n,) whether the simulation blew up.
     """
 
-    def __init__(self, room: Array, nu: int, start: State, readings: Array) -> None:
+    def __init__(self, room: Floats, nu: int, start: State, readings: Floats) -> None:
         n = len(room)
         self.observations = room
         self._shapes = {"actions": (nu,), "rewards": (), "qpos": start.qpos.shape[1:], "qvel": start.qvel.shape[1:]}
-        self._blocks: dict[str, list[Array]] = {name: [] for name in self._shapes}
+        self._blocks: dict[str, list[Floats]] = {name: [] for name in self._shapes}
         self.lengths = np.zeros(n, dtype=np.int64)
         self.terminated = np.zeros(n, dtype=bool)
         self.diverged = np.zeros(n, dtype=bool)
@@ -57,11 +53,11 @@ class Recorder:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def state(self, rows: Rows, step: int) -> State:
+    def state(self, rows: Selection, step: int) -> State:
         """The recorded states before a step, without derived fields."""
         return State(self._at("qpos", step)[rows], self._at("qvel", step)[rows])
 
-    def step(self, rows: Rows, step: int, action: Array, reward: Array, after: State, readings: Array) -> None:
+    def step(self, rows: Selection, step: int, action: Floats, reward: Floats, after: State, readings: Floats) -> None:
         """Record what one control step did in some episodes, and what the sensors read then."""
         self._at("actions", step)[rows] = action
         self._at("rewards", step)[rows] = reward
@@ -75,7 +71,7 @@ class Recorder:
             self.observations = self.observations[:, :needed].copy()
         return self
 
-    def move(self, name: str, out: Array) -> None:
+    def move(self, name: str, out: Floats) -> None:
         """Move one array of the record to `out`, (n, frames, ...), blank past the end of each episode."""
         if name == "observations":
             room, self.observations = self.observations, np.empty((0, 0, 0))
@@ -93,19 +89,19 @@ class Recorder:
         """The shape of one frame of every array of the record."""
         return {"observations": self.observations.shape[2:], **self._shapes}
 
-    def _frame(self, rows: Rows, frame: int, state: State, readings: Array) -> None:
+    def _frame(self, rows: Selection, frame: int, state: State, readings: Floats) -> None:
         if frame == _BLOCK * len(self._blocks["qpos"]):
             for name, shape in self._shapes.items():
                 self._blocks[name].append(_mapped((_BLOCK, len(self), *shape)))
         self.observations[rows, frame] = readings
         self._at("qpos", frame)[rows], self._at("qvel", frame)[rows] = state.qpos, state.qvel
 
-    def _at(self, name: str, frame: int) -> Array:
+    def _at(self, name: str, frame: int) -> Floats:
         """One frame of all episodes, (n, ...)."""
         return np.asarray(self._blocks[name][frame // _BLOCK][frame % _BLOCK])
 
 
-def _mapped(shape: tuple[int, ...]) -> Array:
+def _mapped(shape: tuple[int, ...]) -> Floats:
     """An array whose memory goes back to the system when it is dropped.
 
     Memory that is allocated in small pieces stays with the process, so that a record would count twice once copied.
@@ -114,7 +110,7 @@ def _mapped(shape: tuple[int, ...]) -> Array:
     return np.frombuffer(mmap.mmap(-1, max(8 * size, 1)), dtype=np.float64, count=size).reshape(shape)
 
 
-def _shared_room(records: Sequence[Recorder]) -> Array:
+def _shared_room(records: Sequence[Recorder]) -> Floats:
     """The array whose rows are the records' rooms; nothing where they are not one."""
     first = records[0].observations
     whole = first if first.base is None else first.base
@@ -138,7 +134,7 @@ def joined(
     ends = np.cumsum([len(record) for record in records])
     lengths = np.concatenate([record.lengths for record in records])
     longest = int(lengths.max(initial=0))
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Floats] = {}
     room = _shared_room(records)
     for array, shape in records[0].shapes().items():
         size = (len(lengths), longest + (array not in _STEPWISE), *shape)

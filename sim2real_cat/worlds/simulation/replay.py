@@ -1,27 +1,26 @@
-"""A recording played again: the same actions from the same recorded starts, open loop."""
+"""Replay of a recording in a world: the same actions from the same recorded starts, open loop."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import mujoco
 import numpy as np
-from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.comparable import check_replayable, observed_columns
+from sim2real_cat.worlds.comparison import compare
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.apply import apply_to_model, compile_members
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.sensors.latency import SensorHistory, reads_delayed_sensors
-from sim2real_cat.worlds.simulation.batch import blown_up
+from sim2real_cat.worlds.simulation.batch import WorldBatch
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
 """Simulations in a batch."""
+
+_STEPWISE = ("actions", "rewards")
+_FILLED = ("observations", *_STEPWISE, "qpos", "qvel")
 
 
 def replay(
@@ -37,48 +36,38 @@ def replay(
         world: the world; the sensors of the recording are some of its own.
         trajectories: episodes whose states are known.
         fibre: replay in each member of an ensemble; in the world as it is where none are given.
-        threads: physics threads; 0 means one per core.
+        threads: physics threads; 0 means one per available core.
 
     Raises:
         WorldError: the recording has no states or actions, or other sensors, sizes or control period than the world,
             or an ensemble that does not fit the world.
     """
-    ensemble = Ensemble.nominal() if fibre is None else fibre
-    model = compile_members(world, ensemble)
-    columns = observed_columns(world, model, trajectories)
-    check_replayable(trajectories, ensemble)
-    episode = np.tile(np.arange(len(trajectories)), len(ensemble))
-    member = np.repeat(np.arange(len(ensemble)), len(trajectories))
+    side = compare(world, trajectories, fibre)
+    episode = np.tile(np.arange(len(trajectories)), len(side.fibre))
+    member_index = np.repeat(np.arange(len(side.fibre)), len(trajectories))
     played = replace(
         trajectories,
         **{name: np.full_like(getattr(trajectories, name)[episode], np.nan) for name in _FILLED},
         lengths=np.zeros(len(episode), dtype=np.int64),
         terminated=np.zeros(len(episode), dtype=bool),
         diverged=np.zeros(len(episode), dtype=bool),
-        member_index=member,
+        member_index=member_index,
         policies=tuple(trajectories.policies[i] for i in episode),
         notes=(*trajectories.notes, f"replayed in world '{world.name}'"),
         reasons=(),
     )
-    with to_logging(), on_one_thread():
-        for first in range(0, len(episode), _AT_ONCE):
-            into = np.arange(first, min(first + _AT_ONCE, len(episode)))
-            batch = Batch(model, len(into), nthread=threads)
-            apply_to_model(batch, model, ensemble, member[into])
-            _play(world, model, batch, trajectories, episode[into], columns, played, into)
+    for first in range(0, len(episode), _AT_ONCE):
+        into = np.arange(first, min(first + _AT_ONCE, len(episode)))
+        batch = WorldBatch(world, side.model, side.fibre, member_index[into], threads)
+        with to_logging(), on_one_thread():
+            _play(batch, trajectories, episode[into], side.columns, played, into)
     longest = int(played.lengths.max(initial=0))
     cut = {name: getattr(played, name)[:, : longest + (name not in _STEPWISE)] for name in _FILLED}
     return replace(played, **cut)
 
 
-_STEPWISE = ("actions", "rewards")
-_FILLED = ("observations", *_STEPWISE, "qpos", "qvel")
-
-
 def _play(
-    world: World,
-    model: mujoco.MjModel,
-    batch: Batch,
+    batch: WorldBatch,
     recording: Trajectories,
     episode: NDArray[np.int64],
     columns: NDArray[np.intp],
@@ -86,19 +75,14 @@ def _play(
     into: NDArray[np.intp],
 ) -> None:
     """Play the episodes of one batch and write them to the rows `into` of `played`."""
-    task = world.task
-    derived = {name: batch.bind(name) for name in task.derived}
-    stage = mujoco.mjtStage.mjSTAGE_VEL if task.fresh else mujoco.mjtStage.mjSTAGE_NONE
-    batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+    task = batch.world.task
+    batch.reset()
     batch.qpos[:], batch.qvel[:] = recording.qpos[episode, 0], recording.qvel[episode, 0]
-    if reads_delayed_sensors(task, model):
-        SensorHistory(batch, model).start(np.arange(len(into)))
-    else:
-        batch.forward()
+    batch.settle()
 
     def frame(rows: NDArray[np.intp], step: int) -> State:
         """Record the states that the simulations are in."""
-        state = State(batch.qpos[rows], batch.qvel[rows], {name: values[rows] for name, values in derived.items()})
+        state = batch.state(rows)
         played.qpos[into[rows], step], played.qvel[into[rows], step] = state.qpos, state.qvel
         played.observations[into[rows], step] = task.observe(state)[:, columns]
         return state
@@ -109,8 +93,8 @@ def _play(
     step = 0
     while len(running):
         batch.ctrl[running] = recording.actions[episode[running], step]
-        batch.step(ids=running, nstep=world.substeps, stage=stage)
-        bad = blown_up(batch, batch.qpos, batch.qvel)[running]
+        batch.step(running, step)
+        bad = batch.blown_up()[running]
         played.diverged[into[running[bad]]] = True
         running, before = running[~bad], State(before.qpos[~bad], before.qvel[~bad])
         rows, action = into[running], recording.actions[episode[running], step]

@@ -19,8 +19,9 @@ from sim2real_cat.worlds.external.rollout import external_rollout
 from sim2real_cat.worlds.external.world import ExternalWorld
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.simulation.batch import available_cores
 from sim2real_cat.worlds.simulation.recorder import Recorder, joined
-from sim2real_cat.worlds.simulation.simulator import Simulator, available_cores
+from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.simulation.turns import in_turns
 from sim2real_cat.worlds.world import World
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
-from sim2real_cat.errors import PolicyError, WorldError, one_line
+from sim2real_cat.arrays import Floats
+from sim2real_cat.errors import PolicyError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.model_names import actuator_names
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.apply import action_parameters, apply_to_model, compile_members, sensor_parameters
+from sim2real_cat.worlds.parameters.apply import action_parameters, compile_members, sensor_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.sensors.latency import Commands, SensorHistory, reads_delayed_sensors
+from sim2real_cat.worlds.sensors.latency import Commands
 from sim2real_cat.worlds.sensors.sensing import Readings, Sensing
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
-from sim2real_cat.worlds.simulation.batch import blown_up
-from sim2real_cat.worlds.simulation.recorder import Recorder, Rows, joined
+from sim2real_cat.worlds.simulation.batch import WorldBatch
+from sim2real_cat.worlds.simulation.recorder import Recorder, joined
 from sim2real_cat.worlds.simulation.turns import Play, in_turns
-from sim2real_cat.worlds.tasks.task import Array, Carry, State
+from sim2real_cat.worlds.tasks.task import Carry, Selection, State
 from sim2real_cat.worlds.world import World
 
 
@@ -34,7 +32,7 @@ class Simulator:
 
     Args:
         world: model, task, sensors.
-        members: the ensemble; the world as it is where none is given.
+        fibre: the ensemble; the world as it is where none is given.
         member_index: (n,) which member each simulation is; every member once where none is given.
         threads: physics threads; 0 means one per available core.
 
@@ -55,17 +53,10 @@ class Simulator:
         self.model = compile_members(world, fibre)
         self.actuators = actuator_names(self.model)
         self.control_period = world.substeps * float(self.model.opt.timestep)
-        self._batch = Batch(self.model, len(self.member_index), nthread=threads or available_cores())
-        with to_logging(), on_one_thread():
-            apply_to_model(self._batch, self.model, fibre, self.member_index)
+        self._batch = WorldBatch(world, self.model, fibre, self.member_index, threads)
         sensors = sensor_parameters(world, fibre, self.member_index)
         self._sensing = Sensing(world.noise_chains(), sensors, self.control_period)
-        self._commands = Commands(self._batch, action_parameters(fibre, self.member_index))
-        self._qpos, self._qvel = (self._batch.bind(name) for name in ("qpos", "qvel"))
-        self._derived = {name: self._batch.bind(name) for name in world.task.derived}
-        delayed = reads_delayed_sensors(world.task, self.model)
-        self._history = SensorHistory(self._batch, self.model) if delayed else None
-        self._stage = mujoco.mjtStage.mjSTAGE_VEL if world.task.fresh else mujoco.mjtStage.mjSTAGE_NONE
+        self._commands = Commands(self._batch.physics, action_parameters(fibre, self.member_index))
 
     def __len__(self) -> int:
         return len(self.member_index)
@@ -111,7 +102,7 @@ class Simulator:
         *,
         until_terminated: bool = True,
         first: int = 0,
-        room: Array | None = None,
+        room: Floats | None = None,
     ) -> Play[Recorder]:
         """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
 
@@ -122,7 +113,7 @@ class Simulator:
         streams = self._streams(generators)
         room = np.empty((len(self), steps + 1, len(self.world.sensors))) if room is None else room
         readings = self._start(room, generators, streams, np.arange(len(self)))
-        start = self._state(slice(None))
+        start = self._batch.state(slice(None))
         carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
         read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
         record = Recorder(readings.noise, int(self.model.nu), start, read)
@@ -132,13 +123,13 @@ class Simulator:
             answer = policy.act(record.observations[rows, step], first + running, step)
             action = self._checked(answer, first + running, step)
             self._commands.send(action, running, rows, step)
-            yield partial(self._physics, running, step)
-            bad = self._blown_up(rows)
+            yield partial(self._batch.step, running, step)
+            bad = self._batch.blown_up()[rows]
             if bad.any():
                 record.diverged[running[bad]] = True
                 running, action = running[~bad], action[~bad]
                 rows = self._rows(running)
-            after = self._state(rows)
+            after = self._batch.state(rows)
             reward = task.reward(record.state(rows, step), after, action, self.control_period)
             read = readings.read(self._observe(after, carry, rows), rows, step + 1)
             record.step(rows, step, action, reward, after, read)
@@ -157,7 +148,7 @@ class Simulator:
 
     def _start(
         self,
-        normals: Array,
+        normals: Floats,
         generators: Sequence[np.random.Generator],
         streams: Sequence[Streams],
         rows: NDArray[np.intp],
@@ -170,19 +161,15 @@ class Simulator:
             streams: k streams, if anything asks for them.
             rows: (k,) which simulations, in ascending order.
         """
-        ids = None if len(rows) == len(self) else rows
-        self._batch.reset(ids=ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        self._batch.reset(rows)
         for row, generator, episode in zip(rows, generators, normals, strict=True):
-            self._qpos[row], self._qvel[row] = self.world.task.start(self.model, generator)
+            self._batch.qpos[row], self._batch.qvel[row] = self.world.task.start(self.model, generator)
             generator.standard_normal(out=episode)
-        if self._history is None:
-            self._batch.forward(ids)
-        else:
-            self._history.start(rows)
+        self._batch.settle(rows)
         self._commands.start(normals.shape[1] - 1, streams, rows)
         return self._sensing.start(normals, streams, rows)
 
-    def _observe(self, state: State, carry: Carry, rows: Rows) -> Array:
+    def _observe(self, state: State, carry: Carry, rows: Selection) -> Floats:
         """What the sensors measure in some simulations; the memory of theirs goes on."""
         if not self.world.task.remembers:
             return self.world.task.observe(state)
@@ -191,27 +178,11 @@ class Simulator:
             memory[rows] = rest
         return observed
 
-    def _rows(self, running: NDArray[np.intp]) -> Rows:
+    def _rows(self, running: NDArray[np.intp]) -> Selection:
         """The simulations that still run; a slice while all do, which numpy reads without copying."""
         return slice(None) if len(running) == len(self) else running
 
-    def _state(self, rows: Rows) -> State:
-        return State(self._qpos[rows], self._qvel[rows], {name: values[rows] for name, values in self._derived.items()})
-
-    def _physics(self, running: NDArray[np.intp], step: int) -> None:
-        """One control step of the running simulations; it holds no lock of Python while MuJoCo computes."""
-        ids = None if len(running) == len(self) else running
-        try:
-            self._batch.step(ids=ids, nstep=self.world.substeps, stage=self._stage)
-        except SimulationError as error:
-            reason = one_line(error)
-            raise WorldError(f"world '{self.world.name}', control step {step}: {reason}") from None
-
-    def _blown_up(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which of some simulations blew up in the last control step."""
-        return blown_up(self._batch, self._qpos, self._qvel)[rows]
-
-    def _checked(self, action: Array, running: NDArray[np.intp], step: int) -> Array:
+    def _checked(self, action: Floats, running: NDArray[np.intp], step: int) -> Floats:
         """The policy's answer, if it has the right shape and is finite."""
         where = f"world '{self.world.name}'"
         expected = (len(running), self.model.nu)
@@ -224,9 +195,3 @@ class Simulator:
                 f"{running[row]}, control step {step}, of {where}; check its weights and its observations"
             )
         return action
-
-
-def available_cores() -> int:
-    """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

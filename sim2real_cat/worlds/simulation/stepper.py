@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.sensing import Readings
 from sim2real_cat.worlds.simulation.simulator import Simulator
-from sim2real_cat.worlds.tasks.task import Array, Carry, State
+from sim2real_cat.worlds.tasks.task import Carry, State
 from sim2real_cat.worlds.world import World
 
 
@@ -29,8 +30,8 @@ class Stepped:
         diverged: (n,) whether the simulation blew up.
     """
 
-    observations: Array
-    rewards: Array
+    observations: Floats
+    rewards: Floats
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     diverged: NDArray[np.bool_]
@@ -48,7 +49,7 @@ class Stepper(Simulator):
 
     Args:
         world: model, task, sensors.
-        members: the ensemble; the world as it is where none is given.
+        fibre: the ensemble; the world as it is where none is given.
         member_index: (n,) which member each simulation is; every member once where none is given.
         steps: control steps after which an episode is truncated; the task's own number where none is given.
         threads: physics threads; 0 means one per available core.
@@ -73,7 +74,7 @@ class Stepper(Simulator):
         self._carry: Carry = ()
         self._observations = np.zeros((len(self), len(world.sensors)))
 
-    def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Array:
+    def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Floats:
         """Start an episode in some simulations, all of them the first time, and return what their sensors read.
 
         Args:
@@ -89,7 +90,7 @@ class Stepper(Simulator):
             streams = self._streams(generators)
             room = np.empty((len(rows), self.steps + 1, len(self.world.sensors)))
             fresh = self._start(room, generators, streams, rows)
-            start = self._state(rows)
+            start = self._batch.state(rows)
             carry = self.world.task.initial_carry(len(rows), start, [stream.memory for stream in streams])
             if len(rows) == len(self):
                 self._readings, self._carry = fresh, carry
@@ -101,7 +102,7 @@ class Stepper(Simulator):
             self._read(start, rows)
         return self._observations[rows]
 
-    def advance(self, actions: Array) -> Stepped:
+    def advance(self, actions: Floats) -> Stepped:
         """One control step in every simulation, with actions (n, nu).
 
         Raises:
@@ -116,14 +117,14 @@ class Stepper(Simulator):
         longest = int(self.elapsed.max())
         self._checked(actions, everywhere, longest)
         with to_logging():
-            before = State(self._qpos.copy(), self._qvel.copy())
+            before = State(self._batch.qpos.copy(), self._batch.qvel.copy())
             self._commands.send(actions, everywhere, slice(None), self.elapsed)
-            self._physics(everywhere, longest)
-            diverged = self._blown_up(slice(None))
+            self._batch.step(step=longest)
+            diverged = self._batch.blown_up()
             self.elapsed += 1
             rows = np.flatnonzero(~diverged)
             rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)
-            after = self._state(rows)
+            after = self._batch.state(rows)
             start = State(before.qpos[rows], before.qvel[rows])
             rewards[rows] = task.reward(start, after, actions[rows], self.control_period)
             terminated[rows] = task.terminated(after)

@@ -8,17 +8,17 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.tasks.task import Array
 
 
-def moved(model: mujoco.MjModel, trajectories: Trajectories, step: Array) -> Trajectories:
+def moved(model: mujoco.MjModel, trajectories: Trajectories, step: Floats) -> Trajectories:
     """The trajectories with every recorded state moved by the same step, (2 nv,): positions, then velocities."""
     qpos = positions_moved(model, trajectories.qpos, step[: model.nv])
     return replace(trajectories, qpos=qpos, qvel=trajectories.qvel + step[model.nv :])
 
 
-def positions_moved(model: mujoco.MjModel, qpos: Array, step: Array) -> Array:
+def positions_moved(model: mujoco.MjModel, qpos: Floats, step: Floats) -> Floats:
     """Positions moved along tangent vectors, as ``mj_integratePos`` does for one.
 
     A quaternion is multiplied from the right by the rotation that the step's three coordinates are.
@@ -38,7 +38,7 @@ def positions_moved(model: mujoco.MjModel, qpos: Array, step: Array) -> Array:
     return result
 
 
-def positions_apart(model: mujoco.MjModel, after: Array, before: Array) -> Array:
+def positions_apart(model: mujoco.MjModel, after: Floats, before: Floats) -> Floats:
     """The tangent vectors (..., nv) that move the positions `before` (..., nq) to those `after`."""
     from scipy.spatial.transform import Rotation
 
@@ -53,7 +53,7 @@ def positions_apart(model: mujoco.MjModel, after: Array, before: Array) -> Array
     return result
 
 
-def _turned(quaternion: Array, step: Array) -> Array:
+def _turned(quaternion: Floats, step: Floats) -> Floats:
     """Quaternions (..., 4), scalar first, turned by rotation vectors (..., 3) in their own frame; NaN stays."""
     from scipy.spatial.transform import Rotation
 

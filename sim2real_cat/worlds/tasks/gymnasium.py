@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.worlds.tasks.task import Array, State, Task
+from sim2real_cat.arrays import Floats
+from sim2real_cat.worlds.tasks.task import State, Task
 
 if TYPE_CHECKING:
     import mujoco
 
 
-def _uniform_start(model: mujoco.MjModel, rng: np.random.Generator, scale: float) -> tuple[Array, Array]:
+def _uniform_start(model: mujoco.MjModel, rng: np.random.Generator, scale: float) -> tuple[Floats, Floats]:
     """The model's reference state with uniform noise in (-scale, scale) on every coordinate."""
     qpos = model.qpos0 + rng.uniform(-scale, scale, model.nq)
     return qpos, rng.uniform(-scale, scale, model.nv)
@@ -30,13 +31,13 @@ class InvertedPendulum(Task):
     sensors = ("cart position", "pole angle", "cart velocity", "pole angular velocity")
     steps = 1000
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return _uniform_start(model, rng, 0.01)
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         return np.concatenate([state.qpos, state.qvel], axis=1)
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         return np.asarray(1.0 - self.terminated(after), dtype=np.float64)
 
     def terminated(self, state: State) -> NDArray[np.bool_]:
@@ -62,16 +63,16 @@ class InvertedDoublePendulum(Task):
     steps = 1000
     derived = ("site_xpos", "qfrc_constraint")
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return model.qpos0 + rng.uniform(-0.1, 0.1, model.nq), 0.1 * rng.standard_normal(model.nv)
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         angles = state.qpos[:, 1:]
         force = np.clip(state.derived["qfrc_constraint"][:, :1], -10, 10)
         velocity = np.clip(state.qvel, -10, 10)
         return np.concatenate([state.qpos[:, :1], np.sin(angles), np.cos(angles), velocity, force], axis=1)
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         x, y = after.derived["site_xpos"][:, 0, 0], after.derived["site_xpos"][:, 0, 2]
         distance = 0.01 * x**2 + (y - 2) ** 2
         speed = 1e-3 * after.qvel[:, 1] ** 2 + 5e-3 * after.qvel[:, 2] ** 2
@@ -102,7 +103,7 @@ class Reacher(Task):
     fingertip, target = 3, 4
     """Body ids in reacher.xml: world 0, body0 1, body1 2, fingertip 3, target 4."""
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         qpos = rng.uniform(-0.1, 0.1, model.nq) + model.qpos0
         goal = rng.uniform(-0.2, 0.2, 2)
         while np.linalg.norm(goal) >= 0.2:
@@ -112,16 +113,16 @@ class Reacher(Task):
         qvel[-2:] = 0
         return qpos, qvel
 
-    def _offset(self, state: State) -> Array:
+    def _offset(self, state: State) -> Floats:
         """Vector from the target to the fingertip, (n, 3)."""
         return np.asarray(state.derived["xpos"][:, self.fingertip] - state.derived["xpos"][:, self.target])
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         angles = state.qpos[:, :2]
         parts = [np.cos(angles), np.sin(angles), state.qpos[:, 2:], state.qvel[:, :2], self._offset(state)[:, :2]]
         return np.concatenate(parts, axis=1)
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         return np.asarray(-np.linalg.norm(self._offset(after), axis=1) - np.square(action).sum(axis=1))
 
     def terminated(self, state: State) -> NDArray[np.bool_]:
@@ -139,11 +140,11 @@ class _Locomotion(Task):
     velocity_limit = 10.0
     survival_bonus = 1.0
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         velocity = np.clip(state.qvel, -self.velocity_limit, self.velocity_limit)
         return np.concatenate([state.qpos[:, 1:], velocity], axis=1)
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         forward = (after.qpos[:, 0] - before.qpos[:, 0]) / seconds
         cost = self.control_cost * np.square(action).sum(axis=1)
         return np.asarray(forward + self.survival_bonus * self._healthy(after) - cost)
@@ -170,7 +171,7 @@ class Hopper(_Locomotion):
     sensors = _root_and(*_LEGS)
     control_cost = 1e-3
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return _uniform_start(model, rng, 5e-3)
 
     def _healthy(self, state: State) -> NDArray[np.bool_]:
@@ -186,7 +187,7 @@ class Walker2d(_Locomotion):
     sensors = _root_and(*_LEGS, *(f"left {part}" for part in _LEGS))
     control_cost = 1e-3
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return _uniform_start(model, rng, 5e-3)
 
     def _healthy(self, state: State) -> NDArray[np.bool_]:
@@ -203,7 +204,7 @@ class HalfCheetah(_Locomotion):
     velocity_limit = np.inf
     survival_bonus = 0.0
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return model.qpos0 + rng.uniform(-0.1, 0.1, model.nq), 0.1 * rng.standard_normal(model.nv)
 
 

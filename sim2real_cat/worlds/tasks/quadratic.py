@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.model_names import joint_address, names
 from sim2real_cat.worlds.parameters.fields import split
-from sim2real_cat.worlds.tasks.task import Array, State, Task
+from sim2real_cat.worlds.tasks.task import State, Task
 
 if TYPE_CHECKING:
     import mujoco
@@ -89,7 +90,7 @@ class _Channel:
                 raise WorldError(f"channel '{text}': {error}") from None
         self.sensors = [text] if len(self.columns) == 1 else [f"{text} {i}" for i in range(len(self.columns))]
 
-    def read(self, state: State) -> Array:
+    def read(self, state: State) -> Floats:
         source = {"qpos": state.qpos, "qvel": state.qvel}.get(self.quantity)
         return np.asarray((state.derived["sensordata"] if source is None else source)[:, self.columns])
 
@@ -115,14 +116,14 @@ class _BoundQuadraticTask(Task):
             if text not in spec.cost:
                 raise WorldError(f"target '{text}' has no cost: give it a weight under cost")
 
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         scale = self.spec.start_noise
         return model.qpos0 + rng.uniform(-scale, scale, model.nq), rng.uniform(-scale, scale, model.nv)
 
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         return np.concatenate([channel.read(state) for channel in self._observed], axis=1)
 
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         total = self.spec.alive - self.spec.action_cost * np.square(action).sum(axis=1)
         for channel, weight in self._forward:
             total = total + weight * channel.read(after).sum(axis=1)

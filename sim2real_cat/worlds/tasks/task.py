@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats
+
 if TYPE_CHECKING:
     import mujoco
 
-Array = NDArray[np.float64]
+Carry = tuple[Floats, ...]
+"""The memory of a task's sensors: arrays whose first axis is the simulations."""
 
-Carry = tuple[Array, ...]
-"""What the sensors of a task remember: arrays whose first axis is the simulations."""
+Selection = slice | NDArray[np.intp]
+"""Some simulations of a batch; a slice where they are all, which numpy reads without copying."""
+
+FrameIndex = int | NDArray[np.int64]
+"""One frame for all simulations, or one for each."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,9 @@ class State:
         derived: (n, ...) other MjData fields by name, those that the task asked for.
     """
 
-    qpos: Array
-    qvel: Array
-    derived: Mapping[str, Array] = field(default_factory=dict)
+    qpos: Floats
+    qvel: Floats
+    derived: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -55,11 +61,11 @@ class Task(ABC):
     remembers: bool = False
 
     @abstractmethod
-    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Array, Array]:
+    def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw where one episode starts: qpos (nq,) and qvel (nv,)."""
 
     @abstractmethod
-    def observe(self, state: State) -> Array:
+    def observe(self, state: State) -> Floats:
         """What the sensors would read without noise, (n, d)."""
 
     def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Carry:
@@ -72,7 +78,7 @@ class Task(ABC):
         """
         return ()
 
-    def observe_stateful(self, state: State, carry: Carry) -> tuple[Array, Carry]:
+    def observe_stateful(self, state: State, carry: Carry) -> tuple[Floats, Carry]:
         """What the sensors would read without noise, (n, d), and what they remember of it.
 
         Called once for the start and once after every control step; `carry` is not changed.
@@ -80,7 +86,7 @@ class Task(ABC):
         return self.observe(state), carry
 
     @abstractmethod
-    def reward(self, before: State, after: State, action: Array, seconds: float) -> Array:
+    def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
         """Reward of a control step, (n,); `before` has no derived fields, `seconds` is the control period."""
 
     @abstractmethod

@@ -126,7 +126,7 @@ def test_every_member_predicts_every_transition(tmp_path):
     done = rollout(world, Constant(np.array([1.0, 0.0])), rng=0, episodes=2)
     masses = [1.0, 2.0, 4.0]
     predicted = predict_steps(world, done, fibre=members("body_mass[cart]", "set", masses))
-    assert predicted.member.tolist() == [0] * 40 + [1] * 40 + [2] * 40
+    assert predicted.member_index.tolist() == [0] * 40 + [1] * 40 + [2] * 40
     assert predicted.episode.tolist() == ([0] * 20 + [1] * 20) * 3
     assert predicted.step.tolist() == [*range(20)] * 6
     gained = predicted.state[:, 5] - done.qvel[predicted.episode, predicted.step, 1]

@@ -1,8 +1,9 @@
-"""Whether a recording and a world can be compared step by step: same coordinates, actuators, sensors and period."""
+"""Checks that a recording and a world can be compared step by step: same coordinates, actuators, sensors and period."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -10,13 +11,41 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, action_parameters
+from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, action_parameters, compile_members
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The side of the world in a comparison with a recording.
+
+    Attributes:
+        fibre: the members of the world.
+        model: the world's model, with room for the longest delays of its members.
+        columns: (d,) for every sensor of the recording its column in the world's observation.
+    """
+
+    fibre: Ensemble
+    model: mujoco.MjModel
+    columns: NDArray[np.intp]
+
+
+def compare(world: World, recording: Trajectories, fibre: Ensemble | None) -> Comparison:
+    """Check that recorded actions can be sent to the members of a world from recorded states.
+
+    Raises:
+        WorldError: as `observed_columns` and `check_replayable`, or an ensemble that does not fit the world.
+    """
+    fibre = Ensemble.nominal() if fibre is None else fibre
+    model = compile_members(world, fibre)
+    columns = observed_columns(world, model, recording)
+    check_replayable(recording, fibre)
+    return Comparison(fibre, model, columns)
+
+
 def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectories) -> NDArray[np.intp]:
-    """Check that a recording is one of this robot; say which of the world's sensors its own are.
+    """Check that a recording is one of this robot, and find its sensors among those of the world.
 
     Args:
         world: the world.
@@ -50,11 +79,11 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
 
 
 def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
-    """Check that recorded actions can be sent to members from recorded states.
+    """Check that the recorded states and actions are numbers, and that all actions reach the actuators as recorded.
 
     Raises:
-        WorldError: a state or action that is NaN or infinite, or members on whose way to the actuators something is
-            random: what happened to the recorded actions is not known.
+        WorldError: a state or action that is NaN or infinite, or members in which something random happens to the
+            actions on their way: a recording does not tell what.
     """
     for name, later in (("qpos", 1), ("qvel", 1), ("actions", 0)):
         values = getattr(recording, name)
@@ -72,7 +101,7 @@ def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
 
 
 def _refuse_missing(world: World, model: mujoco.MjModel, sizes: tuple[int, int, int]) -> None:
-    """Refuse a recording that lacks all positions, velocities or actions, in words."""
+    """Refuse a recording that has no positions, velocities or actions at all, and tell where to get them."""
     remedies = {
         "positions": "map qpos of every joint under [state]",
         "velocities": "log them, or map qvel under [state] to columns of positions with derivative = true",
