@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from sim2real_cat.recordings.parquet import write_log as write_log
     from sim2real_cat.recordings.segments import segments as segments
     from sim2real_cat.recordings.trajectories import Trajectories as Trajectories
-    from sim2real_cat.study.recompute import recompute_gaps as recompute_gaps
+    from sim2real_cat.study.folder import recompute_gaps as recompute_gaps
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
     from sim2real_cat.testing import strategies as strategies
@@ -188,7 +188,7 @@ _HOME = {
     "rank": "ranking.ranking",
     "read_log": "recordings.logs.reader",
     "read_policy_table": "ranking.table",
-    "recompute_gaps": "study.recompute",
+    "recompute_gaps": "study.folder",
     "replay": "worlds.simulation.replay",
     "rollout": "worlds.simulation.rollout",
     "rollout_to_parquet": "worlds.simulation.rollout",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sim2real_cat.recordings.trajectories import Trajectories
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
-    from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.transfer.laws.report import LawReport
 
 _WIDTH = 10_000
 """Characters in a line of a file or pipe, more than any table needs."""
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_engine(command: argparse.ArgumentParser, *more: str) -> None:
-    """An option for the engine that holds the instance."""
+    """Add the option for the engine that holds the instance."""
     command.add_argument(
         "--engine",
         choices=[*ENGINES, *more],
@@ -141,7 +141,7 @@ def _add_engine(command: argparse.ArgumentParser, *more: str) -> None:
 
 
 def _count(text: str) -> int:
-    """A whole number from 1 on, as argparse reads it."""
+    """Return a whole number from 1 on, as argparse reads it."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"needs to be a whole number >= 1, got '{text}'")
     return int(text)
@@ -163,7 +163,7 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from sim2real_cat.report.page import write_page
-    from sim2real_cat.report.rows import rows
+    from sim2real_cat.report.summary import summaries
     from sim2real_cat.report.terminal import policies_table, progress_bars
 
     name = study.description.name
@@ -171,7 +171,7 @@ def _run_study(study: Study, options: argparse.Namespace) -> int:
     with progress_bars(Console(stderr=True)) as show:
         result = study.run(out, show, options.threads, options.engine)
     write_page(out / "report.html", f"Study {name}", result.instance, result.report)
-    _show(policies_table(rows(result.instance, result.report)))
+    _show(policies_table(summaries(result.instance, result.report)))
     print()
     code = _print_report(result.instance, result.report)
     diverged = sum(int(part.diverged.sum()) for d in result.deployments for part in (d.sim, d.real))
@@ -209,7 +209,7 @@ def _gap(options: argparse.Namespace) -> int:
 
 
 def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
-    """Ask the worlds of a study's policy what they expected, and print what they say."""
+    """Estimate and print the predictive gap of a policy of a study."""
     from sim2real_cat.predictive.gap import predictive_gap
     from sim2real_cat.study.study import Study
 
@@ -272,7 +272,7 @@ def _rank(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from sim2real_cat.study.beside import epsilon_beside, recompute_beside
     from sim2real_cat.transfer.instance import TransferInstance
-    from sim2real_cat.transfer.laws import check_in_both
+    from sim2real_cat.transfer.laws.report import check_in_both
 
     instance = TransferInstance.read(options.instance)
     epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
@@ -303,14 +303,14 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _atoms(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
-    """The answer to a conjunctive query."""
+    """Return the answer to a conjunctive query, by column."""
     out = None if options.out is None else _names(options.out)
     found = instance.acset.query(options.asked, out, where=options.where, distinct=options.distinct)
     return found.to_dict()
 
 
 def _paths(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
-    """Columns along paths that start at one object."""
+    """Return columns along paths that start at one object."""
     for option in ("where", "out", "distinct"):
         if getattr(options, option):
             raise SchemaError(f"--{option} goes with atoms, such as 'Policy(_id=p, kl_gap=g)', not with paths")
@@ -324,7 +324,7 @@ def _names(text: str) -> list[str]:
 def _report(options: argparse.Namespace) -> int:
     from sim2real_cat.report.figure import draw, save
     from sim2real_cat.report.page import write_page
-    from sim2real_cat.report.rows import rows
+    from sim2real_cat.report.summary import summaries
     from sim2real_cat.study.beside import epsilon_beside, name_of
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
@@ -335,25 +335,25 @@ def _report(options: argparse.Namespace) -> int:
     write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
-        save(draw(rows(instance, report), report.epsilon, ""), options.picture)
+        save(draw(summaries(instance, report), report.epsilon, ""), options.picture)
         print(f"written: {options.picture}")
     return OK
 
 
 def _engines(options: argparse.Namespace) -> int:
-    from sim2real_cat.report.engines import engines
+    from sim2real_cat.report.installed import installed_engines
 
     if options.install is not None:
         from sim2real_cat.acsets.catlab import julia
 
         julia.install(lambda text: print(text, file=sys.stderr))
-    for engine in engines():
+    for engine in installed_engines():
         print(f"{engine.name:10} {'here   ' if engine.here else 'missing'}  {engine.detail}")
     return OK
 
 
 def _print_report(instance: TransferInstance, report: LawReport) -> int:
-    """Print what the laws say; the exit code that goes with it."""
+    """Print the verdicts of the laws and return the exit code that goes with them."""
     from sim2real_cat.report.terminal import laws_table
 
     _show(laws_table(instance, report))
@@ -363,7 +363,7 @@ def _print_report(instance: TransferInstance, report: LawReport) -> int:
 
 
 def _show(table: Table) -> None:
-    """Print a table; whole where nobody's terminal limits its width."""
+    """Print a table, in its full width where the output is not a terminal."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)

@@ -1,4 +1,4 @@
-"""Every exception the package raises on purpose, and how its one line is put together.
+"""Every exception that the package raises on purpose, and helpers to write its one line.
 
 Each message names the thing, the place and the remedy in a single line; the command line prints
 it after ``error:`` and exits with code 2.
@@ -15,7 +15,7 @@ class Sim2RealError(Exception):
 
 
 class SchemaError(Sim2RealError):
-    """A schema that is not one, or a name or path that a schema does not have."""
+    """A malformed schema, or a name or path that a schema does not have."""
 
 
 class InstanceError(Sim2RealError):
@@ -69,12 +69,12 @@ def with_kind(error: BaseException) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The names as ``a, b, c``, or ``(none)``."""
+    """Return names as ``a, b, c``, or ``(none)``."""
     return ", ".join(names) or "(none)"
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> str:
-    """One line for a name that does not exist: the nearest one that does, then all that do.
+    """Return one line for a name that does not exist: the nearest one that does, then all that do.
 
     >>> unknown_name("robot", "Hoper", ["Hopper", "Walker2d"])
     "unknown robot 'Hoper': did you mean 'Hopper'? Valid: Hopper, Walker2d"

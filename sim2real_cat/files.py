@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well.
+    """Yield a temporary path beside `path` that takes its place when the block ends well.
 
     The content is flushed to the disk before the rename, so a reader sees the old file or the new
     one and never a part; if the block raises, the old file stays and the temporary one is gone.

@@ -1,4 +1,4 @@
-"""Keep linear algebra on one thread where it would fight with the physics' own threads."""
+"""A limit on the threads of linear algebra, which would fight with the threads of the physics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def on_one_thread() -> Iterator[None]:
-    """Within the block, the BLAS libraries loaded so far use one thread.
+    """Limit the BLAS libraries loaded so far to one thread within the block.
 
     The matrices of this package are small, so that starting threads costs more than it saves (measured: some ten
     times for a gap), and sums on one thread are the same on every machine with the same BLAS.

@@ -233,7 +233,7 @@ def test_check_measures_nothing_again_that_it_was_not_asked_to(say, study_copy, 
     def never(*_):
         raise GapError("measured")
 
-    monkeypatch.setattr("sim2real_cat.study.recompute.recompute_gaps", never)
+    monkeypatch.setattr("sim2real_cat.study.folder.recompute_gaps", never)
     assert say("check", study_copy / "instance.json")[0] == 0
     assert say("check", study_copy / "instance.json", "--recompute")[0] == 2
 
@@ -241,11 +241,11 @@ def test_check_measures_nothing_again_that_it_was_not_asked_to(say, study_copy, 
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("[study\n", "not the description of a study"),
-        ("", "not the description of a study"),
-        ("study = 3\n", "study needs to be a table, got 3"),
-        ("[study]\nepsilon = 'a'\n", "epsilon is 'a', no number; give --epsilon"),
-        ("[study]\nepsilon = true\n", "epsilon is True, no number"),
+        ("[study\n", "not valid TOML"),
+        ("", "the table [study] is missing; write the description again"),
+        ("study = 3\n", "[study]: needs to be a table, got 3"),
+        ("[study]\nepsilon = 'a'\n", "epsilon needs to be a number, got 'a'"),
+        ("[study]\nepsilon = true\n", "epsilon needs to be a number, got True"),
         ("[study]\nepsilon = -1\n", "epsilon must be a positive number"),
     ],
 )

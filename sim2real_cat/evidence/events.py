@@ -1,8 +1,7 @@
 """Narya events: for every transition of a deployment, what simulation expected and what reality did.
 
-The format is the source document's `Sim2RealNaryaEvent`; a log keeps the events of a deployment as columns.
-
-Trits: how well one transition matched, as an element of GF(3).
+The format is the source document's `Sim2RealNaryaEvent`; a log keeps the events of a deployment as columns. The trit
+of an event says how well the transition matched, as an element of GF(3).
 """
 
 from __future__ import annotations
@@ -16,18 +15,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import EvidenceError
 from sim2real_cat.files import replacing
-
-Array = NDArray[np.float64]
 
 TRANSFER_THRESHOLD = 0.5
 """Nats per transition above which a transition counts as a failure of transfer."""
 
+EXACT_MATCH = 0.1
+"""Nats per transition under which simulation and reality match exactly: trit +1."""
+
+MISMATCH = 0.5
+"""Nats per transition above which they do not match: trit -1."""
+
+
+def trits(kl_gap: ArrayLike) -> NDArray[np.int8]:
+    """Return +1 for a gap under 0.1 (exact match), -1 above 0.5 (mismatch), 0 between (within tolerance).
+
+    The source document's code swaps 0 and +1 against its own field comment; the comment is followed.
+    """
+    gaps = np.asarray(kl_gap)
+    return (gaps < EXACT_MATCH).astype(np.int8) - (gaps > MISMATCH).astype(np.int8)
+
+
+def conserved(values: ArrayLike) -> bool:
+    """Return whether the trits sum to 0 in GF(3)."""
+    return int(np.sum(values, dtype=np.int64)) % 3 == 0
+
 
 @dataclass(frozen=True)
 class TransferDelta:
-    """How far one transition of reality is from its simulation.
+    """Distances of one transition of reality from its simulation.
 
     Attributes:
         kl_gap: ln P_real(o'|o) - ln P_sim(o'|o) [nats]; over a deployment its mean is the plug-in gap.
@@ -44,7 +62,7 @@ class TransferDelta:
 
 @dataclass(frozen=True)
 class Sim2RealNaryaEvent:
-    """Structure-aware diff of one transition.
+    """One transition: what simulation expected, what reality did, and the difference.
 
     Attributes:
         event_id: policy, episode and step.
@@ -62,11 +80,11 @@ class Sim2RealNaryaEvent:
 
     @property
     def impact(self) -> int:
-        """1 if the transition's gap exceeds `TRANSFER_THRESHOLD`, else 0."""
+        """Return 1 if the transition's gap exceeds `TRANSFER_THRESHOLD`, else 0."""
         return int(self.delta.kl_gap > TRANSFER_THRESHOLD)
 
     def to_dict(self) -> dict[str, object]:
-        """The event as plain values."""
+        """Return the event as plain values."""
         return {**vars(self), "delta": dict(vars(self.delta))}
 
 
@@ -89,12 +107,12 @@ class EventLog:
     policy: str
     episode: NDArray[np.int64]
     step: NDArray[np.int64]
-    before: Array
-    after: Array
-    kl_gap: Array
-    observation_error: Array
-    dynamics_error: Array
-    latency_delta: Array
+    before: Floats
+    after: Floats
+    kl_gap: Floats
+    observation_error: Floats
+    dynamics_error: Floats
+    latency_delta: Floats
 
     def __post_init__(self) -> None:
         if len({len(getattr(self, name)) for name in _COLUMNS}) != 1 or self.before.shape != self.after.shape:
@@ -102,7 +120,7 @@ class EventLog:
 
     @property
     def trit(self) -> NDArray[np.int8]:
-        """(N,) the trit of every event."""
+        """Return the trit of every event, (N,)."""
         return trits(self.kl_gap)
 
     def __len__(self) -> int:
@@ -161,24 +179,3 @@ def write_events(path: Path, logs: Sequence[EventLog]) -> None:
         tables.append(pa.table(columns, _SCHEMA))
     with replacing(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
-
-
-EXACT_MATCH = 0.1
-"""Nats per transition under which simulation and reality match exactly: trit +1."""
-
-MISMATCH = 0.5
-"""Nats per transition above which they do not match: trit -1."""
-
-
-def trits(kl_gap: ArrayLike) -> NDArray[np.int8]:
-    """+1 for a gap under 0.1 (exact match), -1 above 0.5 (mismatch), 0 between (within tolerance).
-
-    The source document's code swaps 0 and +1 against its own field comment; the comment is followed.
-    """
-    gaps = np.asarray(kl_gap)
-    return (gaps < EXACT_MATCH).astype(np.int8) - (gaps > MISMATCH).astype(np.int8)
-
-
-def conserved(values: ArrayLike) -> bool:
-    """Whether the trits sum to 0 in GF(3)."""
-    return int(np.sum(values, dtype=np.int64)) % 3 == 0

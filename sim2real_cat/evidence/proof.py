@@ -16,7 +16,7 @@ from sim2real_cat.evidence.events import Sim2RealNaryaEvent, conserved
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What every event must stay under.
+    """Bounds that every event must stay under.
 
     Attributes:
         observation: ||o_real - o_sim||, in the sensors' units.
@@ -37,7 +37,7 @@ class ProofBundle:
         verifiers: the answer of each verifier by name.
         overall: ``VERIFIED`` where all say yes, else ``FAILED``.
         events: number of events.
-        thresholds: what the events were held to.
+        thresholds: the bounds that the events were held to.
         proof_hash: SHA-256 over the events as JSON, hexadecimal.
     """
 
@@ -48,7 +48,7 @@ class ProofBundle:
     proof_hash: str
 
     def to_dict(self) -> dict[str, object]:
-        """The bundle as plain values for JSON."""
+        """Return the bundle as plain values for JSON."""
         return asdict(self)
 
 

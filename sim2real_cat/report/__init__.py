@@ -1,1 +1,1 @@
-"""What a person looks at."""
+"""Reports for people: tables, a page, a picture."""

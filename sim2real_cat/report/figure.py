@@ -1,4 +1,4 @@
-"""The result of a study as a picture: every gap with its interval, and what it did to the return."""
+"""The picture of a study: every gap with its interval, and how much of the return was kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from sim2real_cat.errors import StudyError, unknown_name
 from sim2real_cat.files import replacing
-from sim2real_cat.report.rows import Row
+from sim2real_cat.report.summary import PolicySummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 _COLOURS = {"transfers": "#2a7f4f", "fails": "#b5412f", "open": "#8a8a8a"}
 
 
-def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
-    """Gaps with intervals on the left, returns in simulation and reality on the right."""
+def draw(policies: Sequence[PolicySummary], epsilon: float, title: str) -> Figure:
+    """Draw gaps with intervals on the left, returns in simulation and reality on the right."""
     from matplotlib.figure import Figure
 
-    placed = list(zip(range(len(rows) - 1, -1, -1), rows, strict=True))
-    measured = [(place, row) for place, row in placed if np.isfinite(row.gap)]
+    placed = list(zip(range(len(policies) - 1, -1, -1), policies, strict=True))
+    measured = [(place, policy) for place, policy in placed if np.isfinite(policy.gap)]
     floor = epsilon / 30
-    figure = Figure(figsize=(10, 1.4 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(10, 1.4 + 0.42 * len(policies)), layout="constrained")
     gaps, returns = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
-    ceiling = 3 * max([epsilon, *(row.high if np.isfinite(row.high) else row.gap for _, row in measured)])
-    for place, row in measured:
-        value, low, high = (min(max(number, floor), ceiling) for number in (row.gap, row.low, row.high))
-        colour = _COLOURS[row.kind]
+    ceiling = 3 * max([epsilon, *(policy.high if np.isfinite(policy.high) else policy.gap for _, policy in measured)])
+    for place, policy in measured:
+        value, low, high = (min(max(number, floor), ceiling) for number in (policy.gap, policy.low, policy.high))
+        colour = _COLOURS[policy.kind]
         gaps.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         gaps.plot([value], [place], "o", color=colour, markersize=7)
     gaps.axvline(epsilon, color="black", linewidth=1, linestyle="--")
@@ -46,9 +46,9 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
     gaps.set_xscale("log")
     gaps.set_xlim(floor / 1.5, ceiling)
     gaps.set_xlabel("KL(P_real ‖ P_sim)  [nats per control step]")
-    gaps.set_yticks([place for place, _ in placed], [row.policy for row in rows], parse_math=False)
-    gaps.set_ylim(-0.6, len(rows) - 0.4)
-    _write_beside(gaps, [(place, row.interval) for place, row in placed])
+    gaps.set_yticks([place for place, _ in placed], [policy.name for policy in policies], parse_math=False)
+    gaps.set_ylim(-0.6, len(policies) - 0.4)
+    _write_beside(gaps, [(place, policy.interval) for place, policy in placed])
     _draw_returns(returns, placed)
     for axes in (gaps, returns):
         axes.spines[["top", "right"]].set_visible(False)
@@ -59,7 +59,7 @@ def draw(rows: Sequence[Row], epsilon: float, title: str) -> Figure:
 
 
 FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-"""Formats that `save` writes, by ending, and the metadata that would make each file different."""
+"""Formats that `save` writes, by ending, and the metadata left out so that the same picture is the same file."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -74,22 +74,22 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=150, metadata=FORMATS[path.suffix])
 
 
-def _draw_returns(axes: Axes, placed: Sequence[tuple[int, Row]]) -> None:
-    """The return of every policy in reality as a share of its return in simulation, where that is positive."""
+def _draw_returns(axes: Axes, placed: Sequence[tuple[int, PolicySummary]]) -> None:
+    """Draw the real return of every policy as a share of the simulated one, where that is positive."""
     widest = 1.6
-    for place, row in placed:
-        kept = row.return_real / row.return_sim if row.return_sim > 0 else np.nan
+    for place, policy in placed:
+        kept = policy.return_real / policy.return_sim if policy.return_sim > 0 else np.nan
         bar = min(max(kept, 0.0), widest) if np.isfinite(kept) else 0.0
-        axes.barh(place, bar, height=0.5, color=_COLOURS[row.kind], alpha=0.8)
+        axes.barh(place, bar, height=0.5, color=_COLOURS[policy.kind], alpha=0.8)
     axes.axvline(1.0, color="black", linewidth=1, linestyle=":")
     axes.set_xlim(0, widest)
-    labels = [(place, f"{_rounded(row.return_sim)} → {_rounded(row.return_real)}") for place, row in placed]
+    labels = [(place, f"{_rounded(policy.return_sim)} → {_rounded(policy.return_real)}") for place, policy in placed]
     _write_beside(axes, labels)
     axes.set_xlabel("return kept: real / simulated")
 
 
 def _write_beside(axes: Axes, labels: Sequence[tuple[int, str]]) -> None:
-    """A column of text to the right of the axes, where no line crosses it."""
+    """Write a column of text to the right of the axes, where no line crosses it."""
     side = axes.secondary_yaxis("right")
     side.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
     side.tick_params(length=0)

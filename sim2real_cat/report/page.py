@@ -1,4 +1,4 @@
-"""The result of a study as one HTML page that needs nothing else."""
+"""The report of a study: one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from sim2real_cat.files import write_text
 from sim2real_cat.report.figure import draw
-from sim2real_cat.report.rows import Row, rows
+from sim2real_cat.report.summary import PolicySummary, summaries
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.transfer.laws.report import LawReport
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -28,13 +28,13 @@ svg { width: 100%; height: auto } small { color: #666 }
 
 def write_page(path: Path, title: str, instance: TransferInstance, report: LawReport) -> None:
     """Write the page of an instance of `SchTransferStudy`, whole or not at all."""
-    found = rows(instance, report)
+    policies = summaries(instance, report)
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{_summary(found, report)}</p>",
-        _picture(found, report.epsilon),
+        f"<p>{_summary(policies, report)}</p>",
+        _picture(policies, report.epsilon),
         "<h2>Policies</h2>",
-        _policies(found),
+        _policies(policies),
         "<h2>Laws</h2>",
         _laws(instance, report),
     ]
@@ -44,33 +44,34 @@ def write_page(path: Path, title: str, instance: TransferInstance, report: LawRe
     )
 
 
-def _summary(found: list[Row], report: LawReport) -> str:
-    transferred = sum(row.transfers and np.isfinite(row.gap) for row in found)
+def _summary(policies: list[PolicySummary], report: LawReport) -> str:
+    transferred = sum(policy.transfers and np.isfinite(policy.gap) for policy in policies)
     return (
-        f"{transferred} of {len(found)} policies transfer: their gap KL(P_real ‖ P_sim) is under "
+        f"{transferred} of {len(policies)} policies transfer: their gap KL(P_real ‖ P_sim) is under "
         f"ε = {report.epsilon:g} nats per control step. Laws: "
         f'<b class="{report.verdict}">{report.verdict}</b>.'
     )
 
 
-def _picture(found: list[Row], epsilon: float) -> str:
+def _picture(policies: list[PolicySummary], epsilon: float) -> str:
     import matplotlib
 
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "sim2real_cat", "svg.fonttype": "none"}):
-        draw(found, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
+        draw(policies, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _policies(found: list[Row]) -> str:
+def _policies(policies: list[PolicySummary]) -> str:
     titles = ("policy", "robot", "return simulated", "return real", "gap", "verdict")
     lines = ["<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
-    for row in found:
-        note = f"<br><small>{html.escape(row.note)}</small>" if row.note else ""
+    for policy in policies:
+        note = f"<br><small>{html.escape(policy.note)}</small>" if policy.note else ""
         lines.append(
-            f"<tr><td>{html.escape(row.policy)}</td><td>{html.escape(row.robot)}</td>"
-            f'<td class="number">{_number(row.return_sim)}</td><td class="number">{_number(row.return_real)}</td>'
-            f'<td class="number">{row.interval}</td><td class="{row.kind}">{html.escape(row.verdict)}{note}</td></tr>'
+            f"<tr><td>{html.escape(policy.name)}</td><td>{html.escape(policy.robot)}</td>"
+            f'<td class="number">{_number(policy.return_sim)}</td><td class="number">{_number(policy.return_real)}</td>'
+            f'<td class="number">{policy.interval}</td>'
+            f'<td class="{policy.kind}">{html.escape(policy.verdict)}{note}</td></tr>'
         )
     return "\n".join([*lines, "</table>"])
 

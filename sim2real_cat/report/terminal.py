@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.report.rows import Row
+from sim2real_cat.report.summary import PolicySummary
 from sim2real_cat.transfer.instance import TransferInstance, part_name
-from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.transfer.laws.report import LawReport
 
 if TYPE_CHECKING:
     from sim2real_cat.ranking.ranking import Ranking  # and with it scipy, which no other table needs
@@ -24,23 +24,27 @@ _COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
 _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
 
 
-def policies_table(found: list[Row]) -> Table:
-    """Policy, robot, return simulated and real, gap with interval, verdict."""
+def policies_table(policies: list[PolicySummary]) -> Table:
+    """Return a table of policies: robot, returns in simulation and reality, gap with interval, verdict."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("policy", "robot", "return sim", "return real", "gap [nats/step]", "verdict"):
         table.add_column(name, justify="right" if name.startswith(("return", "gap")) else "left", no_wrap=True)
-    for row in found:
-        numbers = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (row.return_sim, row.return_real)]
+    for policy in policies:
+        numbers = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (policy.return_sim, policy.return_real)]
         table.add_row(
-            Text(row.policy), Text(row.robot), *numbers, Text(row.interval), Text(row.verdict, style=_KINDS[row.kind])
+            Text(policy.name),
+            Text(policy.robot),
+            *numbers,
+            Text(policy.interval),
+            Text(policy.verdict, style=_KINDS[policy.kind]),
         )
     return table
 
 
 def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int = 5) -> Table:
-    """Every law with its verdict, why it was not asked, and the first rows that break it or leave it open.
+    """Return a table of laws: the verdict, and the first rows that break a law or leave it open.
 
-    Of a law that holds, what it reports of the first row.
+    A law that was not asked shows the reason, one that holds what it reports of the first row.
     """
     acset = instance if isinstance(instance, ACSet) else instance.acset
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -61,7 +65,7 @@ def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for everything that is being done, on the console given; nothing where that is no terminal."""
+    """Show a bar for everything that is being done, if the console is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = {}
@@ -75,7 +79,7 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]
 
 
 def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
-    """The answer to a query: a column for every path, blank where a value is undefined."""
+    """Return the answer to a query as a table, blank where a value is undefined."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, no_wrap=True)
@@ -85,7 +89,7 @@ def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
 
 
 def scores_table(found: Ranking) -> Table:
-    """Every policy with its real and simulated score and their Clopper-Pearson intervals."""
+    """Return a table of policies with their real and simulated scores and Clopper-Pearson intervals."""
     table = _right("policy", "real", "sim")
     for policy in found.policies:
         real = _between(policy.real, policy.real_low, policy.real_high)
@@ -94,7 +98,7 @@ def scores_table(found: Ranking) -> Table:
 
 
 def ranking_table(found: Ranking) -> Table:
-    """Every statistic with its interval, its p-value, the smallest possible one, and the policy that carries it."""
+    """Return a table of statistics: interval, p-value, smallest possible one, and the policy that carries it."""
     table = _right("statistic", "value", "p", "smallest p", "without", "value then")
     for statistic in found.statistics:
         name, value = found.carrier(statistic.name)
@@ -110,7 +114,7 @@ def ranking_table(found: Ranking) -> Table:
 
 
 def _right(*names: str) -> Table:
-    """An empty table of numbers, its names to the left."""
+    """Return an empty table with numbers to the right and names to the left."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name, justify="left" if name in ("policy", "statistic", "without") else "right", no_wrap=True)
@@ -118,12 +122,12 @@ def _right(*names: str) -> Table:
 
 
 def _between(value: float, low: float, high: float) -> str:
-    """A number with its interval where it has one."""
+    """Return a number as text, with its interval where it has one."""
     return _number(value) if np.isnan(low) else f"{_number(value)} [{_number(low)}, {_number(high)}]"
 
 
 def _number(value: float) -> str:
-    """Three digits behind the point of a small number, three in all of a large one."""
+    """Return three digits behind the point of a small number, four in all of a large one."""
     if np.isnan(value):
         return "-"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

@@ -1,1 +1,1 @@
-"""One study from end to end: described in TOML, run, written to one folder."""
+"""One study from end to end: described in TOML, run, and written to one folder."""

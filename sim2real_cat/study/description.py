@@ -1,7 +1,4 @@
-"""What a study is: robots, how reality differs, how simulation is randomized, and policies. Read from TOML.
-
-The random streams of a study.
-"""
+"""The description of a study, read from TOML: robots, how reality differs, randomizations and policies."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.deployment import METHODS
-from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.randomization import Ensemble, Randomization
 from sim2real_cat.worlds.sensors.noise_table import noise_from_table
@@ -97,13 +94,13 @@ class Description:
         name: what people call it.
         seed: all randomness of the study comes from it.
         epsilon: nats per control step under which a policy transfers.
-        method: how gaps are measured, as `sim2real_cat.transfer.deployment.measure` says.
+        method: the way gaps are measured, see `measure`.
         confidence: nominal coverage of the intervals.
         real_episodes: episodes of each policy on its robot.
         sim_episodes: episodes of each policy in each world of its fibre.
         candidates: the policies.
         source: the TOML document it was read from.
-        folder: where the document's relative paths start.
+        folder: the folder that the document's relative paths start from.
     """
 
     name: str
@@ -126,12 +123,8 @@ def read_description(path: Path) -> Description:
         WorldError: a model, sensor or parameter that does not exist.
         PolicyError: saved weights that are missing, damaged or made for another robot.
     """
-    return describe(TomlTable.read(path, "study", StudyError), path.parent)
-
-
-def describe(root: TomlTable, folder: Path) -> Description:
-    """A study from a TOML document; `folder` is where its relative paths start."""
-    place = root.place
+    root = TomlTable.read(path, "study", StudyError)
+    place, folder = root.place, path.parent
     head = root.table("study")
     robots_table, policies_table = root.table("robots"), root.table("policies")
     root.raw("versions")
@@ -193,7 +186,7 @@ def _robot(name: str, table: TomlTable, folder: Path) -> Robot:
 
 
 def _bound(randomization: Randomization, world: World, place: str) -> Randomization:
-    """The randomization on its world, saying where it stands if it does not fit."""
+    """Return the randomization bound to its world; an error says where it stands."""
     try:
         return randomization.bind(world)
     except WorldError as error:
@@ -201,7 +194,7 @@ def _bound(randomization: Randomization, world: World, place: str) -> Randomizat
 
 
 def _check(world: World, fibre: Ensemble, place: str) -> None:
-    """Refuse parameters that the world does not have, saying where they stand."""
+    """Refuse parameters that the world does not have; the error says where they stand."""
     try:
         check_parameters(world, fibre)
     except WorldError as error:
@@ -209,7 +202,7 @@ def _check(world: World, fibre: Ensemble, place: str) -> None:
 
 
 def _world(name: str, table: TomlTable, folder: Path) -> World:
-    """The world of a robot: one of Gymnasium's, or your own model with a declared task."""
+    """Return the world of a robot: one of Gymnasium's, or your own model with a declared task."""
     noise = _noise(table)
     known, xml = table.optional_text("world"), table.optional_text("xml")
     if (known is None) == (xml is None):
@@ -224,7 +217,7 @@ def _world(name: str, table: TomlTable, folder: Path) -> World:
 
 
 def _noise(table: TomlTable) -> float | Mapping[str, Noise]:
-    """The noise of a robot's sensors: one number for all, or a table or list of models."""
+    """Return the noise of a robot's sensors: one number for all, or a table or list of models."""
     if not isinstance(table.values.get("noise"), Mapping | list):
         return table.number("noise", 0.0)
     try:
@@ -277,7 +270,7 @@ def _candidate(name: str, table: TomlTable, robots: Mapping[str, Robot], folder:
 
 
 def _weights(path: Path, world: World, place: str) -> Weights:
-    """A saved policy that fits a world."""
+    """Return a saved policy, which must fit the world."""
     if path.suffix.lower() == ".zip":
         raise PolicyError(
             f"{place}: {path}: a zip of Stable-Baselines3 holds pickles, which can run any code, and a study opens "
@@ -308,6 +301,6 @@ def _training(table: TomlTable) -> RandomSearch:
 
 
 def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
-    """A random stream of its own for every purpose and name, so that adding a policy changes no other."""
+    """Return the random stream of a purpose and a name, so that adding a policy changes no other."""
     label = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(label[:8], "little")])

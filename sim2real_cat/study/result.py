@@ -1,4 +1,4 @@
-"""What a study leaves in memory."""
+"""The result of a study, in memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.study.description import Description
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.transfer.laws.report import LawReport
 
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """What came out of a study.
+    """Everything that a study found.
 
     Attributes:
         description: the study.
-        policies: what acted, by policy name.
-        deployments: what each policy did, in the order of the description.
+        policies: the policies, by name.
+        deployments: the recordings of each policy on both sides, in the order of the description.
         gaps: how large each policy's gap is, in the same order.
         instance: the categorical database.
         report: whether its laws hold.

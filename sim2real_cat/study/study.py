@@ -16,8 +16,7 @@ from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success
 from sim2real_cat.gaps.kl_gap import pointwise
 from sim2real_cat.policies.policy import Policy
-from sim2real_cat.study.description import Candidate, Description, read_description
-from sim2real_cat.study.description import generator as _generator
+from sim2real_cat.study.description import Candidate, Description, generator, read_description
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.training.random_search import train
@@ -38,7 +37,7 @@ class Study:
     """A study that can be run.
 
     Attributes:
-        description: what is studied.
+        description: robots, worlds and policies, as read from TOML.
     """
 
     description: Description
@@ -56,11 +55,11 @@ class Study:
 
     @classmethod
     def demo(cls) -> Study:
-        """The study that ships with the package: six policies on two of Gymnasium's robots."""
+        """Return the study that ships with the package: six policies on two of Gymnasium's robots."""
         return cls.from_toml(Path(str(files("sim2real_cat.study") / "demo.toml")))
 
     def fibre(self, policy: str) -> tuple[World, Ensemble]:
-        """The simulated world of a policy's robot, and the members of its fibre, as `run` draws them.
+        """Return the simulated world of a policy's robot, and its fibre as `run` draws it.
 
         Raises:
             StudyError: the study has no policy of that name.
@@ -82,9 +81,9 @@ class Study:
 
         Args:
             out: the folder to write to; nothing is written where none is given.
-            progress: shown the progress of the long parts.
+            progress: called with the progress of the long parts.
             threads: physics threads; 0 means one per available core.
-            engine: where the instance lives and its laws are checked, "embedded" or "catlab".
+            engine: the engine that holds the instance and checks its laws, "embedded" or "catlab".
 
         Raises:
             EngineError: an engine that is not known, or not installed.
@@ -126,8 +125,8 @@ class Study:
 
 
 def _fibre(described: Description, candidate: Candidate) -> Ensemble:
-    """The worlds that a policy is trained in."""
-    return candidate.randomization.draw(candidate.members, _generator(described.seed, "fibre", candidate.name))
+    """Return the worlds that a policy is trained in."""
+    return candidate.randomization.draw(candidate.members, generator(described.seed, "fibre", candidate.name))
 
 
 def _deploy(described: Description, candidate: Candidate, show: Progress, threads: int) -> tuple[Policy, Deployment]:
@@ -143,7 +142,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         trained = train(
             robot.world,
             candidate.training,
-            rng=_generator(seed, "train", name),
+            rng=generator(seed, "train", name),
             fibre=fibre,
             threads=threads,
             progress=lambda done, _: show(f"training {name}", done, iterations),
@@ -152,7 +151,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
     sim = rollout(
         robot.world,
         policy,
-        rng=_generator(seed, "sim", name),
+        rng=generator(seed, "sim", name),
         fibre=fibre,
         episodes=described.sim_episodes if len(fibre) > 1 else described.real_episodes,
         steps=robot.steps,
@@ -163,7 +162,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
     real = rollout(
         robot.world,
         policy,
-        rng=_generator(seed, "real", name),
+        rng=generator(seed, "real", name),
         fibre=robot.reality,
         episodes=described.real_episodes,
         steps=robot.steps,
@@ -188,8 +187,8 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
 def _measure(
     described: Description, candidate: Candidate, deployment: Deployment, threads: int
 ) -> tuple[MeasuredGap, EventLog | None]:
-    """The gap of a deployment and its events; none where the samples allow none, and the gap's note says why."""
-    rng = _generator(described.seed, "gap", deployment.policy)
+    """Measure the gap of a deployment and its events; the note of the gap says why there are none."""
+    rng = generator(described.seed, "gap", deployment.policy)
     measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng, threads=threads)
     if measured.transition is None:
         return measured, None
@@ -201,7 +200,7 @@ def _measure(
 
 
 def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap) -> EventLog:
-    """What the nominal world expected of every transition, and what the robot did."""
+    """Return what the nominal world expected of every transition, and what the robot did."""
     real, world = deployment.real, candidate.robot.world
     expected = predict_steps(world, real)
     if lost := int(np.isnan(expected.state).any(axis=1).sum()):
@@ -224,7 +223,7 @@ def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap)
 
 
 def _terms(deployment: Deployment, measured: MeasuredGap) -> NDArray[np.float64]:
-    """The gap of every transition."""
+    """Return the gap of every transition."""
     if measured.predictive is not None:
         return measured.predictive.terms
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}

@@ -14,7 +14,9 @@ from sim2real_cat.errors import LawError
 if TYPE_CHECKING:
     from sim2real_cat.acsets.acset import ACSet
     from sim2real_cat.transfer.instance import TransferInstance
-    from sim2real_cat.transfer.laws import Law, LawReport, Recompute
+    from sim2real_cat.transfer.laws.law import Law
+    from sim2real_cat.transfer.laws.measured_laws import Recompute
+    from sim2real_cat.transfer.laws.report import LawReport
 
 _WIDTH = 160
 
@@ -46,7 +48,8 @@ def assert_laws(
     """
     __tracebackhide__ = True
     from sim2real_cat.acsets.acset import ACSet
-    from sim2real_cat.transfer.laws import DEFAULT_EPSILON, check
+    from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+    from sim2real_cat.transfer.laws.report import check
 
     if undecided not in ("pass", "fail"):
         raise LawError(f"undecided is {undecided!r}: give 'pass' or 'fail'")

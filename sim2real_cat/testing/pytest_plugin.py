@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from sim2real_cat.transfer.laws import LawReport
+    from sim2real_cat.transfer.laws.report import LawReport
 
 
 @pytest.fixture(scope="session", name="assert_laws")

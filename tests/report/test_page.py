@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.report.engines import Engine, engines
 from sim2real_cat.report.figure import draw, save
+from sim2real_cat.report.installed import InstalledEngine, installed_engines
 from sim2real_cat.report.page import write_page
-from sim2real_cat.report.rows import rows
+from sim2real_cat.report.summary import summaries
 from sim2real_cat.report.terminal import laws_table, policies_table, progress_bars, query_table
 
 VOID = {"meta", "br"}
@@ -76,7 +76,7 @@ def test_the_page_says_what_was_found(page, every_kind, report):
     text = " ".join(read(page).text)
     assert "3 of 10 policies transfer" in text
     assert "under ε = 0.1 nats" in text
-    for row in rows(every_kind, report):
+    for row in summaries(every_kind, report):
         assert row.verdict in text
         assert row.interval in text
     for result in report.results:
@@ -102,7 +102,7 @@ def test_small_instances_have_pages_too(make_instance, tmp_path, policies):
 @pytest.mark.parametrize("name", ["gaps.svg", "gaps.png"])
 def test_the_picture_is_drawn_without_warnings(every_kind, report, tmp_path, name):
     for path in (tmp_path / name, tmp_path / f"again_{name}"):
-        save(draw(rows(every_kind, report), 0.1, "ten policies"), path)
+        save(draw(summaries(every_kind, report), 0.1, "ten policies"), path)
         assert path.stat().st_size > 1000
     if name.endswith("png"):
         assert (tmp_path / name).read_bytes() == (tmp_path / f"again_{name}").read_bytes()
@@ -110,7 +110,7 @@ def test_the_picture_is_drawn_without_warnings(every_kind, report, tmp_path, nam
 
 def test_two_policies_of_one_name_are_both_drawn(make_instance):
     instance = make_instance(*({"policy_name": "same", "kl_gap": gap} for gap in (0.1, 0.9)))
-    labels = draw(rows(instance, instance.check(0.1)), 0.1, "").axes[0].get_yticklabels()
+    labels = draw(summaries(instance, instance.check(0.1)), 0.1, "").axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["same", "same"]
 
 
@@ -124,9 +124,9 @@ def printed(table):
 
 
 def test_the_table_of_policies_has_every_row(every_kind, report):
-    text = printed(policies_table(rows(every_kind, report)))
-    for row in rows(every_kind, report):
-        assert row.policy in text
+    text = printed(policies_table(summaries(every_kind, report)))
+    for row in summaries(every_kind, report):
+        assert row.name in text
         assert row.verdict in text
         assert row.interval in text
 
@@ -156,12 +156,14 @@ def test_progress_is_shown_at_a_terminal_only():
 
 def test_engines_are_named_with_what_is_missing(monkeypatch):
     monkeypatch.setattr(julia, "missing", lambda: "install it")
-    embedded, mujoco, catlab = engines()
+    embedded, mujoco, catlab = installed_engines()
     assert (embedded.name, embedded.here, mujoco.name, mujoco.here) == ("embedded", True, "mujoco", True)
-    assert catlab == Engine("catlab", False, "install it")
+    assert catlab == InstalledEngine("catlab", False, "install it")
     monkeypatch.setattr(julia, "missing", lambda: None)
     monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
-    assert engines()[2] == Engine("catlab", True, "Catlab by Julia: /opt/julia; started when first used")
-    monkeypatch.setattr("sim2real_cat.report.engines._version", lambda package: None)
-    assert [engine.here for engine in engines()] == [False, False, True]
-    assert all("pip install" in engine.detail for engine in engines()[:2])
+    assert installed_engines()[2] == InstalledEngine(
+        "catlab", True, "Catlab by Julia: /opt/julia; started when first used"
+    )
+    monkeypatch.setattr("sim2real_cat.report.installed._version", lambda package: None)
+    assert [engine.here for engine in installed_engines()] == [False, False, True]
+    assert all("pip install" in engine.detail for engine in installed_engines()[:2])

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from sim2real_cat.study import recompute as recompute_module
+from sim2real_cat.study import folder as folder_module
 from sim2real_cat.study.description import generator
-from sim2real_cat.study.recompute import recompute_gaps
+from sim2real_cat.study.folder import recompute_gaps
 from sim2real_cat.transfer.deployment import measure_again
 from sim2real_cat.transfer.instance import TransferInstance
 
@@ -54,7 +54,7 @@ def test_it_draws_from_the_stream_that_measured(folder, monkeypatch):
         drawn[deployment.policy] = rng.random()
         return measure_again(deployment, rng=rng, **options)
 
-    monkeypatch.setattr(recompute_module, "measure_again", watched)
+    monkeypatch.setattr(folder_module, "measure_again", watched)
     again(folder)
     assert drawn == {name: generator(3, "gap", name).random() for name in ("plain", "wide")}
 

@@ -20,7 +20,7 @@ from sim2real_cat.errors import InstanceError, LawError, unknown_name
 from sim2real_cat.testing.strategies.databases import attribute, targets, targets_below
 from sim2real_cat.testing.strategies.describe import Told, describe
 from sim2real_cat.transfer.instance import NAMES, TransferInstance
-from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 LAWS = ("functor", "gap-valid", "transfer-identity", "transfer-idempotent", "transfer-deploy")

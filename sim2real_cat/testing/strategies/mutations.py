@@ -20,7 +20,7 @@ from sim2real_cat.errors import LawError, unknown_name
 from sim2real_cat.testing.strategies.describe import Told, describe
 from sim2real_cat.testing.strategies.instances import Gap, Side, side, values_over, values_under
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws import DEFAULT_EPSILON
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What a study found, one row for each policy, in words."""
+"""Summaries of policies: the verdict in words, the returns, and the gap with its interval as text."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Literal
 import numpy as np
 
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws import LawReport, intervals
+from sim2real_cat.transfer.laws.law import intervals
+from sim2real_cat.transfer.laws.report import LawReport
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a person wants to know of one policy.
+class PolicySummary:
+    """The result of one policy, as a table or picture shows it.
 
     Attributes:
-        policy: its name.
+        name: the name of the policy.
         robot: the real world it was deployed on.
         return_sim: mean return in its fibre; NaN where there is none.
         return_real: mean return on the robot; NaN where there is none.
         gap: in nats; NaN where it was not measured.
-        low: lower end of its interval, as `laws.intervals` has it.
+        low: lower end of its interval, as `intervals` has it.
         high: upper end, infinite where there is none.
         decided: whether the laws leave nothing open about it.
         transfers: whether `transfer` sends it to itself.
-        verdict: what became of it, in words.
+        verdict: whether it transfers or is replaced, in words.
         note: why the gap is missing or not to be relied on.
     """
 
-    policy: str
+    name: str
     robot: str
     return_sim: float
     return_real: float
@@ -43,21 +44,21 @@ class Row:
 
     @property
     def interval(self) -> str:
-        """The gap with its interval as text."""
+        """Return the gap with its interval as text."""
         if np.isnan(self.gap):
             return "not measured"
         return f"{_short(self.gap)} [{_short(self.low)}, {_short(self.high)}]"
 
     @property
     def kind(self) -> Literal["transfers", "fails", "open"]:
-        """The verdict in one word: what colours a row."""
+        """Return the verdict in one word, by which tables and pictures choose a colour."""
         if np.isnan(self.gap) or not self.decided:
             return "open"
         return "transfers" if self.transfers else "fails"
 
 
-def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
-    """A row for every policy of an instance of `SchTransferStudy`."""
+def summaries(instance: TransferInstance, report: LawReport) -> list[PolicySummary]:
+    """Return a summary of every policy of an instance of `SchTransferStudy`, in the order of its ids."""
     acset = instance.acset
     undecided = {
         witness.id
@@ -83,8 +84,8 @@ def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
             verdict += "" if decided else " (undecided)"
         note = acset.subpart("gap_note", policy)
         found.append(
-            Row(
-                policy=instance.name("Policy", policy),
+            PolicySummary(
+                name=instance.name("Policy", policy),
                 robot="" if robot is None else instance.name("RealEnv", robot),
                 return_sim=float(numbers["return_sim"][policy]),
                 return_real=float(numbers["return_real"][policy]),
@@ -101,7 +102,7 @@ def rows(instance: TransferInstance, report: LawReport) -> list[Row]:
 
 
 def _short(value: float) -> str:
-    """Three significant digits without an exponent."""
+    """Return a number with three significant digits and no exponent."""
     if not np.isfinite(value):
         return "∞"
     if value < 1:
