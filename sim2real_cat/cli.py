@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
-from sim2real_cat.acsets.engines import ENGINES
+from sim2real_cat.acsets.storage import ENGINES
 from sim2real_cat.errors import GapError, SchemaError, Sim2RealError, listed, unknown_name
 
 if TYPE_CHECKING:

@@ -529,7 +529,7 @@ def test_check_on_either_engine_or_both(say, write_instance, catlab_engine, verd
 
 
 def test_engines_that_differ_are_an_error(refuse, write_instance, catlab_engine, monkeypatch):
-    monkeypatch.setattr("sim2real_cat.acsets.catlab.laws.law_rows", lambda *_: [("violated", "Policy", 0)])
+    monkeypatch.setattr("sim2real_cat.acsets.catlab.instances.law_rows", lambda *_: [("violated", "Policy", 0)])
     refuse("check", write_instance("holds"), "--engine", "both", parts=["the engines differ on law 'functor'"])
 
 

@@ -1,30 +1,27 @@
 """ACSets: instances of a schema, that is, databases whose tables and foreign keys form a functor to sets.
 
-What an instance can be asked for as a whole, and what it can become: methods of `ACSet`, a module for each.
-
-Those modules know `ACSet`, so they are imported when a method is first called.
+What an instance can be asked for as a whole, and what it can become, is a function over its storage in a
+module of its own. The method here is one line that imports it when called; such a module never imports
+this one (see :mod:`sim2real_cat.acsets.storage`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.acsets import coercion, equations
-from sim2real_cat.acsets import parts as whole_parts
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, brief
-from sim2real_cat.acsets.columns import UNDEFINED, Cells, Fibres, Ids, Var
-from sim2real_cat.acsets.engines import require_engine
+from sim2real_cat.acsets.columns import Fibres, Ids
 from sim2real_cat.acsets.equations import EquationViolation
-from sim2real_cat.acsets.parts import Dangling, DisjointUnion, Restriction
-from sim2real_cat.acsets.paths import PathLike
-from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import Storage, checked_rows, masked, quick_row
+from sim2real_cat.acsets.parts import Dangling, DisjointUnion, Restriction, disjoint_union, remove, restrict
+from sim2real_cat.acsets.schema import PathLike, Schema
+from sim2real_cat.acsets.storage import EngineName, Storage, checked_rows, masked, quick_row, require_engine
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
 if TYPE_CHECKING:
@@ -33,94 +30,12 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from sim2real_cat.acsets.io.duckdb import Keys
     from sim2real_cat.acsets.query import Table
     from sim2real_cat.acsets.query.engine import Engine
 
 
-class Exports:
-    """The base of `ACSet` that holds its queries and its ways out."""
-
-    def query(
-        self,
-        body: str,
-        out: Sequence[str] | None = None,
-        *,
-        where: str | None = None,
-        params: Mapping[str, object] | None = None,
-        distinct: bool = False,
-        engine: Engine = "auto",
-    ) -> Table:
-        """Answer a conjunctive query, ``"SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)"``, as Catlab's @relation.
-
-        Args:
-            body: atoms; a variable that stands in two places has the same value there.
-            out: the variables to give out; None for all, in the order of their first appearance.
-            where: comparisons joined by ``and``, such as ``g > 0.1 and name != $name``.
-            params: values of ``$names`` and of variables, by name.
-            distinct: whether to leave out repeated rows.
-            engine: "numpy", "duckdb", or "auto".
-
-        Raises:
-            SchemaError: for a text that is no query, and where names or types do not fit the schema.
-            InstanceError: for a value that does not fit, and an answer that is too large.
-            EngineError: for an engine that is not known or not installed.
-        """
-        from sim2real_cat.acsets.query import query
-
-        return query(self._acset, body, out, where=where, params=params, distinct=distinct, engine=engine)
-
-    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
-        """The category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
-        from sim2real_cat.acsets.io.networkx import to_networkx
-
-        return to_networkx(self._acset)
-
-    def to_arrow(self) -> dict[str, pyarrow.Table]:
-        """An Arrow table for every object: ids, foreign keys and attributes as columns; see `acsets.arrow`."""
-        from sim2real_cat.acsets.io.arrow import to_arrow
-
-        return to_arrow(self._acset)
-
-    def to_parquet(self, folder: str | os.PathLike[str]) -> None:
-        """Write a Parquet file for every object, and the schema, to a folder; see `acsets.parquet`."""
-        from sim2real_cat.acsets.io.parquet import to_parquet
-
-        to_parquet(self._acset, folder)
-
-    def to_pandas(self, ob: str) -> pandas.DataFrame:
-        """The parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
-        from sim2real_cat.acsets.io.pandas import to_pandas
-
-        return to_pandas(self._acset, ob)
-
-    def to_duckdb(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        schema_name: str | None = None,
-        keys: Literal["all", "primary"] = "all",
-    ) -> None:
-        """Create and fill a table with keys for every object, all or nothing; needs the extra ``duckdb``."""
-        from sim2real_cat.acsets.io.duckdb import to_duckdb
-
-        to_duckdb(self._acset, connection, schema_name, keys)
-
-    def __str__(self) -> str:
-        """The first rows of every object as text tables."""
-        from sim2real_cat.acsets.io.display import text
-
-        return text(self._acset)
-
-    def _repr_html_(self) -> str:
-        from sim2real_cat.acsets.io.display import html
-
-        return html(self._acset)
-
-    @property
-    def _acset(self) -> ACSet:
-        return cast("ACSet", self)
-
-
-class ACSet(Storage, Exports):
+class ACSet(Storage):
     """An attributed C-set: a set of parts for each object of a schema C, a function for each hom.
 
     The parts of an object with n parts are the ids 0..n-1. A hom may be undefined at a part (None, or
@@ -150,37 +65,25 @@ class ACSet(Storage, Exports):
         EngineError: for an engine that is not known, or not installed.
     """
 
-    def __new__(
-        cls,
-        schema: Schema | None = None,
+    def __init__(
+        self,
+        schema: Schema,
         index: Iterable[str] = (),
         unique_index: Iterable[str] = (),
-        engine: str = "embedded",
-    ) -> Self:
-        """An instance of the class that belongs to the engine."""
-        require_engine(engine)
-        if engine == "catlab" and cls is ACSet:
-            from sim2real_cat.acsets.catlab.acset import CatlabACSet
-
-            return cast("Self", object.__new__(CatlabACSet))
-        return object.__new__(cls)
-
-    def __init__(
-        self, schema: Schema, index: Iterable[str] = (), unique_index: Iterable[str] = (), engine: str = "embedded"
+        engine: EngineName = "embedded",
     ) -> None:
-        self.engine = engine
-        self.index, self.unique_index = tuple(index), tuple(unique_index)
+        require_engine(engine)
+        super().__init__(schema, index, unique_index, engine)
+        if engine == "catlab":
+            from sim2real_cat.acsets.catlab.instances import CatlabReader
+
+            self.reader = CatlabReader(schema)
         arrows = [*schema.homs, *schema.attrs]
         for name in (*self.index, *self.unique_index):
             if name not in arrows:
                 raise SchemaError(f"an index needs a hom or an attribute: {unknown_name('arrow', str(name), arrows)}")
-        super().__init__(schema, self.unique_index)
 
     # Parts
-
-    def parts(self, ob: str) -> Ids:
-        """The ids of an object, 0..n-1."""
-        return np.arange(self.nparts(ob))
 
     def add(self, ob: str, /, **subparts: object) -> int:
         """Add one part and return its id; what is not given stays undefined.
@@ -194,7 +97,7 @@ class ACSet(Storage, Exports):
         if row is not None:
             self._push(ob, row)
         else:
-            self._append(ob, 1, checked_rows(self, ob, 1, subparts, grown=1, single=True))
+            self.append_rows(ob, 1, checked_rows(self, ob, 1, subparts, grown=1, single=True))
         return new
 
     def add_parts(self, ob: str, n: int, /, **columns: object) -> Ids:
@@ -213,7 +116,7 @@ class ACSet(Storage, Exports):
         self.nparts(ob)
         if not coercion.is_int(n) or n < 0:
             raise InstanceError(f"cannot add {brief(n)} parts of '{ob}': the number must be an integer >= 0")
-        return self._append(ob, int(n), checked_rows(self, ob, int(n), columns, grown=int(n)))
+        return self.append_rows(ob, int(n), checked_rows(self, ob, int(n), columns, grown=int(n)))
 
     def set(self, ob: str, ids: int | ArrayLike, /, **subparts: object) -> None:
         """Overwrite columns at one part (each a value) or at several distinct parts (each a column, or one value).
@@ -223,14 +126,13 @@ class ACSet(Storage, Exports):
             InstanceError: for an id that does not exist or occurs twice, an unknown column, a wrong
                 length, or a value that does not fit.
         """
-        parts = self._checked_ids(ob, ids, "set", distinct=True)
+        parts = self.checked_ids(ob, ids, "set", distinct=True)
         row = quick_row(self, ob, subparts, grown=0) if type(ids) is int else None
         if row is not None:
             self._put_one(int(parts[0]), row)
             return
         rows = checked_rows(self, ob, len(parts), subparts, single=coercion.is_scalar(ids))
-        self._check_unique(ob, parts, rows)
-        self._put(parts, rows)
+        self._put(ob, parts, rows)
 
     def clear(self, ob: str, ids: int | ArrayLike, /, *names: str) -> None:
         """Make homs and attributes undefined at one part or at several distinct ones.
@@ -239,7 +141,7 @@ class ACSet(Storage, Exports):
             SchemaError: for an unknown object.
             InstanceError: for no name or one that is no column of the object, or ids as in :meth:`set`.
         """
-        self._checked_ids(ob, ids, "clear")
+        self.checked_ids(ob, ids, "clear")
         if not names:
             columns = (*self.schema.homs_from(ob), *self.schema.attrs_from(ob))
             raise InstanceError(f"clear: say which columns of '{ob}' become undefined: {listed(columns)}")
@@ -261,27 +163,7 @@ class ACSet(Storage, Exports):
             SchemaError: for an unknown object.
             InstanceError: for ids that do not exist or occur twice.
         """
-        return whole_parts.remove(self, ob, ids, cascade=cascade)
-
-    # Attribute variables
-
-    def add_vars(self, attrtype: str, n: int = 1) -> tuple[Var, ...]:
-        """Add ``n`` new attribute variables and return them; they stand for values not known yet."""
-        first = self.nvars(attrtype)
-        if not coercion.is_int(n) or n < 0:
-            raise InstanceError(f"cannot add {brief(n)} variables of '{attrtype}': the number must be an integer >= 0")
-        self._nvars[attrtype] += int(n)
-        return tuple(Var(k) for k in range(first, first + int(n)))
-
-    def variables(self, name: str) -> Ids:
-        """For each part the number k of the variable ``Var(k)`` that an attribute holds there, or -1.
-
-        Raises:
-            SchemaError: for an unknown attribute.
-        """
-        if name not in self._attrs:
-            raise SchemaError(unknown_name("attribute", str(name), self._attrs))
-        return np.maximum(self._attrs[name].cells.status, UNDEFINED)
+        return remove(self, ob, ids, cascade=cascade)
 
     # Reading along paths
 
@@ -311,38 +193,17 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         if ids is None:
             whole = None if route.arrows else self.parts(route.dom)
-            return masked(self._follow(route, whole))
+            return masked(self.reader.follow(self, route, whole))
         if type(ids) is not int or not 0 <= ids < self._nparts[route.dom]:
-            parts = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
+            parts = self.checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
             if not coercion.is_scalar(ids):
-                return masked(self._follow(route, parts))
+                return masked(self.reader.follow(self, route, parts))
             ids = int(parts[0])
-        return self._follow_one(route, ids)
+        return self.reader.follow_one(self, route, ids)
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a whole hom or attribute as :meth:`subpart` does for all parts: a new masked array."""
         return self.subpart((name,))
-
-    def subpart_ids(self, path: PathLike, ids: ArrayLike | None = None, *, ob: str | None = None) -> Ids:
-        """Follow a path of homs as :meth:`subpart` does, to plain ids, -1 where undefined.
-
-        Raises:
-            SchemaError: for a path that the schema does not have, or that ends in an attribute.
-            InstanceError: for ids that do not exist.
-        """
-        route = self.schema.path(path, ob)
-        if ids is not None:
-            ids = self._checked_ids(route.dom, ids, f"subpart '{route}'" if route.arrows else "subpart")
-        elif not route.arrows:
-            ids = self.parts(route.dom)
-        reached = self._follow(route, ids)
-        if isinstance(reached, Cells):
-            raise SchemaError(f"path '{route}' ends in an attribute, whose values are no ids: use subpart")
-        return reached
-
-    def column_ids(self, name: str) -> Ids:
-        """Return a whole hom as a new array of plain ids, -1 where undefined."""
-        return self.subpart_ids((name,))
 
     def incident(self, values: object, path: PathLike, *, ob: str | None = None) -> Any:
         """The preimage along a path: which parts of its domain are sent to a value.
@@ -364,9 +225,9 @@ class ACSet(Storage, Exports):
         python_type = self.schema.attrtypes.get(route.codom, int)
         try:
             if coercion.is_scalar(values, python_type):
-                return self._preimage(route, values)
+                return self.reader.preimage(self, route, values)
             sequence = coercion.as_sequence(values, 1)
-            return self._preimages(route, sequence)
+            return self.reader.preimages(self, route, sequence)
         except MisfitError as misfit:
             codom = route.codom
             is_attr = codom in self.schema.attrtypes
@@ -387,25 +248,56 @@ class ACSet(Storage, Exports):
         route = self.schema.path(path, ob)
         if route.codom in self.schema.attrtypes:
             raise SchemaError(f"path '{route}' ends in an attribute, whose values are no parts: use incident")
-        return self._fibres(route)
+        return self.reader.fibres(self, route)
+
+    # Queries
+
+    def query(
+        self,
+        body: str,
+        out: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        params: Mapping[str, object] | None = None,
+        distinct: bool = False,
+        engine: Engine = "auto",
+    ) -> Table:
+        """Answer a conjunctive query, ``"SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)"``, as Catlab's @relation.
+
+        Args:
+            body: atoms; a variable that stands in two places has the same value there.
+            out: the variables to give out; None for all, in the order of their first appearance.
+            where: comparisons joined by ``and``, such as ``g > 0.1 and name != $name``.
+            params: values of ``$names`` and of variables, by name.
+            distinct: whether to leave out repeated rows.
+            engine: "numpy", "duckdb", or "auto".
+
+        Raises:
+            SchemaError: for a text that is no query, and where names or types do not fit the schema.
+            InstanceError: for a value that does not fit, and an answer that is too large.
+            EngineError: for an engine that is not known or not installed.
+        """
+        from sim2real_cat.acsets.query import query
+
+        return query(self, body, out, where=where, params=params, distinct=distinct, engine=engine)
 
     # The whole instance
 
-    def copy(self) -> ACSet:
+    def copy(self) -> Self:
         """An independent instance with the same content."""
         return self.to_engine(self.engine)
 
-    def to_engine(self, engine: str) -> ACSet:
+    def to_engine(self, engine: EngineName) -> Self:
         """An independent instance with the same content in an engine, "embedded" or "catlab".
 
         Raises:
             EngineError: for an engine that is not known, or not installed.
         """
-        twin = ACSet(self.schema, self.index, self.unique_index, engine)
-        twin._take_from(self)
+        twin = self.like(None, self.index, self.unique_index, engine)
+        twin.take_from(self)
         return twin
 
-    def restrict(self, parts: Mapping[str, int | ArrayLike], dangling: Dangling = "undefined") -> Restriction:
+    def restrict(self, parts: Mapping[str, int | ArrayLike], dangling: Dangling = "undefined") -> Restriction[ACSet]:
         """A new instance on some of the parts, numbered in the order they are given; also a way to renumber.
 
         Args:
@@ -421,9 +313,9 @@ class ACSet(Storage, Exports):
             SchemaError: for an unknown object.
             InstanceError: for ids that do not exist or occur twice, or a dangling hom.
         """
-        return whole_parts.restrict(self, parts, dangling)
+        return restrict(self, parts, dangling)
 
-    def disjoint_union(self, other: ACSet) -> DisjointUnion:
+    def disjoint_union(self, other: ACSet) -> DisjointUnion[ACSet]:
         """The coproduct of two instances: first the parts and variables of this one, then the other's.
 
         The new instance has the indexes of both but no unique ones: the union exists even where both
@@ -435,7 +327,7 @@ class ACSet(Storage, Exports):
         Raises:
             SchemaError: where the schemas differ.
         """
-        return whole_parts.disjoint_union(self, other)
+        return disjoint_union(self, other)
 
     def canonical(self, limit: int = 10_000) -> ACSet:
         """An isomorphic instance that is the same for all instances isomorphic to this one.
@@ -445,9 +337,9 @@ class ACSet(Storage, Exports):
         Raises:
             InstanceError: where symmetries ask for more than ``limit`` choices between parts.
         """
-        from sim2real_cat.acsets.maps import canonical
+        from sim2real_cat.acsets.maps.canonical import canonical
 
-        return canonical.canonical(self, limit)
+        return canonical(self, limit)
 
     def check(self) -> list[EquationViolation]:
         """The equations of the schema that do not hold, in schema order, each with the parts that violate it.
@@ -468,7 +360,7 @@ class ACSet(Storage, Exports):
         return json.write(self)
 
     @staticmethod
-    def from_json(schema: Schema, text: str, source: str = "instance.json", engine: str = "embedded") -> ACSet:
+    def from_json(schema: Schema, text: str, source: str = "instance.json", engine: EngineName = "embedded") -> ACSet:
         """Read an instance from ACSets.jl's JSON into an engine; see :func:`sim2real_cat.acsets.io.json.read`.
 
         Raises:
@@ -477,8 +369,81 @@ class ACSet(Storage, Exports):
         """
         from sim2real_cat.acsets.io import json
 
-        instance = json.read(schema, text, source)
-        return instance if engine == instance.engine else instance.to_engine(engine)
+        return json.read(text, ACSet(schema, engine=engine), source)
+
+    @staticmethod
+    def from_arrow(schema: Schema, tables: Mapping[str, pyarrow.Table], source: str = "Arrow tables") -> ACSet:
+        """Read an instance from Arrow tables; see :func:`sim2real_cat.acsets.io.arrow.from_arrow`."""
+        from sim2real_cat.acsets.io.arrow import from_arrow
+
+        return from_arrow(tables, ACSet(schema), source)
+
+    @staticmethod
+    def from_parquet(schema: Schema, folder: str | os.PathLike[str]) -> ACSet:
+        """Read an instance from a folder; see :func:`sim2real_cat.acsets.io.arrow.from_parquet`."""
+        from sim2real_cat.acsets.io.arrow import from_parquet
+
+        return from_parquet(folder, ACSet(schema))
+
+    @staticmethod
+    def from_pandas(schema: Schema, frames: Mapping[str, pandas.DataFrame], source: str = "data frames") -> ACSet:
+        """Read an instance from data frames; see :func:`sim2real_cat.acsets.io.pandas.from_pandas`."""
+        from sim2real_cat.acsets.io.pandas import from_pandas
+
+        return from_pandas(frames, ACSet(schema), source)
+
+    @staticmethod
+    def from_duckdb(schema: Schema, connection: duckdb.DuckDBPyConnection, schema_name: str | None = None) -> ACSet:
+        """Read an instance from the tables of a database; see :func:`sim2real_cat.acsets.io.duckdb.from_duckdb`."""
+        from sim2real_cat.acsets.io.duckdb import from_duckdb
+
+        return from_duckdb(connection, ACSet(schema), schema_name)
+
+    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
+        """The category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
+        from sim2real_cat.acsets.io.networkx import to_networkx
+
+        return to_networkx(self)
+
+    def to_arrow(self) -> dict[str, pyarrow.Table]:
+        """An Arrow table for every object: ids, foreign keys and attributes as columns; see `acsets.arrow`."""
+        from sim2real_cat.acsets.io.arrow import to_arrow
+
+        return to_arrow(self)
+
+    def to_parquet(self, folder: str | os.PathLike[str]) -> None:
+        """Write a Parquet file for every object, and the schema, to a folder; see `acsets.parquet`."""
+        from sim2real_cat.acsets.io.arrow import to_parquet
+
+        to_parquet(self, folder)
+
+    def to_pandas(self, ob: str) -> pandas.DataFrame:
+        """The parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
+        from sim2real_cat.acsets.io.pandas import to_pandas
+
+        return to_pandas(self, ob)
+
+    def to_duckdb(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema_name: str | None = None,
+        keys: Keys = "all",
+    ) -> None:
+        """Create and fill a table with keys for every object, all or nothing; needs the extra ``duckdb``."""
+        from sim2real_cat.acsets.io.duckdb import to_duckdb
+
+        to_duckdb(self, connection, schema_name, keys)
+
+    def __str__(self) -> str:
+        """The first rows of every object as text tables."""
+        from sim2real_cat.acsets.io.display import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from sim2real_cat.acsets.io.display import html
+
+        return html(self)
 
     __copy__ = copy
 
@@ -490,4 +455,5 @@ class ACSet(Storage, Exports):
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{ob}: {n}" for ob, n in {**self._nparts, **self._nvars}.items())
-        return f"<ACSet {self.schema.name} {{{counts}}}>"
+        place = " in Catlab:" if self.engine == "catlab" else ""
+        return f"<ACSet{place} {self.schema.name} {{{counts}}}>"

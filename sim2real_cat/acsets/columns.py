@@ -445,6 +445,30 @@ def fibres(targets: Ids, size: int) -> Fibres:
     return Fibres(offsets, ids[counts[0] :])
 
 
+def renumbered(n: int, removed: Ids) -> Ids:
+    """Old ids to new, shape (n,), -1 where removed, as ACSets.jl numbers what is left of n parts.
+
+    It takes the sorted ids d_0 < ... < d_{k-1} away from the highest down, each time moving the part that
+    is last then into the freed slot. With m = n - k left, the last slot when d_j goes is m + j. What is in
+    there is its own part, unless that slot was freed before, as d_i with i > j: then it is what came
+    into d_i. Chains of such moves are followed all at once, by doubling.
+    """
+    k = len(removed)
+    m = n - k
+    origin = np.arange(m, n)  # where what fills slot d_j comes from
+    if k:
+        freed = np.searchsorted(removed, origin)
+        freed = np.where(removed[np.minimum(freed, k - 1)] == origin, freed, np.arange(k))
+        while not np.array_equal(further := freed[freed], freed):
+            freed = further
+        origin = origin[freed]
+    renumbered = np.arange(n)
+    renumbered[removed] = UNDEFINED
+    filled = removed < m
+    renumbered[origin[filled]] = removed[filled]
+    return renumbered
+
+
 class ValueIndex:
     """The slots of an attribute by their value. NaN equals NaN here."""
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
-
-if TYPE_CHECKING:
-    from sim2real_cat.acsets.acset import ACSet
-    from sim2real_cat.acsets.paths import Path
+from sim2real_cat.acsets.schema import Path
+from sim2real_cat.acsets.storage import Storage
 
 _SHOWN = 3
 
@@ -47,16 +45,16 @@ class EquationViolation:
         return f"{self.equation} fails at {len(self.ids)} of '{self.ob}' ({shown}{more})"
 
 
-def check(instance: ACSet) -> list[EquationViolation]:
+def check(instance: Storage) -> list[EquationViolation]:
     """The violated equations; see :meth:`~sim2real_cat.acsets.acset.ACSet.check`."""
     found = [violation(instance, left, right) for left, right in instance.schema.equations]
     return [one for one in found if len(one.ids)]
 
 
-def violation(instance: ACSet, left: Path, right: Path) -> EquationViolation:
+def violation(instance: Storage, left: Path, right: Path) -> EquationViolation:
     """The parts at which two parallel paths differ, of an equation that need not be one of the schema's; maybe none."""
     everything = instance.parts(left.dom)
-    sides = [instance._follow(path, everything) for path in (left, right)]
+    sides = [instance.reader.follow(instance, path, everything) for path in (left, right)]
     ids = np.flatnonzero(_differ(*sides))
     text = f"{str(left) or 'id'} = {str(right) or 'id'}"
     return EquationViolation(text, left.dom, ids, *(_values(side, ids) for side in sides))

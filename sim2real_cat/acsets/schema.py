@@ -2,24 +2,60 @@
 
 Objects are tables, homs are foreign keys, attribute types are sets of values, attributes are typed
 columns, and equations say which composites of arrows agree.
+
+Paths are composable arrows of a schema, read left to right (diagrammatic order). In a schema with
+``train: SimEnv -> Policy`` and ``deploy: Policy -> RealEnv`` the path ``"train.deploy"`` goes from SimEnv
+to RealEnv. The empty path is the identity of an object. An attribute leaves the objects for a set of
+values, so it can only come last.
+
+The exchange format, ACSets.jl's JSON, holds the generators and the equations of a schema. It has no name
+of the schema, and an attribute type is only a name, so its Python type is given on reading.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from sim2real_cat.acsets.codecs import Codec
-from sim2real_cat.acsets.paths import Path, PathLike, names_of, parse_path
-from sim2real_cat.errors import SchemaError, unknown_name
+from sim2real_cat.acsets.io.strict_json import parse_json
+from sim2real_cat.errors import ExchangeError, SchemaError, listed, unknown_name
+
+PathLike = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A morphism of the free category on a schema's arrows.
+
+    Attributes:
+        dom: the object it starts in.
+        arrows: the names of its arrows, left to right; empty for an identity.
+        codom: the object, or attribute type, it ends in.
+    """
+
+    dom: str
+    arrows: tuple[str, ...]
+    codom: str
+
+    def __str__(self) -> str:
+        return ".".join(self.arrows)
+
 
 AttrPythonType = type[float] | type[int] | type[str] | type[bool] | Codec
 Arrow = tuple[str, str]
 Equation = tuple[Path, Path]
 
 ATTRIBUTE_PYTHON_TYPES: tuple[AttrPythonType, ...] = (float, int, str, bool)
-RESERVED = {"cat": "Catlab uses it itself", "_id": "it is the row's id in the exchange format"}
+_RESERVED = {"cat": "Catlab uses it itself", "_id": "it is the row's id in the exchange format"}
 _REMEMBERED_PATHS = 1024
+
+_VERSION = {"ACSets": "0.0.0", "ACSetSchema": "0.0.1"}
+_GENERATORS = ("Ob", "Hom", "AttrType", "Attr")
+_KEYS = ("version", *_GENERATORS, "equations")
 
 
 class Schema:
@@ -97,17 +133,26 @@ class Schema:
         store(self, "equations", tuple(_equation(self, sides) for sides in equations))
 
     def path(self, path: PathLike, ob: str | None = None) -> Path:
-        """The path with its domain and codomain; see :func:`sim2real_cat.acsets.paths.parse_path`."""
+        """Read a path: find its domain and codomain.
+
+        Args:
+            path: ``"a.b.c"`` or a tuple of names; empty for the identity.
+            ob: the object in which the path starts; needed for the identity, checked otherwise.
+
+        Raises:
+            SchemaError: for an unknown arrow, arrows that do not compose, an attribute that is not the
+                last arrow, an identity without its object, or another start than ``ob``.
+        """
         if not isinstance(path, (str, tuple)):
-            return parse_path(self, path, ob)
+            return _parsed_path(self, path, ob)
         try:
             return self._paths[path, ob]
         except KeyError:
             if len(self._paths) == _REMEMBERED_PATHS:
                 self._paths.clear()
-            return self._paths.setdefault((path, ob), parse_path(self, path, ob))
+            return self._paths.setdefault((path, ob), _parsed_path(self, path, ob))
         except TypeError:  # a tuple of something unhashable, which is no path
-            return parse_path(self, path, ob)
+            return _parsed_path(self, path, ob)
 
     def homs_from(self, ob: str) -> tuple[str, ...]:
         """The homs whose domain is ``ob``, in schema order."""
@@ -160,17 +205,20 @@ class Schema:
             and set(base.equations) <= set(self.equations)
         )
 
-    def draw(self) -> str:
-        """The schema as Graphviz DOT text."""
-        from sim2real_cat.acsets.io.drawing import draw
-
-        return draw(self)
-
     def to_json(self) -> str:
-        """The schema in ACSets.jl's JSON, which has no name and no Python types of attribute types."""
-        from sim2real_cat.acsets.io import json
-
-        return json.write_schema(self)
+        """Return the schema in ACSets.jl's JSON: compact, with keys in the order ACSets.jl writes them."""
+        document = {
+            "version": _VERSION,
+            "Ob": [{"name": ob} for ob in self.obs],
+            "Hom": [{"name": f, "codom": codom, "dom": dom} for f, (dom, codom) in self.homs.items()],
+            "AttrType": [{"name": attrtype} for attrtype in self.attrtypes],
+            "Attr": [{"name": f, "codom": codom, "dom": dom} for f, (dom, codom) in self.attrs.items()],
+            "equations": [
+                {"codom": left.codom, "name": None, "paths": [left.arrows, right.arrows], "dom": left.dom}
+                for left, right in self.equations
+            ],
+        }
+        return json.dumps(document, separators=(",", ":"))
 
     @staticmethod
     def from_json(
@@ -191,9 +239,7 @@ class Schema:
             ExchangeError: where the text is not a schema in this format.
             SchemaError: where it describes no schema, or ``attrtypes`` does not fit it.
         """
-        from sim2real_cat.acsets.io import json
-
-        return json.read_schema(text, attrtypes or {}, name, source)
+        return _read(text, attrtypes or {}, name, source)
 
     def _value(self) -> tuple[object, ...]:
         return (
@@ -247,6 +293,48 @@ class Schema:
         return f"Schema({', '.join(fields)})"
 
 
+def names_of(path: PathLike) -> tuple[str, ...]:
+    """The arrow names of a path written as ``"a.b.c"`` or as a sequence of names; ``""`` has none."""
+    if isinstance(path, str):
+        names = tuple(path.split(".")) if path else ()
+    elif isinstance(path, Sequence) and all(isinstance(name, str) for name in path):
+        names = tuple(path)
+    else:
+        raise SchemaError(f"a path is written 'a.b.c' or as a tuple of names, not {path!r}")
+    if "" in names:
+        raise SchemaError(f"path '{'.'.join(names)}' has an empty name: write one dot between two arrows")
+    return names
+
+
+def _parsed_path(schema: Schema, path: PathLike, ob: str | None) -> Path:
+    """Read a path; see :meth:`Schema.path`."""
+    names = names_of(path)
+    text = ".".join(names)
+    if ob is not None and ob not in schema.obs:
+        raise SchemaError(unknown_name("object", ob, schema.obs))
+    if not names:
+        if ob is None:
+            raise SchemaError("the empty path is the identity of an object: say which one with ob=...")
+        return Path(ob, (), ob)
+
+    arrows = {**schema.homs, **schema.attrs}
+    for name in names:
+        if name not in arrows:
+            raise SchemaError(f"path '{text}': {unknown_name('arrow', name, arrows)}")
+    for first, second in itertools.pairwise(names):
+        end, start = arrows[first][1], arrows[second][0]
+        if first in schema.attrs:
+            raise SchemaError(
+                f"'{first}' ends in {end}, an attribute type: only the last arrow can be an attribute, not in '{text}'"
+            )
+        if end != start:
+            raise SchemaError(f"'{first}' ends in {end}, '{second}' starts in {start}: they do not compose in '{text}'")
+    dom, codom = arrows[names[0]][0], arrows[names[-1]][1]
+    if ob is not None and ob != dom:
+        raise SchemaError(f"path '{text}' starts in {dom}, not in {ob}")
+    return Path(dom, names, codom)
+
+
 def _pairs(equations: Iterable[Equation]) -> tuple[tuple[PathLike, PathLike], ...]:
     return tuple((left.arrows, right.arrows) for left, right in equations)
 
@@ -258,8 +346,8 @@ def _check_names(kinds: Mapping[str, Iterable[str]]) -> None:
         for name in names:
             if not isinstance(name, str) or not name.isidentifier():
                 raise SchemaError(f"{kind} {name!r} is not an identifier: use letters, digits and underscores")
-            if name in RESERVED:
-                raise SchemaError(f"{kind} '{name}' is a reserved name ({RESERVED[name]}): choose another")
+            if name in _RESERVED:
+                raise SchemaError(f"{kind} '{name}' is a reserved name ({_RESERVED[name]}): choose another")
             if name in seen:
                 raise SchemaError(f"{kind} '{name}' has the name of another {seen[name]}: all names must differ")
             seen[name] = kind
@@ -296,3 +384,83 @@ def _equation(schema: Schema, sides: tuple[PathLike, PathLike]) -> Equation:
     if left.codom != right.codom:
         raise SchemaError(f"equation {text}: the left side ends in {left.codom}, the right side in {right.codom}")
     return left, right
+
+
+def _read(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: str) -> Schema:
+    """Read a schema from a JSON text; see :meth:`Schema.from_json`."""
+    document = parse_json(text, source)
+    if not isinstance(document, dict):
+        raise ExchangeError(f"{source}: expected a JSON object with {listed(_GENERATORS)}, found {_kind(document)}")
+    for key in document:
+        if key not in _KEYS:
+            raise ExchangeError(f"{source}: {unknown_name('key', key, _KEYS)}")
+    generators = {key: _entries(document, key, source) for key in _GENERATORS}
+    names = [_text(entry, "name", f"{source}: AttrType[{i}]") for i, entry in enumerate(generators["AttrType"])]
+    twice = {attrtype for attrtype in names if names.count(attrtype) > 1}
+    if twice:
+        raise ExchangeError(f"{source}: AttrType has {listed(sorted(twice))} twice: all names must differ")
+    missing = [attrtype for attrtype in names if attrtype not in attrtypes]
+    if missing:
+        raise SchemaError(
+            f"{source}: no Python type for attribute type {listed(missing)}: "
+            f"give attrtypes={{{', '.join(f'{m!r}: float' for m in missing)}}} (or int, str, bool, a Codec)"
+        )
+    for attrtype in attrtypes:
+        if attrtype not in names:
+            raise SchemaError(f"{source}: attrtypes has an {unknown_name('attribute type', attrtype, names)}")
+    obs = [_text(entry, "name", f"{source}: Ob[{i}]") for i, entry in enumerate(generators["Ob"])]
+    homs = _arrows(generators["Hom"], f"{source}: Hom")
+    attrs = _arrows(generators["Attr"], f"{source}: Attr")
+    equations = _equations(_entries(document, "equations", source) if "equations" in document else [], source)
+    try:
+        return Schema(name, obs, homs, {attrtype: attrtypes[attrtype] for attrtype in names}, attrs, equations)
+    except SchemaError as error:
+        raise SchemaError(f"{source}: {error}") from None
+
+
+def _entries(document: dict[str, object], key: str, source: str) -> list[dict[str, object]]:
+    if key not in document:
+        raise ExchangeError(f"{source}: no '{key}': a schema has {listed(_GENERATORS)}; write [] where there are none")
+    entries = document[key]
+    if not isinstance(entries, list):
+        raise ExchangeError(f"{source}: '{key}' must be an array of objects, found {_kind(entries)}")
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ExchangeError(f"{source}: {key}[{i}] must be an object, found {_kind(entry)}")
+    return entries
+
+
+def _text(entry: dict[str, object], key: str, place: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise ExchangeError(f"{place} needs a '{key}' that is a string, found {_kind(value)}")
+    return value
+
+
+def _arrows(entries: list[dict[str, object]], place: str) -> dict[str, tuple[str, str]]:
+    arrows: dict[str, tuple[str, str]] = {}
+    for i, entry in enumerate(entries):
+        name, dom, codom = (_text(entry, key, f"{place}[{i}]") for key in ("name", "dom", "codom"))
+        if name in arrows:
+            raise ExchangeError(f"{place}[{i}]: the name '{name}' occurs twice: all names must differ")
+        arrows[name] = (dom, codom)
+    return arrows
+
+
+def _equations(entries: list[dict[str, object]], source: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    equations = []
+    for i, entry in enumerate(entries):
+        paths = entry.get("paths")
+        if not (
+            isinstance(paths, list)
+            and len(paths) == 2
+            and all(isinstance(path, list) and all(isinstance(name, str) for name in path) for path in paths)
+        ):
+            raise ExchangeError(f"{source}: equations[{i}] needs 'paths', two arrays of arrow names")
+        equations.append((tuple(paths[0]), tuple(paths[1])))
+    return equations
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "nothing"}
+    return kinds.get(type(value), "a number")

@@ -55,7 +55,7 @@ def codes(*instances: ACSet, also: Variables | None = None) -> Codes:
     for attrtype, python_type in schema.attrtypes.items():
         names = [name for name, (_, kind) in schema.attrs.items() if kind == attrtype]
         places = [(column, name) for column in columns for name in names]
-        read = [x._attrs[name].cells for x in instances for name in names]
+        read = [x.cells(name) for x in instances for name in names]
         read.append(as_cells(list((also or {}).get(attrtype, ())), python_type))
         values[attrtype], coded = _joint_codes(read)
         for (column, name), found in zip(places, coded, strict=False):
@@ -111,7 +111,7 @@ def build(
     for ob in schema.obs:
         instance.add_parts(ob, nparts[ob])
     for name, targets in homs.items():
-        instance._homs[name].put(np.arange(len(targets)), targets)
+        instance.hom_columns[name].put(np.arange(len(targets)), targets)
     for name, column in attrs.items():
-        instance._attrs[name].put(np.arange(len(column.status)), column)
+        instance.attr_columns[name].put(np.arange(len(column.status)), column)
     return instance

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import EngineName
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
 from sim2real_cat.transfer import laws as _laws
@@ -91,7 +92,7 @@ class TransferInstance:
         """Write the instance as ACSets.jl's JSON, whole or not at all."""
         write_text(Path(path), self.acset.to_json())
 
-    def to_engine(self, engine: str) -> TransferInstance:
+    def to_engine(self, engine: EngineName) -> TransferInstance:
         """The same instance in an engine, "embedded" or "catlab".
 
         Raises:

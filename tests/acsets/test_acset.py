@@ -55,6 +55,8 @@ def test_an_undefined_hom_is_masked_and_plain_ids_have_minus_one():
     with refused(InstanceError, "-1 is undefined", "'Policy'"):
         x.subpart("deploy", x.column("transfer"))
     with refused(SchemaError, "'kl_gap' ends in an attribute", "use subpart"):
+        x.subpart_ids("kl_gap")
+    with refused(SchemaError, "unknown hom 'kl_gap'", "train, deploy, transfer"):
         x.column_ids("kl_gap")
 
 

@@ -1,7 +1,7 @@
 import pytest
 from acset_strategies import STUDY, refused
 
-from sim2real_cat.acsets.paths import Path, names_of
+from sim2real_cat.acsets.schema import Path, names_of
 from sim2real_cat.errors import SchemaError
 
 

@@ -10,7 +10,7 @@ from transfer_strategies import EPSILONS, FIXED
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.catlab import laws as catlab_laws
+from sim2real_cat.acsets.catlab import instances
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.errors import EngineError, LawError
 from sim2real_cat.transfer.instance import TransferInstance
@@ -64,14 +64,14 @@ def test_a_broken_law_is_found_in_catlab(catlab_engine, data):
 
 def test_a_difference_between_the_engines_is_an_error(catlab_engine, make_instance, monkeypatch, refused):
     x = make_instance({"kl_gap": 0.01, "transfer": 0}).acset
-    monkeypatch.setattr(catlab_laws, "law_rows", lambda *_: [("violated", "Policy", 0)])
+    monkeypatch.setattr(instances, "law_rows", lambda *_: [("violated", "Policy", 0)])
     with refused(
         LawError, "the engines differ on law 'functor'", "Policy 0 is violated for Catlab and not for embedded"
     ):
         check_in_both(x)
     report = check(x.to_engine(catlab_engine), laws=["functor"])
     assert report["functor"].witnesses == (Witness("violated", "Policy", 0, "violated according to Catlab alone"),)
-    monkeypatch.setattr(catlab_laws, "law_rows", lambda *_: [])
+    monkeypatch.setattr(instances, "law_rows", lambda *_: [])
     broken = make_instance({"kl_gap": 0.01}).acset
     with refused(LawError, "'transfer-identity'", "Policy 0 is violated for embedded and not for Catlab"):
         check_in_both(broken)

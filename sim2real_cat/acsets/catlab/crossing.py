@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import Rows
+from sim2real_cat.acsets.storage import Rows, Storage
 from sim2real_cat.errors import EngineError, InstanceError
+
+S = TypeVar("S", bound=Storage)
 
 
 def sent_ids(ids: Ids) -> Ids:
@@ -81,7 +82,7 @@ def check_types(schema: Schema) -> None:
             )
 
 
-def sent(instance: ACSet, schema: Schema | None = None) -> Any:
+def sent(instance: Storage, schema: Schema | None = None) -> Any:
     """A new instance in Julia with the content of this one; of ``schema``, where one with fewer arrows is given."""
     schema = schema or instance.schema
     types = {attrtype: type_name(python_type) for attrtype, python_type in schema.attrtypes.items()}
@@ -89,17 +90,17 @@ def sent(instance: ACSet, schema: Schema | None = None) -> Any:
     sizes = {ob: instance.nparts(ob) for ob in schema.obs} | {t: instance.nvars(t) for t in schema.attrtypes}
     julia.call("add_sizes", handle, sent_json(sizes))
     for name in schema.homs:
-        julia.call("set_hom", handle, name, sent_ids(instance._homs[name].targets))
+        julia.call("set_hom", handle, name, sent_ids(instance.column_ids(name)))
     for name, (_, attrtype) in schema.attrs.items():
-        julia.call("set_attr", handle, name, *sent_cells(instance._attrs[name].cells, schema.attrtypes[attrtype]))
+        julia.call("set_attr", handle, name, *sent_cells(instance.cells(name), schema.attrtypes[attrtype]))
     return handle
 
 
-def received(handle: Any, schema: Schema, index: Iterable[str] = (), unique_index: Iterable[str] = ()) -> ACSet:
-    """An instance in Julia as one in Python."""
-    instance = ACSet(schema, index, unique_index)
+def received(handle: Any, into: S) -> S:
+    """Read an instance in Julia into an empty one of its schema, which is returned."""
+    schema = into.schema
     for attrtype in schema.attrtypes:
-        instance.add_vars(attrtype, int(julia.call("size_of", handle, attrtype)))
+        into.add_vars(attrtype, int(julia.call("size_of", handle, attrtype)))
     for ob in schema.obs:
         n = int(julia.call("size_of", handle, ob))
         ids = np.arange(n)
@@ -109,18 +110,11 @@ def received(handle: Any, schema: Schema, index: Iterable[str] = (), unique_inde
         for name in schema.attrs_from(ob):
             python_type = schema.attrtypes[schema.attrs[name][1]]
             rows.attrs[name] = received_cells(julia.call("attr_values", handle, name, sent_ids(ids)), python_type)
-        instance._append(ob, n, rows)
-    return instance
+        into.append_rows(ob, n, rows)
+    return into
 
 
-def handle_of(instance: ACSet) -> Any:
-    """An instance of any engine as an object in Julia, not to be changed there."""
-    from sim2real_cat.acsets.catlab.acset import CatlabACSet
-
-    return instance.in_julia() if isinstance(instance, CatlabACSet) else sent(instance)
-
-
-def require_defined(what: str, instance: ACSet, arrows: Iterable[str]) -> None:
+def require_defined(what: str, instance: Storage, arrows: Iterable[str]) -> None:
     """Refuse an instance in which one of these homs and attributes is undefined.
 
     Args:
@@ -133,11 +127,11 @@ def require_defined(what: str, instance: ACSet, arrows: Iterable[str]) -> None:
     """
     for name in arrows:
         is_hom = name in instance.schema.homs
-        holds = instance._homs[name].targets if is_hom else instance._attrs[name].cells.status
+        holds = instance.column_ids(name) if is_hom else instance.cells(name).status
         _refuse(what, instance, name, np.flatnonzero(holds == UNDEFINED), "undefined")
 
 
-def require_total(what: str, instance: ACSet, arrows: Iterable[str] | None = None) -> None:
+def require_total(what: str, instance: Storage, arrows: Iterable[str] | None = None) -> None:
     """Refuse an instance in which one of these arrows, or any, is undefined or NaN, which for Catlab never equals NaN.
 
     Raises:
@@ -148,11 +142,11 @@ def require_total(what: str, instance: ACSet, arrows: Iterable[str] | None = Non
     require_defined(what, instance, names)
     for name in names:
         if name in schema.attrs and schema.attrtypes[schema.attrs[name][1]] is float:
-            data, status = instance._attrs[name].cells
+            data, status = instance.cells(name)
             _refuse(what, instance, name, np.flatnonzero(np.isnan(data) & (status == DEFINED)), "NaN")
 
 
-def _refuse(what: str, instance: ACSet, name: str, parts: Ids, problem: str) -> None:
+def _refuse(what: str, instance: Storage, name: str, parts: Ids, problem: str) -> None:
     if len(parts):
         ob = {**instance.schema.homs, **instance.schema.attrs}[name][0]
         raise EngineError(
@@ -174,7 +168,7 @@ def require_plain(what: str, schema: Schema) -> None:
         )
 
 
-def require_no_variables(what: str, instance: ACSet) -> None:
+def require_no_variables(what: str, instance: Storage) -> None:
     """Refuse an instance with attribute variables.
 
     Raises:

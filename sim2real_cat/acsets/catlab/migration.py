@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.catlab.acset import CatlabACSet, held
 from sim2real_cat.acsets.catlab.crossing import received, require_defined, require_plain, sent, sent_json
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
 
 
-def delta(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
+def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     """The instance Δ_F(X), for a functor whose domain has no attributes.
 
     Raises:
@@ -24,16 +23,16 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
     found = julia.call(
         "pull_back",
         sent(instance, source),
-        sent(ACSet(functor.dom)),
+        sent(instance.like(functor.dom)),
         functor.dom.to_json(),
         source.to_json(),
         sent_json(dict(functor.obs)),
         sent_json(homs),
     )
-    return held(received(found, functor.dom))
+    return received(found, instance.like(functor.dom, engine="catlab"))
 
 
-def sigma(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
+def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     """The instance Σ_F(X), for a functor of schemas without attributes that sends homs to homs.
 
     Whether it is finite must be known before: Catlab's chase has no bound.
@@ -56,13 +55,13 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> CatlabACSet:
     found = julia.call(
         "push_forward",
         sent(instance),
-        sent(ACSet(functor.codom)),
+        sent(instance.like(functor.codom)),
         functor.dom.to_json(),
         functor.codom.to_json(),
         sent_json(dict(functor.obs)),
         sent_json(homs),
     )
-    return held(received(found, functor.codom))
+    return received(found, instance.like(functor.codom, engine="catlab"))
 
 
 def _without_attributes(schema: Schema) -> Schema:

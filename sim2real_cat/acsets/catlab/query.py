@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import (
-    handle_of,
     received_ids,
     require_defined,
     require_no_variables,
     sent_json,
 )
+from sim2real_cat.acsets.catlab.instances import handle_of
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import Ids, dtype_of
 from sim2real_cat.acsets.query.resolve import Kind, Resolved, compare
 from sim2real_cat.acsets.query.syntax import ID, Constant
 from sim2real_cat.acsets.query.table import Table
+from sim2real_cat.acsets.storage import Storage
 
 Column = NDArray[Any]
 
 
-def join(instance: ACSet, resolved: Resolved) -> Table:
+def join(instance: Storage, resolved: Resolved) -> Table:
     """The answer of a query with at least one atom, its rows sorted by the parts of the atoms.
 
     Raises:
@@ -56,7 +56,7 @@ def join(instance: ACSet, resolved: Resolved) -> Table:
     return Table(columns, len(order))
 
 
-def _parts(instance: ACSet, resolved: Resolved) -> list[Ids]:
+def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
     """For each atom its part in every row of Catlab's answer."""
     atoms: list[tuple[str, list[tuple[str, str]]]] = []
     parameters: list[tuple[str, str, object]] = []
@@ -95,14 +95,14 @@ def _parts(instance: ACSet, resolved: Resolved) -> list[Ids]:
     return [columns[_variable(pattern.part)] for pattern in resolved.patterns]
 
 
-def _values(instance: ACSet, resolved: Resolved, parts: list[Ids]) -> tuple[dict[int, Column], NDArray[np.bool_]]:
+def _values(instance: Storage, resolved: Resolved, parts: list[Ids]) -> tuple[dict[int, Column], NDArray[np.bool_]]:
     """Each variable's values in every row, and the rows in which all places of a variable have the same value."""
     values: dict[int, Column] = {}
     keep = np.ones(len(parts[0]), np.bool_)
     for ids, pattern in zip(parts, resolved.patterns, strict=True):
         places: list[tuple[int | Constant, Column]] = [(pattern.part, ids)]
         for name, operand in pattern.arrows:
-            column = instance._homs[name].targets if name in instance.schema.homs else instance._attrs[name].cells.data
+            column = instance.column_ids(name) if name in instance.schema.homs else instance.cells(name).data
             places.append((operand, column[ids]))
         for operand, found in places:
             if isinstance(operand, Constant):
@@ -117,11 +117,11 @@ def _values(instance: ACSet, resolved: Resolved, parts: list[Ids]) -> tuple[dict
     return values, keep
 
 
-def _agree_on_equality(instance: ACSet, name: str) -> bool:
+def _agree_on_equality(instance: Storage, name: str) -> bool:
     """Whether the values of an arrow are equal for Catlab exactly where they are equal for us."""
     if name in instance.schema.homs:
         return True
-    data = instance._attrs[name].cells.data
+    data = instance.cells(name).data
     return data.dtype.kind != "f" or not (np.isnan(data) | ((data == 0) & np.signbit(data))).any()
 
 
@@ -133,7 +133,7 @@ def _variable(number: int) -> str:
     return f"v{number}"
 
 
-def _kind(instance: ACSet, name: str) -> Kind:
+def _kind(instance: Storage, name: str) -> Kind:
     schema = instance.schema
     codom = (schema.homs if name in schema.homs else schema.attrs)[name][1]
     return Kind(codom, schema.attrtypes.get(codom))

@@ -1,4 +1,6 @@
-"""Instances as Arrow tables: one for each object, and one for each attribute type that has variables.
+"""Instances as Arrow tables, and as a folder of Parquet files.
+
+There is a table for each object, and one for each attribute type that has variables.
 
 The table of an object has
 
@@ -15,28 +17,36 @@ The table of an attribute type holds the ids of its variables in ``_id`` and not
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of, fill_of
+from sim2real_cat.acsets.io.strict_json import parse_json
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
-from sim2real_cat.acsets.storage import Rows
+from sim2real_cat.acsets.storage import Rows, Storage, masked
 from sim2real_cat.errors import ExchangeError, one_line, unknown_name
+from sim2real_cat.files import replacing, write_text
 
 if TYPE_CHECKING:
     import pyarrow
+
+S = TypeVar("S", bound=Storage)
+
+SCHEMA_FILE = "schema.json"
+"""The file that describes the schema, beside the Parquet files."""
 
 VARIABLE = "._var"
 """What follows an attribute's name in the name of the column of its variables."""
 
 
-def to_arrow(instance: ACSet) -> dict[str, pyarrow.Table]:
+def to_arrow(instance: Storage) -> dict[str, pyarrow.Table]:
     """The tables of an instance, in schema order.
 
     Raises:
@@ -47,7 +57,7 @@ def to_arrow(instance: ACSet) -> dict[str, pyarrow.Table]:
     return {name: arrow_table(instance, name) for name in (*schema.obs, *kinds)}
 
 
-def arrow_table(instance: ACSet, name: str) -> pyarrow.Table:
+def arrow_table(instance: Storage, name: str) -> pyarrow.Table:
     """The table of one object, or of the variables of one attribute type."""
     import pyarrow as pa
 
@@ -65,12 +75,12 @@ def arrow_table(instance: ACSet, name: str) -> pyarrow.Table:
     return pa.table(arrays)
 
 
-def _attribute(instance: ACSet, name: str) -> Any:
+def _attribute(instance: Storage, name: str) -> Any:
     import pyarrow as pa
 
     ob, kind = instance.schema.attrs[name]
     python_type = instance.schema.attrtypes[kind]
-    column = np.ma.asarray(instance.column(name))
+    column = masked(instance.cells(name))
     data, mask = np.ma.getdata(column), np.ma.getmaskarray(column)
     if isinstance(python_type, Codec):
         texts = np.full(len(data), "", object)
@@ -106,20 +116,21 @@ def _arrow_type(python_type: AttrPythonType) -> Any:
     return plain.get(python_type, pa.string())
 
 
-def from_arrow(schema: Schema, tables: Mapping[str, pyarrow.Table], source: str = "Arrow tables") -> ACSet:
-    """The instance in some Arrow tables; the inverse of :func:`to_arrow`.
+def from_arrow(tables: Mapping[str, pyarrow.Table], into: S, source: str) -> S:
+    """Read Arrow tables into an empty instance of their schema; the inverse of :func:`to_arrow`.
 
     Narrower integers and floats, texts in any of Arrow's layouts and columns of nothing but nulls are read
     too. Only the table of an attribute type without variables may be left out, and a column of variables.
 
     Args:
-        schema: the schema of the instance.
         tables: a table for each object.
+        into: the empty instance, which is returned.
         source: what to call the tables in messages.
 
     Raises:
         ExchangeError: one line with the source, the table, the column, the row and what to do.
     """
+    schema = into.schema
     for name in tables:
         if name not in (*schema.obs, *schema.attrtypes):
             raise ExchangeError(f"{source}: {unknown_name('table', str(name), (*schema.obs, *schema.attrtypes))}")
@@ -128,9 +139,8 @@ def from_arrow(schema: Schema, tables: Mapping[str, pyarrow.Table], source: str 
             raise ExchangeError(f"{source}: table {ob} is missing: give one without rows where it has no parts")
     readers = {name: _Reader(schema, name, table, f"{source}: {name}") for name, table in tables.items()}
     sizes = {name: len(reader.order) for name, reader in readers.items()}
-    instance = ACSet(schema)
     for kind in schema.attrtypes:
-        instance.add_vars(kind, sizes.get(kind, 0))
+        into.add_vars(kind, sizes.get(kind, 0))
     for ob in schema.obs:
         rows = Rows({}, {})
         for name in schema.homs_from(ob):
@@ -138,9 +148,81 @@ def from_arrow(schema: Schema, tables: Mapping[str, pyarrow.Table], source: str 
             rows.homs[name] = readers[ob].ids(name, codom, sizes[codom])
         for name in schema.attrs_from(ob):
             kind = schema.attrs[name][1]
-            rows.attrs[name] = readers[ob].cells(name, kind, schema.attrtypes[kind], instance.nvars(kind))
-        instance._append(ob, sizes[ob], rows)
-    return instance
+            rows.attrs[name] = readers[ob].cells(name, kind, schema.attrtypes[kind], into.nvars(kind))
+        into.append_rows(ob, sizes[ob], rows)
+    return into
+
+
+def to_parquet(instance: Storage, folder: str | os.PathLike[str]) -> None:
+    """Write an instance into a folder: ``<object>.parquet`` for each object, and ``schema.json``.
+
+    An attribute type with variables has a file too. Each file is written whole or not at all; the schema
+    is removed first and written last, so a folder whose writing was interrupted has none and is not
+    read. The same instance gives the same bytes.
+
+    Raises:
+        ExchangeError: for a value that cannot be written, before the folder is touched; or where the
+            folder cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    tables = to_arrow(instance)
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCHEMA_FILE).unlink(missing_ok=True)
+        for kind in instance.schema.attrtypes:
+            if kind not in tables:
+                _file(folder, kind).unlink(missing_ok=True)
+        for name, table in tables.items():
+            with replacing(_file(folder, name)) as temporary:
+                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        write_text(folder / SCHEMA_FILE, instance.schema.to_json())
+    except OSError as error:
+        raise ExchangeError(f"{folder}: cannot be written ({error.strerror or error}): choose another folder") from None
+
+
+def from_parquet(folder: str | os.PathLike[str], into: S) -> S:
+    """Read a folder that :func:`to_parquet` wrote into an empty instance of its schema.
+
+    Args:
+        folder: the folder.
+        into: the empty instance, which is returned; its schema has the Python types that ``schema.json`` does not.
+
+    Raises:
+        ExchangeError: for a file that is missing, cut short, damaged or not a table of the schema, or an
+            instance of another schema.
+    """
+    schema, folder = into.schema, Path(folder)
+    described = folder / SCHEMA_FILE
+    try:
+        text = described.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ExchangeError(f"{described}: cannot be read ({reason}): write the instance again") from None
+    if parse_json(text, str(described)) != json.loads(schema.to_json()):
+        raise ExchangeError(f"{described}: another schema than {schema.name}: read it with the one it was written with")
+    tables = {ob: _read(_file(folder, ob)) for ob in schema.obs}
+    tables |= {kind: _read(_file(folder, kind)) for kind in schema.attrtypes if _file(folder, kind).exists()}
+    return from_arrow(tables, into, str(folder))
+
+
+def _file(folder: Path, table: str) -> Path:
+    return folder / f"{table}.parquet"
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise ExchangeError(f"{path}: the file is missing: write the instance again")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = one_line(error)
+        raise ExchangeError(f"{path}: not a whole Parquet file ({reason}): write the instance again") from None
 
 
 class _Reader:

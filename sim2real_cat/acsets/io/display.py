@@ -9,9 +9,9 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.storage import Storage
 
 LONGEST = 40
 """How many characters of a value are shown."""
@@ -27,10 +27,10 @@ class _Table(NamedTuple):
     left_out: int
 
 
-def text(instance: ACSet, rows: int = 10) -> str:
+def text(instance: Storage, rows: int = 10) -> str:
     """The tables as plain text, with at most ``rows`` rows each.
 
-    >>> from sim2real_cat.acsets.schema import Schema
+    >>> from sim2real_cat.acsets import ACSet, Schema
     >>> x = ACSet(Schema("Graph", ["V", "E"], {"src": ("E", "V")}, {"W": float}, {"weight": ("E", "W")}))
     >>> x.add("V"), x.add("E", src=0, weight=0.5), x.add("E")
     (0, 0, 1)
@@ -65,7 +65,7 @@ def text(instance: ACSet, rows: int = 10) -> str:
     return "\n\n".join(pieces)
 
 
-def html(instance: ACSet, rows: int = 10) -> str:
+def html(instance: Storage, rows: int = 10) -> str:
     """The tables as HTML without scripts or styles from elsewhere; every name and value is escaped."""
     pieces = [f"<div><p><strong>{escape(instance.schema.name)}</strong></p>"]
     for table in _tables(instance, rows):
@@ -87,7 +87,7 @@ def html(instance: ACSet, rows: int = 10) -> str:
     return "\n".join([*pieces, "</div>"])
 
 
-def _tables(instance: ACSet, rows: int) -> list[_Table]:
+def _tables(instance: Storage, rows: int) -> list[_Table]:
     schema = instance.schema
     tables = []
     for ob in schema.obs:
@@ -96,7 +96,7 @@ def _tables(instance: ACSet, rows: int) -> list[_Table]:
         columns = [("id", ""), *((f, schema.homs[f][1]) for f in homs)]
         columns += [(f, type_name(schema.attrtypes[schema.attrs[f][1]])) for f in attrs]
         first = [
-            [str(part), *(shown(instance.subpart((f,), part)) for f in (*homs, *attrs))] for part in range(min(n, rows))
+            [str(part), *(shown(instance.value(f, part)) for f in (*homs, *attrs))] for part in range(min(n, rows))
         ]
         names, kinds = ([*side] for side in zip(*columns, strict=True))
         bare = n == 0 or len(columns) == 1

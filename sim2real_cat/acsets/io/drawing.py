@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import UNDEFINED
 from sim2real_cat.acsets.io.display import shown
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import InstanceError
 
 
@@ -45,7 +45,7 @@ def draw(schema: Schema) -> str:
     return "\n".join([*lines, "}"])
 
 
-def draw_elements(instance: ACSet, limit: int = 200) -> str:
+def draw_elements(instance: Storage, limit: int = 200) -> str:
     """The category of elements of a small instance: its parts as nodes, what homs send where as arrows.
 
     Args:
@@ -64,7 +64,7 @@ def draw_elements(instance: ACSet, limit: int = 200) -> str:
     lines = [f"digraph {_quoted(schema.name)} {{"]
     for ob in schema.obs:
         for part in range(instance.nparts(ob)):
-            values = {name: instance.subpart((name,), part) for name in schema.attrs_from(ob)}
+            values = {name: instance.value(name, part) for name in schema.attrs_from(ob)}
             facts = [f"{name} = {shown(value)}" for name, value in values.items() if value is not None]
             label = _quoted("\n".join([f"{ob} {part}", *facts]))
             lines.append(f"  {_quoted(f'{ob} {part}')} [shape=box, label={label}];")

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.io.arrow import VARIABLE, from_arrow, to_arrow
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, ExchangeError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-KEYS = ("all", "primary")
+S = TypeVar("S", bound=Storage)
+Keys = Literal["all", "primary"]
+
+KEYS: tuple[Keys, ...] = ("all", "primary")
 
 
 def to_duckdb(
-    instance: ACSet,
+    instance: Storage,
     connection: duckdb.DuckDBPyConnection,
     schema_name: str | None = None,
-    keys: Literal["all", "primary"] = "all",
+    keys: Keys = "all",
 ) -> None:
     """Create and fill a table for each object, and for each attribute type that has variables.
 
@@ -78,19 +81,19 @@ def to_duckdb(
         raise
 
 
-def from_duckdb(schema: Schema, connection: duckdb.DuckDBPyConnection, schema_name: str | None = None) -> ACSet:
-    """Read an instance of a schema from the tables of a DuckDB database; the inverse of :func:`to_duckdb`.
+def from_duckdb(connection: duckdb.DuckDBPyConnection, into: S, schema_name: str | None = None) -> S:
+    """Read the tables of a DuckDB database into an empty instance of their schema; the inverse of :func:`to_duckdb`.
 
     Args:
-        schema: the schema of the instance.
         connection: the connection.
+        into: the empty instance, which is returned.
         schema_name: the database schema of the tables; by default the connection's current one.
 
     Raises:
         EngineError: where duckdb is not installed.
         ExchangeError: where a table is missing, or as :func:`sim2real_cat.acsets.io.arrow.from_arrow`.
     """
-    duckdb = _duckdb()
+    duckdb, schema = _duckdb(), into.schema
     try:
         there = {
             str(name).lower()
@@ -107,7 +110,7 @@ def from_duckdb(schema: Schema, connection: duckdb.DuckDBPyConnection, schema_na
         }
     except duckdb.Error as error:
         raise _refused(error, "mend the database") from None
-    return from_arrow(schema, tables, "DuckDB" if schema_name is None else f"DuckDB schema {schema_name}")
+    return from_arrow(tables, into, "DuckDB" if schema_name is None else f"DuckDB schema {schema_name}")
 
 
 def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -4,42 +4,38 @@ One table for each object and each attribute type, an array of rows: ``{"_id": 1
 count from 1 in there and from 0 everywhere else; the step between the two is taken in this file.
 Undefined values are left out; 0 for a hom and null are read as undefined too. ``{"_var": 1}`` is an
 attribute variable, and the table of an attribute type lists its variables.
-
-Schemas in ACSets.jl's JSON.
-
-The format holds the generators and the equations; it has no schema name, and an attribute type is
-only a name, so its Python type is given on reading.
-
-Strict reading of JSON text, with errors of one line that say where.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import MisfitError, as_cells, as_targets, brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
+from sim2real_cat.acsets.io.strict_json import parse_json
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
-from sim2real_cat.acsets.storage import Rows
-from sim2real_cat.errors import ExchangeError, SchemaError, listed, one_line, unknown_name
+from sim2real_cat.acsets.storage import Rows, Storage, masked
+from sim2real_cat.errors import ExchangeError, listed, unknown_name
 
+S = TypeVar("S", bound=Storage)
 Row = dict[str, Any]
 
 
-def write(instance: ACSet) -> str:
+def write(instance: Storage) -> str:
     """The JSON text of an instance: compact, tables and columns in schema order, always the same bytes.
 
     Raises:
         ExchangeError: where a float is NaN or infinite.
     """
-    check_finite(instance)
+    _check_finite(instance)
+    if instance.engine == "catlab":
+        from sim2real_cat.acsets.catlab import instances
+
+        return instances.json_text(instance)
     schema = instance.schema
     tables: dict[str, list[Row]] = {}
     for ob in schema.obs:
@@ -58,7 +54,7 @@ def write(instance: ACSet) -> str:
     return json.dumps(tables, separators=(",", ":"), allow_nan=False)
 
 
-def check_finite(instance: ACSet) -> None:
+def _check_finite(instance: Storage) -> None:
     """Refuse an instance that JSON cannot hold.
 
     Raises:
@@ -66,7 +62,7 @@ def check_finite(instance: ACSet) -> None:
     """
     for name, (ob, attrtype) in instance.schema.attrs.items():
         if instance.schema.attrtypes[attrtype] is float:
-            column = instance.column(name)
+            column = masked(instance.cells(name))
             infinite = np.flatnonzero(~np.isfinite(np.ma.filled(column, 0.0)))
             if len(infinite):
                 row = int(infinite[0])
@@ -76,10 +72,10 @@ def check_finite(instance: ACSet) -> None:
                 )
 
 
-def _values(instance: ACSet, name: str) -> list[Any]:
+def _values(instance: Storage, name: str) -> list[Any]:
     """An attribute as JSON values, None where undefined."""
     ob, attrtype = instance.schema.attrs[name]
-    column = instance.column(name)
+    column = masked(instance.cells(name))
     python_type = instance.schema.attrtypes[attrtype]
     values: list[Any] = column.tolist()
     if isinstance(python_type, Codec):
@@ -97,18 +93,19 @@ def _values(instance: ACSet, name: str) -> list[Any]:
     return values
 
 
-def read(schema: Schema, text: str, source: str = "instance.json") -> ACSet:
-    """The instance in a JSON text. Rows may come in any order of their ``_id``.
+def read(text: str, into: S, source: str) -> S:
+    """Read a JSON text into an empty instance of its schema. Rows may come in any order of their ``_id``.
 
     Args:
-        schema: the schema of the instance.
         text: the JSON text.
+        into: the empty instance, which is returned.
         source: what to call the text in messages.
 
     Raises:
         ExchangeError: one line that names the source, the table, the row and what to do.
     """
-    document = parse(text, source)
+    schema = into.schema
+    document = parse_json(text, source)
     tables = (*schema.obs, *schema.attrtypes)
     if not isinstance(document, dict):
         raise ExchangeError(f"{source}: expected a JSON object with the tables {listed(tables)}")
@@ -120,9 +117,8 @@ def read(schema: Schema, text: str, source: str = "instance.json") -> ACSet:
             raise ExchangeError(f'{source}: table {name} is missing: write "{name}":[] where it has no rows')
 
     rows = {name: _sorted_rows(schema, name, document[name], source) for name in tables}
-    instance = ACSet(schema)
     for attrtype in schema.attrtypes:
-        instance.add_vars(attrtype, len(rows[attrtype]))
+        into.add_vars(attrtype, len(rows[attrtype]))
     sizes = {ob: len(rows[ob]) for ob in schema.obs}
     for ob in schema.obs:
         homs, attrs = {}, {}
@@ -131,9 +127,9 @@ def read(schema: Schema, text: str, source: str = "instance.json") -> ACSet:
         for name in schema.attrs_from(ob):
             attrtype = schema.attrs[name][1]
             python_type = schema.attrtypes[attrtype]
-            attrs[name] = _cells(rows[ob], name, python_type, instance.nvars(attrtype), f"{source}: {ob}")
-        instance._append(ob, sizes[ob], Rows(homs, attrs))
-    return instance
+            attrs[name] = _cells(rows[ob], name, python_type, into.nvars(attrtype), f"{source}: {ob}")
+        into.append_rows(ob, sizes[ob], Rows(homs, attrs))
+    return into
 
 
 def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[Row]:
@@ -225,152 +221,4 @@ def _misfit(misfit: MisfitError, name: str, place: str, remedy: str) -> Exchange
     row = -1 if misfit.position is None else misfit.position
     return ExchangeError(
         f"{place} row _id={row + 1}: '{name}' is {brief(misfit.value)}, which {misfit.problem}: {remedy}"
-    )
-
-
-VERSION = {"ACSets": "0.0.0", "ACSetSchema": "0.0.1"}
-_GENERATORS = ("Ob", "Hom", "AttrType", "Attr")
-_KEYS = ("version", *_GENERATORS, "equations")
-
-
-def write_schema(schema: Schema) -> str:
-    """The JSON text of a schema: compact, with keys in the order ACSets.jl writes them."""
-    document = {
-        "version": VERSION,
-        "Ob": [{"name": ob} for ob in schema.obs],
-        "Hom": [{"name": f, "codom": codom, "dom": dom} for f, (dom, codom) in schema.homs.items()],
-        "AttrType": [{"name": attrtype} for attrtype in schema.attrtypes],
-        "Attr": [{"name": f, "codom": codom, "dom": dom} for f, (dom, codom) in schema.attrs.items()],
-        "equations": [
-            {"codom": left.codom, "name": None, "paths": [left.arrows, right.arrows], "dom": left.dom}
-            for left, right in schema.equations
-        ],
-    }
-    return json.dumps(document, separators=(",", ":"))
-
-
-def read_schema(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: str) -> Schema:
-    """The schema in a JSON text; see :meth:`Schema.from_json`."""
-    document = parse(text, source)
-    if not isinstance(document, dict):
-        raise ExchangeError(f"{source}: expected a JSON object with {listed(_GENERATORS)}, found {_kind(document)}")
-    for key in document:
-        if key not in _KEYS:
-            raise ExchangeError(f"{source}: {unknown_name('key', key, _KEYS)}")
-    generators = {key: _entries(document, key, source) for key in _GENERATORS}
-    names = [_text(entry, "name", f"{source}: AttrType[{i}]") for i, entry in enumerate(generators["AttrType"])]
-    twice = {attrtype for attrtype in names if names.count(attrtype) > 1}
-    if twice:
-        raise ExchangeError(f"{source}: AttrType has {listed(sorted(twice))} twice: all names must differ")
-    missing = [attrtype for attrtype in names if attrtype not in attrtypes]
-    if missing:
-        raise SchemaError(
-            f"{source}: no Python type for attribute type {listed(missing)}: "
-            f"give attrtypes={{{', '.join(f'{m!r}: float' for m in missing)}}} (or int, str, bool, a Codec)"
-        )
-    for attrtype in attrtypes:
-        if attrtype not in names:
-            raise SchemaError(f"{source}: attrtypes has an {unknown_name('attribute type', attrtype, names)}")
-    obs = [_text(entry, "name", f"{source}: Ob[{i}]") for i, entry in enumerate(generators["Ob"])]
-    homs = _arrows(generators["Hom"], f"{source}: Hom")
-    attrs = _arrows(generators["Attr"], f"{source}: Attr")
-    equations = _equations(_entries(document, "equations", source) if "equations" in document else [], source)
-    try:
-        return Schema(name, obs, homs, {attrtype: attrtypes[attrtype] for attrtype in names}, attrs, equations)
-    except SchemaError as error:
-        raise SchemaError(f"{source}: {error}") from None
-
-
-def _entries(document: dict[str, object], key: str, source: str) -> list[dict[str, object]]:
-    if key not in document:
-        raise ExchangeError(f"{source}: no '{key}': a schema has {listed(_GENERATORS)}; write [] where there are none")
-    entries = document[key]
-    if not isinstance(entries, list):
-        raise ExchangeError(f"{source}: '{key}' must be an array of objects, found {_kind(entries)}")
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise ExchangeError(f"{source}: {key}[{i}] must be an object, found {_kind(entry)}")
-    return entries
-
-
-def _text(entry: dict[str, object], key: str, place: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str):
-        raise ExchangeError(f"{place} needs a '{key}' that is a string, found {_kind(value)}")
-    return value
-
-
-def _arrows(entries: list[dict[str, object]], place: str) -> dict[str, tuple[str, str]]:
-    arrows: dict[str, tuple[str, str]] = {}
-    for i, entry in enumerate(entries):
-        name, dom, codom = (_text(entry, key, f"{place}[{i}]") for key in ("name", "dom", "codom"))
-        if name in arrows:
-            raise ExchangeError(f"{place}[{i}]: the name '{name}' occurs twice: all names must differ")
-        arrows[name] = (dom, codom)
-    return arrows
-
-
-def _equations(entries: list[dict[str, object]], source: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    equations = []
-    for i, entry in enumerate(entries):
-        paths = entry.get("paths")
-        if not (
-            isinstance(paths, list)
-            and len(paths) == 2
-            and all(isinstance(path, list) and all(isinstance(name, str) for name in path) for path in paths)
-        ):
-            raise ExchangeError(f"{source}: equations[{i}] needs 'paths', two arrays of arrow names")
-        equations.append((tuple(paths[0]), tuple(paths[1])))
-    return equations
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "nothing"}
-    return kinds.get(type(value), "a number")
-
-
-_LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-_UNFINISHED_NUMBER = re.compile(r"\.|[eE][+-]?")
-
-
-def parse(text: str, source: str) -> object:
-    """The value of a JSON text.
-
-    ``NaN`` and ``Infinity`` come through as floats, so that the caller, who knows the row, refuses them.
-
-    Raises:
-        ExchangeError: not JSON, cut short (with the character), nested too deep, or a repeated key.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unrepeated(pairs, source))
-    except json.JSONDecodeError as error:
-        if not text.strip():
-            raise ExchangeError(f"{source}: the text is empty: expected a JSON object") from None
-        remedy = "the file looks cut short: write it again" if _cut_short(text, error) else "mend the text there"
-        place = f"line {error.lineno}, character {error.pos}"
-        raise ExchangeError(f"{source}: not JSON at {place} ({error.msg}): {remedy}") from None
-    except RecursionError:
-        raise ExchangeError(f"{source}: not an exchange file: its JSON is nested too deep") from None
-    except ValueError as error:  # an integer with more digits than Python converts
-        reason = one_line(error)
-        raise ExchangeError(f"{source}: a number cannot be read ({reason}): shorten it") from None
-
-
-def _unrepeated(pairs: list[tuple[str, object]], source: str) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ExchangeError(f"{source}: key {twice!r} occurs twice in one JSON object: keep one of them")
-    return result
-
-
-def _cut_short(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether the reader failed because the text ended, rather than because of what it says."""
-    rest = text[error.pos :].strip()
-    return (
-        error.msg.startswith("Unterminated string")
-        or (error.msg.startswith("Invalid \\") and len(rest) < len("\\u0000"))
-        or _UNFINISHED_NUMBER.fullmatch(rest) is not None
-        or any(literal.startswith(rest) for literal in _LITERALS)
     )

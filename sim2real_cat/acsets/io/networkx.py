@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim2real_cat.acsets.columns import UNDEFINED, Var
+from sim2real_cat.acsets.storage import Storage, masked
 
 if TYPE_CHECKING:
     import networkx
 
-    from sim2real_cat.acsets.acset import ACSet
 
-
-def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
+def to_networkx(instance: Storage) -> networkx.MultiDiGraph[Any]:
     """The Grothendieck construction of an instance.
 
     There is a node ``(ob, id)`` for every part, with the values of its attributes as node data
@@ -29,7 +28,7 @@ def to_networkx(instance: ACSet) -> networkx.MultiDiGraph[Any]:
         graph.add_nodes_from((ob, part) for part in range(instance.nparts(ob)))
         for name in schema.attrs_from(ob):
             # A list holds None where the mask is, which is where there is no value or a variable.
-            for part, value in enumerate(instance.column(name).tolist()):
+            for part, value in enumerate(masked(instance.cells(name)).tolist()):
                 if value is not None:
                     graph.nodes[ob, part][name] = value
             variables = instance.variables(name)

@@ -7,19 +7,20 @@ where NA is undefined and NaN is a value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.io.arrow import arrow_table, from_arrow
-from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, ExchangeError, SchemaError, one_line, unknown_name
 
 if TYPE_CHECKING:
     import pandas
 
+S = TypeVar("S", bound=Storage)
 
-def to_pandas(instance: ACSet, table: str) -> pandas.DataFrame:
+
+def to_pandas(instance: Storage, table: str) -> pandas.DataFrame:
     """The data frame of an object; or of an attribute type, with its variables as index and no columns.
 
     Raises:
@@ -45,7 +46,7 @@ def to_pandas(instance: ACSet, table: str) -> pandas.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(arrays.column("_id").to_numpy(), name="_id"))
 
 
-def to_frames(instance: ACSet) -> dict[str, pandas.DataFrame]:
+def to_frames(instance: Storage) -> dict[str, pandas.DataFrame]:
     """The data frames of all objects and attribute types, in schema order: what :func:`from_pandas` reads.
 
     Raises:
@@ -55,8 +56,8 @@ def to_frames(instance: ACSet) -> dict[str, pandas.DataFrame]:
     return {name: to_pandas(instance, name) for name in (*instance.schema.obs, *instance.schema.attrtypes)}
 
 
-def from_pandas(schema: Schema, frames: Mapping[str, pandas.DataFrame], source: str = "data frames") -> ACSet:
-    """The instance in some data frames, one for each object.
+def from_pandas(frames: Mapping[str, pandas.DataFrame], into: S, source: str) -> S:
+    """Read data frames, one for each object, into an empty instance of their schema, which is returned.
 
     The index holds the ids 0..n-1 in any order. What pandas calls missing is undefined, so NaN is undefined
     in a column of numpy's floats and a value in one of the nullable dtype Float64. An attribute type
@@ -67,7 +68,7 @@ def from_pandas(schema: Schema, frames: Mapping[str, pandas.DataFrame], source: 
         ExchangeError: as :func:`sim2real_cat.acsets.io.arrow.from_arrow`.
     """
     _pandas()
-    return from_arrow(schema, {name: _table(frame, f"{source}: {name}") for name, frame in frames.items()}, source)
+    return from_arrow({name: _table(frame, f"{source}: {name}") for name, frame in frames.items()}, into, source)
 
 
 def _table(frame: pandas.DataFrame, place: str) -> Any:

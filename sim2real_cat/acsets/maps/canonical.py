@@ -52,9 +52,9 @@ def canonical(instance: ACSet, limit: int = 10_000) -> ACSet:
     }
     form = restrict(instance, {ob: inside[ob] for ob in schema.obs}).instance
     for name, (ob, kind) in schema.attrs.items():
-        data, status = form._attrs[name].cells
+        data, status = form.cells(name)
         renamed = np.where(status >= 0, np.append(np.argsort(inside[kind]), 0)[np.maximum(status, UNDEFINED)], status)
-        form._attrs[name].put(form.parts(ob), Cells(data, renamed))
+        form.attr_columns[name].put(form.parts(ob), Cells(data, renamed))
     return form
 
 
@@ -64,15 +64,15 @@ def _graph(instance: ACSet, first: dict[str, int], n: int) -> tuple[_Graph, Ids]
     colour = np.searchsorted(list(first.values()), np.arange(n), side="right")
     edges: list[tuple[Ids, Ids]] = []
     for name, (dom, codom) in schema.homs.items():
-        targets = instance._homs[name].targets
+        targets = instance.column_ids(name)
         defined = np.flatnonzero(targets != UNDEFINED)
         edges.append((defined + first[dom], targets[defined] + first[codom]))
     for name, (dom, kind) in schema.attrs.items():
-        status = instance._attrs[name].cells.status
+        status = instance.cells(name).status
         variable = np.flatnonzero(status >= 0)
         edges.append((variable + first[dom], status[variable] + first[kind]))
         values = np.zeros(n, np.int64)
-        values[first[dom] : first[dom] + len(status)] = _ranks(instance._attrs[name])
+        values[first[dom] : first[dom] + len(status)] = _ranks(instance.attr_columns[name])
         colour = _dense(colour, values)
     lengths = [len(source) for source, _ in edges]
     nothing = np.zeros(0, np.int64)

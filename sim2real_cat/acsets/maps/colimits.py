@@ -18,13 +18,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.catlab import constructions as by_catlab
+from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
-from sim2real_cat.acsets.engines import engine_of
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_natural, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.acsets.values import Codes, build, codes, decoded
 from sim2real_cat.errors import InstanceError
 

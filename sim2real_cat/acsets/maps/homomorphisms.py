@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.catlab import morphisms as by_catlab
-from sim2real_cat.acsets.engines import engine_of
+from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.maps import isomorphism
 from sim2real_cat.acsets.maps.canonical_query import CanonicalQuery, Initial, canonical_query, variable_name
 from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
 from sim2real_cat.acsets.query.engine import answers, count
+from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.errors import SchemaError, unknown_name
 
 Sorts = bool | Iterable[str]

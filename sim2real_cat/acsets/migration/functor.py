@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from sim2real_cat.acsets.codecs import type_name
-from sim2real_cat.acsets.paths import Path, PathLike
-from sim2real_cat.acsets.schema import Equation, Schema
+from sim2real_cat.acsets.schema import Equation, Path, PathLike, Schema
 from sim2real_cat.errors import SchemaError, unknown_name
 
 SEARCHED = 200

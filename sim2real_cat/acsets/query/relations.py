@@ -207,15 +207,15 @@ class _Selection:
     def column(self, name: str) -> NDArray[Any]:
         """A hom or attribute of all parts, not copied."""
         if name in self.instance.schema.homs:
-            return self.instance._homs[name].targets
-        return self.instance._attrs[name].cells.data
+            return self.instance.column_ids(name)
+        return self.instance.cells(name).data
 
     def defined(self, name: str) -> Mask:
         """For each selected part whether an arrow has a value there."""
         if name in self.instance.schema.homs:
-            held: Mask = self.chosen(self.instance._homs[name].targets) != UNDEFINED
+            held: Mask = self.chosen(self.instance.column_ids(name)) != UNDEFINED
         else:
-            held = self.chosen(self.instance._attrs[name].cells.status) == DEFINED
+            held = self.chosen(self.instance.cells(name).status) == DEFINED
         return held
 
     def chosen(self, column: NDArray[Any]) -> NDArray[Any]:
@@ -238,9 +238,9 @@ class _Selection:
 
     def relation(self) -> Relation:
         homs = {
-            number: self.instance._homs[name]
+            number: self.instance.hom_columns[name]
             for number, name in self.places.items()
-            if name in self.instance._homs and self.query.unknowns[number].fixed is None
+            if name in self.instance.hom_columns and self.query.unknowns[number].fixed is None
         }
         columns = {number: hom.targets for number, hom in homs.items()}
         return Relation(self.pattern.part, self.size, self.ids, columns, homs)

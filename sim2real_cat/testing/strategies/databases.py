@@ -12,8 +12,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.migration.sigma import sigma
-from sim2real_cat.acsets.paths import Path
-from sim2real_cat.acsets.schema import AttrPythonType, Schema
+from sim2real_cat.acsets.schema import AttrPythonType, Path, Schema
 from sim2real_cat.testing.strategies.describe import Told, describe
 
 Values = Mapping[str, st.SearchStrategy[Any]]

@@ -15,9 +15,9 @@ from sim2real_cat.acsets import equations
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import Ids
-from sim2real_cat.acsets.paths import PathLike, names_of
 from sim2real_cat.acsets.query import answer, parse
 from sim2real_cat.acsets.query.syntax import ID, Parameter, Variable
+from sim2real_cat.acsets.schema import PathLike, names_of
 from sim2real_cat.errors import LawError, SchemaError, unknown_name
 from sim2real_cat.transfer.laws.law import Law, Rows, Witness, Witnesses
 

@@ -105,7 +105,7 @@ def missing(schema: Schema, needs: Sequence[str]) -> list[str]:
 
 def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness]) -> tuple[Witness, ...]:
     """The rows that Catlab finds, with the words that are found here for them."""
-    from sim2real_cat.acsets.catlab.laws import law_rows
+    from sim2real_cat.acsets.catlab.instances import law_rows
 
     rows = dict.fromkeys(law_rows(instance, law.name, epsilon))
     known = {(witness.verdict, witness.ob, witness.id) for witness in here}

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.io.arrow import from_arrow, to_arrow
-from sim2real_cat.acsets.io.parquet import from_parquet, to_parquet
+from sim2real_cat.acsets.io.arrow import to_arrow, to_parquet
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import ExchangeError
 
@@ -39,14 +38,14 @@ def hard():
 @FIXED
 @given(acsets())
 def test_what_is_written_can_be_read(x):
-    assert from_arrow(x.schema, to_arrow(x)) == x
+    assert ACSet.from_arrow(x.schema, to_arrow(x)) == x
 
 
 def test_what_is_hard_to_write_can_be_read(tmp_path):
     x = hard()
-    assert from_arrow(STUDY, to_arrow(x)) == x
+    assert ACSet.from_arrow(STUDY, to_arrow(x)) == x
     to_parquet(x, tmp_path)
-    y = from_parquet(STUDY, tmp_path)
+    y = ACSet.from_parquet(STUDY, tmp_path)
     assert y == x
     assert np.signbit(y.subpart("kl_gap", 6))
 
@@ -76,7 +75,7 @@ def test_rows_may_come_in_any_order(x, rng):
         order = list(range(len(table)))
         rng.shuffle(order)
         tables[name] = table.take(pa.array(order, pa.int64()))
-    assert from_arrow(x.schema, tables) == x
+    assert ACSet.from_arrow(x.schema, tables) == x
 
 
 def test_other_layouts_of_the_same_values_are_read():
@@ -91,12 +90,12 @@ def test_other_layouts_of_the_same_values_are_read():
         }
     )
     tables["SimEnv"] = tables["SimEnv"].set_column(3, "noisy", pa.nulls(4))
-    y = from_arrow(STUDY, tables)
+    y = ACSet.from_arrow(STUDY, tables)
     assert (y.column("kl_gap").tolist(), y.column("noisy").tolist()) == ([0.5, 1.0, None], [None] * 4)
     assert (y.column("deploy").tolist(), y.column("policy_name").tolist()) == ([1, 0, None], ["ours", None, "naïve"])
     tables["Policy"] = tables["Policy"].set_column(4, "policy_name", pa.array(["a", "b", "c"], pa.large_string()))
     tables["Policy"] = tables["Policy"].set_column(3, "kl_gap", pa.array([1, 2, 3]))
-    y = from_arrow(STUDY, tables)
+    y = ACSet.from_arrow(STUDY, tables)
     assert (y.column("kl_gap").tolist(), y.column("policy_name").tolist()) == ([1.0, 2.0, 3.0], ["a", "b", "c"])
 
 
@@ -106,11 +105,11 @@ def test_a_codec_writes_its_json(tmp_path):
     x.add_parts("Log", 3, day=[datetime.date(2025, 3, 1), None, Var(0)])
     assert to_arrow(x)["Log"]["day"].to_pylist() == ['"2025-03-01"', None, None]
     to_parquet(x, tmp_path)
-    assert from_parquet(DATES, tmp_path) == x
+    assert ACSet.from_parquet(DATES, tmp_path) == x
     for text in ('"yesterday"', "2025", "{"):
         table = pa.table({"_id": [0], "day": [text]})
         with refused(ExchangeError, "t: Log row _id=0", "'day' is", "not the JSON of a date"):
-            from_arrow(DATES, {"Log": table}, "t")
+            ACSet.from_arrow(DATES, {"Log": table}, "t")
 
 
 def test_what_cannot_be_written_is_named(tmp_path):
@@ -120,7 +119,7 @@ def test_what_cannot_be_written_is_named(tmp_path):
     for write in (to_arrow, lambda x: to_parquet(x, tmp_path)):
         with refused(ExchangeError, "'policy_name' of Policy 1", "surrogate"):
             write(x)
-    assert from_parquet(STUDY, tmp_path) == study()
+    assert ACSet.from_parquet(STUDY, tmp_path) == study()
 
 
 def put(table, column, values, kind=None):
@@ -183,7 +182,7 @@ def put(table, column, values, kind=None):
 )
 def test_what_is_no_instance_is_refused(change, parts):
     with refused(ExchangeError, "there: ", *parts):
-        from_arrow(STUDY, change(to_arrow(study())), source="there")
+        ACSet.from_arrow(STUDY, change(to_arrow(study())), source="there")
 
 
 @FIXED
@@ -191,7 +190,7 @@ def test_what_is_no_instance_is_refused(change, parts):
 def test_a_folder_is_read_as_it_was_written(tmp_path_factory, x):
     folder = tmp_path_factory.mktemp("x") / "new"
     to_parquet(x, folder)
-    assert from_parquet(x.schema, folder) == x
+    assert ACSet.from_parquet(x.schema, folder) == x
 
 
 def test_a_folder_holds_one_file_per_table_and_the_schema(tmp_path):
@@ -208,7 +207,7 @@ def test_a_folder_holds_one_file_per_table_and_the_schema(tmp_path):
 def test_a_folder_is_overwritten_with_an_instance_that_has_no_variables(tmp_path):
     to_parquet(study(), tmp_path)
     to_parquet(ACSet(STUDY), tmp_path)
-    assert from_parquet(STUDY, tmp_path) == ACSet(STUDY)
+    assert ACSet.from_parquet(STUDY, tmp_path) == ACSet(STUDY)
 
 
 def test_a_file_cut_or_damaged_anywhere_is_refused(tmp_path):
@@ -221,31 +220,31 @@ def test_a_file_cut_or_damaged_anywhere_is_refused(tmp_path):
     for end in (0, 1, 4, len(whole) // 3, len(whole) // 2, len(whole) - 9, len(whole) - 1):
         path.write_bytes(whole[:end])
         with refused(ExchangeError, "Policy.parquet: not a whole Parquet file", "write the instance again"):
-            from_parquet(STUDY, tmp_path)
+            ACSet.from_parquet(STUDY, tmp_path)
     for at in (100, len(whole) // 3, whole.index(b"kl_gap")):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xAA]) + whole[at + 1 :])
         with refused(ExchangeError, "Policy.parquet"):
-            from_parquet(STUDY, tmp_path)
+            ACSet.from_parquet(STUDY, tmp_path)
 
 
 def test_a_folder_without_a_file_is_refused(tmp_path):
     with refused(ExchangeError, "schema.json", "No such file"):
-        from_parquet(STUDY, tmp_path / "nowhere")
+        ACSet.from_parquet(STUDY, tmp_path / "nowhere")
     for name in ("schema.json", "RealEnv.parquet"):
         to_parquet(study(), tmp_path)
         (tmp_path / name).unlink()
         with refused(ExchangeError, name, "write the instance again"):
-            from_parquet(STUDY, tmp_path)
+            ACSet.from_parquet(STUDY, tmp_path)
     to_parquet(study(), tmp_path)
     (tmp_path / "schema.json").write_bytes(b"\xff")
     with refused(ExchangeError, "schema.json", "not UTF-8"):
-        from_parquet(STUDY, tmp_path)
+        ACSet.from_parquet(STUDY, tmp_path)
 
 
 def test_a_folder_of_another_schema_is_refused(tmp_path):
     to_parquet(study(), tmp_path)
     with refused(ExchangeError, "schema.json", "another schema than More"):
-        from_parquet(STUDY.extend("More", obs=["Extra"]), tmp_path)
+        ACSet.from_parquet(STUDY.extend("More", obs=["Extra"]), tmp_path)
 
 
 def test_an_interrupted_writing_is_not_read(tmp_path, monkeypatch):
@@ -262,7 +261,7 @@ def test_an_interrupted_writing_is_not_read(tmp_path, monkeypatch):
     with refused(ExchangeError, str(tmp_path), "No space left"):
         to_parquet(hard(), tmp_path)
     with refused(ExchangeError, "schema.json", "write the instance again"):
-        from_parquet(STUDY, tmp_path)
+        ACSet.from_parquet(STUDY, tmp_path)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from acset_strategies import STUDY, acsets, refused, study
 from hypothesis import given, settings
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.io.duckdb import from_duckdb, to_duckdb
+from sim2real_cat.acsets.io.duckdb import to_duckdb
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError, ExchangeError
 
@@ -44,7 +44,7 @@ def test_what_is_written_can_be_read(connection):
     def check(x):
         name = f"example {next(names)}"
         to_duckdb(x, connection, name)
-        assert from_duckdb(x.schema, connection, name) == x
+        assert ACSet.from_duckdb(x.schema, connection, name) == x
 
     check()
 
@@ -82,16 +82,16 @@ def test_a_cycle_loses_one_key_and_is_checked_on_the_way_back(connection):
     to_duckdb(x, connection)
     keys = {columns for _, kind, columns in constraints(connection) if kind == "FOREIGN KEY"}
     assert keys == {("a",), ("g",)}
-    assert from_duckdb(schema, connection) == x
+    assert ACSet.from_duckdb(schema, connection) == x
     connection.execute('UPDATE "B" SET "h" = 9 WHERE "_id" = 0')
     with refused(ExchangeError, "DuckDB: B row _id=0", "'h' points to C 9"):
-        from_duckdb(schema, connection)
+        ACSet.from_duckdb(schema, connection)
 
 
 def test_foreign_keys_can_be_left_out(connection):
     to_duckdb(study(), connection, keys="primary")
     assert {kind for _, kind, _ in constraints(connection)} == {"PRIMARY KEY"}
-    assert from_duckdb(STUDY, connection) == study()
+    assert ACSet.from_duckdb(STUDY, connection) == study()
     with refused(ExchangeError, "unknown choice of keys 'foreign'", "Valid: all, primary"):
         to_duckdb(study(), connection, "other", keys="foreign")
 
@@ -111,18 +111,18 @@ def test_names_and_values_are_never_sql(connection):
     x.add_parts("Ünicode", 1, where=3)
     for name in (None, 'a"; DROP SCHEMA main; --'):
         to_duckdb(x, connection, name)
-        assert from_duckdb(schema, connection, name) == x
+        assert ACSet.from_duckdb(schema, connection, name) == x
 
 
 def test_instances_live_side_by_side_in_database_schemas(connection):
     to_duckdb(study(), connection, "one")
     to_duckdb(ACSet(STUDY), connection, "two")
-    assert from_duckdb(STUDY, connection, "one") == study()
-    assert from_duckdb(STUDY, connection, "two") == ACSet(STUDY)
+    assert ACSet.from_duckdb(STUDY, connection, "one") == study()
+    assert ACSet.from_duckdb(STUDY, connection, "two") == ACSet(STUDY)
     with refused(ExchangeError, "DuckDB: table SimEnv is missing"):
-        from_duckdb(STUDY, connection)
+        ACSet.from_duckdb(STUDY, connection)
     with refused(ExchangeError, "DuckDB schema three: table SimEnv is missing"):
-        from_duckdb(STUDY, connection, "three")
+        ACSet.from_duckdb(STUDY, connection, "three")
 
 
 def test_on_an_error_nothing_has_changed(connection):
@@ -132,7 +132,7 @@ def test_on_an_error_nothing_has_changed(connection):
     assert tables(connection) == {"policy"}
     connection.execute('DROP TABLE "policy"')
     to_duckdb(study(), connection)
-    assert from_duckdb(STUDY, connection) == study()
+    assert ACSet.from_duckdb(STUDY, connection) == study()
 
 
 def test_an_interruption_leaves_nothing_behind(connection, monkeypatch):
@@ -190,7 +190,7 @@ def test_tables_that_were_changed_are_refused(connection, statement, parts):
     to_duckdb(study(), connection)
     connection.execute(statement)
     with refused(ExchangeError, "DuckDB: ", *parts):
-        from_duckdb(STUDY, connection)
+        ACSet.from_duckdb(STUDY, connection)
 
 
 def test_a_closed_connection_is_refused():
@@ -199,11 +199,11 @@ def test_a_closed_connection_is_refused():
     with refused(ExchangeError, "DuckDB", "closed"):
         to_duckdb(study(), connection)
     with refused(ExchangeError, "DuckDB", "closed"):
-        from_duckdb(STUDY, connection)
+        ACSet.from_duckdb(STUDY, connection)
 
 
 def test_without_duckdb_the_remedy_is_named(connection, monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    for call in (lambda: to_duckdb(study(), connection), lambda: from_duckdb(STUDY, connection)):
+    for call in (lambda: to_duckdb(study(), connection), lambda: ACSet.from_duckdb(STUDY, connection)):
         with refused(EngineError, "duckdb is not installed", "pip install duckdb"):
             call()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.io.pandas import from_pandas, to_frames, to_pandas
+from sim2real_cat.acsets.io.pandas import to_frames, to_pandas
 from sim2real_cat.errors import EngineError, ExchangeError, SchemaError
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -18,7 +18,7 @@ pd = pytest.importorskip("pandas", reason="pandas is not installed")
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(acsets())
 def test_what_is_written_can_be_read(x):
-    assert from_pandas(x.schema, to_frames(x)) == x
+    assert ACSet.from_pandas(x.schema, to_frames(x)) == x
 
 
 def test_the_frame_of_an_object():
@@ -44,7 +44,7 @@ def test_nan_is_a_value_and_na_is_none():
     x.add_parts("Policy", 3, kl_gap=[np.nan, None, np.inf], policy_name=["'; DROP TABLE Policy; --", "", "🤖\0"])
     frame = to_pandas(x, "Policy")
     assert frame["kl_gap"].isna().tolist() == [False, True, False]
-    assert from_pandas(STUDY, to_frames(x)) == x
+    assert ACSet.from_pandas(STUDY, to_frames(x)) == x
 
 
 def test_frames_made_by_hand_are_read():
@@ -60,7 +60,7 @@ def test_frames_made_by_hand_are_read():
         ).iloc[::-1],
         "SimEnv": pd.DataFrame({"train": [], "seed": [], "noisy": []}, dtype=object),
     }
-    x = from_pandas(STUDY, frames)
+    x = ACSet.from_pandas(STUDY, frames)
     assert [x.subpart(name, 1) for name in ("deploy", "transfer", "kl_gap", "policy_name")] == [None, 1, None, None]
     assert [x.subpart(name, 0) for name in ("deploy", "transfer", "kl_gap", "policy_name")] == [1, 0, 0.5, "a"]
     assert x.nparts("SimEnv") == 0
@@ -92,7 +92,7 @@ def changed(**columns):
 )
 def test_what_is_no_instance_is_refused(change, parts):
     with refused(ExchangeError, "there", *parts):
-        from_pandas(STUDY, change(to_frames(study())), "there")
+        ACSet.from_pandas(STUDY, change(to_frames(study())), "there")
 
 
 def test_an_unknown_table_is_refused():
@@ -103,11 +103,11 @@ def test_an_unknown_table_is_refused():
 def test_without_pandas_the_remedy_is_named(monkeypatch):
     frames = to_frames(study())
     monkeypatch.setitem(sys.modules, "pandas", None)
-    for call in (lambda: to_pandas(study(), "Policy"), lambda: from_pandas(STUDY, frames)):
+    for call in (lambda: to_pandas(study(), "Policy"), lambda: ACSet.from_pandas(STUDY, frames)):
         with refused(EngineError, "pandas is not installed", "pip install pandas"):
             call()
 
 
 def test_variables_come_along():
-    x = from_pandas(STUDY, to_frames(study()))
+    x = ACSet.from_pandas(STUDY, to_frames(study()))
     assert (x.subpart("kl_gap", 2), x.nvars("TransferGap")) == (Var(1), 2)

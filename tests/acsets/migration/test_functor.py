@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from migration_strategies import functors_into
 
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
-from sim2real_cat.acsets.paths import Path
-from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.schema import Path, Schema
 from sim2real_cat.errors import SchemaError
 
 GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sim2real_cat.acsets.io.parquet import from_parquet
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.io.arrow import from_arrow
 from sim2real_cat.acsets.io.pandas import from_pandas
-from sim2real_cat.acsets.io.parquet import from_parquet
 from sim2real_cat.acsets.migration.delta import delta
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.transfer import laws

@@ -1,23 +1,37 @@
-"""Homomorphisms, searched for by Catlab's backtracking.
+"""Homomorphisms, limits and colimits by Catlab.
 
-Catlab gives the components of objects; what becomes of an attribute variable is read off a part that holds it. Where
-morphisms must be injective on variables, or images of variables are prescribed, all of Catlab's are found and those
-kept that are, because Catlab checks neither.
+Catlab's backtracking gives the components of objects; what becomes of an attribute variable is read off a
+part that holds it. Where morphisms must be injective on variables, or images of variables are prescribed,
+all of Catlab's are found and those kept that are, because Catlab checks neither.
+
+Catlab 0.17 computes limits of instances without attributes; colimits also with attributes, but where every
+arrow is defined and no attribute is a variable. What it cannot do is refused, never done by the other engine
+in silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.catlab.crossing import handle_of, received_ids, require_total, sent_json
-from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.catlab.crossing import (
+    received,
+    received_ids,
+    require_no_variables,
+    require_plain,
+    require_total,
+    sent_ids,
+    sent_json,
+)
+from sim2real_cat.acsets.catlab.instances import handle_of
+from sim2real_cat.acsets.columns import Ids, Var
 from sim2real_cat.acsets.maps.canonical_query import Initial, floating, prescribed_images, unprescribed
 from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
 
 Prescribed = Mapping[str, Mapping[int, Any]]
@@ -104,9 +118,9 @@ def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype
         images_of: list[Any] = [None] * X.nvars(attrtype)
         for name, (ob, kind) in X.schema.attrs.items():
             if kind == attrtype:
-                status = X._attrs[name].cells.status
+                status = X.cells(name).status
                 for part in np.flatnonzero(status >= 0).tolist():
-                    images_of[status[part]] = Y._attrs[name].one(int(components[ob][part]))
+                    images_of[status[part]] = Y.value(name, int(components[ob][part]))
         variables[attrtype] = tuple(images_of)
     return Morphism.unchecked(X, Y, components, variables)
 
@@ -121,3 +135,72 @@ def _fits(f: Morphism, injective: frozenset[str], prescribed: Prescribed) -> boo
         ):
             return False
     return True
+
+
+Kind = Literal["product", "pullback", "equalizer", "coproduct", "pushout", "coequalizer"]
+Cone = tuple[ACSet, tuple[Morphism, ...]]
+_LIMITS = ("product", "pullback", "equalizer")
+
+
+def of_pair(kind: Kind, X: ACSet, Y: ACSet) -> Cone:
+    """The product or coproduct of two instances: apex and legs.
+
+    Raises:
+        EngineError: where Catlab computes none of these instances.
+    """
+    _require(kind, X, Y)
+    obs = sent_json(list(X.schema.obs))
+    apex, legs = julia.call("of_pair", kind, handle_of(X), handle_of(Y), obs)
+    return _cone(kind, apex, legs, (X, Y))
+
+
+def of_morphisms(kind: Kind, f: Morphism, g: Morphism) -> Cone:
+    """The pullback, pushout, equalizer or coequalizer of two natural transformations: apex and legs.
+
+    Raises:
+        EngineError: where Catlab computes none of these.
+    """
+    feet = {
+        "pullback": (f.dom, g.dom),
+        "pushout": (f.codom, g.codom),
+        "equalizer": (f.dom, f.codom),
+        "coequalizer": (f.dom, f.codom),
+    }[kind]
+    third = {"pullback": f.codom, "pushout": f.dom}.get(kind)
+    _require(kind, *feet, *([] if third is None else [third]))
+    handles = [handle_of(foot) for foot in feet]
+    obs = sent_json(list(f.dom.schema.obs))
+    apex, legs = julia.call(
+        "of_morphisms",
+        kind,
+        *handles,
+        None if third is None else handle_of(third),
+        *(_sent_components(arrow) for arrow in (f, g)),
+        obs,
+    )
+    targets = {"equalizer": (f.dom,), "coequalizer": (f.codom,)}.get(kind, feet)
+    return _cone(kind, apex, legs, targets)
+
+
+def _require(kind: Kind, *instances: ACSet) -> None:
+    schema: Schema = instances[0].schema
+    if kind in _LIMITS:
+        require_plain(f"a {kind}", schema)
+    for instance in instances:
+        require_total(f"a {kind}", instance)
+        require_no_variables(f"a {kind}", instance)
+
+
+def _sent_components(f: Morphism) -> str:
+    return sent_json({ob: sent_ids(ids).tolist() for ob, ids in f.components.items()})
+
+
+def _cone(kind: Kind, handle: Any, legs: Sequence[Sequence[object]], feet: Sequence[ACSet]) -> Cone:
+    schema = feet[0].schema
+    apex = received(handle, feet[0].like(engine="catlab"))
+    arrows = []
+    for foot, leg in zip(feet, legs, strict=True):
+        components: Mapping[str, Ids] = {ob: received_ids(images) for ob, images in zip(schema.obs, leg, strict=True)}
+        dom, codom = (apex, foot) if kind in _LIMITS else (foot, apex)
+        arrows.append(Morphism(dom, codom, components))
+    return apex, tuple(arrows)
