@@ -13,13 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sim2real_cat.acsets.io.parquet import from_parquet
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.io.arrow import from_arrow
-from sim2real_cat.acsets.io.pandas import from_pandas
 from sim2real_cat.acsets.migration.delta import delta
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.transfer import laws
@@ -163,17 +160,17 @@ def test_an_isomorphism_carries_the_verdicts_along(data):
 
 def from_frames(x):
     tables = [*x.schema.obs, *(kind for kind in x.schema.attrtypes if x.nvars(kind))]
-    return from_pandas(x.schema, {table: x.to_pandas(table) for table in tables})
+    return ACSet.from_pandas(x.schema, {table: x.to_pandas(table) for table in tables})
 
 
 def from_files(x):
     with tempfile.TemporaryDirectory() as folder:
         x.to_parquet(Path(folder))
-        return from_parquet(x.schema, folder)
+        return ACSet.from_parquet(x.schema, folder)
 
 
 TRIPS = {
-    "Arrow": lambda x: from_arrow(x.schema, x.to_arrow()),
+    "Arrow": lambda x: ACSet.from_arrow(x.schema, x.to_arrow()),
     "Parquet": from_files,
     "JSON": lambda x: ACSet.from_json(x.schema, x.to_json()),
     "pandas": from_frames,
@@ -224,7 +221,7 @@ def test_columns_that_a_law_does_not_read_do_not_matter(data):
     colours = ACSet(larger)
     colours.add_parts("Policy", n, colour=data.draw(st.lists(st.text(max_size=2), min_size=n, max_size=n)))
     tables["Policy"] = tables["Policy"].append_column("colour", colours.to_arrow()["Policy"].column("colour"))
-    assert witnesses(from_arrow(larger, tables), epsilon) == witnesses(instance, epsilon)
+    assert witnesses(ACSet.from_arrow(larger, tables), epsilon) == witnesses(instance, epsilon)
 
 
 # the reals
