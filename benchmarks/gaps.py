@@ -212,7 +212,7 @@ def predictive(options: argparse.Namespace) -> None:
     from sim2real_cat.worlds.world import World
 
     world = World.gymnasium("Hopper", noise=0.05)
-    fibre = Randomization.from_table({"body_inertial[torso]": {"scale": [0.7, 1.6]}}).draw(64, 0)
+    fibre = Randomization.from_table({"body_inertial[torso]": {"scale": [0.7, 1.6]}}).draw(64, rng=0)
     reality = Ensemble.single({"body_inertial[torso]": {"scale": 1.3}})
     gain = 0.3 * np.random.default_rng(0).normal(size=(3, 11))
     policy = LinearPolicy(gain, np.zeros(11), np.ones(11))

@@ -12,8 +12,9 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.policies.function import CallablePolicy
 from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.training.random_search import RandomSearch, train
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
 
 DATA = Path(__file__).resolve().parent / "data"

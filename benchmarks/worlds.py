@@ -32,8 +32,9 @@ from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.recordings.parquet import iterate_log
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.parameters.apply import apply_to_model, compile_members
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout, rollout_to_parquet
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import World
@@ -93,7 +94,7 @@ def bare_physics(world: World, fibre: Ensemble, played: Trajectories, threads: i
 
 def everything_on(world: World, episodes: int, steps: int, threads: int) -> tuple[Ensemble, Callable[[], Trajectories]]:
     """Our rollout in 32 drawn worlds: randomization, delay, noise, policy, reward, end and recording."""
-    members, policy = VARIED.draw(32, np.random.default_rng(0)), small_policy(world)
+    members, policy = VARIED.draw(32, rng=np.random.default_rng(0)), small_policy(world)
 
     def play() -> Trajectories:
         each = episodes // len(members)
@@ -275,7 +276,7 @@ def _peak() -> int:
 def _measure_rollout(
     name: str, steps: int, ends: bool, episodes: int, batch: int | None, threads: int
 ) -> dict[str, float]:
-    world, members = World.gymnasium(name, noise=0.01), VARIED.draw(32, np.random.default_rng(0))
+    world, members = World.gymnasium(name, noise=0.01), VARIED.draw(32, rng=np.random.default_rng(0))
     policy = small_policy(world)
     settings = {
         "fibre": members,

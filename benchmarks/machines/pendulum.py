@@ -18,8 +18,9 @@ from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping, Time
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import World
 

@@ -19,7 +19,8 @@ from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 from sim2real_cat.worlds.parameters.apply import check_parameters
-from sim2real_cat.worlds.randomization.randomization import Ensemble, Randomization
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.sensors.noise_table import noise_from_table
 from sim2real_cat.worlds.tasks.gymnasium import MODELS
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask

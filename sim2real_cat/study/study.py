@@ -126,7 +126,7 @@ class Study:
 
 def _fibre(described: Description, candidate: Candidate) -> Ensemble:
     """Return the worlds that a policy is trained in."""
-    return candidate.randomization.draw(candidate.members, generator(described.seed, "fibre", candidate.name))
+    return candidate.randomization.draw(candidate.members, rng=generator(described.seed, "fibre", candidate.name))
 
 
 def _deploy(described: Description, candidate: Candidate, show: Progress, threads: int) -> tuple[Policy, Deployment]:
@@ -147,7 +147,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
             threads=threads,
             progress=lambda done, _: show(f"training {name}", done, iterations),
         )
-        policy, birth, trainer = trained.policy, trained.birth.digest, "augmented random search"
+        policy, birth, trainer = trained.policy, trained.birth.digest, trained.trainer
     sim = rollout(
         robot.world,
         policy,

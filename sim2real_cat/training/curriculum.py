@@ -200,11 +200,11 @@ class Widening:
 
     def fibre(self, state: CurriculumState, seed: int) -> Ensemble:
         """The worlds at a state's level; of one seed, every world moves outwards as the level grows."""
-        return self.randomization.at(state.level).draw(self.members, seed)
+        return self.randomization.at(state.level).draw(self.members, rng=seed)
 
     def boundary(self, state: CurriculumState, seed: int) -> Ensemble:
         """As many worlds on the boundary of the ranges at a state's level."""
-        return self.randomization.at(state.level).draw_boundary(self.members, seed)
+        return self.randomization.at(state.level).draw_boundary(self.members, rng=seed)
 
 
 def _stepped(level: float, step: float, least: float) -> float:

@@ -1,4 +1,4 @@
-"""Proximal policy optimization in a randomized world (extra ``rl``): settings and result.
+"""Proximal policy optimization in a randomized world, by Stable-Baselines3 (extra ``rl``).
 
 Source: J. Schulman and others, "Proximal Policy Optimization Algorithms", arXiv 1707.06347, as implemented by
 Stable-Baselines3; advantages by J. Schulman and others, "High-Dimensional Continuous Control Using Generalized
@@ -8,16 +8,26 @@ Advantage Estimation", arXiv 1506.02438.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError
+from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.policies.mlp import MlpPolicy
+from sim2real_cat.training.trained import Trained, Trainer
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    from sim2real_cat.training.vector_env import UnitActions
 
 
 @dataclass(frozen=True)
@@ -89,39 +99,32 @@ class PPO:
 
 
 @dataclass(frozen=True, eq=False)
-class PPOTraining:
-    """What training left: the policy, the one before it, and how the return grew.
+class PPOTraining(Trained):
+    """A network trained by proximal policy optimization.
 
     Attributes:
         policy: the trained policy, the mean of its action distribution; needs numpy alone.
         birth: the policy before any training.
         returns: (updates,) mean return of the episodes that ended before each update, exploration and all; NaN where
             none ended.
-        deviation: (nu,) standard deviation of the actions at the end of training, in the units of the controls; the
-            entropy of their distribution is ``Σ log(deviation) + nu/2 · log(2 π e)``.
         episodes: episodes that ended.
         steps: control steps simulated.
+        deviation: (nu,) standard deviation of the actions at the end of training, in the units of the controls; the
+            entropy of their distribution is ``Σ log(deviation) + nu/2 · log(2 π e)``.
         diverged: episodes whose simulation blew up; they are not in `returns`.
         settings: how it was trained.
     """
 
     policy: MlpPolicy
     birth: MlpPolicy
-    returns: Floats
     deviation: Floats
-    episodes: int
-    steps: int
     diverged: int
     settings: PPO
-
-    @property
-    def trainer(self) -> str:
-        """Name of the algorithm."""
-        return "ppo"
+    trainer: ClassVar[Trainer] = "ppo"
 
     @property
     def entropy_coefficient(self) -> float:
-        """Weight of the entropy in the loss."""
+        """Weight of the entropy of the actions in the loss."""
         return self.settings.entropy_coefficient
 
 
@@ -129,7 +132,7 @@ def train_ppo(
     world: World,
     settings: PPO,
     *,
-    rng: np.random.Generator | int,
+    rng: np.random.Generator | int = 0,
     fibre: Ensemble | None = None,
     threads: int = 0,
     progress: Callable[[int, float], None] | None = None,
@@ -151,6 +154,120 @@ def train_ppo(
         WorldError: an ensemble that does not fit the world.
         PolicyError: stable-baselines3 is not installed, or the weights became NaN.
     """
-    from sim2real_cat.training.ppo_learning import learn
+    from sim2real_cat.training.vector_env import EpisodeReturns, UnitActions, VectorEnv
 
-    return learn(world, settings, np.random.default_rng(rng), fibre, threads, progress)
+    # isort: split
+    # vector_env says what to install where Stable-Baselines3 is missing
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    rng = np.random.default_rng(rng)
+    environment = VectorEnv(
+        world,
+        rng=rng,
+        fibre=fibre,
+        environments=settings.environments,
+        steps=settings.episode_steps,
+        threads=threads,
+    )
+    unit = UnitActions(environment)
+    normalised = VecNormalize(unit, gamma=settings.discount)
+    history = EpisodeReturns(progress)
+    with _own_randomness(), on_one_thread():
+        algorithm = _algorithm(normalised, settings, seed=int(rng.integers(2**31)))
+        birth = _network(algorithm.policy, normalised, unit)
+        try:
+            algorithm.learn(settings.total_steps, callback=history, log_interval=None)
+        except ValueError:
+            if _is_finite(algorithm.policy):
+                raise
+        if not _is_finite(algorithm.policy):
+            raise PolicyError(
+                f"training in world '{world.name}': the weights became NaN after {algorithm.num_timesteps} steps; "
+                f"lower learning_rate ({settings.learning_rate:g}) or gradient_norm ({settings.gradient_norm:g})"
+            )
+        policy = _network(algorithm.policy, normalised, unit)
+        deviation = unit.half * np.exp(algorithm.policy.log_std.detach().numpy().astype(np.float64))
+    return PPOTraining(
+        policy=policy,
+        birth=birth,
+        returns=np.array(history.returns),
+        deviation=deviation,
+        episodes=history.episodes,
+        steps=algorithm.num_timesteps,
+        diverged=history.diverged,
+        settings=settings,
+    )
+
+
+def _algorithm(environment: VecNormalize, settings: PPO, seed: int) -> Any:
+    """Make Stable-Baselines3's PPO with our settings, on the CPU, silent."""
+    import stable_baselines3
+    import torch
+    from stable_baselines3.common.logger import Logger
+
+    layers = list(settings.hidden)
+    algorithm = stable_baselines3.PPO(
+        "MlpPolicy",
+        environment,
+        learning_rate=settings.learning_rate,
+        n_steps=settings.steps_per_update,
+        batch_size=settings.minibatch,
+        n_epochs=settings.epochs,
+        gamma=settings.discount,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_range,
+        ent_coef=settings.entropy_coefficient,
+        vf_coef=settings.value_coefficient,
+        max_grad_norm=settings.gradient_norm,
+        policy_kwargs={
+            "net_arch": {"pi": layers, "vf": layers},
+            "activation_fn": torch.nn.Tanh,
+            "log_std_init": math.log(settings.initial_deviation),
+        },
+        seed=seed,
+        device="cpu",
+    )
+    algorithm.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a folder behind
+    return algorithm
+
+
+def _network(policy: Any, environment: VecNormalize, unit: UnitActions) -> MlpPolicy:
+    """Return the mean of a policy's actions, with the normalisation before and the actuators' ranges after it."""
+    import torch
+
+    layers = [layer for layer in policy.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
+    layers.append(policy.action_net)
+    weights = [layer.weight.detach().numpy().astype(np.float64) for layer in layers]
+    biases = [layer.bias.detach().numpy().astype(np.float64) for layer in layers]
+    weights[-1] = unit.half[:, None] * weights[-1]
+    biases[-1] = unit.half * biases[-1] + unit.centre
+    moments = environment.obs_rms
+    scale = np.sqrt(moments.var + environment.epsilon)
+    clip = float(environment.clip_obs)
+    return MlpPolicy(tuple(weights), tuple(biases), moments.mean.copy(), scale, unit.low, unit.high, clip)
+
+
+def _is_finite(policy: Any) -> bool:
+    """Return whether every weight is a number."""
+    import torch
+
+    return all(bool(torch.isfinite(weight).all()) for weight in policy.parameters())
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Within the block torch runs on one thread; after it the global random states are what they were.
+
+    Stable-Baselines3 seeds those of Python, numpy and torch.
+    """
+    import torch
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.get_num_threads()  # noqa: NPY002
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+        torch.set_num_threads(states[3])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.curriculum import CurriculumState, Measure, Widening
+from sim2real_cat.training.trained import Trained, Trainer
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.world import World
@@ -61,8 +63,8 @@ class RandomSearch:
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
-    """What training left: the policy, the one before it, and how the return grew.
+class Training(Trained):
+    """A linear policy trained by random search.
 
     Attributes:
         policy: the trained policy.
@@ -76,21 +78,9 @@ class Training:
 
     policy: LinearPolicy
     birth: LinearPolicy
-    returns: Floats
-    episodes: int
-    steps: int
     fibre: Ensemble
     levels: Floats
-
-    @property
-    def trainer(self) -> str:
-        """Name of the algorithm."""
-        return "random-search"
-
-    @property
-    def entropy_coefficient(self) -> None:
-        """Random search has no entropy in its loss."""
-        return None
+    trainer: ClassVar[Trainer] = "random-search"
 
 
 class _Perturbed(Policy):
@@ -132,7 +122,7 @@ def train(
     world: World,
     settings: RandomSearch,
     *,
-    rng: np.random.Generator | int,
+    rng: np.random.Generator | int = 0,
     fibre: Ensemble | None = None,
     curriculum: Widening | None = None,
     threads: int = 0,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +17,8 @@ from sim2real_cat.worlds.world import World
 
 try:
     from gymnasium.spaces import Box
-    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 except ImportError:
     raise PolicyError(
         "training with PPO and VectorEnv need stable-baselines3: pip install 'sim2real-cat[rl]'"
@@ -43,7 +44,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
     Args:
         world: model, task, sensors.
         rng: a generator, or a seed for one.
-        members: the ensemble; the world as it is where none is given.
+        fibre: the ensemble; the world as it is where none is given.
         environments: how many at least; rounded up so that every member has equally many.
         steps: control steps after which an episode is truncated; the task's own number where none is given.
         threads: physics threads; 0 means one per available core.
@@ -56,7 +57,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         self,
         world: World,
         *,
-        rng: np.random.Generator | int,
+        rng: np.random.Generator | int = 0,
         fibre: Ensemble | None = None,
         environments: int = 1,
         steps: int | None = None,
@@ -72,7 +73,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         self._streams = np.random.default_rng(rng).spawn(len(member_index))
         self._returns = np.zeros(len(member_index))
         self._actions = np.zeros((len(member_index), int(self.stepper.model.nu)))
-        self.low, self.high = control_bounds(self.stepper.model)
+        self.low, self.high = self.stepper.control_bounds()
         unbounded = np.full(len(world.sensors), np.inf)
         super().__init__(
             len(member_index),
@@ -81,7 +82,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         )
 
     def reset(self) -> Floats:
-        """Start an episode in every environment; what the sensors read, (n, d)."""
+        """Start an episode in every environment; return what the sensors read, (n, d)."""
         if any(seed is not None for seed in self._seeds):
             self._streams = [
                 stream if seed is None else np.random.default_rng(seed)
@@ -145,8 +146,56 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         return self.stepper.reset(rows, [self._streams[row].spawn(1)[0] for row in rows])
 
 
-def control_bounds(model: mujoco.MjModel) -> tuple[Floats, Floats]:
-    """Smallest and largest controls of a model, (nu,) each; those that MuJoCo takes where an actuator has no range."""
-    limited = np.asarray(model.actuator_ctrllimited, dtype=bool)
-    bounds = np.where(limited[:, None], model.actuator_ctrlrange, [-mujoco.mjMAXVAL, mujoco.mjMAXVAL])
-    return bounds[:, 0], bounds[:, 1]
+class UnitActions(VecEnvWrapper):  # type: ignore[misc]
+    """Actions in [-1, 1] for the range of every actuator; as they are where an actuator has no range.
+
+    Attributes:
+        centre: (nu,) the control that 0 means.
+        half: (nu,) half the width of the range.
+    """
+
+    def __init__(self, environment: VectorEnv) -> None:
+        self.low, self.high = environment.low, environment.high
+        bounded = np.asarray(environment.stepper.model.actuator_ctrllimited, dtype=bool)
+        self.centre: Floats = np.where(bounded, (self.low + self.high) / 2, 0.0)
+        self.half: Floats = np.where(bounded, (self.high - self.low) / 2, 1.0)
+        bound = (self.high - self.centre) / self.half
+        super().__init__(environment, action_space=Box(-bound.astype(np.float32), bound.astype(np.float32)))
+
+    def reset(self) -> Floats:
+        """Start an episode in every environment; return what the sensors read, (n, d)."""
+        return np.asarray(self.venv.reset())
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Take the actions of the next step, (n, nu), in [-1, 1] where the actuator has a range."""
+        self.venv.step_async(self.centre + self.half * np.asarray(actions, dtype=np.float64))
+
+    def step_wait(self) -> Any:
+        """Take the step, see `VectorEnv.step_wait`."""
+        return self.venv.step_wait()
+
+
+class EpisodeReturns(BaseCallback):  # type: ignore[misc]
+    """Remembers the returns of the episodes that ended before each update."""
+
+    def __init__(self, progress: Callable[[int, float], None] | None) -> None:
+        super().__init__()
+        self.progress = progress
+        self.returns: list[float] = []
+        self.episodes = self.diverged = 0
+        self._ended: list[float] = []
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.episodes += 1
+                self.diverged += info["diverged"]
+                if not info["diverged"]:
+                    self._ended.append(info["episode"]["r"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.returns.append(float(np.mean(self._ended)) if self._ended else math.nan)
+        self._ended = []
+        if self.progress is not None:
+            self.progress(len(self.returns), self.returns[-1])

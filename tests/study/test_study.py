@@ -177,7 +177,7 @@ def test_one_s_own_model_and_saved_weights(cart_document, run, tmp_path):
     folder, result = run(cart_document, "deep/er/out")
     digests = result.instance.along(["weights_digest", "birth_digest", "trainer"])
     assert digests["weights_digest"][2] == saved.digest
-    assert digests["trainer"] == ["augmented random search"] * 2 + [None]
+    assert digests["trainer"] == ["random-search"] * 2 + [None]
     assert (digests["birth_digest"][0] is None, digests["birth_digest"][2]) == (False, None)
     assert result.deployments[2].real.actions.shape == (4, 12, 1)
     assert [gap.transition is not None for gap in result.gaps] == [True] * 3

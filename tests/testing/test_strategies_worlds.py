@@ -66,7 +66,7 @@ def test_ragged_and_diverged_episodes_occur():
 @given(st.data())
 def test_random_worlds_live_through_random_actions(data):
     world = data.draw(strategies.worlds())
-    fibre = data.draw(strategies.randomizations(world)).draw(2, 0)
+    fibre = data.draw(strategies.randomizations(world)).draw(2, rng=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (100, world.compile().nu))
     played = rollout(world, ActionTable(actions), rng=1, fibre=fibre, steps=100, threads=1)
     assert played.kept.all()

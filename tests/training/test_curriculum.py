@@ -17,7 +17,8 @@ from sim2real_cat.training.curriculum import (
     ThresholdCurriculum,
     Widening,
 )
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 
 RANDOMIZATION = Randomization({"a": Change("scale", 0.5, 1.5), "b": Change("set", 0.0, 2.0)})
 
@@ -138,9 +139,9 @@ def test_what_is_no_curriculum(make, message):
 
 def test_the_level_is_part_of_the_ensemble():
     half = RANDOMIZATION.at(0.5)
-    assert half.draw(3, 0).level == half.extremes().level == half.draw_boundary(3, 0).level == 0.5
-    assert RANDOMIZATION.draw(3, 0).level == 1.0
-    assert Randomization().at(0.25).draw(3, 0).level == 0.25
+    assert half.draw(3, rng=0).level == half.extremes().level == half.draw_boundary(3, rng=0).level == 0.5
+    assert RANDOMIZATION.draw(3, rng=0).level == 1.0
+    assert Randomization().at(0.25).draw(3, rng=0).level == 0.25
     assert RANDOMIZATION.at(1.0) == RANDOMIZATION
 
 
@@ -154,7 +155,7 @@ def test_each_world_of_a_fibre_moves_outwards():
 @given(st.integers(0, 2**32), st.floats(0, 1))
 def test_on_the_boundary_one_parameter_is_at_an_end(seed, level):
     narrowed = RANDOMIZATION.at(level)
-    drawn = narrowed.draw_boundary(40, seed)
+    drawn = narrowed.draw_boundary(40, rng=seed)
     ends = np.array([change.ends for change in narrowed.changes.values()])
     at_end = (drawn.values == ends[:, 0]) | (drawn.values == ends[:, 1])
     assert at_end.any(axis=1).all()
@@ -162,7 +163,7 @@ def test_on_the_boundary_one_parameter_is_at_an_end(seed, level):
 
 
 def test_both_ends_of_every_parameter_are_visited():
-    values = RANDOMIZATION.draw_boundary(200, 0).values
+    values = RANDOMIZATION.draw_boundary(200, rng=0).values
     for column, ends in zip(values.T, ([0.5, 1.5], [0.0, 2.0]), strict=True):
         counts = [(column == end).sum() for end in ends]
         assert min(counts) > 25  # 50 are expected of each

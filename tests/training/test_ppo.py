@@ -15,7 +15,8 @@ from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.training.ppo import PPO, train_ppo
 from sim2real_cat.training.random_search import RandomSearch, train
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
@@ -50,7 +51,7 @@ def test_the_pendulum_learns_to_stand_longer(pendulum, tmp_path):
 
 @needs_rl
 def test_reproducible_at_any_number_of_threads(pendulum):
-    fibre = Randomization({"body_mass[pole]": Change("scale", 0.5, 2.0)}).draw(3, 0)
+    fibre = Randomization({"body_mass[pole]": Change("scale", 0.5, 2.0)}).draw(3, rng=0)
     one, two, other = (
         train_ppo(pendulum, SHORT, rng=seed, threads=threads, fibre=fibre) for seed, threads in ((3, 1), (3, 2), (4, 1))
     )

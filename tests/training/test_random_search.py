@@ -10,7 +10,8 @@ from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.training.curriculum import LinearCurriculum, StepWhenSaturated, ThresholdCurriculum, Widening
 from sim2real_cat.training.random_search import RandomSearch, performance_of, train
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.world import World
@@ -59,7 +60,7 @@ def test_birth_is_the_policy_that_does_nothing(trained):
 def test_training_is_reproducible_at_any_number_of_threads(pendulum, members):
     """Also where there are more worlds than directions."""
     randomization = Randomization({"body_mass[pole]": Change("scale", 0.5, 2.0)})
-    fibre = None if members is None else randomization.draw(members, np.random.default_rng(0))
+    fibre = None if members is None else randomization.draw(members, rng=np.random.default_rng(0))
     one, two, other = (
         train(pendulum, SHORT, rng=seed, threads=threads, fibre=fibre) for seed, threads in ((3, 1), (3, 2), (4, 1))
     )
@@ -175,7 +176,7 @@ def test_a_curriculum_that_never_widens_is_training_in_its_first_fibre(pendulum)
     never = Widening(WIDE, 3, ThresholdCurriculum(1e9, -1e9, first=0.4))
     found = train(pendulum, replace(SHORT, iterations=1), rng=3, curriculum=never)
     stream = np.random.default_rng(3)
-    members = WIDE.at(0.4).draw(3, int(stream.integers(2**63)))
+    members = WIDE.at(0.4).draw(3, rng=int(stream.integers(2**63)))
     expected = train(pendulum, replace(SHORT, iterations=1), rng=stream, fibre=members)
     assert found.policy.digest == expected.policy.digest
     np.testing.assert_array_equal(found.fibre.values, members.values)
@@ -221,7 +222,7 @@ def test_training_with_a_curriculum_is_reproducible_at_any_number_of_threads(pen
 
 
 def test_the_fibre_of_training_is_what_was_given(pendulum):
-    members = WIDE.draw(3, 0)
+    members = WIDE.draw(3, rng=0)
     assert train(pendulum, replace(SHORT, iterations=1), rng=0, fibre=members).fibre is members
     plain = train(pendulum, replace(SHORT, iterations=1), rng=0)
     assert (len(plain.fibre), plain.levels.tolist()) == (1, [1.0])
@@ -229,7 +230,7 @@ def test_the_fibre_of_training_is_what_was_given(pendulum):
 
 def test_members_or_a_curriculum_but_not_both(pendulum):
     with pytest.raises(WorldError, match="either a fibre or a curriculum"):
-        train(pendulum, SHORT, rng=0, fibre=WIDE.draw(2, 0), curriculum=Widening(WIDE, 2, LinearCurriculum(2)))
+        train(pendulum, SHORT, rng=0, fibre=WIDE.draw(2, rng=0), curriculum=Widening(WIDE, 2, LinearCurriculum(2)))
 
 
 def test_what_a_curriculum_is_told_of_episodes():

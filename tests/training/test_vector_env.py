@@ -9,7 +9,8 @@ from rig import RIG, members, rig_world
 
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.engine_log import compiling
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
@@ -82,7 +83,7 @@ def equal(one, other):
 
 def test_reproducible_from_a_seed_at_any_number_of_threads():
     world = World.gymnasium("Hopper", noise=0.05)
-    fibre = Randomization({"body_mass": Change("scale", 0.5, 1.5)}).draw(2, 0)
+    fibre = Randomization({"body_mass": Change("scale", 0.5, 1.5)}).draw(2, rng=0)
     settings = {"fibre": fibre, "environments": 4, "steps": 30}
     first, again, other = (
         episodes_of(VectorEnv(world, rng=seed, threads=threads, **settings))

@@ -32,7 +32,7 @@ def deployed():
     for seed, (name, gain) in enumerate(GAINS.items()):
         rng = np.random.default_rng(seed)
         policy = LinearPolicy(np.array([gain]), np.zeros(4), np.ones(4))
-        fibre = VARIED.draw(3, rng) if name == "upright" else Ensemble.nominal()
+        fibre = VARIED.draw(3, rng=rng) if name == "upright" else Ensemble.nominal()
         robot, reality = ("nominal", Ensemble.nominal()) if name == "idle" else ("heavy", HEAVIER)
         sim = rollout(world, policy, rng=rng, fibre=fibre, episodes=2, steps=15, name=name, threads=1)
         real = rollout(world, policy, rng=rng, fibre=reality, episodes=4, steps=15, name=name, threads=1)
@@ -153,7 +153,7 @@ def test_what_gave_no_rewards_has_no_return(make_deployment, make_gap):
 
 
 def test_the_level_of_the_curriculum_is_kept(make_deployment, make_gap):
-    fibre = VARIED.at(0.25).draw(2, np.random.default_rng(0))
+    fibre = VARIED.at(0.25).draw(2, rng=np.random.default_rng(0))
     instance = build_instance([make_deployment("p", fibre=fibre)], [make_gap(0.0)], 0.1)
     assert instance.along(["sim_name", "sim_level"]) == {
         "id": [0, 1],

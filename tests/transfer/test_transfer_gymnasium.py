@@ -55,7 +55,7 @@ def deployed():
     found = []
     for world, policy, name, reality in ((CARTPOLE, BALANCE, "balance", SAME), (PENDULUM, HOLD, "hold", HEAVIER)):
         rng = np.random.default_rng(1)
-        fibre = Randomization.from_table({"pole mass": {"scale": [0.9, 1.1]}}).draw(3, rng)
+        fibre = Randomization.from_table({"pole mass": {"scale": [0.9, 1.1]}}).draw(3, rng=rng)
         sim = rollout(world, policy, rng=rng, fibre=fibre, episodes=4, steps=60, name=name)
         real = rollout(world, policy, rng=rng, fibre=reality, episodes=12, steps=60, name=name)
         found.append(Deployment(name, world.name, policy.digest, None, fibre, sim, real))

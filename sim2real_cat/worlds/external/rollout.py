@@ -22,7 +22,7 @@ def external_rollout(
     world: ExternalWorld,
     policy: Policy,
     *,
-    rng: np.random.Generator | int,
+    rng: np.random.Generator | int = 0,
     fibre: Ensemble | None = None,
     episodes: int = 1,
     steps: int | None = None,

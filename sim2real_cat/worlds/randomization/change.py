@@ -12,7 +12,10 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, unknown_name
 
 Mode = Literal["scale", "shift", "set"]
+"""What a drawn number does to the model's value: it multiplies it, is added to it, or replaces it."""
+
 Distribution = Literal["uniform", "loguniform", "normal", "discrete"]
+"""How a number is drawn; ``loguniform`` is uniform in the logarithm."""
 
 _DEVIATIONS = 3.0
 """How many deviations from its mean a normal change without limits is expected to reach."""
@@ -22,13 +25,16 @@ _DEVIATIONS = 3.0
 class Change:
     """A random change of one parameter.
 
+    ``Change("scale", 0.8, 1.2)`` is uniform; `Change.normal` and `Change.discrete` make the others.
+
     Attributes:
         mode: ``scale`` multiplies the model's value, ``shift`` adds to it, ``set`` replaces it.
-        low: lower end of the range; the mean where the distribution is normal.
-        high: upper end of the range; the standard deviation where the distribution is normal.
+        low: the least number that is drawn; minus infinity where a normal distribution is not truncated.
+        high: the largest number that is drawn; infinity where a normal distribution is not truncated.
         distribution: ``uniform``, ``loguniform`` (uniform in the logarithm), ``normal`` or ``discrete``.
-        within: limits at which a normal distribution is truncated: what lies outside is never drawn.
-        values: the numbers that a discrete change draws from; `Change.discrete` fills in the ends.
+        mean: the mean of the normal distribution before it is truncated; None for the others.
+        deviation: its standard deviation; None for the others.
+        values: the numbers that a discrete change draws from.
         probabilities: the probability of each of them; equal where none are given.
         centre: the point around which a curriculum widens the range; where none is given, its middle, the
             geometric one where it is loguniform, and of discrete values the one nearest to the middle.
@@ -41,7 +47,8 @@ class Change:
     high: float
     distribution: Distribution = "uniform"
     _: KW_ONLY
-    within: tuple[float, float] | None = None
+    mean: float | None = None
+    deviation: float | None = None
     values: tuple[float, ...] = ()
     probabilities: tuple[float, ...] = ()
     centre: float | None = None
@@ -52,27 +59,37 @@ class Change:
             raise WorldError(unknown_name("mode", self.mode, get_args(Mode)))
         if self.distribution not in get_args(Distribution):
             raise WorldError(unknown_name("distribution", self.distribution, get_args(Distribution)))
-        if not np.all(np.isfinite([self.low, self.high])) or not np.isfinite(self.high - self.low):
-            raise WorldError(f"a change needs finite numbers, got [{self.low}, {self.high}]")
         if self.distribution == "normal":
             self._check_normal()
-        elif self.low > self.high:
-            raise WorldError(f"a change needs low <= high, got [{self.low}, {self.high}]")
-        if self.distribution == "loguniform" and self.low <= 0:
-            raise WorldError(f"a loguniform change needs positive ends, got [{self.low}, {self.high}]")
+        else:
+            self._check_range()
         if self.distribution == "discrete":
             self._check_discrete()
         elif self.values or self.probabilities:
             raise WorldError(f"only a discrete change has values and probabilities, this one is {self.distribution}")
-        if self.within is not None and self.distribution != "normal":
-            raise WorldError(f"only a normal change is cut to a range by 'within', this one is {self.distribution}")
         self._check_centre()
 
     def _check_normal(self) -> None:
-        if self.high < 0:
-            raise WorldError(f"a normal change is [mean, standard deviation], got the deviation {self.high}")
-        if self.within is not None and not -np.inf < self.within[0] <= self.low <= self.within[1] < np.inf:
-            raise WorldError(f"a normal change needs its mean {self.low:g} within its limits, got {list(self.within)}")
+        if self.mean is None or self.deviation is None:
+            raise WorldError("a normal change has a mean and a deviation: write Change.normal(mode, mean, deviation)")
+        if not np.isfinite([self.mean, self.deviation]).all():
+            raise WorldError(f"a change needs finite numbers, got [{self.mean}, {self.deviation}]")
+        if self.deviation < 0:
+            raise WorldError(f"a normal change is [mean, standard deviation], got the deviation {self.deviation}")
+        truncated = (self.low, self.high) != (-np.inf, np.inf)
+        if truncated and not -np.inf < self.low <= self.mean <= self.high < np.inf:
+            limits = [self.low, self.high]
+            raise WorldError(f"a normal change needs its mean {self.mean:g} within its limits, got {limits}")
+
+    def _check_range(self) -> None:
+        if self.mean is not None or self.deviation is not None:
+            raise WorldError(f"only a normal change has a mean and a deviation, this one is {self.distribution}")
+        if not np.isfinite([self.low, self.high]).all() or not np.isfinite(self.high - self.low):
+            raise WorldError(f"a change needs finite numbers, got [{self.low}, {self.high}]")
+        if self.low > self.high:
+            raise WorldError(f"a change needs low <= high, got [{self.low}, {self.high}]")
+        if self.distribution == "loguniform" and self.low <= 0:
+            raise WorldError(f"a loguniform change needs positive ends, got [{self.low}, {self.high}]")
 
     def _check_discrete(self) -> None:
         if not self.values or (min(self.values), max(self.values)) != (self.low, self.high):
@@ -96,6 +113,30 @@ class Change:
             raise WorldError(f"the centre {self.centre:g} is outside the range [{self.low:g}, {self.high:g}]")
 
     @classmethod
+    def normal(
+        cls,
+        mode: Mode,
+        mean: float,
+        deviation: float,
+        *,
+        within: tuple[float, float] = (-np.inf, np.inf),
+        each: bool = False,
+    ) -> Change:
+        """Make a change that is drawn from a normal distribution.
+
+        Args:
+            mode: what the number does to the model's value.
+            mean: the mean of the distribution.
+            deviation: its standard deviation.
+            within: limits at which it is truncated: a number outside is never drawn.
+            each: whether every element has a draw of its own.
+
+        Raises:
+            WorldError: a deviation < 0, or a mean outside the limits.
+        """
+        return cls(mode, *within, "normal", mean=mean, deviation=deviation, each=each)
+
+    @classmethod
     def discrete(
         cls,
         mode: Mode,
@@ -105,7 +146,7 @@ class Change:
         centre: float | None = None,
         each: bool = False,
     ) -> Change:
-        """A change that draws one of a list of values.
+        """Make a change that draws one of a list of values.
 
         Raises:
             WorldError: no values, or probabilities that are not one for each and sum to 1.
@@ -118,68 +159,59 @@ class Change:
         return cls(mode, low, high, "discrete", values=numbers, probabilities=chances, centre=centre, each=each)
 
     @property
-    def support(self) -> tuple[float, float]:
-        """The least interval that holds every draw; unbounded where the change is normal and not truncated."""
-        if self.distribution != "normal":
-            return self.low, self.high
-        return (-np.inf, np.inf) if self.within is None else self.within
-
-    @property
     def ends(self) -> tuple[float, float]:
         """The ends of the range, three deviations from the mean at most where it is normal."""
-        if self.distribution != "normal":
+        if self.mean is None or self.deviation is None:
             return self.low, self.high
-        least, most = self.support
-        spread = _DEVIATIONS * self.high
-        return max(self.low - spread, least), min(self.low + spread, most)
+        spread = _DEVIATIONS * self.deviation
+        return max(self.mean - spread, self.low), min(self.mean + spread, self.high)
 
-    def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """`n` independent draws, shape (n,), in the units of the parameter (a factor where it scales)."""
-        if self.distribution == "discrete" or self.within is not None:
+    def draw(self, n: int, *, rng: np.random.Generator | int = 0) -> Floats:
+        """Return `n` independent draws, shape (n,), in the units of the parameter (a factor where it scales)."""
+        rng = np.random.default_rng(rng)
+        if self.mean is not None and self.deviation is not None and self.high == np.inf:
+            return rng.normal(self.mean, self.deviation, n)
+        if self.distribution in ("normal", "discrete"):
             return self.quantile(rng.random(n))
-        if self.distribution == "normal":
-            return rng.normal(self.low, self.high, n)
         if self.distribution == "loguniform":
             return np.clip(np.exp(rng.uniform(np.log(self.low), np.log(self.high), n)), self.low, self.high)
         return np.clip(rng.uniform(self.low, self.high, n), self.low, self.high)
 
     def quantile(self, probability: Floats) -> Floats:
-        """The inverse of the distribution function: what a uniform number on [0, 1) becomes, same shape."""
+        """Return what numbers that are uniform on [0, 1) become, same shape: the inverse distribution function."""
         if self.distribution == "discrete":
             order = np.argsort(self.values, kind="stable")
             chances = np.array(self.probabilities or [1 / len(self.values)] * len(self.values))[order]
             last = int(np.flatnonzero(chances)[-1])
             rank = np.searchsorted(np.cumsum(chances), probability, side="right")
             return np.asarray(np.array(self.values)[order][np.minimum(rank, last)])
-        if self.distribution == "normal":
-            return self._normal_quantile(probability)
+        if self.mean is not None and self.deviation is not None:
+            return self._normal_quantile(probability, self.mean, self.deviation)
         if self.distribution == "loguniform":
             low, high = np.log(self.low), np.log(self.high)
             return np.asarray(np.clip(np.exp(low + probability * (high - low)), self.low, self.high))
         return np.asarray(np.clip(self.low + probability * (self.high - self.low), self.low, self.high))
 
-    def _normal_quantile(self, probability: Floats) -> Floats:
+    def _normal_quantile(self, probability: Floats, mean: float, deviation: float) -> Floats:
         from scipy.special import ndtr, ndtri
 
-        mean, deviation = self.low, self.high
         if deviation == 0:
             return np.full(np.shape(probability), mean)
-        least, most = self.support
-        below, above = ndtr((least - mean) / deviation), ndtr((most - mean) / deviation)
+        below, above = ndtr((self.low - mean) / deviation), ndtr((self.high - mean) / deviation)
         # the ends 0 and 1 themselves, which the normal distribution never reaches, would give infinity
         inside = np.clip(below + probability * (above - below), np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
-        return np.asarray(np.clip(mean + deviation * ndtri(inside), least, most))
+        return np.asarray(np.clip(mean + deviation * ndtri(inside), self.low, self.high))
 
     def at(self, level: float) -> Change:
-        """The change with its range narrowed to `level` times its width around its centre; all of it at 1.
+        """Return the change with its range narrowed to `level` times its width around its centre; all of it at 1.
 
         Of a normal change the deviation shrinks; of a discrete one the values stay that are no farther from the
         centre than `level` times the farthest.
         """
         if level == 1:
             return self
-        if self.distribution == "normal":
-            return replace(self, high=level * self.high)
+        if self.deviation is not None:
+            return replace(self, deviation=level * self.deviation)
         centre = self._middle()
         if self.distribution == "discrete":
             reach = level * max(abs(value - centre) for value in self.values)
@@ -188,7 +220,7 @@ class Change:
         return replace(self, low=min(max(low, self.low), centre), high=max(min(high, self.high), centre))
 
     def _only(self, kept: list[int]) -> Change:
-        """A discrete change with some of its values; equal probabilities where none of them could be drawn."""
+        """Return a discrete change with some of its values, of equal probability where none could be drawn before."""
         values = [self.values[i] for i in kept]
         chances = [self.probabilities[i] for i in kept] if self.probabilities else []
         total = sum(chances)
@@ -196,7 +228,7 @@ class Change:
         return Change.discrete(self.mode, values, shares, centre=self.centre, each=self.each)
 
     def _middle(self) -> float:
-        """The point around which the range widens."""
+        """Return the point around which the range widens."""
         if self.centre is not None:
             return self.centre
         if self.distribution == "loguniform":
@@ -206,7 +238,7 @@ class Change:
 
 
 def _between(centre: float, end: float, level: float, distribution: Distribution) -> float:
-    """The point at `level` of the way from the centre to an end, along the logarithm where that is uniform."""
+    """Return the point at `level` of the way from the centre to an end, along the logarithm where that is uniform."""
     if level == 0:
         return centre
     if distribution == "loguniform":

@@ -118,7 +118,7 @@ class FixedTotal:
             raise WorldError(f"{where}: the total is the model's; bind the randomization to its world first")
         parts = [changes[name] for name in self.parameters]
         weights = np.array(self.weights)
-        low, high = (np.array(ends) for ends in zip(*(part.support for part in parts), strict=True))
+        low, high = np.array([part.low for part in parts]), np.array([part.high for part in parts])
         if not (np.isfinite(low).all() and np.isfinite(high).all()) or any(part.values for part in parts):
             raise WorldError(f"{where}: needs uniform, loguniform or truncated normal draws, which can be moved")
         if parts[0].mode == "scale" and not (low > 0).all():

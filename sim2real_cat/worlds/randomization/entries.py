@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast, get_args
 
 from sim2real_cat.errors import WorldError
@@ -25,8 +26,8 @@ def read_change(parameter: str, table: TomlTable) -> Change:
     within = entry.pair("within") if entry.has("within") else None
     centre, each = entry.optional_number("centre"), entry.flag("each", False)
     entry.close()
-    if discrete and within is not None:
-        raise entry.refusal("only a normal change is cut to a range by 'within', this one is discrete")
+    if distribution != "normal" and within is not None:
+        raise entry.refusal(f"only a normal change is cut to a range by 'within', this one is {distribution}")
     if discrete and probabilities == []:
         raise entry.refusal(f"{len(numbers)} values need as many probabilities, got 0")
     if not discrete and probabilities is not None:
@@ -34,7 +35,11 @@ def read_change(parameter: str, table: TomlTable) -> Change:
     try:
         if discrete:
             return Change.discrete(mode, numbers, probabilities or (), centre=centre, each=each)
-        return Change(mode, numbers[0], numbers[1], distribution, within=within, centre=centre, each=each)
+        if distribution != "normal":
+            return Change(mode, numbers[0], numbers[1], distribution, centre=centre, each=each)
+        low, high = within or (-math.inf, math.inf)
+        mean, deviation = numbers
+        return Change(mode, low, high, distribution, mean=mean, deviation=deviation, centre=centre, each=each)
     except WorldError as error:
         raise entry.refusal(str(error)) from None
 

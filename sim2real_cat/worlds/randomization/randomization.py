@@ -8,25 +8,24 @@ an ensemble of one row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+import mujoco
 import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.model_names import matches
 from sim2real_cat.toml_table import TomlTable
-from sim2real_cat.worlds.randomization.change import Change as Change
-from sim2real_cat.worlds.randomization.change import Distribution as Distribution
-from sim2real_cat.worlds.randomization.change import Mode as Mode
-from sim2real_cat.worlds.randomization.dependence import Correlation as Correlation
-from sim2real_cat.worlds.randomization.dependence import FixedTotal as FixedTotal
-from sim2real_cat.worlds.randomization.ensemble import Ensemble as Ensemble
+from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, SENSOR_FIELDS
+from sim2real_cat.worlds.parameters.fields import element_name, split, values
+from sim2real_cat.worlds.parameters.physical import TOGETHER, targets
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.entries import read_change, read_correlations, read_totals
-
-if TYPE_CHECKING:
-    from sim2real_cat.worlds.world import World
+from sim2real_cat.worlds.world import World
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,6 @@ class Randomization:
         Raises:
             WorldError: a parameter that the world does not have, or that cannot vary.
         """
-        from sim2real_cat.worlds.randomization.binding import bind
-
         return bind(self, world.compile(), world.sensors)
 
     def at(self, level: float) -> Randomization:
@@ -99,8 +96,12 @@ class Randomization:
             raise WorldError(f"these ranges are narrowed to level {self.level:g} already; narrow the full ones")
         return replace(self, changes={name: change.at(level) for name, change in self.changes.items()}, level=level)
 
-    def draw(self, n: int, rng: np.random.Generator | int) -> Ensemble:
-        """`n` worlds of equal weight, from a generator or a seed; one nominal world where nothing varies.
+    def draw(self, n: int, *, rng: np.random.Generator | int = 0) -> Ensemble:
+        """Draw `n` worlds of equal weight; one nominal world where nothing varies.
+
+        Args:
+            n: how many.
+            rng: a generator, or a seed for one.
 
         Raises:
             WorldError: n < 1, a randomization that needs to be bound to a world first, a matrix that is no
@@ -112,8 +113,8 @@ class Randomization:
             return replace(Ensemble.nominal(), level=self.level)
         return self._ensemble(self._with_totals(self._drawn(n, np.random.default_rng(rng))))
 
-    def draw_boundary(self, n: int, rng: np.random.Generator | int) -> Ensemble:
-        """`n` worlds on the boundary of the ranges: in each, one parameter at random is at one of its two ends.
+    def draw_boundary(self, n: int, *, rng: np.random.Generator | int = 0) -> Ensemble:
+        """Draw `n` worlds on the boundary of the ranges: in each, one parameter at random is at one of its two ends.
 
         This is the boundary sampling of automatic domain randomization: OpenAI et al., "Solving Rubik's Cube with
         a Robot Hand", 2019, algorithm 1. Parameters in a fixed total may move on from their end to keep it.
@@ -145,7 +146,7 @@ class Randomization:
             if change.each:
                 raise WorldError(f"'{name}' is drawn for each element: bind the randomization to its world first")
         together = {name for correlation in self.correlations for name in correlation.parameters}
-        drawn = {name: change.draw(n, rng) for name, change in self.changes.items() if name not in together}
+        drawn = {name: change.draw(n, rng=rng) for name, change in self.changes.items() if name not in together}
         for correlation in self.correlations:
             for name, column in zip(correlation.parameters, correlation.uniforms(n, rng).T, strict=True):
                 drawn[name] = self.changes[name].quantile(column)
@@ -161,3 +162,108 @@ class Randomization:
     def _ensemble(self, values: Floats) -> Ensemble:
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, values, np.full(len(values), 1.0 / len(values)), self.level)
+
+
+def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[str] = ()) -> Randomization:
+    """The randomization on a model, every change for one column.
+
+    Args:
+        randomization: what varies.
+        model: the model whose elements are meant.
+        sensors: names of the observed channels, for noise and bias of each.
+
+    Raises:
+        WorldError: a parameter that the model does not have or that cannot vary, a parameter that is named twice,
+            a matrix that is no correlation matrix, or a total that is none or that the ranges do not allow.
+    """
+    columns = {name: _columns(model, sensors, name, change) for name, change in randomization.changes.items()}
+    changes: dict[str, Change] = {}
+    for name, change in randomization.changes.items():
+        for column in columns[name]:
+            if column in changes:
+                raise WorldError(f"'{column}' is changed twice, also by '{name}'; say one of them in words")
+            changes[column] = replace(change, each=False)
+    bound = replace(
+        randomization,
+        changes=changes,
+        correlations=tuple(
+            replace(correlation, parameters=_flat(columns, correlation.parameters))
+            for correlation in randomization.correlations
+        ),
+        totals=tuple(_total(model, total, columns, changes) for total in randomization.totals),
+    )
+    for correlation in bound.correlations:
+        correlation.array()
+    for total in bound.totals:
+        total.check(changes)
+    return bound
+
+
+def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: Change) -> list[str]:
+    """The parameters that a change stands for: itself, or one for each element.
+
+    An element that is 0 in the model stays 0 when it is scaled, so it gets no column.
+    """
+    field, parts = split(name)
+    if field in SENSOR_FIELDS:
+        return _sensor_columns(sensors, name, field, ", ".join(parts)) if change.each else [name]
+    if field in ACTION_FIELDS:
+        if change.each:
+            raise WorldError(f"'{name}': an action is one packet, which has no elements; leave 'each' out")
+        return [name]
+    found = targets(model, name, change.mode)
+    if not change.each:
+        return [name]
+    elements = [
+        element
+        for element in found[0].elements
+        if change.mode != "scale" or values(model, found[0].name).reshape(-1)[element] != 0
+    ]
+    if not elements:
+        raise WorldError(
+            f"'{name}': all of them are 0 in this model, so that scaling changes nothing; shift or set them"
+        )
+    if field not in TOGETHER:
+        return [element_name(model, field, element) for element in elements]
+    width = int(np.prod(values(model, found[0].name).shape[1:], dtype=int))
+    rows = [element_name(model, found[0].name, element).split("[", 1)[1] for element in elements]
+    return [f"{field}[{row if width == 1 else row.rsplit(',', 1)[0] + ']'}" for row in rows]
+
+
+def _sensor_columns(sensors: Sequence[str], name: str, field: str, pattern: str) -> list[str]:
+    """A parameter for each sensor that a pattern means."""
+    found = [sensor for sensor in sensors if pattern in ("", ":") or matches(sensor, pattern)]
+    if not found:
+        raise WorldError(f"'{name}': " + unknown_name("sensor", pattern, sensors))
+    return [f"{field}[{sensor}]" for sensor in found]
+
+
+def _total(
+    model: mujoco.MjModel, total: FixedTotal, columns: dict[str, list[str]], changes: dict[str, Change]
+) -> FixedTotal:
+    """A total with its weights: what the model's elements of each column contribute to the sum."""
+    names = _flat(columns, total.parameters)
+    where = f"fixed total of {listed(total.parameters)}"
+    if any(split(name)[0] in SENSOR_FIELDS + ACTION_FIELDS for name in names):
+        raise WorldError(f"{where}: sensors and actions have no total in the model")
+    mode = changes[names[0]].mode
+    targeted = [targets(model, name, mode)[0] for name in names]
+    fields = sorted({target.name for target in targeted})
+    if len(fields) > 1:
+        raise WorldError(f"{where}: adds up {listed(fields)}, which are different quantities")
+    elements = [element for target in targeted for element in target.elements]
+    if len(set(elements)) != len(elements):
+        raise WorldError(f"{where}: two of them name the same element, which would count twice")
+    held = values(model, fields[0]).reshape(-1)
+    sums = [float(held[list(target.elements)].sum()) for target in targeted]
+    if mode == "scale":
+        if min(sums) < 0 or sum(sums) == 0:
+            raise WorldError(f"{where}: needs values >= 0 in the model, of which one is positive, to scale")
+        return FixedTotal(names, tuple(sums), float(np.sum(sums)))
+    sizes = tuple(float(len(target.elements)) for target in targeted)
+    return FixedTotal(names, sizes, 0.0 if mode == "shift" else float(np.sum(sums)))
+
+
+def _flat(columns: dict[str, list[str]], names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of several parameters, one after the other."""
+    return tuple(column for name in names for column in columns[name])

@@ -178,7 +178,7 @@ def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: 
 
 
 def sensed(
-    world: World, trajectories: Trajectories, *, rng: np.random.Generator | int, fibre: Ensemble | None = None
+    world: World, trajectories: Trajectories, *, rng: np.random.Generator | int = 0, fibre: Ensemble | None = None
 ) -> Trajectories:
     """The trajectories with observations as the world's sensors would have read them.
 

@@ -37,7 +37,7 @@ def rollout(
     world: World | ExternalWorld,
     policy: Policy,
     *,
-    rng: np.random.Generator | int,
+    rng: np.random.Generator | int = 0,
     fibre: Ensemble | None = None,
     episodes: int = 1,
     steps: int | None = None,
@@ -93,7 +93,7 @@ def rollout_to_parquet(
     world: World,
     policy: Policy,
     *,
-    rng: np.random.Generator | int,
+    rng: np.random.Generator | int = 0,
     fibre: Ensemble | None = None,
     episodes: int = 1,
     steps: int | None = None,
@@ -133,7 +133,7 @@ def _check(policy: object, fibre: object, **counts: object) -> None:
             f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
         )
     if isinstance(fibre, Randomization):
-        raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng)")
+        raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng=0)")
     if not isinstance(fibre, Ensemble | None):
         raise WorldError(f"fibre is an Ensemble, got {type(fibre).__name__}; Ensemble.single makes one of a table")
     for name, count in counts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -131,6 +132,15 @@ class Stepper(Simulator):
             self._read(after, rows)
         truncated = (self.elapsed >= self.steps) & ~terminated & ~diverged
         return Stepped(self._observations.copy(), rewards, terminated, truncated, diverged)
+
+    def control_bounds(self) -> tuple[Floats, Floats]:
+        """Return the smallest and the largest controls, (nu,) each.
+
+        Where an actuator has no range they are ±mjMAXVAL, beyond which MuJoCo ignores controls.
+        """
+        limited = np.asarray(self.model.actuator_ctrllimited, dtype=bool)
+        bounds = np.where(limited[:, None], self.model.actuator_ctrlrange, [-mujoco.mjMAXVAL, mujoco.mjMAXVAL])
+        return bounds[:, 0], bounds[:, 1]
 
     def _read(self, state: State, rows: NDArray[np.intp]) -> None:
         """What the sensors of some simulations read in their present states."""

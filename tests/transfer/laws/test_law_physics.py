@@ -64,7 +64,7 @@ def family():
     @given(st.data(), strategies.worlds(max_bodies=3))
     def play(data, world):
         world = replace(world, noise={"*": NOISE})
-        fibre = data.draw(strategies.randomizations(world)).draw(MEMBERS, len(found))
+        fibre = data.draw(strategies.randomizations(world)).draw(MEMBERS, rng=len(found))
         rng = np.random.default_rng(len(found))
         home = fibre.select([int(rng.integers(MEMBERS))])
         found.append([deployed(world, fibre, reality, rng) for reality in (home, far_away(world))])

@@ -209,7 +209,7 @@ def test_environments_in_other_processes_play_the_same_episodes():
     def set_mass(environments, row):
         environments.set_attr("m", row["mass"])
 
-    members = Randomization.from_table({"mass": {"scale": [0.5, 2.0]}}).draw(3, 0)
+    members = Randomization.from_table({"mass": {"scale": [0.5, 2.0]}}).draw(3, rng=0)
     settings = {"rng": 2, "fibre": members, "steps": 20}
     several = GymnasiumWorld(make, configure=set_mass, parameters={"mass": 1.0})
     assert several.control_period == 0.05
@@ -219,7 +219,7 @@ def test_environments_in_other_processes_play_the_same_episodes():
 @settings(max_examples=25, deadline=None)
 @given(environments=st.integers(1, 9), episodes=st.integers(1, 5), seed=st.integers(0, 2**32))
 def test_the_number_of_environments_changes_nothing(environments, episodes, seed):
-    members = Randomization.from_table({"mass": {"set": [0.5, 2.0]}}).draw(2, seed)
+    members = Randomization.from_table({"mass": {"set": [0.5, 2.0]}}).draw(2, rng=seed)
     settings = {"rng": seed, "fibre": members, "episodes": episodes, "steps": 8}
     one = rollout(pendulums(environments=1, noise=0.1), SWING, **settings)
     many = rollout(pendulums(environments=environments, noise=0.1), SWING, **settings)
@@ -247,7 +247,7 @@ def test_parameters_reach_the_environment(mode, number, gain):
     assert done.rewards[:, 0].tolist() == [gain] * 4
     # the next rollout, and the next member in the same environment, begin from the nominal value again
     assert climb(world).rewards[:, 0].tolist() == [2.0] * 4
-    drawn = Randomization.from_table({"gain": {"scale": [0.5, 1.5]}}).draw(3, 0)
+    drawn = Randomization.from_table({"gain": {"scale": [0.5, 1.5]}}).draw(3, rng=0)
     several = climb(world, fibre=drawn, episodes=2)
     assert several.rewards[:, 0].tolist() == np.repeat(2.0 * drawn.values[:, 0], 2).tolist()
     assert several.member_index.tolist() == [0, 0, 1, 1, 2, 2]

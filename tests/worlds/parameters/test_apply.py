@@ -10,8 +10,9 @@ from rig import GRAVITY, MASS, RIG, SENSORS, STIFFNESS, TIMESTEP, Constant, memb
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import actuator_delays, apply_to_model, check_parameters
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
@@ -140,7 +141,7 @@ def test_parameters_that_make_no_world(rig, parameter, entry, message):
 
 
 def test_one_bad_member_among_many_is_found(rig):
-    drawn = Randomization({"body_mass[cart]": Change("shift", -3.0, 1.0)}).draw(64, np.random.default_rng(0))
+    drawn = Randomization({"body_mass[cart]": Change("shift", -3.0, 1.0)}).draw(64, rng=np.random.default_rng(0))
     with pytest.raises(WorldError, match="cannot be negative"):
         check_parameters(rig, drawn)
 

@@ -12,8 +12,9 @@ from rig import MASS, SENSORS, Constant, rig_world, write_model
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import apply_to_model, check_parameters
-from sim2real_cat.worlds.randomization.binding import bind
-from sim2real_cat.worlds.randomization.randomization import Change, Correlation, FixedTotal, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
+from sim2real_cat.worlds.randomization.randomization import Randomization, bind
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import World
@@ -62,7 +63,7 @@ def test_parameters_of_the_actions_are_bound_as_they_are():
 
 
 def test_each_element_has_its_own_draw():
-    drawn = bound({"body_mass[*]": {"scale": [0.8, 1.2], "each": True}}).draw(500, 0)
+    drawn = bound({"body_mass[*]": {"scale": [0.8, 1.2], "each": True}}).draw(500, rng=0)
     off_diagonal = np.corrcoef(drawn.values.T) - np.eye(len(drawn.parameters))
     assert len(drawn.parameters) > 10
     assert np.abs(off_diagonal).max() < 5 / 500**0.5
@@ -78,7 +79,7 @@ def test_correlations_reach_every_column():
     assert randomization.correlations == (
         Correlation(("body_mass[left arm]", "body_mass[right arm]", "opt.gravity[2]"), 1.0),
     )
-    values = randomization.draw(20, 0).values
+    values = randomization.draw(20, rng=0).values
     np.testing.assert_allclose(values[:, 0], values[:, 1], rtol=1e-9)
     # A correlation of 1 is factored to the square root of rounding.
     np.testing.assert_allclose((values[:, 0] - 1) / 0.2, values[:, 2], atol=1e-7)
@@ -93,7 +94,7 @@ def test_the_total_mass_stays_that_of_the_model(seed, distribution, level):
             "fixed_totals": [["body_mass[*]"]],
         }
     ).at(level)
-    members = randomization.draw(4, seed)
+    members = randomization.draw(4, rng=seed)
     batch = Batch(MODEL, 4, nthread=1)
     apply_to_model(batch, MODEL, members, np.arange(4))
     for member in range(4):
@@ -115,10 +116,10 @@ def test_totals_over_several_parameters_weigh_what_each_names():
 def test_totals_of_addends_and_of_values():
     shifted = bound(
         {"body_mass[*arm]": {"shift": [-0.1, 0.1], "each": True}, "fixed_totals": [["body_mass[*arm]"]]}
-    ).draw(20, 0)
+    ).draw(20, rng=0)
     np.testing.assert_allclose(shifted.values.sum(axis=1), 0, atol=1e-15)
     put = bound({"body_mass[*arm]": {"set": [0.2, 1.0], "each": True}, "fixed_totals": [["body_mass[*arm]"]]})
-    np.testing.assert_allclose(put.draw(20, 0).values.sum(axis=1), 1.2, rtol=1e-12)
+    np.testing.assert_allclose(put.draw(20, rng=0).values.sum(axis=1), 1.2, rtol=1e-12)
 
 
 def test_totals_of_mass_and_inertia_are_of_the_mass():
@@ -193,14 +194,14 @@ def test_what_does_not_fit_the_model(table, message):
 
 def test_what_needs_a_world_says_so():
     with pytest.raises(WorldError, match=r"'body_mass\[\*\]' is drawn for each element: bind the randomization"):
-        Randomization({"body_mass[*]": EACH}).draw(2, 0)
+        Randomization({"body_mass[*]": EACH}).draw(2, rng=0)
 
 
 def test_a_bound_randomization_runs_in_its_world(tmp_path):
     """Four bodies of one mass: each factor acts on its own body, and their sum is 4."""
     world = rig_world(tmp_path)
     randomization = Randomization({"body_mass[*]": EACH}, totals=(FixedTotal(("body_mass[*]",)),)).bind(world)
-    members = randomization.draw(5, 0)
+    members = randomization.draw(5, rng=0)
     assert members.parameters == tuple(f"body_mass[{name}]" for name in ("faller", "cart", "bob", "arm"))
     np.testing.assert_allclose(members.values.sum(axis=1), 4.0, rtol=1e-12)
     check_parameters(world, members)
@@ -216,4 +217,4 @@ def test_binding_to_a_world_with_names_of_spaces(tmp_path):
     shifted = Change("shift", -0.1, 0.1, each=True)
     randomization = Randomization({"joint damping of *shoulder": EACH, "observation_bias": shifted}).bind(world)
     assert list(randomization.changes)[-1] == "observation_bias[qpos[left shoulder]]"
-    check_parameters(world, randomization.draw(3, 0))
+    check_parameters(world, randomization.draw(3, rng=0))

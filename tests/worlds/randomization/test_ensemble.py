@@ -13,8 +13,9 @@ from rig import made, members
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, from_arrow, to_arrow
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 
 RANDOMIZATION = Randomization(
     {
@@ -23,7 +24,7 @@ RANDOMIZATION = Randomization(
         "opt.gravity[2]": Change.discrete("shift", [-0.1, 0.0, 0.1]),
     }
 )
-DRAWN = RANDOMIZATION.at(0.5).draw(6, 0)
+DRAWN = RANDOMIZATION.at(0.5).draw(6, rng=0)
 
 
 def same(one: Ensemble, other: Ensemble) -> bool:
@@ -72,13 +73,13 @@ def test_any_table_goes_there_and_back(parameters, n, seed, level):
 
 def test_the_same_seed_gives_the_same_file(tmp_path):
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
-        RANDOMIZATION.draw(20, seed).to_parquet(tmp_path / name)
+        RANDOMIZATION.draw(20, rng=seed).to_parquet(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != (tmp_path / "other").read_bytes()
 
 
 def test_every_cut_is_noticed(tmp_path):
     path = tmp_path / "fibre.parquet"
-    RANDOMIZATION.draw(200, 0).to_parquet(path, "wide")
+    RANDOMIZATION.draw(200, rng=0).to_parquet(path, "wide")
     whole = path.read_bytes()
     for end in (0, 1, 4, 100, len(whole) // 2, len(whole) - 9, len(whole) - 1):
         path.write_bytes(whole[:end])
@@ -89,7 +90,7 @@ def test_every_cut_is_noticed(tmp_path):
 
 def test_a_damaged_bit_is_noticed_or_changes_nothing(tmp_path):
     """Pages carry checksums and the content a digest; what is left are words about pages that nobody reads."""
-    path, drawn = tmp_path / "fibre.parquet", RANDOMIZATION.draw(200, 0)
+    path, drawn = tmp_path / "fibre.parquet", RANDOMIZATION.draw(200, rng=0)
     drawn.to_parquet(path, "wide")
     whole, messages = path.read_bytes(), []
     rng = np.random.default_rng(0)
@@ -191,7 +192,7 @@ def instance_of(fibres):
 
 def test_the_draws_of_an_instance_are_the_table():
     """From the instance to the ensemble, by the rows of `Draw`; and to the table, by the name of the SimEnv."""
-    other = RANDOMIZATION.draw(3, 7)
+    other = RANDOMIZATION.draw(3, rng=7)
     instance = instance_of({"narrow": DRAWN, "wide": other, "plain": Ensemble.nominal()})
     acset = instance.acset
     for policy, fibre in (("narrow", DRAWN), ("wide", other)):
@@ -211,7 +212,7 @@ def test_the_draws_of_an_instance_are_the_table():
 
 
 def test_the_table_joins_with_the_instance_in_arrow():
-    instance = instance_of({"narrow": DRAWN, "wide": RANDOMIZATION.draw(3, 7)})
+    instance = instance_of({"narrow": DRAWN, "wide": RANDOMIZATION.draw(3, rng=7)})
     worlds = pa.table({"sim_name": [instance.name("SimEnv", int(e)) for e in instance.acset.parts("SimEnv")]})
     joined = worlds.join(DRAWN.to_arrow("narrow"), "sim_name", join_type="inner").sort_by("member")
     np.testing.assert_array_equal(joined["joint damping of leg_*"].to_numpy(), DRAWN.values[:, 1])

@@ -34,7 +34,7 @@ def quadruped(*, floor="floor", free="<freejoint/>", joint='damping="2" armature
 def applied(model, randomization, n=64, seed=0):
     """The models of an ensemble."""
     batch = Batch(model, n, nthread=1)
-    apply_to_model(batch, model, randomization.draw(n, seed), np.arange(n))
+    apply_to_model(batch, model, randomization.draw(n, rng=seed), np.arange(n))
     return [batch.get_model(i) for i in range(n)]
 
 
@@ -75,7 +75,7 @@ def test_the_go1_of_playground():
 
 
 def test_every_joint_of_the_go1_has_draws_of_its_own():
-    drawn = playground_go1(quadruped()).draw(400, 0)
+    drawn = playground_go1(quadruped()).draw(400, rng=0)
     assert len(drawn.parameters) == 1 + 12 + 12 + 3 + 13 + 1 + 12
     assert f"dof_armature[{LEGS[0]}_joint]" in drawn.parameters
     assert np.abs(np.corrcoef(drawn.values.T) - np.eye(len(drawn.parameters))).max() < 5 / 400**0.5
@@ -149,6 +149,6 @@ def test_what_ksim_needs(parts, randomizers, message):
 
 def test_published_ranges_narrow_for_a_curriculum():
     model = quadruped()
-    narrow = playground_go1(model).at(0.0).draw(5, 0)
+    narrow = playground_go1(model).at(0.0).draw(5, rng=0)
     assert np.ptp(narrow.values, axis=0).max() == 0.0
     assert narrow.row(0)["geom_friction[floor, 0]"] == pytest.approx(0.7)

@@ -5,15 +5,17 @@ import pytest
 from scipy import stats
 
 from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Correlation, FixedTotal, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 
 N = 4000
 CHANGES = {
     "uniform": (Change("scale", 0.8, 1.4), stats.uniform(0.8, 0.6)),
     "negative": (Change("shift", -2.0, -1.0), stats.uniform(-2.0, 1.0)),
     "loguniform": (Change("scale", 0.01, 10.0, "loguniform"), stats.loguniform(0.01, 10.0)),
-    "normal": (Change("set", -3.0, 0.5, "normal"), stats.norm(-3.0, 0.5)),
+    "normal": (Change.normal("set", -3.0, 0.5), stats.norm(-3.0, 0.5)),
 }
 
 
@@ -21,7 +23,7 @@ CHANGES = {
 def test_draws_follow_the_distribution(name):
     """Kolmogorov-Smirnov with a fixed seed: a wrong distribution of 4,000 draws is far below one in a thousand."""
     change, law = CHANGES[name]
-    drawn = change.draw(N, np.random.default_rng(0))
+    drawn = change.draw(N, rng=np.random.default_rng(0))
     assert drawn.shape == (N,)
     assert stats.kstest(drawn, law.cdf).pvalue > 1e-3
     if change.distribution != "normal":
@@ -30,11 +32,13 @@ def test_draws_follow_the_distribution(name):
 
 @pytest.mark.parametrize("distribution", ["uniform", "loguniform"])
 def test_a_range_of_one_point_is_that_point(distribution):
-    np.testing.assert_allclose(Change("set", 2.0, 2.0, distribution).draw(5, np.random.default_rng(0)), 2.0, rtol=1e-15)
+    np.testing.assert_allclose(
+        Change("set", 2.0, 2.0, distribution).draw(5, rng=np.random.default_rng(0)), 2.0, rtol=1e-15
+    )
 
 
 def test_an_ensemble_is_a_table_of_independent_columns():
-    drawn = Randomization({name: change for name, (change, _) in CHANGES.items()}).draw(N, np.random.default_rng(1))
+    drawn = Randomization({name: change for name, (change, _) in CHANGES.items()}).draw(N, rng=np.random.default_rng(1))
     assert drawn.parameters == tuple(CHANGES)
     assert drawn.modes == ("scale", "shift", "scale", "set")
     assert drawn.values.shape == (N, 4)
@@ -48,18 +52,18 @@ def test_an_ensemble_is_a_table_of_independent_columns():
 
 def test_draws_are_reproducible():
     randomization = Randomization({"a": Change("scale", 0, 1), "b": Change("set", 0, 1)})
-    one, two, other = (randomization.draw(9, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    one, two, other = (randomization.draw(9, rng=np.random.default_rng(seed)) for seed in (4, 4, 5))
     np.testing.assert_array_equal(one.values, two.values)
     assert not np.array_equal(one.values, other.values)
 
 
 def test_rows_by_name():
-    drawn = Randomization({"a": Change("scale", 2, 2), "b": Change("set", 3, 3)}).draw(2, np.random.default_rng(0))
+    drawn = Randomization({"a": Change("scale", 2, 2), "b": Change("set", 3, 3)}).draw(2, rng=np.random.default_rng(0))
     assert drawn.row(1) == {"a": 2.0, "b": 3.0}
 
 
 def test_nothing_varies_in_the_nominal_world():
-    for nominal in (Ensemble.nominal(), Randomization().draw(7, np.random.default_rng(0)), Ensemble.single({})):
+    for nominal in (Ensemble.nominal(), Randomization().draw(7, rng=np.random.default_rng(0)), Ensemble.single({})):
         assert len(nominal) == 1
         assert nominal.values.shape == (1, 0)
         assert nominal.weights.tolist() == [1.0]
@@ -68,7 +72,7 @@ def test_nothing_varies_in_the_nominal_world():
 
 def test_no_worlds_are_no_ensemble():
     with pytest.raises(WorldError, match="an ensemble needs at least one world, got 0"):
-        Randomization({"a": Change("scale", 0, 1)}).draw(0, np.random.default_rng(0))
+        Randomization({"a": Change("scale", 0, 1)}).draw(0, rng=np.random.default_rng(0))
 
 
 def test_a_table_as_toml_gives_it():
@@ -82,7 +86,7 @@ def test_a_table_as_toml_gives_it():
         "body_mass[torso]": Change("scale", 0.8, 1.2),
         "opt.gravity[2]": Change("shift", -0.5, 0.0),
         "dof_damping": Change("scale", 0.5, 2.0, "loguniform"),
-        "actuator_delay": Change("set", 0.02, 0.005, "normal"),
+        "actuator_delay": Change.normal("set", 0.02, 0.005),
     }
 
 
@@ -101,7 +105,7 @@ def test_a_table_of_all_there_is():
     assert found.changes == {
         "body_mass[*]": Change("scale", 0.5, 2.0, "loguniform", centre=1.0, each=True),
         "actuator_gear": Change.discrete("set", [1, 2, 4], [0.5, 0.25, 0.25]),
-        "geom_friction[:, 0]": Change("scale", 1.0, 0.1, "normal", within=(0.7, 1.3)),
+        "geom_friction[:, 0]": Change.normal("scale", 1.0, 0.1, within=(0.7, 1.3)),
     }
     assert found.correlations == (
         Correlation(("actuator_gear", "body_mass[*]"), 1.0),

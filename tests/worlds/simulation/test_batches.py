@@ -16,7 +16,8 @@ from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.parquet import iterate_log, write_log
 from sim2real_cat.recordings.trajectories import concatenate
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation import rollout as rollout_module
 from sim2real_cat.worlds.simulation.rollout import rollout, rollout_to_parquet
 from sim2real_cat.worlds.simulation.simulator import Simulator
@@ -77,7 +78,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fibre():
-    return VARIED.draw(9, np.random.default_rng(0))
+    return VARIED.draw(9, rng=np.random.default_rng(0))
 
 
 POLICIES = [Pushing(np.random.default_rng(1).standard_normal((2, 4))), Remembering()]
@@ -118,7 +119,7 @@ def test_same_bytes_of_a_robot_with_contacts():
     hopper = World.gymnasium("Hopper", noise=0.01)
     fibre = Randomization(
         {"body_inertial[*]": Change("scale", 0.7, 1.3), "actuator_delay": Change("set", 0.0, 0.02)}
-    ).draw(30, np.random.default_rng(0))
+    ).draw(30, rng=np.random.default_rng(0))
     policy = LinearPolicy(0.1 * np.random.default_rng(0).standard_normal((3, 11)), np.zeros(11), np.ones(11))
     one, *others = (
         rollout(hopper, policy, rng=0, fibre=fibre, episodes=10, steps=40, threads=threads, batch=batch)

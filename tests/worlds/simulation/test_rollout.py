@@ -10,7 +10,8 @@ from rig import Constant, Scripted, equal
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.worlds.engine_log import compiling
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.change import Change
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
@@ -40,7 +41,7 @@ def hopper():
 
 @pytest.fixture(scope="module")
 def varied():
-    return VARIED.draw(6, np.random.default_rng(1))
+    return VARIED.draw(6, rng=np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("until_terminated", [True, False])

@@ -7,8 +7,9 @@ import pytest
 from rig import RIG, SENSORS, Scripted, rig_world
 
 from sim2real_cat.errors import PolicyError, WorldError
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Change, Randomization
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.sensors.noise import Drift, Dropout, EpisodeBias, GaussianNoise, Quantisation, UniformNoise
 from sim2real_cat.worlds.sensors.stateful import DelayedJointPositionObservation, with_observations
 from sim2real_cat.worlds.simulation.simulator import Simulator
@@ -24,7 +25,7 @@ def test_the_episodes_of_the_simulator(name, threads):
     """Random actions, noise and randomized worlds; the pole falls, so episodes are started again in between."""
     world = World.gymnasium(name, noise=0.1)
     ranges = {"body_mass": Change("scale", 0.5, 2.0), "observation_bias": Change("set", -0.1, 0.1)}
-    members = Randomization(ranges).draw(3, 0)
+    members = Randomization(ranges).draw(3, rng=0)
     index, starts = np.array([0, 1, 2, 2]), range(4)
     actions = np.random.default_rng(1).uniform(-1, 1, (4, STEPS, world.compile().nu))
     simulator = Simulator(world, members, index, threads=1)
@@ -73,7 +74,7 @@ def test_everything_between_the_truth_and_the_policy(tmp_path):
         "action_jitter": Change("set", 0.0, 0.03),
         "action_drop": Change("set", 0.1, 0.5),
     }
-    members, index, steps = Randomization(varied).draw(3, 0), np.array([0, 1, 2, 2, 1]), 30
+    members, index, steps = Randomization(varied).draw(3, rng=0), np.array([0, 1, 2, 2, 1]), 30
     actions = np.random.default_rng(1).uniform(-9, 9, (5, steps, 2))
     episodes = {}
 
