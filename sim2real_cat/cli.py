@@ -243,9 +243,8 @@ def _rank(options: argparse.Namespace) -> int:
     lacking: tuple[str, ...] = ()
     if options.policies.suffix == ".json":
         from sim2real_cat.transfer.instance import TransferInstance
-        from sim2real_cat.transfer.scores import returns_of
 
-        table, lacking = returns_of(TransferInstance.read(options.policies), options.robot)
+        table, lacking = TransferInstance.read(options.policies).returns(options.robot)
     elif options.robot is not None:
         raise SchemaError("--robot goes with an instance, a .json file; a CSV holds the policies of one robot")
     else:

@@ -37,7 +37,8 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.segments import segments
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, deploy_recording, measure
+from sim2real_cat.transfer.deployment import Deployment, deploy_recording
+from sim2real_cat.transfer.measurement import MeasuredGap, measure
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.replay import replay

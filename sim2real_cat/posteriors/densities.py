@@ -17,32 +17,32 @@ class Densities:
 
     Attributes:
         episode: (N,) the episode of each transition, from 0 and not decreasing.
-        members: (M, N) ln p_e(o'|h,a) of each member e [nats]; -inf where a member cannot have produced the reading.
-        reality: (N,) ln p_real(o'|h,a), exact or an estimate that has not seen the reading.
+        log_sim: (M, N) ln p_e(o'|h,a) of each member e [nats]; -inf where a member cannot have produced the reading.
+        log_real: (N,) ln p_real(o'|h,a), exact or an estimate that has not seen the reading.
         excess: (M, N) ln p_real - ln p_e of the reading over the channels whose densities are known in closed form,
             less `divergence`: 0 on average where p_real is exact, so that it can be taken out as noise. 0 where
             nothing is known.
         divergence: (M, N) KL(p_real(o'|h,a) || p_e(o'|h,a)) over the same channels.
-        sensor_members: (M, episodes, d) the sum over an episode of each sensor's own ln p_e.
-        sensor_reality: (episodes, d) the same of ln p_real.
+        sensor_log_sim: (M, episodes, d) the sum over an episode of each sensor's own ln p_e.
+        sensor_log_real: (episodes, d) the same of ln p_real.
     """
 
     episode: Ints
-    members: Floats
-    reality: Floats
+    log_sim: Floats
+    log_real: Floats
     excess: Floats
     divergence: Floats
-    sensor_members: Floats
-    sensor_reality: Floats
+    sensor_log_sim: Floats
+    sensor_log_real: Floats
 
     def __post_init__(self) -> None:
         n = len(self.episode)
-        shapes = {name: getattr(self, name).shape for name in ("members", "excess", "divergence")}
-        if len(set(shapes.values())) > 1 or self.members.shape[1:] != (n,) or self.reality.shape != (n,):
+        shapes = {name: getattr(self, name).shape for name in ("log_sim", "excess", "divergence")}
+        if len(set(shapes.values())) > 1 or self.log_sim.shape[1:] != (n,) or self.log_real.shape != (n,):
             raise GapError(f"densities of {n} transitions need arrays (members, {n}), got {shapes}")
         if n == 0:
             raise GapError("there is no transition: give episodes of at least one control step")
-        if np.isnan(self.members).any() or not np.isfinite(self.reality).all():
+        if np.isnan(self.log_sim).any() or not np.isfinite(self.log_real).all():
             raise GapError("densities are NaN, or that of reality is not finite; a reading that occurred has one")
 
 
@@ -106,23 +106,23 @@ def joint_densities(
     covariance = np.where(lost[..., None, None], np.eye(reading.shape[1]), covariance)
     factor, real_factor = _factor(covariance), _factor(real_covariance)
     expected = np.where(lost[..., None], reading, expected)
-    members = np.where(lost, -np.inf, _log_density(reading - expected, factor))
-    reality = _log_density(reading - real_expected, real_factor)
-    excess = divergence = np.zeros_like(members)
+    log_sim = np.where(lost, -np.inf, _log_density(reading - expected, factor))
+    log_real = _log_density(reading - real_expected, real_factor)
+    excess = divergence = np.zeros_like(log_sim)
     if exact:
         shape = np.square(np.linalg.solve(factor, np.broadcast_to(real_factor, factor.shape))).sum(axis=(2, 3))
         apart = np.square(_solved(factor, real_expected - expected)).sum(axis=2)
         volume = _log_determinant(factor) - _log_determinant(real_factor)
         divergence = np.where(lost, np.inf, 0.5 * (shape + apart - reading.shape[1]) + volume)
-        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=~lost)
+        excess = np.subtract(log_real - log_sim, divergence, out=np.zeros_like(log_sim), where=~lost)
     starts = np.flatnonzero(np.diff(episode, prepend=-1))
     own = normal(reading - expected, _deviation(covariance))
     own[lost] = -np.inf
     real_own = normal(reading - real_expected, _deviation(real_covariance))
     return Densities(
         episode,
-        members,
-        reality,
+        log_sim,
+        log_real,
         excess,
         divergence,
         np.add.reduceat(own, starts, axis=1),
@@ -140,17 +140,17 @@ def assemble(episode: Ints, own: Floats, real_own: Floats, divergence: Floats | 
         divergence: (M, N) as in `Densities`; None where no channel has one in closed form.
     """
     own = np.where(np.isnan(own), -np.inf, own)
-    members, reality = own.sum(axis=2), real_own.sum(axis=1)
+    log_sim, log_real = own.sum(axis=2), real_own.sum(axis=1)
     starts = np.flatnonzero(np.diff(episode, prepend=-1))
     if divergence is None:
-        excess = divergence = np.zeros_like(members)
+        excess = divergence = np.zeros_like(log_sim)
     else:
-        possible = np.isfinite(members)
+        possible = np.isfinite(log_sim)
         divergence = np.where(possible, divergence, np.inf)
-        excess = np.subtract(reality - members, divergence, out=np.zeros_like(members), where=possible)
+        excess = np.subtract(log_real - log_sim, divergence, out=np.zeros_like(log_sim), where=possible)
     by_sensor = np.add.reduceat(own, starts, axis=1)
     return Densities(
-        episode, members, reality, excess, divergence, by_sensor, np.add.reduceat(real_own, starts, axis=0)
+        episode, log_sim, log_real, excess, divergence, by_sensor, np.add.reduceat(real_own, starts, axis=0)
     )
 
 
@@ -164,12 +164,12 @@ def side_by_side(parts: Sequence[Densities], order: Ints) -> Densities:
     first = parts[0]
     return Densities(
         first.episode,
-        sum((part.members for part in parts[1:]), first.members),
-        sum((part.reality for part in parts[1:]), first.reality),
+        sum((part.log_sim for part in parts[1:]), first.log_sim),
+        sum((part.log_real for part in parts[1:]), first.log_real),
         sum((part.excess for part in parts[1:]), first.excess),
         sum((part.divergence for part in parts[1:]), first.divergence),
-        np.concatenate([part.sensor_members for part in parts], axis=2)[:, :, order],
-        np.concatenate([part.sensor_reality for part in parts], axis=1)[:, order],
+        np.concatenate([part.sensor_log_sim for part in parts], axis=2)[:, :, order],
+        np.concatenate([part.sensor_log_real for part in parts], axis=1)[:, order],
     )
 
 

@@ -218,7 +218,7 @@ def _estimate(
     mixed: MixtureTerms,
     interval: tuple[float, float],
     confidence: float,
-    members: int,
+    n_members: int,
     sensors: tuple[str, ...],
     reasons: tuple[str, ...],
     notes: tuple[str, ...],
@@ -240,10 +240,10 @@ def _estimate(
         level="transition",
         units=UNITS["transition"],
         n_real=n,
-        n_sim=n * members,
+        n_sim=n * n_members,
         episodes_real=len(mixed.steps),
         episodes_sim=0,
-        n_members=members,
+        n_members=n_members,
         sensors=sensors,
         reliable=not reasons,
         why=(*reasons, *notes),
@@ -258,7 +258,7 @@ def _per_episode(estimate: Estimate, mixed: MixtureTerms) -> Estimate:
     if len(sums) > 1:
         width = stats.t.ppf(0.5 + estimate.confidence / 2, len(sums) - 1)
         half = float(width * sums.std(ddof=1) / np.sqrt(len(sums)))
-    ratios = float((mixed.log_reality - mixed.log_mixture).mean())
+    ratios = float((mixed.log_real - mixed.log_mixture).mean())
     high = raw + half
     return replace(
         estimate,

@@ -82,11 +82,11 @@ def predictive_gap(
         WorldError: the recording does not fit the world, or something random that has no density lies in between.
     """
     generator = np.random.default_rng(rng)
-    members = Ensemble.nominal() if fibre is None else fibre
+    fibre = Ensemble.nominal() if fibre is None else fibre
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
-    asked = _Comparison(world, recording, members, reality, states, state_deviation, noise, confidence, threads)
-    if sim is not None and sim.member_index.max(initial=0) >= len(members):
-        raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(members)}")
+    asked = _Comparison(world, recording, fibre, reality, states, state_deviation, noise, confidence, threads)
+    if sim is not None and sim.member_index.max(initial=0) >= len(fibre):
+        raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(fibre)}")
     with on_one_thread():
         simulated, known = asked.sides()
         found = asked.estimate(simulated, known, generator)
@@ -209,12 +209,12 @@ class _Comparison:
         if self.noise == "fitted" or np.any(self.state_deviation):
             return _without_null(found, "the simulated episodes have other noise, or states without errors")
         usable = np.flatnonzero(sim.kept & (sim.lengths > 0) & (found.weights[sim.member_index] > 0))
-        members = np.unique(sim.member_index[usable])
-        if not len(members):
+        worlds = np.unique(sim.member_index[usable])
+        if not len(worlds):
             return _without_null(found, "no episode of a member with a weight went on")
-        each = max(len(found.surprise) // len(members), 1)
+        each = max(len(found.surprise) // len(worlds), 1)
         shuffled = rng.permutation(usable)
-        drawn = np.concatenate([shuffled[sim.member_index[shuffled] == member][:each] for member in members])
+        drawn = np.concatenate([shuffled[sim.member_index[shuffled] == member][:each] for member in worlds])
         drawn.sort()
         own = predictive_gap(
             self.world,
@@ -228,11 +228,11 @@ class _Comparison:
             threads=self.threads,
         )
         member = sim.member_index[drawn][own.episode]
-        gaps = np.array([own.terms[member == one].mean() for one in members])
-        p_value = float((1 + (gaps >= found.estimate.raw).sum()) / (1 + len(members)))
+        gaps = np.array([own.terms[member == one].mean() for one in worlds])
+        p_value = float((1 + (gaps >= found.estimate.raw).sum()) / (1 + len(worlds)))
         why = [_EXACT]
-        if 1 / (1 + len(members)) > _WORTH_A_WORD:
-            why.append(f"with {len(members)} worlds the p-value is at least {1 / (1 + len(members)):.2g}")
+        if 1 / (1 + len(worlds)) > _WORTH_A_WORD:
+            why.append(f"with {len(worlds)} worlds the p-value is at least {1 / (1 + len(worlds)):.2g}")
         return _with(found, Null((), (float(gaps.mean()),), p_value, 1, tuple(why)))
 
 

@@ -26,7 +26,7 @@ class MixtureTerms:
         ratios: (N,) the same with that noise.
         log_likelihood: (episodes, M) ln p_e of all readings of an episode.
         log_mixture: (episodes,) ln of the mixture's density of all readings.
-        log_reality: (episodes,) ln p_real of all readings.
+        log_real: (episodes,) ln p_real of all readings.
         steps: (episodes,) transitions.
         sensors: (episodes, d) the log ratio of an episode's readings of each sensor by itself.
     """
@@ -35,7 +35,7 @@ class MixtureTerms:
     ratios: Floats
     log_likelihood: Floats
     log_mixture: Floats
-    log_reality: Floats
+    log_real: Floats
     steps: Floats
     sensors: Floats
 
@@ -72,7 +72,7 @@ def mixture_terms(densities: Densities, log_weights: Floats, before: int = 0) ->
     ratios = np.empty_like(terms)
     likelihood = np.empty((len(episodes), len(log_weights)))
     for i, rows in enumerate(episodes):
-        own = densities.members[:, rows]
+        own = densities.log_sim[:, rows]
         past = np.cumsum(own, axis=1)
         likelihood[i] = past[:, -1]
         prior = log_weights[:, None] + np.concatenate([np.zeros((len(own), 1)), past[:, :-1]], axis=1)
@@ -85,17 +85,17 @@ def mixture_terms(densities: Densities, log_weights: Floats, before: int = 0) ->
                 f"no member of the fibre can have produced what was read after step {step} of episode {before + i}: "
                 "the divergence is infinite; widen the randomization or model the sensor's noise"
             )
-        ratios[rows] = densities.reality[rows] - mixture
+        ratios[rows] = densities.log_real[rows] - mixture
         share = prior - densities.divergence[:, rows]
         share = np.exp(share - logsumexp(share, axis=0))
         terms[rows] = ratios[rows] - (share * densities.excess[:, rows]).sum(axis=0)
-    by_sensor = log_weights[:, None, None] + densities.sensor_members
+    by_sensor = log_weights[:, None, None] + densities.sensor_log_sim
     return MixtureTerms(
         terms,
         ratios,
         likelihood,
         np.asarray(logsumexp(log_weights + likelihood, axis=1)),
-        np.array([densities.reality[rows].sum() for rows in episodes]),
+        np.array([densities.log_real[rows].sum() for rows in episodes]),
         np.array([float(len(rows)) for rows in episodes]),
-        densities.sensor_reality - np.asarray(logsumexp(by_sensor, axis=0)),
+        densities.sensor_log_real - np.asarray(logsumexp(by_sensor, axis=0)),
     )

@@ -16,8 +16,8 @@ from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
-from sim2real_cat.transfer.deployment import METHODS
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+from sim2real_cat.transfer.measurement import METHODS, Method
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
@@ -107,7 +107,7 @@ class Description:
     name: str
     seed: int
     epsilon: float
-    method: str
+    method: Method
     confidence: float
     real_episodes: int
     sim_episodes: int

@@ -29,10 +29,11 @@ from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.recordings.trajectories import Trajectories, concatenate
 from sim2real_cat.study.description import Candidate, Description, generator, read_description
 from sim2real_cat.study.result import StudyResult
-from sim2real_cat.transfer.build import Recording
-from sim2real_cat.transfer.deployment import Deployment, measure_again
+from sim2real_cat.transfer.build import RecordingFile
+from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.measured_laws import Recompute, Recomputed
+from sim2real_cat.transfer.measurement import measure_again
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 _PACKAGES = ("sim2real-cat", "gymnasium", "mujoco", "numpy", "pyarrow", "scipy")
@@ -73,16 +74,16 @@ def check_folder(out: Path) -> None:
         raise StudyError(f"{out}: holds files but no study, which would be mixed up; name another folder")
 
 
-def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, Recording]:
+def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, RecordingFile]:
     """Write all episodes: a file for the fibre of every policy, and one for every robot."""
     recordings = {}
     for deployment in deployments:
         path = f"trajectories/sim_{deployment.policy}.parquet"
-        recordings[deployment.policy] = Recording(path, write_log(out / path, deployment.sim))
+        recordings[deployment.policy] = RecordingFile(path, write_log(out / path, deployment.sim))
     for robot in dict.fromkeys(deployment.robot for deployment in deployments):
         path = f"trajectories/real_{robot}.parquet"
         seen = concatenate([deployment.real for deployment in deployments if deployment.robot == robot])
-        recordings[robot] = Recording(path, write_log(out / path, seen))
+        recordings[robot] = RecordingFile(path, write_log(out / path, seen))
     return recordings
 
 

@@ -9,9 +9,10 @@ from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import ProofBundle
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.study.description import Description
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.report import LawReport
+from sim2real_cat.transfer.measurement import MeasuredGap
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,12 +20,13 @@ from sim2real_cat.study.description import Candidate, Description, generator, re
 from sim2real_cat.study.folder import check_folder, write_folder, write_recordings
 from sim2real_cat.study.result import StudyResult
 from sim2real_cat.training.random_search import train
+from sim2real_cat.training.trained import Trained
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, measure
+from sim2real_cat.transfer.deployment import Deployment, deploy
+from sim2real_cat.transfer.measurement import MeasuredGap, measure
 from sim2real_cat.worlds.parameters.apply import actuator_delays
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
-from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
 Progress = Callable[[str, int, int], None]
@@ -133,13 +134,12 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
     """Train a policy in its fibre, unless it comes with weights, and roll it out on both sides."""
     seed, robot, name = described.seed, candidate.robot, candidate.name
     fibre = _fibre(described, candidate)
-    birth, trainer = None, None
-    policy: Policy
+    policy: Policy | Trained
     if candidate.weights is not None:
         policy = candidate.weights.policy
     else:
         iterations = candidate.training.iterations
-        trained = train(
+        policy = train(
             robot.world,
             candidate.training,
             rng=generator(seed, "train", name),
@@ -147,41 +147,22 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
             threads=threads,
             progress=lambda done, _: show(f"training {name}", done, iterations),
         )
-        policy, birth, trainer = trained.policy, trained.birth.digest, trained.trainer
-    sim = rollout(
+    deployment = deploy(
         robot.world,
         policy,
-        rng=generator(seed, "sim", name),
+        name=name,
+        robot=robot.name,
         fibre=fibre,
-        episodes=described.sim_episodes if len(fibre) > 1 else described.real_episodes,
-        steps=robot.steps,
-        name=name,
-        threads=threads,
-        progress=lambda done: show(f"simulating {name}", done, robot.steps),
-    )
-    real = rollout(
-        robot.world,
-        policy,
-        rng=generator(seed, "real", name),
-        fibre=robot.reality,
-        episodes=described.real_episodes,
-        steps=robot.steps,
-        name=name,
-        threads=threads,
-        progress=lambda done: show(f"deploying {name}", done, robot.steps),
-    )
-    return policy, Deployment(
-        name,
-        robot.name,
-        policy.digest,
-        birth,
-        fibre,
-        sim,
-        real,
-        trainer,
-        world=robot.world,
         reality=robot.reality,
+        episodes=described.real_episodes,
+        sim_episodes=described.sim_episodes,
+        steps=robot.steps,
+        rng=generator(seed, "sim", name),
+        real_rng=generator(seed, "real", name),
+        threads=threads,
+        progress=lambda doing, done: show(doing, done, robot.steps),
     )
+    return policy if isinstance(policy, Policy) else policy.policy, deployment
 
 
 def _measure(

@@ -1,4 +1,4 @@
-"""Build an instance from rollouts: the arrows from what ran where, `kl_gap` from the measured gaps."""
+"""Build an instance of deployments: its arrows say what ran where, its `kl_gap` what was measured."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap, MemberGaps
+from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+from sim2real_cat.transfer.measurement import MeasuredGap, MemberGaps, measure
 from sim2real_cat.transfer.schema import SchTransferStudy
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Where the episodes of an observation lie.
+class RecordingFile:
+    """The file in which the episodes of an observation lie.
 
     Attributes:
         path: the file, relative to the study's folder.
@@ -32,22 +34,30 @@ class Recording:
 
 def build_instance(
     deployments: Sequence[Deployment],
-    gaps: Sequence[MeasuredGap],
-    epsilon: float,
-    recordings: Mapping[str, Recording] | None = None,
+    gaps: Sequence[MeasuredGap] | None = None,
+    epsilon: float = DEFAULT_EPSILON,
+    recordings: Mapping[str, RecordingFile] | None = None,
+    *,
+    rng: np.random.Generator | int = 0,
+    threads: int = 0,
 ) -> TransferInstance:
-    """The instance of `SchTransferStudy` that a set of deployments is.
+    """Build the instance of `SchTransferStudy` that a set of deployments is.
 
     Args:
         deployments: every policy on its robot.
-        gaps: their gaps, in the same order.
+        gaps: their gaps, in the same order; measured by `measure`, with its own choices, where none are given.
         epsilon: bound, in nats per control step, under which a policy transfers.
         recordings: where the episodes lie, by policy name (simulated side) and robot name (real side).
+        rng: a generator, or a seed for one, where gaps are measured.
+        threads: physics threads where gaps are measured; 0 means one per core.
 
     Raises:
         InstanceError: two policies of one name, a policy and a robot of one name, or gaps that do not go with
             the deployments.
     """
+    if gaps is None:
+        generator = np.random.default_rng(rng)
+        gaps = [measure(deployment, rng=generator, threads=threads) for deployment in deployments]
     names = [deployment.policy for deployment in deployments]
     robots = list(dict.fromkeys(deployment.robot for deployment in deployments))
     if len(gaps) != len(deployments):
@@ -77,12 +87,12 @@ def build_instance(
         )
     acset.set("Policy", acset.parts("Policy"), transfer=taken_over)
     for policy, deployment in enumerate(deployments):
-        _add_fibre(acset, policy, deployment, gaps[policy].members, known.get(deployment.policy))
+        _add_fibre(acset, policy, deployment, gaps[policy].by_world, known.get(deployment.policy))
     return TransferInstance(acset)
 
 
 def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], epsilon: float) -> NDArray[np.int64]:
-    """The endomorphism `transfer`: where each policy goes, -1 where it is undefined.
+    """Compute the endomorphism `transfer`: the policy that each policy goes to, -1 where there is none.
 
     A policy whose gap is under epsilon goes to itself. Where the gap is not, the policy of the same robot with
     the highest real return among those under epsilon takes over, the first where no rewards were recorded. A policy
@@ -107,9 +117,9 @@ def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], ep
 
 
 def _add_fibre(
-    acset: ACSet, policy: int, deployment: Deployment, members: MemberGaps | None, recording: Recording | None
+    acset: ACSet, policy: int, deployment: Deployment, by_world: MemberGaps | None, recording: RecordingFile | None
 ) -> None:
-    """A SimEnv, its observation and its draws for every member of a policy's fibre."""
+    """Add a SimEnv, its observation and its draws for every member of a policy's fibre."""
     fibre = deployment.fibre
     for member in range(len(fibre)):
         name = f"{deployment.policy}/{member}"
@@ -121,7 +131,7 @@ def _add_fibre(
             observe_sim=seen,
             sim_weight=float(fibre.weights[member]),
             sim_level=float(fibre.level),
-            **({} if members is None else _member(members, member)),
+            **({} if by_world is None else _of_world(by_world, member)),
         )
         acset.add_parts(
             "Draw",
@@ -133,8 +143,8 @@ def _add_fibre(
         )
 
 
-def _observation(acset: ACSet, name: str, parts: Sequence[Trajectories], recording: Recording | None) -> int:
-    """A row for what was observed in one world."""
+def _observation(acset: ACSet, name: str, parts: Sequence[Trajectories], recording: RecordingFile | None) -> int:
+    """Add a row for what was observed in one world."""
     return acset.add(
         "Observation",
         observation_name=name,
@@ -167,24 +177,24 @@ def _measurements(measured: MeasuredGap) -> dict[str, object]:
 
 
 def _null(null: Null | None) -> dict[str, object]:
-    """What the estimator says where there is no gap: the mean of the A/A values, not negative, and the p-value."""
+    """The mean of the A/A values, not negative, and the p-value: what the estimator says where there is no gap."""
     if null is None:
         return {}
     values = (*null.real, *null.simulated)
     return {"gap_null": max(float(np.mean(values)), 0.0) if values else None, "gap_p_value": null.p_value}
 
 
-def _member(members: MemberGaps, member: int) -> dict[str, object]:
+def _of_world(by_world: MemberGaps, member: int) -> dict[str, object]:
     """The attributes of a SimEnv that its own gap and its square fill; where one was not measured there is none."""
     row: dict[str, object] = {}
-    if np.isfinite(members.gaps[member, 0]):
-        row |= _interval("member_gap", "member_gap_low", "member_gap_high", *members.gaps[member].tolist())
-    if np.isfinite(members.squares[member, 0]):
-        row |= _interval("square_gap", "square_low", "square_high", *members.squares[member].tolist())
-        row["square_level"] = members.square_level
+    if np.isfinite(by_world.gaps[member, 0]):
+        row |= _interval("member_gap", "member_gap_low", "member_gap_high", *by_world.gaps[member].tolist())
+    if np.isfinite(by_world.squares[member, 0]):
+        row |= _interval("square_gap", "square_low", "square_high", *by_world.squares[member].tolist())
+        row["square_level"] = by_world.square_level
     return row
 
 
 def _interval(name: str, low_name: str, high_name: str, value: float, low: float, high: float) -> dict[str, object]:
-    """A value with its interval; an upper end that there is not stays undefined."""
+    """A value with its interval; an infinite upper end stays undefined."""
     return {name: value, low_name: low, high_name: high if np.isfinite(high) else None}

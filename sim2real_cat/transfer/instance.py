@@ -15,12 +15,15 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import EngineName
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
-from sim2real_cat.transfer import laws as _laws
-from sim2real_cat.transfer.laws import DEFAULT_EPSILON, Law, LawReport, Recompute
+from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law
+from sim2real_cat.transfer.laws.measured_laws import Recompute
+from sim2real_cat.transfer.laws.report import LawReport, check
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 if TYPE_CHECKING:
     import networkx
+
+    from sim2real_cat.ranking.table import PolicyTable
 
 Ids = NDArray[np.int64]
 
@@ -29,7 +32,7 @@ NAMES = {"SimEnv": "sim_name", "RealEnv": "real_name", "Policy": "policy_name", 
 
 
 def part_name(acset: ACSet, ob: str, part: int) -> str:
-    """What people call a part of any instance: its name where the schema has one, else ``Policy 3``."""
+    """Return the name of a part of any instance: its own where the schema has one, else ``Policy 3``."""
     if NAMES.get(ob) in acset.schema.attrs:
         value = acset.subpart(NAMES[ob], part)
         if isinstance(value, str):
@@ -93,7 +96,7 @@ class TransferInstance:
         write_text(Path(path), self.acset.to_json())
 
     def to_engine(self, engine: EngineName) -> TransferInstance:
-        """The same instance in an engine, "embedded" or "catlab".
+        """Return the same instance in an engine, "embedded" or "catlab".
 
         Raises:
             EngineError: for an engine that is not known, or not installed.
@@ -101,11 +104,11 @@ class TransferInstance:
         return TransferInstance(self.acset.to_engine(engine))
 
     def name(self, ob: str, part: int) -> str:
-        """What people call a part: its name where the schema has one, else ``Policy 3``."""
+        """Return the name of a part: its own where the schema has one, else ``Policy 3``."""
         return part_name(self.acset, ob, part)
 
     def policy(self, policy: int | str) -> int:
-        """The id of a policy given by id or name.
+        """Return the id of a policy given by id or name.
 
         Raises:
             InstanceError: there is no such policy.
@@ -120,16 +123,16 @@ class TransferInstance:
         return policy
 
     def fibre(self, policy: int | str) -> Ids:
-        """The simulated worlds that trained a policy: its preimage under `train`, sorted."""
+        """Return the simulated worlds that trained a policy: its preimage under `train`, sorted."""
         return np.asarray(self.acset.incident(self.policy(policy), "train"))
 
     def transferring(self) -> Ids:
-        """The policies that `transfer` sends to themselves: the equalizer of `transfer` and the identity."""
+        """Return the policies that `transfer` sends to themselves: the equalizer of `transfer` and the identity."""
         parts = self.acset.parts("Policy")
         return np.asarray(parts[self.acset.column_ids("transfer") == parts])
 
     def failing(self) -> Ids:
-        """The policies that were measured and that `transfer` does not send to themselves."""
+        """Return the policies that were measured and that `transfer` does not send to themselves."""
         parts = self.acset.parts("Policy")
         measured = ~np.isnan(np.ma.filled(self.acset.column("kl_gap"), np.nan))
         return np.asarray(parts[measured & (self.acset.column_ids("transfer") != parts)])
@@ -152,10 +155,54 @@ class TransferInstance:
         Raises:
             LawError: an unknown law, or an epsilon that is not a positive number.
         """
-        return _laws.check(self.acset, epsilon, laws, recompute=recompute)
+        return check(self.acset, epsilon, laws, recompute=recompute)
+
+    def returns(self, robot: str | None = None) -> tuple[PolicyTable, tuple[str, ...]]:
+        """Return the mean returns of the policies deployed on one robot, to be ranked; those of others do not compare.
+
+        Args:
+            robot: the robot's name; may be left out where there is only one.
+
+        Returns:
+            The policies that have both returns, and the names of those that lack one.
+
+        Raises:
+            InstanceError: the instance records no returns, the robot is not known or not said, or fewer than two
+                policies have returns.
+        """
+        from sim2real_cat.ranking.table import PolicyTable
+
+        acset = self.acset
+        if "return_sim" not in acset.schema.attrs:
+            raise InstanceError(
+                f"an instance of {acset.schema.name} records no returns: give one of SchTransferStudy, or a CSV of "
+                "policies"
+            )
+        robots = [self.name("RealEnv", part) for part in map(int, acset.parts("RealEnv"))]
+        if robot is None and len(robots) != 1:
+            raise InstanceError(f"policies are ranked on one robot: say which of {', '.join(robots) or '(none)'}")
+        if robot is not None and robot not in robots:
+            raise InstanceError(unknown_name("robot", robot, robots))
+        place = 0 if robot is None else robots.index(robot)
+        numbers = [np.asarray(np.ma.filled(acset.column(name), np.nan)) for name in ("return_real", "return_sim")]
+        names, real, sim, lacking = [], [], [], []
+        for policy in map(int, acset.incident(place, "deploy")):
+            name, scores = self.name("Policy", policy), [float(column[policy]) for column in numbers]
+            if np.isfinite(scores).all():
+                names.append(name)
+                real.append(scores[0])
+                sim.append(scores[1])
+            else:
+                lacking.append(name)
+        if len(names) < 2:
+            raise InstanceError(
+                f"{robots[place]} has {len(names)} policies with a real and a simulated return: ranking needs at "
+                "least 2"
+            )
+        return PolicyTable.of_scores(names, real, sim), tuple(lacking)
 
     def along(self, paths: Sequence[str]) -> dict[str, list[object]]:
-        """What each part of one object has along paths that start there, e.g. ``policy_name`` and ``deploy.real_name``.
+        """Return the values of one object's parts along paths, e.g. ``policy_name`` and ``deploy.real_name``.
 
         Returns:
             A column of plain values for ``id`` (0-based) and every path, None where undefined.
@@ -174,7 +221,7 @@ class TransferInstance:
         return {"id": list(parts), **columns}
 
     def transfer_graph(self) -> networkx.MultiDiGraph[Any]:
-        """Worlds, policies and robots as nodes ``(object, id)``; train, deploy and transfer as edges.
+        """Draw worlds, policies and robots as nodes ``(object, id)``; train, deploy and transfer as edges.
 
         Nodes carry `label` and the attributes that are defined, edges are keyed by the arrow's name.
         """

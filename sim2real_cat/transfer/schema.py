@@ -1,7 +1,7 @@
 """The schemas of sim-to-real transfer.
 
-`SchSim2RealTransfer` is the schema of the source document, arrow for arrow. `SchTransferStudy` extends it
-with names, digests and measurements: what a person needs to read the rows.
+`SchSim2RealTransfer` is the schema of the source document, arrow for arrow. `SchTransferStudy` extends it with the
+names, digests and measurements that a person needs to read the rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SchSim2RealTransfer = Schema(
     attrtypes={"TransferGap": float},
     attrs={"kl_gap": ("Policy", "TransferGap")},
 )
-"""Which environments trained which policy, where it is deployed, what was observed, and how large the gap is."""
+"""The schema of policies: the environments that trained them, the robot, what was observed, and the gap."""
 
 SchTransferStudy = SchSim2RealTransfer.extend(
     "SchTransferStudy",
@@ -71,7 +71,7 @@ SchTransferStudy = SchSim2RealTransfer.extend(
         "diverged": ("Observation", "Count"),
     },
 )
-"""`SchSim2RealTransfer` with what a study measures.
+"""`SchSim2RealTransfer` with the measurements of a study.
 
 A `Draw` is one number drawn for one parameter of one simulated world; `sim_level` is how far a curriculum had widened
 the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_coefficient` how much its entropy

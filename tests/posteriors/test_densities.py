@@ -17,15 +17,15 @@ def test_gaussian_densities_are_scipys():
     deviation, real_deviation = rng.uniform(0.5, 2, (3, 2)), rng.uniform(0.5, 2, 2)
     found = gaussian_densities(episode, reading, expected, deviation, real_expected, real_deviation)
     own = stats.norm.logpdf(reading, expected, deviation[:, None])
-    np.testing.assert_allclose(found.members, own.sum(axis=2))
-    np.testing.assert_allclose(found.reality, stats.norm.logpdf(reading, real_expected, real_deviation).sum(axis=1))
-    np.testing.assert_allclose(found.sensor_members, own.reshape(3, 6, 30, 2).sum(axis=2))
+    np.testing.assert_allclose(found.log_sim, own.sum(axis=2))
+    np.testing.assert_allclose(found.log_real, stats.norm.logpdf(reading, real_expected, real_deviation).sum(axis=1))
+    np.testing.assert_allclose(found.sensor_log_sim, own.reshape(3, 6, 30, 2).sum(axis=2))
     draws = real_expected + real_deviation * rng.normal(size=(200_000, 1, 2))
     ratio = stats.norm.logpdf(draws[:, 0], 0, real_deviation) - stats.norm.logpdf(
         draws[:, 0], expected[1, 4], deviation[1]
     )
     assert found.divergence[1, 4] == pytest.approx(ratio.sum(axis=1).mean(), rel=0.02)
-    np.testing.assert_allclose(found.excess + found.divergence, found.reality - found.members)
+    np.testing.assert_allclose(found.excess + found.divergence, found.log_real - found.log_sim)
 
 
 def test_joint_densities_without_dependence_are_the_independent_ones():
@@ -37,7 +37,7 @@ def test_joint_densities_without_dependence_are_the_independent_ones():
     covariance = np.broadcast_to(np.square(deviation)[:, None, :, None] * np.eye(2), (3, 180, 2, 2))
     real_covariance = np.broadcast_to(np.diag(real_deviation**2), (180, 2, 2))
     joint = joint_densities(episode, reading, expected, covariance, real_expected, real_covariance)
-    for name in ("members", "reality", "excess", "divergence", "sensor_members", "sensor_reality"):
+    for name in ("log_sim", "log_real", "excess", "divergence", "sensor_log_sim", "sensor_log_real"):
         np.testing.assert_allclose(getattr(joint, name), getattr(alone, name), atol=1e-9, err_msg=name)
 
 
@@ -53,7 +53,7 @@ def test_joint_densities_see_dependence():
         np.zeros((5, 2)),
         np.tile(np.eye(2), (5, 1, 1)),
     )
-    np.testing.assert_allclose(found.members[0], stats.multivariate_normal([1, 1], covariance).logpdf(reading))
+    np.testing.assert_allclose(found.log_sim[0], stats.multivariate_normal([1, 1], covariance).logpdf(reading))
     solved = np.linalg.inv(covariance)
     truth = 0.5 * (np.trace(solved) + solved.sum() - 2 + np.log(np.linalg.det(covariance)))
     np.testing.assert_allclose(found.divergence[0], truth)
@@ -70,7 +70,7 @@ def test_channels_side_by_side_are_one():
         for s in ([2], [0, 1])
     ]
     joined = side_by_side(parts, np.argsort([2, 0, 1]))
-    for name in ("members", "reality", "excess", "divergence", "sensor_members", "sensor_reality"):
+    for name in ("log_sim", "log_real", "excess", "divergence", "sensor_log_sim", "sensor_log_real"):
         np.testing.assert_allclose(getattr(joined, name), getattr(whole, name), atol=1e-12, err_msg=name)
 
 
@@ -82,12 +82,12 @@ def test_malformed_densities_are_refused():
     with pytest.raises(GapError, match="need arrays"):
         Densities(
             good.episode,
-            good.members[:, 1:],
-            good.reality,
+            good.log_sim[:, 1:],
+            good.log_real,
             good.excess,
             good.divergence,
-            good.sensor_members,
-            good.sensor_reality,
+            good.sensor_log_sim,
+            good.sensor_log_real,
         )
     with pytest.raises(GapError, match="NaN"):
         assemble(good.episode, np.zeros((1, 180, 2)), np.full((180, 2), np.nan))

@@ -22,13 +22,11 @@ def test_terms_add_up_to_the_trajectory(seed, apart):
     densities = gaussian_densities(*episodes(rng, apart=apart))
     weights = rng.dirichlet(np.ones(3))
     found = mixture_terms(densities, np.log(weights))
-    whole = densities.members.reshape(3, 6, 30).sum(axis=2)
-    np.testing.assert_allclose(
-        found.ratios.reshape(6, 30).sum(axis=1), found.log_reality - found.log_mixture, atol=1e-9
-    )
+    whole = densities.log_sim.reshape(3, 6, 30).sum(axis=2)
+    np.testing.assert_allclose(found.ratios.reshape(6, 30).sum(axis=1), found.log_real - found.log_mixture, atol=1e-9)
     np.testing.assert_allclose(found.log_mixture, logsumexp(np.log(weights)[:, None] + whole, axis=0))
-    bound = (densities.reality.reshape(6, 30).sum(axis=1) - whole - np.log(weights)[:, None]).min(axis=0)
-    assert (found.log_reality - found.log_mixture <= bound + 1e-9).all()
+    bound = (densities.log_real.reshape(6, 30).sum(axis=1) - whole - np.log(weights)[:, None]).min(axis=0)
+    assert (found.log_real - found.log_mixture <= bound + 1e-9).all()
 
 
 def test_one_member_gives_the_closed_form_whatever_was_read():

@@ -10,8 +10,8 @@ import pytest
 from sim2real_cat.study import folder as folder_module
 from sim2real_cat.study.description import generator
 from sim2real_cat.study.folder import recompute_gaps
-from sim2real_cat.transfer.deployment import measure_again
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.measurement import measure_again
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.study import study as study_module
 from sim2real_cat.study.study import Study
-from sim2real_cat.transfer.deployment import measure
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.measurement import measure
 from sim2real_cat.transfer.schema import SchTransferStudy
 
 FILES = [

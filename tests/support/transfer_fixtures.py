@@ -7,7 +7,8 @@ import pytest
 
 from sim2real_cat.gaps.estimate import Estimate
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import MeasuredGap
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 

@@ -10,8 +10,9 @@ from transfer_strategies import FIXED
 
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.policies.policy import LinearPolicy
-from sim2real_cat.transfer.build import Recording, build_instance, takeovers
-from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.transfer.build import RecordingFile, build_instance, takeovers
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import measure
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
@@ -46,8 +47,8 @@ def built(deployed):
     rng = np.random.default_rng(7)
     gaps = [measure(d, method="gaussian", confidence=0.95, rng=rng) for d in deployed]
     recordings = {
-        "upright": Recording("trajectories/sim_upright.parquet", "1f"),
-        "heavy": Recording("trajectories/real_heavy.parquet", "2e"),
+        "upright": RecordingFile("trajectories/sim_upright.parquet", "1f"),
+        "heavy": RecordingFile("trajectories/real_heavy.parquet", "2e"),
     }
     return gaps, build_instance(deployed, gaps, 0.1, recordings)
 

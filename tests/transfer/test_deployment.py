@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sim2real_cat.gaps.kl_gap import gap
-from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import measure
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 

@@ -12,7 +12,8 @@ from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.posteriors.densities import gaussian_densities
 from sim2real_cat.predictive.estimate import gap_of_densities
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, MemberGaps, measure, member_gaps
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import MemberGaps, measure, member_gaps
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 SHIFTS = np.array([0.1, -0.3, 2.0])
@@ -92,7 +93,7 @@ def deployment(make_trajectories):
 
 
 def test_each_world_is_compared_by_itself(deployment):
-    found = measure(deployment, method="gaussian", confidence=0.9, rng=np.random.default_rng(5)).members
+    found = measure(deployment, method="gaussian", confidence=0.9, rng=np.random.default_rng(5)).by_world
     assert found.square_level == "occupancy"
     for level, rows in (("transition", found.gaps), ("occupancy", found.squares)):
         for member in (0, 1):
@@ -115,7 +116,7 @@ def test_the_instance_holds_what_was_measured(deployment, make_gap):
     members = MemberGaps(
         np.array([[np.inf, np.inf, np.inf], [0.2, 0.1, np.inf]]), np.array([[3.0, 2.0, 4.0], [np.nan, np.nan, np.nan]])
     )
-    measured = replace(make_gap(0.3, 0.2, 0.4), members=members)
+    measured = replace(make_gap(0.3, 0.2, 0.4), by_world=members)
     instance = build_instance([deployment], [measured], 0.5)
     names = [
         "member_gap",

@@ -12,8 +12,9 @@ from benchmarks.machines.pendulum import AROUND, CONTROLLERS, NOISE, pendulum, r
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.recordings.segments import segments
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import deploy_recording, measure
+from sim2real_cat.transfer.deployment import deploy_recording
 from sim2real_cat.transfer.laws import LawReport
+from sim2real_cat.transfer.measurement import measure
 
 PENDULUM = SHARED / "data" / "dfki_simple_pendulum"
 

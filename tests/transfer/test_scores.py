@@ -9,7 +9,6 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.schema import SchSim2RealTransfer
-from sim2real_cat.transfer.scores import returns_of
 
 
 @pytest.fixture
@@ -20,20 +19,20 @@ def two_robots(make_instance):
 
 
 def test_policies_of_one_robot(two_robots):
-    table, lacking = returns_of(two_robots, "robot0")
+    table, lacking = two_robots.returns("robot0")
     assert (table.names, lacking) == (("policy0", "policy2"), ("policy4",))
     assert np.array_equal([table.real, table.sim], [[5, 7], [4, 8]])
-    table, lacking = returns_of(two_robots, "robot1")
+    table, lacking = two_robots.returns("robot1")
     assert (table.names, lacking) == (("policy1", "policy3", "policy5"), ())
     assert table.real_counts is None
 
 
 def test_what_cannot_be_ranked(two_robots, make_instance, refused):
     with refused(InstanceError, "ranked on one robot: say which of robot0, robot1"):
-        returns_of(two_robots)
+        two_robots.returns()
     with refused(InstanceError, "unknown robot 'robot'", "did you mean 'robot1'"):
-        returns_of(two_robots, "robot")
+        two_robots.returns("robot")
     with refused(InstanceError, "robot0 has 0 policies with a real and a simulated return"):
-        returns_of(make_instance({}, {}))
+        make_instance({}, {}).returns()
     with refused(InstanceError, "records no returns"):
-        returns_of(TransferInstance(ACSet(SchSim2RealTransfer)))
+        TransferInstance(ACSet(SchSim2RealTransfer)).returns()

@@ -9,9 +9,10 @@ from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.parquet import write_log
-from sim2real_cat.transfer.build import Recording, build_instance
-from sim2real_cat.transfer.deployment import Deployment, measure
+from sim2real_cat.transfer.build import RecordingFile, build_instance
+from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.measurement import measure
 from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
@@ -69,7 +70,7 @@ def test_the_instance_holds_and_only_the_same_robot_transfers(deployed, tmp_path
     for deployment in deployed:
         for name, side in ((deployment.policy, deployment.sim), (deployment.robot, deployment.real)):
             digest = write_log(tmp_path / f"{name}.parquet", side)
-            recordings[name] = Recording(f"{name}.parquet", digest)
+            recordings[name] = RecordingFile(f"{name}.parquet", digest)
     instance = build_instance(deployed, gaps, 0.5, recordings)
     report = instance.check(0.5)
     assert report["functor"].verdict == "holds"

@@ -14,7 +14,8 @@ from sim2real_cat import strategies
 from sim2real_cat.policies.action_table import ActionTable
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import MeasuredGap
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.rollout import rollout
 

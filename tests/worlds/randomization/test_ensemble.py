@@ -12,7 +12,8 @@ from rig import made, members
 
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.transfer.build import build_instance
-from sim2real_cat.transfer.deployment import Deployment, MeasuredGap
+from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.transfer.measurement import MeasuredGap
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, from_arrow, to_arrow
 from sim2real_cat.worlds.randomization.randomization import Randomization
