@@ -182,8 +182,13 @@ def _floating(X: ACSet, attrtype: str, fixed: Mapping[str, int]) -> list[Atom]:
 def _apart(
     X: ACSet, coded: Codes, columns: Mapping[str, Ids], injective: frozenset[str], left_out: Mapping[str, list[int]]
 ) -> tuple[Comparison, ...]:
-    """What makes answers injective, but for what follows: parts are apart if an arrow leads them apart."""
+    """Return the comparisons that make answers injective, without those that follow from others.
+
+    Two parts have different images where an arrow leads them to different images. So that this never goes in a
+    circle, as it would at a loop, an arrow that a path leads back from counts only where it leads to an earlier pair.
+    """
     schema = X.schema
+    position = {ob: place for place, ob in enumerate(schema.obs)}
     comparisons = []
     for ob in (ob for ob in schema.obs if ob in injective):
         parts = np.setdiff1d(X.parts(ob), left_out[ob])
@@ -196,7 +201,10 @@ def _apart(
                 telling = np.where(telling < len(coded.values[schema.attrs[f][1]]), telling, -1)
             if f in schema.attrs or schema.homs[f][1] in injective:
                 one, two = telling[left], telling[right]
-                follows |= (one >= 0) & (two >= 0) & (one != two)
+                apart = (one >= 0) & (two >= 0) & (one != two)
+                if f in schema.homs and ob in _reachable(schema, schema.homs[f][1]):
+                    apart &= _earlier(one, two, position[schema.homs[f][1]], left, right, position[ob])
+                follows |= apart
         comparisons += _unequal(ob, left[~follows], right[~follows])
     for attrtype in (attrtype for attrtype in schema.attrtypes if attrtype in injective):
         comparisons += _unequal(attrtype, *np.triu_indices(X.nvars(attrtype), 1))
@@ -205,6 +213,24 @@ def _apart(
         names = (variable_name(attrtype, k) for k in range(X.nvars(attrtype)))
         comparisons += [Comparison(Variable(name), ">=", no_value) for name in names]
     return tuple(comparisons)
+
+
+def _reachable(schema: Schema, ob: str) -> set[str]:
+    """Return the objects to which a path of homs leads from one, and that object."""
+    reached: set[str] = set()
+    frontier = {ob}
+    while frontier:
+        reached |= frontier
+        frontier = {codom for dom, codom in schema.homs.values() if dom in frontier} - reached
+    return reached
+
+
+def _earlier(one: Ids, two: Ids, place: int, left: Ids, right: Ids, other_place: int) -> NDArray[np.bool_]:
+    """Return where the pair (one, two) of one object comes before (left, right) of another, in some order of pairs."""
+    high, low = np.maximum(one, two), np.minimum(one, two)
+    other_high, other_low = np.maximum(left, right), np.minimum(left, right)
+    same = high == other_high
+    return (high < other_high) | same & ((low < other_low) | (low == other_low) & (place < other_place))
 
 
 def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Comparison]:

@@ -237,6 +237,41 @@ def test_parts_that_lead_apart_may_come_together():
     assert count_homomorphisms(path(3), graph(1, (0, 0), (0, 0)), monic=["E", "V"]) == 0
 
 
+STEPS = Schema("Steps", ["X", "Y"], {"next": ("X", "X"), "out": ("X", "Y"), "back": ("Y", "X")})
+
+
+def steps(next_, out, back):
+    """A dynamical system X with a way out to Y and back."""
+    x = ACSet(STEPS)
+    x.add_parts("X", len(out))
+    x.add_parts("Y", len(back), back=back)
+    x.set("X", x.parts("X"), next=next_, out=out)
+    return x
+
+
+@FIXED
+@given(st.data())
+def test_injectivity_follows_from_no_circle(data):
+    """Arrows that lead parts back to themselves keep no parts apart."""
+    n = data.draw(st.integers(1, 3))
+    arrow = st.just([None] * n) | st.lists(st.integers(0, n - 1), min_size=n, max_size=n)
+    x, y = (steps(*(data.draw(arrow) for _ in range(3))) for _ in range(2))
+    every = list(homomorphisms(x, y))
+    for monic in (["X"], ["Y"], ["X", "Y"]):
+        injective = [f for f in every if all(len(set(f.components[ob].tolist())) == n for ob in monic)]
+        assert count_homomorphisms(x, y, monic=monic) == len(injective)
+        assert len(list(homomorphisms(x, y, monic=monic))) == len(injective)
+
+
+def test_two_fixed_points_are_not_one():
+    """Each of the two is its own next, so that their arrows lead them apart only if they are apart."""
+    fixed, constant = steps([0, 1], [None, None], []), steps([0, 0], [None, None], [])
+    assert [f.components["X"].tolist() for f in homomorphisms(fixed, constant)] == [[0, 0]]
+    assert list(homomorphisms(fixed, constant, monic=True)) == []
+    assert homomorphism(fixed, constant, iso=["X", "Y"]) is None
+    assert count_homomorphisms(fixed, fixed, monic=["X"]) == 2
+
+
 def test_what_does_not_exist():
     assert homomorphism(cycle(3), path(4)) is None
     assert count_homomorphisms(path(5), path(4)) == 0
