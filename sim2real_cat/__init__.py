@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from sim2real_cat.recordings.logs.reader import read_log as read_log
     from sim2real_cat.recordings.parquet import iterate_log as iterate_log
     from sim2real_cat.recordings.parquet import write_log as write_log
-    from sim2real_cat.recordings.segments import segments as segments
     from sim2real_cat.recordings.trajectories import Trajectories as Trajectories
+    from sim2real_cat.recordings.trajectories import segments as segments
     from sim2real_cat.study.folder import recompute_gaps as recompute_gaps
     from sim2real_cat.study.result import StudyResult as StudyResult
     from sim2real_cat.study.study import Study as Study
@@ -192,7 +192,7 @@ _HOME = {
     "replay": "worlds.simulation.replay",
     "rollout": "worlds.simulation.rollout",
     "rollout_to_parquet": "worlds.simulation.rollout",
-    "segments": "recordings.segments",
+    "segments": "recordings.trajectories",
     "sensed": "worlds.sensors.sensing",
     "sigma": "acsets.migration.sigma",
     "strategies": "testing",

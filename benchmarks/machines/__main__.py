@@ -34,8 +34,7 @@ from benchmarks.machines.pendulum import (
     read_swing_up,
 )
 from sim2real_cat.arrays import Floats
-from sim2real_cat.recordings.segments import segments
-from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories, segments
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, deploy_recording
 from sim2real_cat.transfer.measurement import MeasuredGap, measure

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import PolicyError, listed, one_line
-from sim2real_cat.policies.policy import Array, Policy, as_numbers, digest_of, from_archive, write_archive
+from sim2real_cat.policies.policy import Policy, as_numbers, digest_of, from_archive, write_archive
 from sim2real_cat.recordings.parquet import logged_actuators
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class ActionTable(Policy):
         actuators: nu names of the columns; none where they are not known and stand in the model's order.
     """
 
-    actions: Array
+    actions: Floats
     actuators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class ActionTable(Policy):
                 f"{listed(self.actuators)}"
             )
         absent = np.isnan(self.actions if self.actions.ndim == 3 else self.actions[None])
-        missing: NDArray[np.bool_] = np.asarray(absent.any(axis=2))
+        missing: Bools = np.asarray(absent.any(axis=2))
         holes = (
             missing[:, :1].any() or (missing[:, :-1] & ~missing[:, 1:]).any() or (missing != absent.all(axis=2)).any()
         )
@@ -56,7 +57,7 @@ class ActionTable(Policy):
             raise PolicyError(f"the table has actions for {len(self.actions)} episodes, the rollout has {n}")
         return self
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         steps = self.actions.shape[-2]
         if step >= steps:
             raise PolicyError(f"the table has actions for {steps} control steps, step {step} was asked for")
@@ -192,20 +193,20 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
         raise PolicyError(f"{path}: not a table of actions ({one_line(error)})") from None
 
 
-def _trimmed(rows: Array) -> Array:
+def _trimmed(rows: Floats) -> Floats:
     """Rows without those at the end in which nobody acted, as in the last frame of a log."""
     acted = np.flatnonzero(np.isfinite(rows).any(axis=1))
     return rows[: acted[-1] + 1] if len(acted) else rows[:0]
 
 
-def _numbers(column: NDArray[Any], name: str) -> Array:
+def _numbers(column: NDArray[Any], name: str) -> Floats:
     """A column as numbers."""
     if column.dtype.kind not in "biuf":
         raise PolicyError(f"column '{name}' holds {column.dtype}, not numbers")
     return np.asarray(column, dtype=np.float64)
 
 
-def _lists(column: list[Any]) -> Array:
+def _lists(column: list[Any]) -> Floats:
     """A column of lists as a matrix, NaN where there is no list."""
     width = max((len(row) for row in column if row is not None), default=0)
     return np.array([[np.nan] * width if row is None else row for row in column], dtype=np.float64)

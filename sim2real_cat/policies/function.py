@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.policies.policy import Array, Policy, as_numbers
+from sim2real_cat.policies.policy import Policy, as_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class CallablePolicy(Policy):
         content: bytes that decide how the function acts.
     """
 
-    function: Callable[[Array], ArrayLike]
+    function: Callable[[Floats], ArrayLike]
     name: str = ""
     content: bytes | None = None
 
@@ -38,17 +38,17 @@ class CallablePolicy(Policy):
 
     @classmethod
     def one_by_one(
-        cls, function: Callable[[Array], ArrayLike], name: str = "", content: bytes | None = None
+        cls, function: Callable[[Floats], ArrayLike], name: str = "", content: bytes | None = None
     ) -> CallablePolicy:
         """A policy from a function of one observation, (d,) -> (nu,), called once for every episode."""
         check_callable(function)
 
-        def batched(observations: Array) -> Array:
+        def batched(observations: Floats) -> Floats:
             return as_numbers([answered(function(row), name) for row in observations], _what(name))
 
         return cls(batched, name, content)
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         # a copy: the rows belong to the record of the rollout, and a function may write into its argument
         return answered(self.function(observations.copy()), self.name)
 
@@ -57,7 +57,7 @@ class CallablePolicy(Policy):
         return stated_digest(self.name, self.content)
 
 
-def answered(answer: object, name: str) -> Array:
+def answered(answer: object, name: str) -> Floats:
     """What the function of a policy answered, as numbers.
 
     Raises:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.policies.policy import Array, Policy, digest_of, from_archive, write_archive
+from sim2real_cat.policies.policy import Policy, digest_of, from_archive, write_archive
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +32,12 @@ class MlpPolicy(Policy):
         clip: where normalised observations are cut.
     """
 
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    mean: Array
-    scale: Array
-    low: Array
-    high: Array
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    mean: Floats
+    scale: Floats
+    low: Floats
+    high: Floats
     clip: float = np.inf
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class MlpPolicy(Policy):
         if not ((self.scale > 0).all() and self.clip > 0 and (self.low <= self.high).all()):
             raise PolicyError("a network needs scale > 0, clip > 0 and low <= high")
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         hidden = np.clip((observations - self.mean) / self.scale, -self.clip, self.clip)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = np.tanh(_by_row(hidden, weight) + bias)
@@ -94,11 +95,11 @@ class MlpPolicy(Policy):
         biases = tuple(numbers[f"bias_{i}"] for i in layers)
         return MlpPolicy(weights, biases, mean, scale, low, high, clip=float(numbers["clip"]))
 
-    def _parts(self) -> tuple[Array, ...]:
+    def _parts(self) -> tuple[Floats, ...]:
         return (*self.weights, *self.biases, self.mean, self.scale, self.low, self.high, np.array(self.clip))
 
 
-def _by_row(rows: Array, weight: Array) -> Array:
+def _by_row(rows: Floats, weight: Floats) -> Floats:
     """``rows @ weight.T``, (n, out), in which every row is the same whatever stands beside it.
 
     A matrix product would not be: BLAS rounds a row differently when other rows stand beside it.

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError, listed, one_line
-from sim2real_cat.policies.policy import ROWS, Array, Policy, in_blocks
+from sim2real_cat.policies.policy import ROWS, Policy, in_blocks
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)}
 _PAIRS = (("{}", "{}_out"), ("{}", "next_{}"), ("{}", "{}_next"), ("{}", "new_{}"), ("{}_in", "{}_out"))
@@ -111,12 +112,12 @@ class OnnxPolicy(Policy):
             return self
         return _Remembering(self, [np.repeat(state.initial()[None], n, axis=0) for state in self._states])
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         if self._states:
             raise PolicyError("a graph with state acts in a rollout: call start(number of episodes) and use its answer")
         return self.evaluate(observations, [])[0]
 
-    def evaluate(self, observations: Array, states: Sequence[NDArray[Any]]) -> tuple[Array, list[NDArray[Any]]]:
+    def evaluate(self, observations: Floats, states: Sequence[NDArray[Any]]) -> tuple[Floats, list[NDArray[Any]]]:
         """Actions (n, nu) and next states for observations (n, d) and states, each with a row for every episode.
 
         Raises:
@@ -151,7 +152,7 @@ class _Remembering(Policy):
     def __init__(self, policy: OnnxPolicy, memory: list[NDArray[Any]]) -> None:
         self.policy, self.memory = policy, memory
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         actions, after = self.policy.evaluate(observations, [memory[episodes] for memory in self.memory])
         for memory, rows in zip(self.memory, after, strict=True):
             memory[episodes] = rows

@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.files import replacing
-
-Array = NDArray[np.float64]
 
 
 class Policy(ABC):
@@ -37,7 +36,7 @@ class Policy(ABC):
         return self
 
     @abstractmethod
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         """Actions for one control step.
 
         Args:
@@ -86,7 +85,7 @@ class Policy(ABC):
             )
 
 
-def as_numbers(values: object, what: str) -> Array:
+def as_numbers(values: object, what: str) -> Floats:
     """Lists or an array as an array of floats; `what` they make is for the message.
 
     Raises:
@@ -120,9 +119,9 @@ class LinearPolicy(Policy):
         scale: (d,) standard deviation of the observations seen in training.
     """
 
-    gain: Array
-    mean: Array
-    scale: Array
+    gain: Floats
+    mean: Floats
+    scale: Floats
 
     def __post_init__(self) -> None:
         for name in ("gain", "mean", "scale"):
@@ -136,7 +135,7 @@ class LinearPolicy(Policy):
         if not (self.scale > 0).all():
             raise PolicyError(f"a linear policy needs scale > 0, got {self.scale.min()}")
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         # not a matrix product: BLAS rounds a row differently when other rows stand beside it
         return np.asarray(np.einsum("nd,ad->na", (observations - self.mean) / self.scale, self.gain))
 

@@ -9,14 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError
 from sim2real_cat.policies.function import answered, check_callable, stated_digest
-from sim2real_cat.policies.policy import Array, Policy
+from sim2real_cat.policies.policy import Policy
 
 Carry: TypeAlias = "NDArray[Any] | tuple[Carry, ...] | dict[str, Carry]"
 """An array, or tuples and dictionaries of arrays."""
 
-Recurrence: TypeAlias = "Callable[[Array, Any], tuple[ArrayLike, Any]]"
+Recurrence: TypeAlias = "Callable[[Floats, Any], tuple[ArrayLike, Any]]"
 """``(observations, carry) -> (actions, carry)``; every array of the carry has a row for every observation."""
 
 
@@ -50,7 +51,7 @@ class RecurrentPolicy(Policy):
     def start(self, n: int) -> Policy:
         return _Remembering(self, [np.repeat(leaf[None], n, axis=0) for leaf in _leaves(self.initial)])
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         raise PolicyError("a recurrent policy acts in a rollout: call start(number of episodes) and use what it gives")
 
     @property
@@ -64,7 +65,7 @@ class _Remembering(Policy):
     def __init__(self, policy: RecurrentPolicy, memory: list[NDArray[Any]]) -> None:
         self.policy, self.memory = policy, memory
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         before = [leaf[episodes] for leaf in self.memory]
         carry = _rebuilt(self.policy.initial, iter(before))
         answer: object = self.policy.function(observations.copy(), carry)

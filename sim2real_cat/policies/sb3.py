@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError, with_kind
-from sim2real_cat.policies.policy import ROWS, Array, Policy, in_blocks
+from sim2real_cat.policies.policy import ROWS, Policy, in_blocks
 
 _MEMBERS = ("data", "policy.pth")
 """What Stable-Baselines3 writes into the zip of every algorithm."""
@@ -81,7 +82,7 @@ class Sb3Policy(Policy):
         """SHA-256 of the bytes of the zip, followed by those of the statistics where there are some."""
         return self._digest
 
-    def act(self, observations: Array, episodes: NDArray[np.intp], step: int) -> Array:
+    def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         if observations.shape[1] != self._widths[0]:
             raise PolicyError(f"the policy reads {self._widths[0]} observations, it was given {observations.shape[1]}")
         return np.asarray(in_blocks(self._block, [observations], ROWS)[0], dtype=np.float64)

@@ -26,9 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import ExchangeError, WorldError, one_line
 from sim2real_cat.files import replacing
-from sim2real_cat.recordings.trajectories import Array, Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories
 
 KEY = b"sim2real_cat"
 NOTES = b"sim2real_cat.notes"
@@ -183,14 +184,14 @@ def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
     )
 
 
-def _acted_rows(values: Array, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: NDArray[np.bool_]) -> Array:
+def _acted_rows(values: Floats, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: Bools) -> Floats:
     """The values of each frame, NaN on the frames in which nobody acted."""
     rows = np.full((len(episode), *values.shape[2:]), np.nan)
     rows[acted] = values[episode[acted], frame[acted]]
     return rows
 
 
-def _lists(rows: Array, missing: NDArray[np.bool_] | None = None) -> pa.Array:
+def _lists(rows: Floats, missing: Bools | None = None) -> pa.Array:
     """Rows of a matrix as an Arrow array of fixed-size lists, null where missing; a matrix without columns is null."""
     if not rows.shape[1]:
         return pa.nulls(len(rows))
@@ -375,7 +376,7 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
     if len(lengths) != n or (lengths < 0).any() or not np.array_equal(frame, np.arange(len(frame)) - begins[episode]):
         raise ValueError("its frames are not in order")
 
-    def spread(name: str, frames: int) -> Array:
+    def spread(name: str, frames: int) -> Floats:
         """A column as (n, frames, ...), NaN where there is no value."""
         column = table[name].combine_chunks()
         values = column.to_numpy(zero_copy_only=False) if pa.types.is_floating(column.type) else _matrix(column)
@@ -419,7 +420,7 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
     )
 
 
-def _matrix(column: pa.Array) -> Array:
+def _matrix(column: pa.Array) -> Floats:
     """An Arrow array of fixed-size lists as a matrix, NaN where null."""
     if pa.types.is_null(column.type):
         return np.zeros((len(column), 0))

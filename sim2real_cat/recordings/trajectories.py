@@ -1,4 +1,4 @@
-"""What episodes leave behind: one dataclass of arrays, padded to the longest episode."""
+"""Episodes as one dataclass of arrays, padded to the longest; how to join them and how to cut them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import WorldError
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
     """n episodes of at most T control steps, real or simulated.
 
-    Row t of `observations` is what the policy saw before its action t; past the end of an episode
-    every float is NaN.
+    Row t of `observations` was read before action t; past the end of an episode every float is NaN.
 
     Attributes:
-        observations: (n, T + 1, d) what the sensors read, noise included.
-        actions: (n, T, nu) what the policy answered.
+        observations: (n, T + 1, d) readings of the sensors, noise included.
+        actions: (n, T, nu) answers of the policy.
         rewards: (n, T).
         qpos: (n, T + 1, nq) true generalized positions; nq is 0 where they are not known.
         qvel: (n, T + 1, nv) true generalized velocities; nv is 0 where they are not known.
         lengths: (n,) control steps of each episode.
         terminated: (n,) whether the task ended the episode.
         diverged: (n,) whether the simulation blew up; the episode then ends before the bad step.
-        member_index: (n,) which world of the ensemble the episode ran in.
+        member_index: (n,) the world of the ensemble that each episode ran in.
         policies: n names of the policies that acted.
         sensors: d names.
         actuators: nu names.
         control_period: seconds between two observations.
-        notes: where recorded data come from and what was done to them, a line each; empty for simulations.
-        reasons: n texts, why an episode diverged, '' where it did not or nobody said; () where nobody ever says.
+        notes: the source of recorded data and the changes made to them, a line each; empty for simulations.
+        reasons: n texts, why an episode diverged, '' where it did not or no reason is known; () where none ever is.
     """
 
-    observations: Array
-    actions: Array
-    rewards: Array
-    qpos: Array
-    qvel: Array
+    observations: Floats
+    actions: Floats
+    rewards: Floats
+    qpos: Floats
+    qvel: Floats
     lengths: NDArray[np.int64]
-    terminated: NDArray[np.bool_]
-    diverged: NDArray[np.bool_]
+    terminated: Bools
+    diverged: Bools
     member_index: NDArray[np.int64]
     policies: tuple[str, ...]
     sensors: tuple[str, ...]
@@ -58,38 +56,38 @@ class Trajectories:
         return len(self.lengths)
 
     @property
-    def kept(self) -> NDArray[np.bool_]:
-        """(n,) episodes that can be learned from: those that did not diverge."""
+    def kept(self) -> Bools:
+        """(n,) whether an episode is of use: it did not diverge."""
         return ~self.diverged
 
     @property
-    def episodes(self) -> list[Array]:
+    def episodes(self) -> list[Floats]:
         """Observations of every episode that did not diverge, each (length + 1, d)."""
         return [self.observations[i, : self.lengths[i] + 1] for i in np.flatnonzero(self.kept)]
 
     @property
-    def returns(self) -> Array:
+    def returns(self) -> Floats:
         """(n,) sum of the rewards of every episode."""
         return np.asarray(np.nansum(self.rewards, axis=1))
 
-    def within(self) -> NDArray[np.bool_]:
-        """(n, T + 1) the frames that exist: those up to the end of their episode."""
+    def within(self) -> Bools:
+        """Return which frames exist, (n, T + 1): those up to the end of their episode."""
         return np.asarray(np.arange(self.observations.shape[1]) <= self.lengths[:, None])
 
-    def transitions(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Episode and step of each of the m transitions, (m,) each, episode by episode."""
+    def transitions(self) -> tuple[Ints, Ints]:
+        """Return the episode and the step of each of the m transitions, (m,) each, episode by episode."""
         episode, step = np.nonzero(np.arange(self.actions.shape[1]) < self.lengths[:, None])
         return episode, step
 
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Trajectories:
-        """The episodes in `rows`, an index or a mask."""
+    def select(self, rows: Bools | Ints) -> Trajectories:
+        """Return the episodes in `rows`, an index or a mask."""
         index = np.arange(len(self))[rows]
         changed = {name: getattr(self, name)[index] for name in _PER_EPISODE}
         reasons = tuple(self.reasons[i] for i in index) if self.reasons else ()
         return replace(self, **changed, policies=tuple(self.policies[i] for i in index), reasons=reasons)
 
     def of_policy(self, name: str) -> Trajectories:
-        """The episodes in which the policy of that name acted."""
+        """Return the episodes in which the policy of that name acted."""
         return self.select(np.array([policy == name for policy in self.policies], dtype=bool))
 
 
@@ -98,10 +96,11 @@ _PER_EPISODE = tuple(
     for entry in fields(Trajectories)
     if entry.name not in ("policies", "sensors", "actuators", "control_period", "notes", "reasons")
 )
+"""Fields that are arrays with a row for every episode."""
 
 
 def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
-    """All episodes of several trajectories of one robot, padded with NaN to the longest.
+    """Join the episodes of several trajectories of one robot, padded with NaN to the longest.
 
     Raises:
         WorldError: nothing to join, or the parts differ in sensors, actuators, control period or number of
@@ -125,7 +124,7 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
             raise WorldError(f"trajectories of different robots cannot be joined: {name} has {len(widths)} widths")
         if arrays[0].ndim > 1:
             longest = max(array.shape[1] for array in arrays)
-            arrays = [_pad(array, longest) for array in arrays]
+            arrays = [_padded(array, longest) for array in arrays]
         joined[name] = np.concatenate(arrays)
     policies = tuple(name for part in parts for name in part.policies)
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
@@ -134,7 +133,48 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     return replace(first, **joined, policies=policies, notes=notes, reasons=reasons)  # type: ignore[arg-type]
 
 
-def _pad(array: Array, length: int) -> Array:
-    """The array with its second axis extended to `length` by NaN."""
+def segments(trajectories: Trajectories, steps: int, every: int | None = None) -> Trajectories:
+    """Cut episodes into pieces of `steps` control steps, each of which a simulation can start anew.
+
+    Comparing short pieces instead of long episodes is known as multiple shooting. What is left at an episode's end is
+    dropped. The last observation of a piece is the first of the next where they follow each other closely. Only the
+    last piece of an episode can be terminated, and only where nothing is left over. Diverged episodes are left out.
+
+    Args:
+        trajectories: the episodes to cut.
+        steps: control steps of a piece.
+        every: control steps from the start of a piece to that of the next; `steps` where none is given.
+
+    Raises:
+        WorldError: a number below 1, or no episode is long enough.
+    """
+    every = steps if every is None else every
+    if steps < 1 or every < 1:
+        raise WorldError(f"pieces need steps >= 1 and every >= 1, got {steps} and {every}")
+    lengths = np.where(trajectories.kept, trajectories.lengths, 0)
+    starts = [(i, first) for i, length in enumerate(lengths) for first in range(0, length - steps + 1, every)]
+    if not starts:
+        raise WorldError(f"no episode has {steps} control steps, the longest has {lengths.max(initial=0)}")
+    episode, first = np.array(starts).T
+    frames = first[:, None] + np.arange(steps + 1)
+    rows = episode[:, None]
+    return replace(
+        trajectories,
+        observations=trajectories.observations[rows, frames],
+        actions=trajectories.actions[rows, frames[:, :-1]],
+        rewards=trajectories.rewards[rows, frames[:, :-1]],
+        qpos=trajectories.qpos[rows, frames],
+        qvel=trajectories.qvel[rows, frames],
+        lengths=np.full(len(first), steps),
+        terminated=trajectories.terminated[episode] & (first + steps == lengths[episode]),
+        diverged=np.zeros(len(first), dtype=bool),
+        member_index=trajectories.member_index[episode],
+        policies=tuple(trajectories.policies[i] for i in episode),
+        reasons=tuple(trajectories.reasons[i] for i in episode) if trajectories.reasons else (),
+    )
+
+
+def _padded(array: Floats, length: int) -> Floats:
+    """Return the array with its second axis extended to `length` by NaN."""
     missing = length - array.shape[1]
     return np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2), constant_values=np.nan)

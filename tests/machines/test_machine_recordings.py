@@ -20,7 +20,7 @@ from benchmarks.machines.pendulum import (
     read_swing_up,
 )
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.segments import segments
+from sim2real_cat.recordings.trajectories import segments
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.simulation.replay import replay

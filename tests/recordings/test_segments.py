@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rig import equal, made
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.recordings.segments import segments
+from sim2real_cat.recordings.trajectories import segments
 
 
 @given(

@@ -10,7 +10,7 @@ from places import SHARED
 
 from benchmarks.machines.pendulum import AROUND, CONTROLLERS, NOISE, pendulum, read_swing_up
 from sim2real_cat.errors import InstanceError
-from sim2real_cat.recordings.segments import segments
+from sim2real_cat.recordings.trajectories import segments
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import deploy_recording
 from sim2real_cat.transfer.laws import LawReport

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from sim2real_cat.arrays import Ints
 
 _SHOWN = 3
 """Rows that a note names; it counts the rest."""
@@ -28,7 +27,7 @@ class Rows:
         self.where = [*self.where, *other.where][:_SHOWN]
 
 
-def some_rows(rows: NDArray[np.intp] | Sequence[int], label: Callable[[int], str]) -> Rows:
+def some_rows(rows: Ints | Sequence[int], label: Callable[[int], str]) -> Rows:
     """Rows by index; only those that are shown get a label, which may have to be looked up in the file."""
     return Rows(len(rows), [label(int(row)) for row in rows[:_SHOWN]])
 

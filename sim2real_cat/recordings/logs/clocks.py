@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, WorldError
 from sim2real_cat.recordings.logs.alterations import Changes, Gaps, some_rows
 from sim2real_cat.recordings.logs.mapping import Channel, Time, per_second
 from sim2real_cat.recordings.logs.tables import Table
-from sim2real_cat.recordings.trajectories import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +31,8 @@ class Clock:
     """
 
     name: str
-    rows: NDArray[np.intp]
-    times: Array
+    rows: Ints
+    times: Floats
     resolution: float
     report: TimeReport
 
@@ -125,7 +124,7 @@ class Clocks:
             refuse_gaps(found, seconds, place, name, label)
         return Clock(name, keep, seconds[keep] - delay, resolution, found)
 
-    def _seconds(self, name: str) -> tuple[Array, float]:
+    def _seconds(self, name: str) -> tuple[Floats, float]:
         """A column of timestamps as seconds since the table's first, and what they resolve [s].
 
         Whole numbers and dates are subtracted as such: nanoseconds since 1970 have more digits than a float.
@@ -207,9 +206,9 @@ class TimeReport:
     jitter: float
     longest: float
     uneven: float
-    duplicates: NDArray[np.intp]
-    backwards: NDArray[np.intp]
-    gaps: NDArray[np.intp]
+    duplicates: Ints
+    backwards: Ints
+    gaps: Ints
 
     def __str__(self) -> str:
         jitter = round(self.jitter, 9)  # what is less than a nanosecond was rounded, not measured
@@ -237,7 +236,7 @@ class ClockComparison:
         return f"offset {self.offset:.6g} s, drift {self.drift * 1e6:.3g} ppm, residual {self.residual * 1e3:.3g} ms"
 
 
-def report(times: Array, longest_gap: float | None = None) -> TimeReport:
+def report(times: Floats, longest_gap: float | None = None) -> TimeReport:
     """Look at the timestamps of one episode.
 
     Args:
@@ -263,7 +262,7 @@ def report(times: Array, longest_gap: float | None = None) -> TimeReport:
     )
 
 
-def refuse_disorder(found: TimeReport, times: Array, place: str, column: str, label: Callable[[int], str]) -> None:
+def refuse_disorder(found: TimeReport, times: Floats, place: str, column: str, label: Callable[[int], str]) -> None:
     """Refuse timestamps that run backwards.
 
     Raises:
@@ -293,7 +292,7 @@ def refuse_duplicates(found: TimeReport, place: str, column: str, label: Callabl
         )
 
 
-def refuse_gaps(found: TimeReport, times: Array, place: str, column: str, label: Callable[[int], str]) -> None:
+def refuse_gaps(found: TimeReport, times: Floats, place: str, column: str, label: Callable[[int], str]) -> None:
     """Refuse gaps.
 
     Raises:
@@ -310,7 +309,7 @@ def refuse_gaps(found: TimeReport, times: Array, place: str, column: str, label:
         )
 
 
-def compare_clocks(first: Array, second: Array) -> ClockComparison:
+def compare_clocks(first: Floats, second: Floats) -> ClockComparison:
     """Fit a second clock by the first.
 
     Args:
@@ -342,5 +341,5 @@ def summary(reports: Sequence[TimeReport]) -> str:
     return f"{len(reports)} episodes, {worst}"
 
 
-def _counted(rows: NDArray[np.intp]) -> str:
+def _counted(rows: Ints) -> str:
     return "1 row" if len(rows) == 1 else f"{len(rows)} rows"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.alterations import Changes, Empty, Gaps, some_rows
 from sim2real_cat.recordings.logs.clocks import Clock, Clocks, refuse_gaps, report
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.tables import Table
 from sim2real_cat.recordings.logs.targets import Target, Targets
-from sim2real_cat.recordings.trajectories import Array
 
 EVEN = 0.01
 """Part of a period by which rows may miss an even grid and still be taken for control steps without resampling."""
@@ -39,8 +39,8 @@ class Episode:
         changes: what was done to its rows.
     """
 
-    arrays: dict[str, Array]
-    reward: Array
+    arrays: dict[str, Floats]
+    reward: Floats
     terminated: bool
     period: float
     resampled: bool
@@ -61,7 +61,7 @@ class _Filled:
 class _Steps:
     """The control steps of an episode."""
 
-    times: Array
+    times: Floats
     period: float
     resampled: bool
 
@@ -111,7 +111,7 @@ def _changes(
     return found
 
 
-def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Array:
+def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Floats:
     """All channels of one array at the control steps."""
     at = steps.times[:-1] if name == "action" else steps.times
     out = np.full((len(at), width), np.nan)
@@ -207,12 +207,12 @@ def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mappin
     return _Steps(steps, period, resampled=True)
 
 
-def _goes_with(times: Array, longest: Array) -> bool:
+def _goes_with(times: Floats, longest: Floats) -> bool:
     """Whether a series has the rows of the longest one, but for the last: nobody need act there."""
     return len(times) >= len(longest) - 1 and np.array_equal(times, longest[: len(times)])
 
 
-def _own_period(table: Table, times: Array, clock: Clock, mapping: LogMapping) -> float:
+def _own_period(table: Table, times: Floats, clock: Clock, mapping: LogMapping) -> float:
     """The period of rows that are control steps themselves; uneven ones are refused, and other ones than asked for."""
     found = report(times, mapping.time.longest_gap)
     mean = float(times[-1] - times[0]) / (len(times) - 1)
@@ -234,7 +234,7 @@ def _own_period(table: Table, times: Array, clock: Clock, mapping: LogMapping) -
     return mean
 
 
-def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Array, bool]:
+def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Floats, bool]:
     """The rewards of every step, NaN where they are not recorded, and whether the task ended the episode."""
     reward, terminated = np.full(len(steps.times) - 1, np.nan), False
     if mapping.reward is not None:
@@ -253,7 +253,7 @@ def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) ->
     return reward, terminated
 
 
-def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Array | None:
+def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None:
     """The rewards of the steps by their times, (T,), NaN in holes; None where they have other times than the steps."""
     reward = np.full(len(steps.times) - 1, np.nan)
     step = np.searchsorted(steps.times, series.times)
@@ -280,18 +280,18 @@ class Series:
         values: (rows, k).
     """
 
-    times: Array
-    values: Array
+    times: Floats
+    values: Floats
 
 
-def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Array:
+def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Floats:
     """The control steps from the time when every series has begun to the time when the first one ends."""
     start, end = max(starts), min(ends)
     steps = int(np.floor((end - start) / period + _ON_TIME)) if end > start else -1
     return np.asarray(start + period * np.arange(steps + 1))
 
 
-def linear(series: Series, at: Array, rotations: Sequence[int] = ()) -> Array:
+def linear(series: Series, at: Floats, rotations: Sequence[int] = ()) -> Floats:
     """Values between the rows by linear interpolation, (len(at), k).
 
     Args:
@@ -310,24 +310,24 @@ def linear(series: Series, at: Array, rotations: Sequence[int] = ()) -> Array:
     return out
 
 
-def held(series: Series, at: Array, period: float) -> Array:
+def held(series: Series, at: Floats, period: float) -> Floats:
     """The last value before or at each time, (len(at), k): what an actuator does between two commands."""
     row = np.searchsorted(series.times, at + _ON_TIME * period, side="right") - 1
     return np.asarray(series.values[np.maximum(row, 0)])
 
 
-def on_grid(times: Array, period: float, resolution: float = 0.0) -> bool:
+def on_grid(times: Floats, period: float, resolution: float = 0.0) -> bool:
     """Whether rows stand on an even grid already, up to what the timestamps resolve [s]."""
     even = times[0] + period * np.arange(len(times))
     return bool(np.abs(times - even).max(initial=0.0) <= _ON_TIME * period + resolution)
 
 
-def unwrapped(values: Array) -> Array:
+def unwrapped(values: Floats) -> Floats:
     """Angles [rad] without the jumps of a full turn between two rows, column by column."""
     return np.asarray(np.unwrap(values, axis=0))
 
 
-def _shorter_way(quaternions: Array) -> Array:
+def _shorter_way(quaternions: Floats) -> Floats:
     """Unit quaternions, (rows, 4), with signs such that neighbours are near: q and -q are one rotation."""
     turned = np.where((quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0, -1.0, 1.0)
     return np.asarray(quaternions * np.concatenate([[1.0], np.cumprod(turned)])[:, None])

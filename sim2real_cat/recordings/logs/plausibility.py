@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PlausibilityWarning
 from sim2real_cat.model_names import joint_address, names
 from sim2real_cat.recordings.logs.mapping import MappedWorld
-from sim2real_cat.recordings.trajectories import Array, Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories
 
 _ALIKE = 0.8
 """Least correlation of velocities with the derivative of positions at which their ratio says something."""
@@ -80,7 +81,7 @@ def _velocities(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]
             yield f"joint '{joint}': velocities are {ratio:.3g} times the derivative of the positions; {meaning}"
 
 
-def _velocity_ratio(positions: Array, velocities: Array, period: float) -> float | None:
+def _velocity_ratio(positions: Floats, velocities: Floats, period: float) -> float | None:
     """How many times the derivative of positions (n, frames, k) the velocities are; None where they are not alike."""
     derivative = (positions[:, 2:] - positions[:, :-2]) / (2 * period)
     measured = velocities[:, 1:-1]

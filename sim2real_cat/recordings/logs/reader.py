@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import ExchangeError, WorldError, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.recordings.logs.alterations import Changes
@@ -21,7 +22,7 @@ from sim2real_cat.recordings.logs.plausibility import warn_of_the_unlikely
 from sim2real_cat.recordings.logs.tables import Column, Table
 from sim2real_cat.recordings.logs.targets import Targets, resolve
 from sim2real_cat.recordings.parquet import check_episodes, read_trajectories
-from sim2real_cat.recordings.trajectories import Array, Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories
 
 if TYPE_CHECKING:
     import mujoco
@@ -205,7 +206,7 @@ def _stacked(
     lengths = np.array([len(episode.arrays["action"]) for episode in episodes], dtype=np.int64)
     longest = int(lengths.max(initial=0))
 
-    def padded(arrays: Sequence[Array], frames: int) -> Array:
+    def padded(arrays: Sequence[Floats], frames: int) -> Floats:
         out = np.full((n, frames, *arrays[0].shape[1:]), np.nan)
         for i, array in enumerate(arrays):
             out[i, : len(array)] = array

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, WorldError, one_line, unknown_name
-from sim2real_cat.recordings.trajectories import Array
 
 Column = NDArray[Any]
 
@@ -92,7 +92,7 @@ class Table:
             raise WorldError(f"{self.place}: " + unknown_name(f"component of column '{name}'", element, known))
         raise WorldError(f"{self.place}: column '{name}' has components 0..{width - 1}, '{text}' asks for another")
 
-    def numbers(self, text: str) -> Array:
+    def numbers(self, text: str) -> Floats:
         """A column, or some of its components, as (rows, k) floats.
 
         Raises:
@@ -107,7 +107,7 @@ class Table:
         part = column[:, None] if column.ndim == 1 else column if chosen is None else column[:, chosen]
         return np.asarray(part.reshape(len(column), -1), dtype=np.float64)
 
-    def rows(self, index: NDArray[np.intp]) -> Table:
+    def rows(self, index: Ints) -> Table:
         """The table with some of its rows only."""
         columns = {name: column[index[index < len(column)]] for name, column in self.columns.items()}
         return replace(self, columns=columns, label=lambda row: self.label(int(index[row])))
