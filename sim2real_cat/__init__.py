@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from sim2real_cat.policies.action_table import ActionTable as ActionTable
     from sim2real_cat.policies.files import load_policy as load_policy
     from sim2real_cat.policies.function import CallablePolicy as CallablePolicy
+    from sim2real_cat.policies.function import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.policies.mlp import MlpPolicy as MlpPolicy
     from sim2real_cat.policies.onnx import OnnxPolicy as OnnxPolicy
     from sim2real_cat.policies.policy import LinearPolicy as LinearPolicy
     from sim2real_cat.policies.policy import Policy as Policy
-    from sim2real_cat.policies.recurrent import RecurrentPolicy as RecurrentPolicy
     from sim2real_cat.predictive.estimate import PredictiveGap as PredictiveGap
     from sim2real_cat.predictive.gap import predictive_gap as predictive_gap
     from sim2real_cat.ranking.ranking import Ranking as Ranking
@@ -143,7 +143,7 @@ _HOME = {
     "RandomSearch": "training.random_search",
     "Randomization": "worlds.randomization.randomization",
     "Ranking": "ranking.ranking",
-    "RecurrentPolicy": "policies.recurrent",
+    "RecurrentPolicy": "policies.function",
     "SchSim2RealTransfer": "transfer.schema",
     "SchTransferStudy": "transfer.schema",
     "Schema": "acsets.schema",

@@ -1,1 +1,5 @@
-"""Policies: functions from what sensors read to what actuators do."""
+"""Policies: functions from readings of the sensors to commands of the actuators."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

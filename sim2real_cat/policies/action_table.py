@@ -1,4 +1,4 @@
-"""Open loop: actions that were written down beforehand, whatever the sensors read."""
+"""Tables of actions that are played whatever the sensors read (open loop)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import PolicyError, listed, one_line
-from sim2real_cat.policies.policy import Policy, as_numbers, digest_of, from_archive, write_archive
+from sim2real_cat.policies.policy import Policy, as_numbers, digest_of, read_archive, write_archive
 from sim2real_cat.recordings.parquet import logged_actuators
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ActionTable(Policy):
-    """Plays its row t in control step t.
+    """A policy that plays row t of its table in control step t.
 
     Attributes:
-        actions: (T, nu), the same in every episode, or (n, T, nu), one table for each; rows of NaN at the end of an
-            episode's table mean that it is shorter.
-        actuators: nu names of the columns; none where they are not known and stand in the model's order.
+        actions: (T, nu), the same in every episode, or (n, T, nu), one table for each; rows of NaN at the end of a
+            table mean that its episode is shorter.
+        actuators: nu names of the columns; () where they are not known and stand in the model's order.
     """
 
     actions: Floats
@@ -80,7 +80,7 @@ class ActionTable(Policy):
     def check_fit(
         self, sensors: Sequence[str], actuators: Sequence[str], world: str, answers: Sequence[int] = ()
     ) -> None:
-        """As `Policy.check_fit`; where the columns have names, they are the world's actuators in their order."""
+        """Refuse a table that does not fit a world, as `Policy.check_fit`; named columns need the world's order."""
         super().check_fit(sensors, actuators, world, answers)
         if not self.actuators or self.actuators == tuple(actuators):
             return
@@ -97,7 +97,7 @@ class ActionTable(Policy):
 
     @property
     def digest(self) -> str:
-        """Of the numbers, and of the actuators where they are named; in whatever order the columns then stand."""
+        """SHA-256 of the numbers, and of the actuators where they are named, in whatever order the columns stand."""
         if not self.actuators:
             return digest_of(self.actions)
         order = sorted(range(len(self.actuators)), key=self.actuators.__getitem__)
@@ -105,7 +105,7 @@ class ActionTable(Policy):
         return hashlib.sha256((names + digest_of(self.actions[..., order])).encode()).hexdigest()
 
     def ordered(self, actuators: Sequence[str]) -> ActionTable:
-        """The table with its columns in the order of a model's actuators; unnamed columns stay as they are.
+        """Return the table with its columns in the order of a model's actuators; unnamed columns stay as they are.
 
         Raises:
             PolicyError: the columns are those of other actuators.
@@ -138,12 +138,12 @@ class ActionTable(Policy):
         if not path.is_file():
             raise PolicyError(f"{path}: no such policy file")
         if path.suffix == ".npz":
-            return from_archive(path, ActionTable.of_arrays, signed=False)
+            return read_archive(path, ActionTable.of_arrays, signed=False)
         return _of_table(_read_table(path), path)
 
     @staticmethod
     def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> ActionTable:
-        """The table whose ``actions``, and perhaps ``actuators``, are given by name."""
+        """Return the table whose ``actions``, and perhaps ``actuators``, are given by name."""
         names = tuple(str(name) for name in arrays.get("actuators", ()))
         return ActionTable(np.asarray(arrays["actions"], dtype=np.float64), names)
 
@@ -152,7 +152,7 @@ _INDEX = ("episode_index", "frame_index", "timestamp")
 
 
 def _read_table(path: Path) -> pa.Table:
-    """A CSV or Parquet file as an Arrow table."""
+    """Read a CSV or Parquet file as an Arrow table."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -164,7 +164,7 @@ def _read_table(path: Path) -> pa.Table:
 
 
 def _of_table(table: pa.Table, path: Path) -> ActionTable:
-    """The actions in a table whose rows are control steps."""
+    """Return the actions in a table whose rows are control steps."""
     listing = "action" in table.column_names
     actuators = logged_actuators(table) if listing else tuple(n for n in table.column_names if n not in _INDEX)
     try:
@@ -194,19 +194,19 @@ def _of_table(table: pa.Table, path: Path) -> ActionTable:
 
 
 def _trimmed(rows: Floats) -> Floats:
-    """Rows without those at the end in which nobody acted, as in the last frame of a log."""
+    """Return the rows without those at the end in which nobody acted, such as the last frame of a log."""
     acted = np.flatnonzero(np.isfinite(rows).any(axis=1))
     return rows[: acted[-1] + 1] if len(acted) else rows[:0]
 
 
 def _numbers(column: NDArray[Any], name: str) -> Floats:
-    """A column as numbers."""
+    """Return a column as numbers."""
     if column.dtype.kind not in "biuf":
         raise PolicyError(f"column '{name}' holds {column.dtype}, not numbers")
     return np.asarray(column, dtype=np.float64)
 
 
 def _lists(column: list[Any]) -> Floats:
-    """A column of lists as a matrix, NaN where there is no list."""
+    """Return a column of lists as a matrix, NaN where there is no list."""
     width = max((len(row) for row in column if row is not None), default=0)
     return np.array([[np.nan] * width if row is None else row for row in column], dtype=np.float64)

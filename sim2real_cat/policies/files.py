@@ -1,4 +1,4 @@
-"""Policies from files, by the kind of file."""
+"""Policies read from files of every kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sim2real_cat.errors import PolicyError, listed
 from sim2real_cat.policies.action_table import ActionTable
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.policies.onnx import OnnxPolicy
-from sim2real_cat.policies.policy import LinearPolicy, Policy, from_archive
+from sim2real_cat.policies.policy import LinearPolicy, Policy, read_archive
 from sim2real_cat.policies.sb3 import Sb3Policy
 
 KINDS = {
@@ -42,7 +42,7 @@ class ActedOn(Protocol):
 
     @property
     def answers(self) -> tuple[int, ...]:
-        """How many columns a policy's answer may have; the first is nu."""
+        """Numbers of columns that a policy's answer may have; the first is nu."""
 
 
 def load_policy(
@@ -54,12 +54,12 @@ def load_policy(
 ) -> Policy:
     """Read a policy from a file: ``.npz``, ``.csv``, ``.parquet``, ``.onnx`` or ``.zip``.
 
-    The digest of a graph or a zip is the SHA-256 of the file, that of a policy of ours of its numbers, in whatever
-    file they stand.
+    The digest of a graph or a zip is the SHA-256 of the file; that of any other policy is the SHA-256 of its numbers,
+    in whatever file they stand.
 
     Args:
         path: the file.
-        world: where the policy is to act: its widths, and the actuators a table names, are held against it.
+        world: the world in which the policy is to act; its widths and the actuators of a table are checked.
         allow_pickle: that you trust a ``.zip`` of Stable-Baselines3, which can run any code when it is opened.
         vecnormalize: the file in which ``VecNormalize.save`` left the statistics that go with a ``.zip``.
 
@@ -79,14 +79,14 @@ def load_policy(
     elif suffix == ".zip":
         policy = Sb3Policy.load(path, allow_pickle=allow_pickle, vecnormalize=vecnormalize)
     elif suffix == ".npz":
-        policy = from_archive(path, _of_arrays, signed=False)
+        policy = read_archive(path, _of_arrays, signed=False)
     else:
         policy = ActionTable.load(path)
     return policy if world is None else _fitted(policy, world, path)
 
 
 def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
-    """The policy in an archive, by the names of its arrays."""
+    """Build the policy of an archive, whose kind the names of its arrays tell."""
     if "actions" in arrays:
         return ActionTable.of_arrays(arrays)
     if "digest" not in arrays:
@@ -95,7 +95,7 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
 
 
 def _fitted(policy: Policy, world: ActedOn, path: Path) -> Policy:
-    """The policy, if it fits the world; a table with its columns in the order of the world's actuators."""
+    """Return the policy if it fits the world; a table with its columns in the order of the world's actuators."""
     actuators = world.actuators
     try:
         if isinstance(policy, ActionTable) and sorted(policy.actuators) == sorted(actuators):

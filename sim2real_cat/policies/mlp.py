@@ -1,4 +1,4 @@
-"""A neural network of tanh layers, evaluated with numpy alone: what training leaves, deployed without its library."""
+"""Neural networks of tanh layers, evaluated with numpy alone, so that a trained one needs no library to act."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.policies.policy import Policy, digest_of, from_archive, write_archive
+from sim2real_cat.policies.policy import Policy, digest_of, read_archive, write_archive
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class MlpPolicy(Policy):
         scale: (d,) standard deviation of the observations.
         low: (nu,) smallest actions.
         high: (nu,) largest actions.
-        clip: where normalised observations are cut.
+        clip: magnitude at which normalised observations are cut.
     """
 
     weights: tuple[Floats, ...]
@@ -83,11 +83,11 @@ class MlpPolicy(Policy):
         Raises:
             PolicyError: the file is missing, truncated, holds something else, or was changed.
         """
-        return from_archive(path, MlpPolicy.of_arrays)
+        return read_archive(path, MlpPolicy.of_arrays)
 
     @staticmethod
     def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> MlpPolicy:
-        """The network whose ``weight_0``, ``bias_0``, ..., ``mean``, ``scale``, ``low``, ``high``, ``clip`` are."""
+        """Return the network of the arrays ``weight_0``, ``bias_0``, ... and the other fields, given by name."""
         numbers = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items() if name != "digest"}
         layers = range(max(sum(name.startswith("weight_") for name in numbers), 1))
         mean, scale, low, high = (numbers[name] for name in ("mean", "scale", "low", "high"))
@@ -100,8 +100,8 @@ class MlpPolicy(Policy):
 
 
 def _by_row(rows: Floats, weight: Floats) -> Floats:
-    """``rows @ weight.T``, (n, out), in which every row is the same whatever stands beside it.
+    """Return ``rows @ weight.T``, (n, out), in which no row depends on the others.
 
-    A matrix product would not be: BLAS rounds a row differently when other rows stand beside it.
+    In a matrix product it would: BLAS rounds a row differently when other rows stand beside it.
     """
     return np.asarray(np.einsum("ni,oi->no", rows, weight))

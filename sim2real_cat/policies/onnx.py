@@ -16,11 +16,11 @@ from sim2real_cat.errors import PolicyError, listed, one_line
 from sim2real_cat.policies.policy import ROWS, Policy, in_blocks
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)}
-_PAIRS = (("{}", "{}_out"), ("{}", "next_{}"), ("{}", "{}_next"), ("{}", "new_{}"), ("{}_in", "{}_out"))
-"""How the input and the output of one state are called."""
+_STATE_NAMES = (("{}", "{}_out"), ("{}", "next_{}"), ("{}", "{}_next"), ("{}", "new_{}"), ("{}_in", "{}_out"))
+"""Patterns for the names of the input and the output of one state."""
 
 _EXTERNAL = b"\x0a\x08location\x12"
-"""How protobuf writes the field that names the file in which a tensor's numbers lie."""
+"""Bytes of the protobuf field that names the file in which a tensor's numbers lie."""
 
 _ACTIONS = ("action", "actions")
 
@@ -36,20 +36,20 @@ class _Port:
 
 @dataclass(frozen=True)
 class _State:
-    """What a recurrent graph carries: its input, the name of its output, the axis of the episodes."""
+    """A state of a recurrent graph: its input, the name of its output, the axis of the episodes."""
 
     input: _Port
     output: str
     axis: int
 
     def initial(self) -> NDArray[Any]:
-        """The carry of one episode, zeros, without the axis of the episodes."""
+        """Return the state in which an episode starts, zeros, without the axis of the episodes."""
         shape = [size or 1 for axis, size in enumerate(self.input.shape) if axis != self.axis]
         return np.zeros(shape, dtype=self.input.dtype)
 
 
 class OnnxPolicy(Policy):
-    """``action = graph(observation)``, or with state ``action, state' = graph(observation, state)``.
+    """A policy ``action = graph(observation)``, or with state ``action, state' = graph(observation, state)``.
 
     The graph has one input of observations (batch, d) and one output of actions (batch, nu); the output is found as
     the only one, or the one called ``action`` or ``actions``. Any further input is a state that starts at zero, and
@@ -110,7 +110,7 @@ class OnnxPolicy(Policy):
     def start(self, n: int) -> Policy:
         if not self._states:
             return self
-        return _Remembering(self, [np.repeat(state.initial()[None], n, axis=0) for state in self._states])
+        return _OnnxInRollout(self, [np.repeat(state.initial()[None], n, axis=0) for state in self._states])
 
     def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
         if self._states:
@@ -118,7 +118,7 @@ class OnnxPolicy(Policy):
         return self.evaluate(observations, [])[0]
 
     def evaluate(self, observations: Floats, states: Sequence[NDArray[Any]]) -> tuple[Floats, list[NDArray[Any]]]:
-        """Actions (n, nu) and next states for observations (n, d) and states, each with a row for every episode.
+        """Return actions (n, nu) and next states for observations (n, d) and states with a row for every episode.
 
         Raises:
             PolicyError: the observations do not fit the graph, or it fails.
@@ -131,7 +131,7 @@ class OnnxPolicy(Policy):
         return np.asarray(actions, dtype=np.float64), after
 
     def _block(self, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        """The graph on one block of rows."""
+        """Evaluate the graph on one block of rows."""
         feed: dict[str, NDArray[Any]] = {self._observation.name: arrays[0]}
         for state, rows in zip(self._states, arrays[1:], strict=True):
             feed[state.input.name] = np.ascontiguousarray(np.moveaxis(rows, 0, state.axis))
@@ -146,7 +146,7 @@ class OnnxPolicy(Policy):
         return [actions, *moved]
 
 
-class _Remembering(Policy):
+class _OnnxInRollout(Policy):
     """A graph with state in one rollout: `memory` has a row for every episode."""
 
     def __init__(self, policy: OnnxPolicy, memory: list[NDArray[Any]]) -> None:
@@ -168,7 +168,7 @@ class _Remembering(Policy):
 
 
 def _session(content: bytes) -> Any:
-    """A session of onnxruntime on one thread."""
+    """Start a session of onnxruntime on one thread."""
     try:
         import onnxruntime
     except ImportError:
@@ -190,14 +190,14 @@ def _session(content: bytes) -> Any:
 
 
 def _port(port: Any) -> _Port:
-    """An input or output of a session."""
+    """Describe an input or output of a session."""
     shape = tuple(size if isinstance(size, int) else None for size in port.shape)
     return _Port(port.name, _FLOATS.get(port.type), shape)
 
 
 def _partner(name: str, outputs: Sequence[str]) -> str | None:
-    """The output that holds the next value of the state that the input `name` is, if it is one."""
-    for before, after in _PAIRS:
+    """Return the output with the next value of a state, by the name of its input; None for other inputs."""
+    for before, after in _STATE_NAMES:
         head, tail = before.split("{}")
         stem = name[len(head) : len(name) - len(tail)]
         if name == before.format(stem) and after.format(stem) in outputs and after.format(stem) != name:
@@ -206,7 +206,7 @@ def _partner(name: str, outputs: Sequence[str]) -> str | None:
 
 
 def _only(ports: Sequence[_Port], what: str, among: Sequence[_Port]) -> _Port:
-    """The one port there is, of floating point numbers."""
+    """Return the only port, which has to hold floating point numbers."""
     if len(ports) != 1:
         names = listed(f"'{port.name}' {_shown(port.shape)}" for port in among)
         raise PolicyError(f"a policy needs one {what}, the graph has {names}")
@@ -216,7 +216,7 @@ def _only(ports: Sequence[_Port], what: str, among: Sequence[_Port]) -> _Port:
 
 
 def _state(port: _Port, output: str, batch: int | None) -> _State:
-    """A state, whose axis of episodes is the one that is as open, or as long, as that of the observations."""
+    """Describe a state; its axis of episodes is as open, or as long, as that of the observations."""
     if port.dtype is None:
         raise PolicyError(f"the state '{port.name}' needs to hold floats or doubles")
     axes = [axis for axis, size in enumerate(port.shape) if size == batch]

@@ -1,8 +1,7 @@
-"""Policies: from what the sensors read to what the actuators do.
+"""Policies: functions from readings of the sensors to commands of the actuators, and the linear one.
 
-Weights in an ``.npz`` file beside their digest, read without opening pickles.
-
-Evaluate a function of many rows in blocks of one size, so that its answers do not depend on their number.
+Below them stands what several kinds of policies share: weights in an ``.npz`` file beside their digest, read without
+opening pickles, and the evaluation of a function in blocks of one size.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ class Policy(ABC):
     """A batched policy: observations of many episodes in, their actions out."""
 
     def start(self, n: int) -> Policy:
-        """What acts in one rollout of `n` episodes: the policy itself where it keeps no state.
+        """Return the policy that acts in one rollout of `n` episodes: itself where it keeps no state.
 
-        A policy with memory (a recurrent network, a filter, a table of actions) returns one that has forgotten
-        everything and has room for `n` episodes; `act` tells by its `episodes` whose memory each row is. Called once
-        at the start of every rollout, so that the policy a user holds never changes.
+        A policy with memory (a recurrent network, a filter, a table of actions) returns one that remembers nothing yet
+        and has room for `n` episodes; the `episodes` given to `act` say whose memory each row needs. A rollout calls
+        it once when it starts, so that the policy of the user never changes.
         """
         return self
 
     @abstractmethod
     def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
-        """Actions for one control step.
+        """Return the actions of one control step.
 
         Args:
-            observations: (n, d) what the sensors read in n episodes.
+            observations: (n, d) readings of the sensors in n episodes.
             episodes: (n,) which episodes of the rollout these are.
             step: control steps since the start of the episodes.
 
@@ -51,11 +50,11 @@ class Policy(ABC):
     @property
     @abstractmethod
     def digest(self) -> str:
-        """SHA-256 of the weights as hexadecimal text: the same policy has the same digest."""
+        """SHA-256 of the weights as hexadecimal text; the same policy has the same digest."""
 
     @property
     def widths(self) -> tuple[int | None, int | None]:
-        """How many observations the policy reads and how many actions it answers, None where it does not tell."""
+        """Numbers of observations read and of actions answered, None where the policy does not tell."""
         return None, None
 
     def check_fit(
@@ -86,7 +85,7 @@ class Policy(ABC):
 
 
 def as_numbers(values: object, what: str) -> Floats:
-    """Lists or an array as an array of floats; `what` they make is for the message.
+    """Return lists or an array as an array of floats; `what` they are is for the message.
 
     Raises:
         PolicyError: something else than numbers, or lists of several lengths.
@@ -101,7 +100,7 @@ def as_numbers(values: object, what: str) -> Floats:
 
 
 def _kind(values: object, array: NDArray[Any]) -> str:
-    """What stands where numbers should."""
+    """Return words for the values that are given in place of numbers."""
     if array.ndim == 0:
         return type(values).__name__
     return f"{'text' if array.dtype.kind in 'US' else array.dtype.name} of shape {array.shape}"
@@ -158,37 +157,39 @@ class LinearPolicy(Policy):
         Raises:
             PolicyError: the file is missing, truncated, holds something else, or was changed.
         """
-        return from_archive(path, LinearPolicy.of_arrays)
+        return read_archive(path, LinearPolicy.of_arrays)
 
     @staticmethod
     def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> LinearPolicy:
-        """The policy whose ``gain``, ``mean`` and ``scale`` are given by name."""
+        """Return the policy whose ``gain``, ``mean`` and ``scale`` are given by name."""
         gain, mean, scale = (np.asarray(arrays[name], dtype=np.float64) for name in ("gain", "mean", "scale"))
         return LinearPolicy(gain, mean, scale)
 
 
-P = TypeVar("P", bound="Policy")
+AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
 
 
 def digest_of(*arrays: NDArray[Any]) -> str:
-    """SHA-256 of the shapes and numbers of some arrays, whatever their layout in memory."""
+    """Return the SHA-256 of the shapes and numbers of some arrays, whatever their layout in memory."""
     parts = (np.ascontiguousarray(array, dtype="<f8").reshape(array.shape) for array in arrays)
     return hashlib.sha256(b"".join(str(part.shape).encode() + part.tobytes() for part in parts)).hexdigest()
 
 
 def write_archive(path: str | Path, digest: str, **arrays: NDArray[Any]) -> None:
-    """Write arrays and the digest of the policy they make, whole or not at all; same content, same bytes."""
+    """Write the arrays of a policy and its digest, whole or not at all; same content, same bytes."""
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, digest=np.array(digest))
 
 
-def from_archive(path: str | Path, build: Callable[[Mapping[str, NDArray[Any]]], P], *, signed: bool = True) -> P:
-    """Build a policy from the arrays of an ``.npz`` file and check it against the digest in there.
+def read_archive(
+    path: str | Path, build: Callable[[Mapping[str, NDArray[Any]]], AnyPolicy], *, signed: bool = True
+) -> AnyPolicy:
+    """Build a policy from the arrays of an ``.npz`` file and check it against the digest in the file.
 
     Args:
         path: the file.
-        build: makes the policy out of the arrays by name.
-        signed: whether a digest has to be there; otherwise it is checked only where there is one.
+        build: a function that makes the policy from the arrays by name.
+        signed: whether the file needs a digest; otherwise it is checked only where there is one.
 
     Raises:
         PolicyError: the file is missing, truncated, holds something else, or was changed.
@@ -217,7 +218,7 @@ ROWS = 16
 def in_blocks(
     function: Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]], arrays: Sequence[NDArray[Any]], size: int
 ) -> list[NDArray[Any]]:
-    """What `function` answers for arrays of n rows, called with `size` rows at a time.
+    """Evaluate a function of arrays of n rows, `size` rows at a time.
 
     A matrix product rounds a row differently when it is one of many, so that the actions of an episode would depend
     on how many run beside it. In blocks of one size every call does the same arithmetic.

@@ -17,11 +17,11 @@ from sim2real_cat.errors import PolicyError, with_kind
 from sim2real_cat.policies.policy import ROWS, Policy, in_blocks
 
 _MEMBERS = ("data", "policy.pth")
-"""What Stable-Baselines3 writes into the zip of every algorithm."""
+"""Files that Stable-Baselines3 writes into the zip of every algorithm."""
 
 
 class Sb3Policy(Policy):
-    """The deterministic actions of a model of Stable-Baselines3, whatever its algorithm, on the CPU.
+    """A policy of the deterministic actions of a model of Stable-Baselines3, whatever its algorithm, on the CPU.
 
     Evaluated in blocks of one size, so that the answers do not depend on how many episodes run together. Actions are
     clipped to the action space the model was trained in.
@@ -93,7 +93,7 @@ class Sb3Policy(Policy):
 
 
 def _checked(path: Path) -> bytes:
-    """The bytes of a zip, if it is a whole one of Stable-Baselines3; nothing in it is opened."""
+    """Return the bytes of a zip of Stable-Baselines3, checked to be whole; nothing in it is opened."""
     try:
         with zipfile.ZipFile(path) as archive:
             names, broken = archive.namelist(), archive.testzip()
@@ -110,7 +110,7 @@ def _checked(path: Path) -> bytes:
 
 
 def _model(path: Path) -> Any:
-    """The policy network in a zip, without the algorithm that trained it."""
+    """Return the policy network in a zip, without the algorithm that trained it."""
     try:
         from stable_baselines3.common.save_util import load_from_zip_file
     except ImportError:
@@ -131,7 +131,7 @@ def _model(path: Path) -> Any:
 
 
 def _normalisation(path: Path) -> Any:
-    """The statistics that VecNormalize saved."""
+    """Return the statistics that VecNormalize saved."""
     from stable_baselines3.common.vec_env import VecNormalize
 
     if not path.is_file():

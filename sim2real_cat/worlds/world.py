@@ -133,7 +133,7 @@ class World:
 
     @property
     def answers(self) -> tuple[int]:
-        """How many columns a policy's answer may have: nu."""
+        """Numbers of columns that a policy's answer may have: nu."""
         return (self.compile().nu,)
 
     def deviations(self) -> Floats:

@@ -1,1 +1,5 @@
-"""Logs that somebody else recorded, read as trajectories: formats, units, timestamps, plausibility."""
+"""Logs of robots: files in foreign formats, and the mappings that say what their columns mean."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

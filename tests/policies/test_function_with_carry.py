@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from rig import equal
 
 from sim2real_cat.errors import PolicyError
+from sim2real_cat.policies.function import RecurrentPolicy
 from sim2real_cat.policies.policy import LinearPolicy
-from sim2real_cat.policies.recurrent import RecurrentPolicy
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World
 
