@@ -229,8 +229,9 @@ def _earlier(one: Ids, two: Ids, place: int, left: Ids, right: Ids, other_place:
     """Return where the pair (one, two) of one object comes before (left, right) of another, in some order of pairs."""
     high, low = np.maximum(one, two), np.minimum(one, two)
     other_high, other_low = np.maximum(left, right), np.minimum(left, right)
-    lower: NDArray[np.bool_] = (low < other_low) | (low == other_low) & (place < other_place)
-    return (high < other_high) | (high == other_high) & lower
+    lower = (low < other_low) | (low == other_low) & (place < other_place)
+    earlier: NDArray[np.bool_] = (high < other_high) | (high == other_high) & lower
+    return earlier
 
 
 def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Comparison]:
