@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import importlib
 import re
 import shutil
 import subprocess
@@ -18,6 +18,7 @@ from house import RIDDLE, House
 from places import ROOT
 
 import sim2real_cat
+from sim2real_cat.errors import Sim2RealError
 
 PACKAGE = Path(sim2real_cat.__file__).parent
 HOUSE = House(PACKAGE)
@@ -120,21 +121,46 @@ def test_a_module_says_what_it_is(name):
     assert ast.get_docstring(HOUSE.trees[name]), "a module says what it is"
 
 
-@pytest.mark.parametrize("name", [name for name in sim2real_cat.__all__ if name != "__version__"])
-def test_public_names_are_described(name):
-    found = getattr(sim2real_cat, name)
+def offered() -> list[tuple[str, str, str]]:
+    """Return the name of every package with a stub, each name that it offers, and the module where that lives."""
+    found = []
+    for stub in sorted(PACKAGE.rglob("__init__.pyi")):
+        package = ".".join(stub.parent.relative_to(PACKAGE.parent).parts)
+        for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                home = f"{package}.{node.module}" if node.module else package
+                found += [(package, alias.name, home) for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize(("package", "name", "home"), offered(), ids=lambda entry: entry)
+def test_public_names_are_described(package, name, home):
+    try:
+        found = getattr(importlib.import_module(package), name)
+    except Sim2RealError as error:
+        if "pip install" not in str(error):
+            raise
+        pytest.skip(str(error))
     if isinstance(found, ModuleType) or callable(found):
         described = found.__doc__
     else:  # a value: its description is the text under its assignment
-        home = Path(inspect.getsourcefile(sys.modules[f"sim2real_cat.{sim2real_cat._HOME[name]}"]))
-        described = described_values(home).get(name)
+        described = described_values(Path(importlib.import_module(home).__file__)).get(name)
     assert described, f"{name} has no docstring"
     # The one that a dataclass writes itself is its signature.
     assert not described.startswith(f"{name}(")
 
 
+@pytest.mark.parametrize("package", sorted({package for package, _, _ in offered()}))
+def test_a_package_offers_names_of_its_own(package):
+    """A floor names no module like a function that it offers, which Python would bind the module over."""
+    names = [name for owner, name, _ in offered() if owner == package]
+    assert len(set(names)) == len(names)
+    modules = {room.rpartition(".")[2] for room in HOUSE.files if room.rpartition(".")[0] == package}
+    assert {name for owner, name, home in offered() if owner == package and home != package} & modules == set()
+
+
 def described_values(path: Path) -> dict[str, str]:
-    """The texts that follow assignments at the top of a module, by the name assigned."""
+    """Return the texts that follow assignments at the top of a module, by the name assigned."""
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return {
         first.targets[0].id: second.value.value
@@ -149,7 +175,7 @@ def described_values(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "tests").iterdir() if path.is_dir()))
 def test_no_test_file_is_left_out(folder):
     """The runner finds a file by its name, so every file that holds tests has such a name."""
-    for path in (ROOT / "tests" / folder).glob("*.py"):
+    for path in (ROOT / "tests" / folder).rglob("*.py"):
         tests = [node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if _is_test(node)]
         assert path.name.startswith("test_") or not tests, path
 

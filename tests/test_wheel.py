@@ -31,7 +31,10 @@ def test_the_julia_module_is_in_the_wheel(wheel):
 
 
 def test_the_demo_study_and_the_types_are_in_the_wheel(wheel):
-    for name in ("study/demo.toml", "py.typed"):
+    """The stubs too, which say at run time what a package offers."""
+    stubs = [path.relative_to(ROOT / "sim2real_cat") for path in (ROOT / "sim2real_cat").rglob("*.pyi")]
+    assert Path("__init__.pyi") in stubs
+    for name in ("study/demo.toml", "py.typed", *(stub.as_posix() for stub in stubs)):
         assert wheel[f"sim2real_cat/{name}"] == (ROOT / "sim2real_cat" / name).read_bytes()
 
 
