@@ -81,9 +81,10 @@ from .training.random_search import train as train
 from .transfer import laws as laws
 from .transfer.build import build_instance as build_instance
 from .transfer.deployment import Deployment as Deployment
+from .transfer.deployment import deploy as deploy
 from .transfer.deployment import deploy_recording as deploy_recording
-from .transfer.deployment import measure as measure
 from .transfer.instance import TransferInstance as TransferInstance
+from .transfer.measurement import measure as measure
 from .transfer.schema import SchSim2RealTransfer as SchSim2RealTransfer
 from .transfer.schema import SchTransferStudy as SchTransferStudy
 from .worlds.external.gymnasium import GymnasiumWorld as GymnasiumWorld

@@ -39,6 +39,7 @@ PROMISED = {
     "World",
     "build_instance",
     "delta",
+    "deploy",
     "equalizer",
     "gap",
     "homomorphisms",
