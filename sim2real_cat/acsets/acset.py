@@ -337,7 +337,7 @@ class ACSet(Storage):
         Raises:
             InstanceError: where symmetries ask for more than ``limit`` choices between parts.
         """
-        from sim2real_cat.acsets.maps.canonical import canonical
+        from sim2real_cat.acsets.maps.isomorphism import canonical
 
         return canonical(self, limit)
 

@@ -6,7 +6,7 @@ checks or queries an instance takes a ``Storage``; whoever builds another one as
 methods call them.
 
 **The rule.** A module that `acsets/acset.py` imports, at its head or in a method, never imports
-`acsets/acset.py`: those are `parts`, `equations`, all of `io`, `maps/canonical`, the queries, and
+`acsets/acset.py`: those are `parts`, `equations`, all of `io`, `maps/isomorphism`, the queries, and
 `catlab/instances` and `catlab/query`. All others may: morphisms, limits, colimits, migrations.
 """
 

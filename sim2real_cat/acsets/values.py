@@ -7,16 +7,18 @@ one numpy operation for every Python type of attribute.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.coercion import as_cells
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, fill_of
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import Rows, Storage
+
+S = TypeVar("S", bound=Storage)
 
 Variables = Mapping[str, tuple[Any, ...]]
 """For each attribute type the image of each attribute variable: a value or a ``Var``."""
@@ -42,7 +44,7 @@ class Codes(NamedTuple):
         return known[code : code + 1].tolist()[0] if code < len(known) else Var(int(code) - len(known))
 
 
-def codes(*instances: ACSet, also: Variables | None = None) -> Codes:
+def codes(*instances: Storage, also: Variables | None = None) -> Codes:
     """The attributes of instances of one schema as integers that are equal where the values are.
 
     Args:
@@ -98,20 +100,21 @@ def decoded(codes_of_parts: Ids, values: NDArray[Any], python_type: type | Codec
 
 
 def build(
+    pattern: S,
     schema: Schema,
     nparts: Mapping[str, int],
     nvars: Mapping[str, int],
     homs: Mapping[str, Ids],
-    attrs: dict[str, Cells],
-) -> ACSet:
-    """The instance with these numbers of parts and variables and these columns."""
-    instance = ACSet(schema)
+    attrs: Mapping[str, Cells],
+) -> S:
+    """Return the instance of ``pattern``'s class with these numbers of parts and variables and these columns."""
+    instance = pattern.like(schema)
     for attrtype, n in nvars.items():
         instance.add_vars(attrtype, n)
     for ob in schema.obs:
-        instance.add_parts(ob, nparts[ob])
-    for name, targets in homs.items():
-        instance.hom_columns[name].put(np.arange(len(targets)), targets)
-    for name, column in attrs.items():
-        instance.attr_columns[name].put(np.arange(len(column.status)), column)
+        rows = Rows(
+            {f: homs[f] for f in schema.homs_from(ob) if f in homs},
+            {f: attrs[f] for f in schema.attrs_from(ob) if f in attrs},
+        )
+        instance.append_rows(ob, nparts[ob], rows)
     return instance

@@ -29,25 +29,31 @@ from sim2real_cat.acsets.catlab.crossing import (
 )
 from sim2real_cat.acsets.catlab.instances import handle_of
 from sim2real_cat.acsets.columns import Ids, Var
-from sim2real_cat.acsets.maps.canonical_query import Initial, floating, prescribed_images, unprescribed
-from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.isomorphism import Prescribed
+from sim2real_cat.acsets.maps.morphism import Morphism, unheld_variables
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
 
-Prescribed = Mapping[str, Mapping[int, Any]]
 WHAT = "homomorphisms"
 
 
 def homomorphisms(
-    X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial, *, one: bool
+    X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], prescribed: Prescribed, *, one: bool
 ) -> list[Morphism]:
-    """The morphisms X -> Y, or only the first; arguments as in `sim2real_cat.acsets.maps.homomorphisms`.
+    """Return the morphisms X -> Y, or only the first.
+
+    Args:
+        X: the domain.
+        Y: the codomain.
+        injective: the objects and attribute types on which the morphisms must be injective.
+        bijective: those on which they must be bijective.
+        prescribed: prescribed images, which exist.
+        one: whether one morphism is enough.
 
     Raises:
-        SchemaError, InstanceError: where ``initial`` prescribes what does not exist, or a variable is at no part.
-        EngineError: where an arrow is undefined, or a variable at no part would have an image.
+        EngineError: where an arrow is undefined, or a variable is at no part.
     """
-    prescribed = _checked(X, Y, bijective, initial)
+    _require_searchable(X, Y)
     if _cannot_be_bijective(X, Y, bijective):
         return []
     selective = _is_selective(X, injective, prescribed)
@@ -62,30 +68,27 @@ def homomorphisms(
     return [f for f in morphisms if _fits(f, injective, prescribed)] if selective else morphisms
 
 
-def count(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], initial: Initial) -> int:
-    """How many of :func:`homomorphisms` there are; arguments and errors are the same."""
-    prescribed = _checked(X, Y, bijective, initial)
+def count(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str], prescribed: Prescribed) -> int:
+    """Count the :func:`homomorphisms`; arguments and errors are the same."""
+    _require_searchable(X, Y)
     if _cannot_be_bijective(X, Y, bijective):
         return 0
     if _is_selective(X, injective, prescribed):
-        return len(homomorphisms(X, Y, injective, bijective, initial, one=False))
+        return len(homomorphisms(X, Y, injective, bijective, prescribed, one=False))
     options = _options(X, injective, bijective, prescribed)
     return int(julia.call("count_all_homomorphisms", handle_of(X), handle_of(Y), options))
 
 
-def _checked(X: ACSet, Y: ACSet, bijective: frozenset[str], initial: Initial) -> Prescribed:
-    prescribed = prescribed_images(X, Y, initial)
+def _require_searchable(X: ACSet, Y: ACSet) -> None:
+    """Refuse what Catlab's search has no place for: undefined arrows, and variables at no part."""
     for attrtype in X.schema.attrtypes:
-        for k in floating(X, attrtype):
-            if k not in prescribed.get(attrtype, {}) and attrtype not in bijective:
-                raise unprescribed(attrtype, k)
+        for k in unheld_variables(X, attrtype):
             raise EngineError(
                 f"Catlab's search has no place for Var({k}) of '{attrtype}', which is at no part: "
                 "ask the embedded engine"
             )
     require_total(WHAT, X)
     require_total(WHAT, Y)
-    return prescribed
 
 
 def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:

@@ -21,8 +21,8 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
-from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_natural, require_parallel
-from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
+from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
+from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.acsets.values import Codes, build, codes, decoded
@@ -187,7 +187,7 @@ def quotient(f: Morphism, g: Morphism) -> Morphism:
             attrs[name] = decoded(column, coded.values[attrtype], python_type)
         known = len(coded.values[attrtype])
         variables[attrtype] = tuple(coded.image(attrtype, code) for code in meaning[known:].tolist())
-    apex = build(schema, counts, nvars, quotient_homs, attrs)
+    apex = build(Y, schema, counts, nvars, quotient_homs, attrs)
     return Morphism(Y, apex, classes, variables)
 
 

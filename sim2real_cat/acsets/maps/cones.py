@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.morphism import Morphism, require_natural
 from sim2real_cat.errors import InstanceError
 
 
@@ -16,14 +16,6 @@ def require_parallel(what: str, f: Morphism, g: Morphism) -> None:
     require_natural(f, g)
     if f.dom != g.dom or f.codom != g.codom:
         raise InstanceError(f"{what} needs two parallel morphisms: {f!r} and {g!r} have different ends")
-
-
-def require_natural(*morphisms: Morphism) -> None:
-    """Refuse what is no natural transformation; only these have limits and colimits."""
-    for f in morphisms:
-        failures = f.naturality()
-        if failures:
-            raise InstanceError(f"{f!r} is not natural: {failures[0]} ({len(failures)} failures, see .naturality())")
 
 
 def require_legs(

@@ -1,26 +1,37 @@
 """Morphisms between two instances: all of them, one of them, how many, and whether one is invertible.
 
-A morphism X -> Y is an answer of X's canonical query in Y, and is found as one; isomorphisms are found
-by colour refinement. As in Catlab, parts and attribute variables are searched for and attribute values
-stay what they are. Where one of the instances lives in Catlab, Catlab's own search finds them, all at once, in an
-order of its own.
+A morphism X -> Y is an answer in Y of the *canonical query* of X, and is found as one: the query has one variable for
+each part and each attribute variable of X, and one atom for each part, which says where its arrows lead. An attribute
+variable of X may become a value or a variable of Y, so Y is asked with its values and variables as parts of further
+objects, and with its attributes as homs to these. Isomorphisms are found by colour refinement instead.
+
+As in Catlab, parts and attribute variables are searched for, and attribute values stay what they are. Where one of the
+instances lives in Catlab, Catlab's own search finds the morphisms, all at once and in an order of its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
-from sim2real_cat.acsets.maps import isomorphism
-from sim2real_cat.acsets.maps.canonical_query import CanonicalQuery, Initial, canonical_query, variable_name
-from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
+from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids
+from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.maps.isomorphism import Prescribed, count_isomorphisms, isomorphisms, sort_sizes
+from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema, unheld_variables
 from sim2real_cat.acsets.query.engine import answers, count
-from sim2real_cat.acsets.storage import engine_of
-from sim2real_cat.errors import SchemaError, unknown_name
+from sim2real_cat.acsets.query.syntax import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.storage import EngineName, engine_of
+from sim2real_cat.acsets.values import Codes, build, codes
+from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 Sorts = bool | Iterable[str]
 """All objects and attribute types, none of them, or those with these names."""
@@ -30,9 +41,9 @@ FIRST = 2**6  # where one is
 
 
 def homomorphisms(
-    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Initial | None = None
+    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Prescribed | None = None
 ) -> Iterator[Morphism]:
-    """All natural transformations from X to Y, found while they are asked for; their order is fixed.
+    """Find all natural transformations from X to Y, while they are asked for, in a fixed order.
 
     Until the last is found, the instances must not change.
 
@@ -49,43 +60,41 @@ def homomorphisms(
         InstanceError: where ``initial`` prescribes what does not exist, or an attribute variable of X is
             at no part and has no prescribed image: then every value would be one.
     """
-    return _homomorphisms(X, Y, monic, iso, initial or {}, BLOCK)
+    return _found(_search(X, Y, monic, iso, initial), BLOCK)
 
 
 def homomorphism(
-    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Initial | None = None
+    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Prescribed | None = None
 ) -> Morphism | None:
-    """The first of :func:`homomorphisms`, or None where there is none."""
-    return next(_homomorphisms(X, Y, monic, iso, initial or {}, FIRST), None)
+    """Return the first of :func:`homomorphisms`, or None where there is none."""
+    return next(_found(_search(X, Y, monic, iso, initial), FIRST), None)
 
 
 def count_homomorphisms(
-    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Initial | None = None
+    X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Prescribed | None = None
 ) -> int:
-    """How many :func:`homomorphisms` there are, exactly, without making them.
+    """Count the :func:`homomorphisms` exactly, without making them.
 
     X is a coproduct of connected parts, so the numbers of their morphisms multiply; unless some component
     must be injective, when only isolated parts can be counted apart.
     """
-    require_one_schema(X, Y)
-    bijective = _sorts(X, iso)
-    injective = _sorts(X, monic) | bijective
-    if engine_of(X, Y) == "catlab":
-        return by_catlab.count(X, Y, injective, bijective, initial or {})
-    if iso is True:
-        return isomorphism.count_isomorphisms(X, Y, initial or {})
-    asked = canonical_query(X, Y, initial or {}, injective, with_isolated=False)
-    if _sizes_forbid(X, Y, injective, bijective):
+    search = _search(X, Y, monic, iso, initial)
+    if search.engine == "catlab":
+        return by_catlab.count(X, Y, search.injective, search.bijective, search.prescribed)
+    if search.invertible:
+        return count_isomorphisms(X, Y, search.prescribed)
+    asked = _canonical_query(search, with_isolated=False)
+    if _sizes_forbid(search):
         return 0
     number = 1
     for ob, n in asked.isolated.items():
         free = Y.nparts(ob) - (X.nparts(ob) - n)  # where the other parts leave an injective map a choice
-        number *= math.perm(free, n) if ob in injective else Y.nparts(ob) ** n
+        number *= math.perm(free, n) if ob in search.injective else Y.nparts(ob) ** n
     return number and number * count(asked.target, asked.query, asked.fixed)
 
 
 def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
-    """Whether there is an isomorphism: a renaming of parts and attribute variables that makes X into Y.
+    """Return whether there is an isomorphism: a renaming of parts and attribute variables that makes X into Y.
 
     Raises:
         SchemaError: for instances of different schemas.
@@ -93,25 +102,153 @@ def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
     return homomorphism(X, Y, iso=True) is not None
 
 
-def _homomorphisms(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Initial, block: int) -> Iterator[Morphism]:
+class _Search(NamedTuple):
+    """A checked question for morphisms X -> Y.
+
+    Attributes:
+        X: the domain.
+        Y: the codomain.
+        injective: the objects and attribute types on which the morphisms must be injective.
+        bijective: those on which they must be bijective; ``injective`` has them, too.
+        invertible: whether only isomorphisms count, whose inverse is natural, too.
+        prescribed: the prescribed images, which exist.
+        engine: the engine that searches.
+    """
+
+    X: ACSet
+    Y: ACSet
+    injective: frozenset[str]
+    bijective: frozenset[str]
+    invertible: bool
+    prescribed: Prescribed
+    engine: EngineName
+
+
+def _search(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed | None) -> _Search:
+    """Check the arguments of :func:`homomorphisms`."""
     require_one_schema(X, Y)
-    bijective = _sorts(X, iso)
-    injective = _sorts(X, monic) | bijective
-    if engine_of(X, Y) == "catlab":
-        return iter(by_catlab.homomorphisms(X, Y, injective, bijective, initial, one=block == FIRST))
-    if iso is True:
-        return isomorphism.isomorphisms(X, Y, initial)
-    asked = canonical_query(X, Y, initial, injective, with_isolated=True)
-    return iter(()) if _sizes_forbid(X, Y, injective, bijective) else _answers(X, Y, asked, block)
+    bijective = _chosen(X, iso)
+    injective = _chosen(X, monic) | bijective
+    search = _Search(X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y))
+    if search.engine == "catlab":
+        _require_images(search, set(X.schema.attrtypes) - bijective)
+    elif not search.invertible:
+        _require_images(search, X.schema.attrtypes)
+    return search
 
 
-def _answers(X: ACSet, Y: ACSet, asked: CanonicalQuery, block: int) -> Iterator[Morphism]:
+def _chosen(X: ACSet, names: Sorts) -> frozenset[str]:
+    """The objects and attribute types that an argument names."""
+    everything = (*X.schema.obs, *X.schema.attrtypes)
+    if isinstance(names, bool):
+        return frozenset(everything if names else ())
+    chosen = frozenset([names] if isinstance(names, str) else names)
+    for name in sorted(chosen - set(everything)):
+        raise SchemaError(f"injective or bijective on an {unknown_name('object', name, everything)}")
+    return chosen
+
+
+def _existing_images(X: ACSet, Y: ACSet, initial: Prescribed) -> dict[str, dict[int, Any]]:
+    """The prescribed images: ids of parts; values or variables for attribute variables."""
+    schema = X.schema
+    checked: dict[str, dict[int, Any]] = {}
+    for sort, images in initial.items():
+        if sort not in schema.obs and sort not in schema.attrtypes:
+            valid = (*schema.obs, *schema.attrtypes)
+            raise SchemaError(f"initial prescribes images for an {unknown_name('object', str(sort), valid)}")
+        if sort in schema.obs:
+            keys = _existing_ids(sort, list(images), X.nparts(sort), "the domain")
+            values: list[Any] = _existing_ids(sort, list(images.values()), Y.nparts(sort), "the codomain")
+        else:
+            keys = _existing_ids(sort, list(images), X.nvars(sort), "the variables of the domain")
+            values = list(images.values())
+            _check_images(Y, sort, values)
+        checked[sort] = dict(zip(keys, values, strict=True))
+    return checked
+
+
+def _existing_ids(sort: str, ids: list[Any], size: int, where: str) -> list[int]:
+    try:
+        return [int(number) for number in as_ids(ids, size)]
+    except MisfitError as misfit:
+        raise InstanceError(f"initial '{sort}': {misfit} (in {where} {allowed_ids(sort, size)})") from None
+
+
+def _check_images(Y: ACSet, attrtype: str, images: list[Any]) -> None:
+    """Refuse images of attribute variables that are no values of the type and no variables of Y."""
+    try:
+        status = as_cells(images, Y.schema.attrtypes[attrtype]).status
+    except MisfitError as misfit:
+        raise InstanceError(f"initial '{attrtype}': {misfit}") from None
+    for image, k in zip(images, status.tolist(), strict=True):
+        if image is None or k >= Y.nvars(attrtype):
+            text = "None" if image is None else f"Var({k})"
+            raise InstanceError(
+                f"initial '{attrtype}': {text} is no image: the codomain has {Y.nvars(attrtype)} variables"
+            )
+
+
+def _require_images(search: _Search, attrtypes: Collection[str]) -> None:
+    """Refuse an attribute variable at no part whose image is not prescribed: every value would be one."""
+    for attrtype in search.X.schema.attrtypes:
+        for k in unheld_variables(search.X, attrtype) if attrtype in attrtypes else ():
+            if k not in search.prescribed.get(attrtype, {}):
+                raise InstanceError(
+                    f"Var({k}) of '{attrtype}' is at no part of the domain, so any value could be its image: "
+                    f"prescribe one with initial={{'{attrtype}': {{{k}: ...}}}}"
+                )
+
+
+def _found(search: _Search, block: int) -> Iterator[Morphism]:
+    """The morphisms; ``block`` is how many rows a step of the search makes at once."""
+    X, Y, prescribed = search.X, search.Y, search.prescribed
+    if search.engine == "catlab":
+        return iter(by_catlab.homomorphisms(X, Y, search.injective, search.bijective, prescribed, one=block == FIRST))
+    if search.invertible:
+        return (_isomorphism(X, Y, images) for images in isomorphisms(X, Y, prescribed))
+    asked = _canonical_query(search, with_isolated=True)
+    return iter(()) if _sizes_forbid(search) else _answers(search, asked, block)
+
+
+def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
+    """A bijection of parts and variables as a morphism."""
+    variables = {attrtype: tuple(map(Var, images[attrtype].tolist())) for attrtype in X.schema.attrtypes}
+    return Morphism.unchecked(X, Y, {ob: images[ob] for ob in X.schema.obs}, variables)
+
+
+def _sizes_forbid(search: _Search) -> bool:
+    """Whether counting alone says no. Injections of finite sets of one size are bijections: no more to ask."""
+    of_x, of_y = sort_sizes(search.X), sort_sizes(search.Y)
+    return any(of_x[sort] != of_y[sort] for sort in search.bijective) or any(
+        of_x[sort] > of_y[sort] for sort in search.injective
+    )
+
+
+class _CanonicalQuery(NamedTuple):
+    """A query whose answers are the morphisms from X to Y.
+
+    Attributes:
+        target: Y; where X holds values or variables, with these as parts and the attributes as homs to them.
+        query: X's canonical query.
+        fixed: the prescribed images of its variables, as ids of ``target``.
+        isolated: how many parts of each object are left out.
+        coded: the attributes of X and Y as ids of ``target``.
+    """
+
+    target: ACSet
+    query: ConjunctiveQuery
+    fixed: dict[str, int]
+    isolated: dict[str, int]
+    coded: Codes
+
+
+def _answers(search: _Search, asked: _CanonicalQuery, block: int) -> Iterator[Morphism]:
     """The answers of a canonical query as morphisms."""
-    sizes = {ob: X.nparts(ob) for ob in X.schema.obs} | {kind: X.nvars(kind) for kind in X.schema.attrtypes}
+    X, Y = search.X, search.Y
     for table in answers(asked.target, asked.query, asked.fixed, block=block):
         images = {}
-        for sort, n in sizes.items():
-            columns = [table[variable_name(sort, number)] for number in range(n)]
+        for sort, n in sort_sizes(X).items():
+            columns = [table[_variable_name(sort, number)] for number in range(n)]
             images[sort] = np.stack(columns, axis=1) if columns else np.zeros((len(table), 0), np.int64)
             images[sort].flags.writeable = False
         for row in range(len(table)):
@@ -123,21 +260,136 @@ def _answers(X: ACSet, Y: ACSet, asked: CanonicalQuery, block: int) -> Iterator[
             yield Morphism.unchecked(X, Y, components, variables)
 
 
-def _sorts(X: ACSet, names: Sorts) -> frozenset[str]:
-    everything = (*X.schema.obs, *X.schema.attrtypes)
-    if isinstance(names, bool):
-        return frozenset(everything if names else ())
-    chosen = frozenset([names] if isinstance(names, str) else names)
-    for name in sorted(chosen - set(everything)):
-        raise SchemaError(f"injective or bijective on an {unknown_name('object', name, everything)}")
-    return chosen
+def _canonical_query(search: _Search, *, with_isolated: bool) -> _CanonicalQuery:
+    """The canonical query of X, with the part of Y that it asks about.
+
+    Args:
+        search: the question.
+        with_isolated: whether the query has atoms for parts without arrows and without a prescribed image, which
+            may go to any part; otherwise they are left out and counted.
+    """
+    X, schema = search.X, search.X.schema
+    variables = {kind: tuple(images.values()) for kind, images in search.prescribed.items() if kind in schema.attrtypes}
+    coded = codes(X, search.Y, also=variables)
+    columns = {f: X.column_ids(f) for f in schema.homs} | coded.columns[0]
+    fixed: dict[str, int] = {}
+    for sort, images in search.prescribed.items():
+        found = coded.also[sort].tolist() if sort in schema.attrtypes else images.values()
+        fixed.update((_variable_name(sort, x), int(y)) for x, y in zip(images, found, strict=True))
+    atoms: list[Atom] = []
+    left_out: dict[str, list[int]] = {}
+    for ob in schema.obs:
+        arrows = {f: columns[f] for f in (*schema.homs_from(ob), *schema.attrs_from(ob))}
+        starts = np.logical_or.reduce([np.zeros(X.nparts(ob), np.bool_), *(c >= 0 for c in arrows.values())])
+        is_end = np.zeros(X.nparts(ob), np.bool_)
+        for f in schema.homs_into(ob):
+            is_end[columns[f][columns[f] >= 0]] = True
+        left_out[ob] = []
+        for x in np.flatnonzero(starts | ~is_end).tolist():
+            name = _variable_name(ob, x)
+            if starts[x] or name in fixed or with_isolated:
+                terms = [(f, _term(X, coded, f, int(c[x]))) for f, c in arrows.items() if c[x] >= 0]
+                atoms.append(Atom(ob, ((ID, Variable(name)), *terms)))
+            else:
+                left_out[ob].append(x)
+    for kind in schema.attrtypes:
+        unheld = (_variable_name(kind, k) for k in unheld_variables(X, kind))
+        atoms += [Atom(kind, ((ID, Variable(name)),)) for name in unheld]
+    query = ConjunctiveQuery(tuple(atoms), None, _injectivity(search, coded, columns, left_out))
+    isolated = {ob: len(parts) for ob, parts in left_out.items()}
+    return _CanonicalQuery(_target(search, coded, columns), query, fixed, isolated, coded)
 
 
-def _sizes_forbid(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[str]) -> bool:
-    """Whether counting alone says no. Injections of finite sets of one size are bijections: no more to ask."""
-    sizes = [
-        {**{ob: x.nparts(ob) for ob in x.schema.obs}, **{t: x.nvars(t) for t in x.schema.attrtypes}} for x in (X, Y)
+def _variable_name(sort: str, number: int) -> str:
+    """The query's variable for a part or an attribute variable."""
+    return f"{sort}.{number}"
+
+
+def _term(X: ACSet, coded: Codes, arrow: str, end: int) -> Term:
+    """The query's term for the end of an arrow of X: a variable for a part or attribute variable, or a value's id."""
+    if arrow in X.schema.homs:
+        return Variable(_variable_name(X.schema.homs[arrow][1], end))
+    attrtype = X.schema.attrs[arrow][1]
+    known = len(coded.values[attrtype])
+    return Constant(end) if end < known else Variable(_variable_name(attrtype, end - known))
+
+
+def _injectivity(
+    search: _Search, coded: Codes, columns: Mapping[str, Ids], left_out: Mapping[str, list[int]]
+) -> tuple[Comparison, ...]:
+    """The inequalities that make the answers injective."""
+    X, schema = search.X, search.X.schema
+    comparisons = []
+    for ob, (left, right) in _independent_pairs(search, coded, columns).items():
+        asked = ~np.isin(left, left_out[ob]) & ~np.isin(right, left_out[ob])
+        comparisons += _unequal(ob, left[asked], right[asked])
+    for attrtype in (attrtype for attrtype in schema.attrtypes if attrtype in search.injective):
+        comparisons += _unequal(attrtype, *np.triu_indices(X.nvars(attrtype), 1))
+        # A variable that becomes a value collides with the value, which stays what it is.
+        no_value = Constant(len(coded.values[attrtype]))
+        names = (_variable_name(attrtype, k) for k in range(X.nvars(attrtype)))
+        comparisons += [Comparison(Variable(name), ">=", no_value) for name in names]
+    return tuple(comparisons)
+
+
+def _independent_pairs(search: _Search, coded: Codes, columns: Mapping[str, Ids]) -> dict[str, tuple[Ids, Ids]]:
+    """The pairs of parts of each injective object whose images must be told apart by an inequality.
+
+    By naturality two parts have different images where an arrow sends these to different images. So pairs are the
+    vertices of a graph, with an edge from each pair to the one to which an arrow sends it; vertex 0 stands for two
+    different values. Of each strongly connected component that no edge leaves, one pair is enough.
+    """
+    X, schema = search.X, search.X.schema
+    pairs = {ob: np.triu_indices(X.nparts(ob), 1) for ob in schema.obs if ob in search.injective}
+    ends = np.cumsum([1, *(len(left) for left, _ in pairs.values())]).tolist()
+    first = dict(zip(pairs, ends, strict=False))
+    sources, targets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for ob, (left, right) in pairs.items():
+        for f in (*schema.homs_from(ob), *schema.attrs_from(ob)):
+            column = columns[f]
+            if f in schema.attrs and schema.attrs[f][1] not in search.injective:
+                # Values stay apart, variables may become equal.
+                column = np.where(column < len(coded.values[schema.attrs[f][1]]), column, UNDEFINED)
+            one, two = column[left], column[right]
+            apart = np.flatnonzero((one >= 0) & (two >= 0) & (one != two))
+            if f in schema.attrs:
+                targets.append(np.zeros_like(apart))
+            elif schema.homs[f][1] in search.injective:
+                a, b = np.minimum(one, two)[apart], np.maximum(one, two)[apart]
+                row = a * (2 * X.nparts(schema.homs[f][1]) - a - 1) // 2  # pairs as np.triu_indices numbers them
+                targets.append(first[schema.homs[f][1]] + row + b - a - 1)
+            else:
+                continue
+            sources.append(first[ob] + apart)
+    source, target = np.concatenate(sources), np.concatenate(targets)
+    edges = coo_array((np.ones(len(source), np.bool_), (source, target)), shape=(ends[-1], ends[-1]))
+    component = connected_components(edges, connection="strong")[1]
+    _, chosen = np.unique(component, return_index=True)
+    left_by_none = np.ones(len(chosen), np.bool_)
+    left_by_none[component[source[component[source] != component[target]]]] = False
+    left_by_none[component[0]] = False
+    kept = np.zeros(ends[-1], np.bool_)
+    kept[chosen[left_by_none]] = True
+    return {
+        ob: (left[kept[first[ob] :][: len(left)]], right[kept[first[ob] :][: len(left)]])
+        for ob, (left, right) in pairs.items()
+    }
+
+
+def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Comparison]:
+    return [
+        Comparison(Variable(_variable_name(sort, one)), "!=", Variable(_variable_name(sort, two)))
+        for one, two in zip(left.tolist(), right.tolist(), strict=True)
     ]
-    return any(sizes[0][sort] != sizes[1][sort] for sort in bijective) or any(
-        sizes[0][sort] > sizes[1][sort] for sort in injective
-    )
+
+
+def _target(search: _Search, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
+    """Y with values and variables as parts, and only the arrows that X defines somewhere; Y itself where X has none."""
+    X, Y, schema = search.X, search.Y, search.X.schema
+    asked = {f: ends for f, ends in {**schema.homs, **schema.attrs}.items() if np.any(columns[f] >= 0)}
+    if not any(map(X.nvars, schema.attrtypes)) and not asked.keys() & schema.attrs.keys():
+        return Y
+    sizes = {ob: Y.nparts(ob) for ob in schema.obs}
+    sizes |= {attrtype: len(coded.values[attrtype]) + Y.nvars(attrtype) for attrtype in schema.attrtypes}
+    homs = {f: Y.column_ids(f) if f in schema.homs else coded.columns[1][f] for f in asked}
+    return build(Y, Schema(f"{schema.name} with values as parts", tuple(sizes), asked), sizes, {}, homs, {})

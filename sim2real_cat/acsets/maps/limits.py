@@ -20,8 +20,8 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
-from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_natural, require_parallel
-from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema
+from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
+from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.acsets.values import build, codes, decoded
@@ -200,7 +200,7 @@ def _limit(
         column[rest] = known + np.array(new, np.int64)[which]
         attrs[name] = decoded(column, coded.values[attrtype], schema.attrtypes[attrtype])
     nvars = {attrtype: len(found) for attrtype, found in numbers.items()}
-    apex = build(schema, {ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
+    apex = build(factors[0], schema, {ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
     legs = tuple(
         Morphism(
             apex,

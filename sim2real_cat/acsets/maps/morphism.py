@@ -1,10 +1,9 @@
 """Morphisms of instances: natural transformations between functors to sets.
 
-A morphism α: X -> Y has a function ``α_ob: X(ob) -> Y(ob)`` for each object, and for each attribute type
-an image of every attribute variable, a value or a variable; values stay what they are. It is natural when
-for every hom or attribute f that X defines at a part p, Y defines f at α(p) and ``f(α(p)) = α(f(p))``.
-Where X leaves f undefined nothing is asked: an undefined slot says that nothing is known, so Y may know
-more. These are the homomorphisms of partial algebras; where all homs are total they are exactly Catlab's.
+A morphism α: X -> Y has a component for each object, the function ``α_ob: X(ob) -> Y(ob)``, and for each attribute
+type an image of every attribute variable, a value or a variable; values stay what they are. It is natural when
+``f(α(p)) = α(f(p))`` for every hom or attribute f and every part p at which X defines f. Where X leaves f undefined,
+Y may define it or not. These are the homomorphisms of partial algebras; where all homs are total they are Catlab's.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class NaturalityFailure:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Morphism:
-    """A map of instances; whether it is natural is a question to ask, not a promise.
+    """A map between instances of one schema, by its components. It need not be natural: ask :attr:`is_natural`.
 
-    The instances are referred to, not copied: a morphism speaks of them as they were when it was made.
+    The instances are referred to, not copied, and must not change while the morphism is in use.
 
     >>> from sim2real_cat.acsets.schema import Schema
     >>> graph = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
@@ -94,7 +93,7 @@ class Morphism:
 
     @staticmethod
     def unchecked(dom: ACSet, codom: ACSet, components: Mapping[str, Ids], variables: Variables) -> Morphism:
-        """The morphism of complete components and images that are known to fit, which takes no time."""
+        """Make a morphism of complete components and images that are known to fit, without checking them."""
         morphism = object.__new__(Morphism)
         fields = {"dom": dom, "codom": codom, "components": components, "variables": variables}
         for name, value in fields.items():
@@ -103,7 +102,7 @@ class Morphism:
 
     @staticmethod
     def identity(instance: ACSet) -> Morphism:
-        """The identity of an instance."""
+        """Return the identity of an instance."""
         return Morphism(
             instance,
             instance,
@@ -115,7 +114,7 @@ class Morphism:
         )
 
     def then(self, other: Morphism) -> Morphism:
-        """The composite in diagrammatic order: first this one, then the other.
+        """Compose in diagrammatic order: first this morphism, then the other.
 
         Raises:
             InstanceError: where the other does not start where this one ends.
@@ -130,7 +129,7 @@ class Morphism:
         return Morphism(self.dom, other.codom, components, variables)
 
     def inverse(self) -> Morphism:
-        """The two-sided inverse.
+        """Return the two-sided inverse.
 
         Raises:
             InstanceError: where this is not an isomorphism.
@@ -140,7 +139,7 @@ class Morphism:
         return self._converse()
 
     def naturality(self) -> list[NaturalityFailure]:
-        """Every arrow and part at which the naturality square does not commute, in schema order."""
+        """List every arrow and part at which the naturality square does not commute, in schema order."""
         failures = []
         for name, (dom, codom) in self.dom.schema.homs.items():
             targets, images = self.dom.column_ids(name), self.components[codom]
@@ -175,14 +174,14 @@ class Morphism:
 
     @property
     def is_natural(self) -> bool:
-        """Whether all naturality squares commute."""
+        """True where all naturality squares commute."""
         return not self.naturality()
 
     @property
     def is_monic(self) -> bool:
-        """Whether it is injective on parts and on values and variables together, which is being monic.
+        """True for a monomorphism: injective on parts, and on values and variables together.
 
-        A variable that is sent to a value collides with the value, which stays what it is.
+        A variable that is sent to a value collides with that value, which is sent to itself.
         """
         return all(len(np.unique(ids)) == len(ids) for ids in self.components.values()) and all(
             all(isinstance(image, Var) for image in images) and len(set(images)) == len(images)
@@ -191,35 +190,31 @@ class Morphism:
 
     @property
     def is_epic(self) -> bool:
-        """Whether two natural transformations out of the codomain that agree after this one agree.
+        """True for an epimorphism: natural transformations out of the codomain that agree after this one are equal.
 
-        They agree on the image and on everything the codomain's arrows lead to from there; so this asks
-        whether that is all of it. Where the domain's homs are total it is surjectivity.
+        They agree on the image, and so on everything to which the codomain's arrows lead from there. The morphism is
+        epic where that is the whole codomain; where the domain's homs are total, this is surjectivity.
         """
         masks = closure(self.codom, self.components)
         if not all(mask.all() for mask in masks.values()):
             return False
-        determined = {
-            attrtype: {image.k for image in images if isinstance(image, Var)}
+        return all(
+            set(unheld_variables(self.codom, attrtype)) <= {image.k for image in images if isinstance(image, Var)}
             for attrtype, images in self.variables.items()
-        }
-        for name, (_, attrtype) in self.codom.schema.attrs.items():
-            held = self.codom.variables(name)
-            determined[attrtype].update(held[held >= 0].tolist())
-        return all(len(known) == self.codom.nvars(attrtype) for attrtype, known in determined.items())
+        )
 
     @property
     def is_iso(self) -> bool:
-        """Whether it is natural, a bijection of parts and of variables, and its inverse natural too.
+        """True for an isomorphism: natural, bijective on parts and variables, and with a natural inverse.
 
-        The last does not follow from the others: the codomain may define what the domain does not.
+        The last does not follow from the others, because the codomain may define what the domain leaves undefined.
         """
         same_size = all(self.codom.nparts(ob) == len(ids) for ob, ids in self.components.items())
         same_size &= all(self.codom.nvars(attrtype) == len(images) for attrtype, images in self.variables.items())
         return same_size and self.is_monic and self.is_natural and self._converse().is_natural
 
     def _converse(self) -> Morphism:
-        """The map backwards of a bijection."""
+        """The inverse map of a bijection, natural or not."""
         return Morphism(
             self.codom,
             self.dom,
@@ -231,7 +226,7 @@ class Morphism:
         )
 
     def __eq__(self, other: object) -> bool:
-        """Whether domain, codomain and all images are equal; NaN equals NaN."""
+        """True where domain, codomain and all images are equal; NaN equals NaN."""
         if not isinstance(other, Morphism):
             return NotImplemented
         return (
@@ -258,7 +253,25 @@ def require_one_schema(*instances: ACSet) -> None:
             )
 
 
+def require_natural(*morphisms: Morphism) -> None:
+    """Refuse a morphism that is not natural."""
+    for f in morphisms:
+        failures = f.naturality()
+        if failures:
+            raise InstanceError(f"{f!r} is not natural: {failures[0]} ({len(failures)} failures, see .naturality())")
+
+
+def unheld_variables(instance: ACSet, attrtype: str) -> list[int]:
+    """Return the numbers of the attribute variables that no part holds, sorted."""
+    held = [instance.variables(f) for f, (_, kind) in instance.schema.attrs.items() if kind == attrtype]
+    unheld: list[int] = np.setdiff1d(
+        np.arange(instance.nvars(attrtype)), np.concatenate([np.zeros(0, np.int64), *held])
+    ).tolist()
+    return unheld
+
+
 def _component(f: Morphism, ob: str) -> Ids:
+    """The component of an object, checked, as a read-only array."""
     size = f.codom.nparts(ob)
     try:
         ids = as_ids(f.components.get(ob, ()), size)
@@ -274,6 +287,7 @@ def _component(f: Morphism, ob: str) -> Ids:
 
 
 def _images(f: Morphism, attrtype: str) -> tuple[Any, ...]:
+    """The images of the variables of an attribute type, checked."""
     images, nvars, size = tuple(f.variables.get(attrtype, ())), f.dom.nvars(attrtype), f.codom.nvars(attrtype)
     if len(images) != nvars:
         raise InstanceError(f"variables of '{attrtype}': {len(images)} images for the {nvars} of the domain")
