@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
@@ -339,6 +337,9 @@ def _independent_pairs(search: _Search, coded: Codes, columns: Mapping[str, Ids]
     vertices of a graph, with an edge from each pair to the one to which an arrow sends it; vertex 0 stands for two
     different values. Of each strongly connected component that no edge leaves, one pair is enough.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     X, schema = search.X, search.X.schema
     pairs = {ob: np.triu_indices(X.nparts(ob), 1) for ob in schema.obs if ob in search.injective}
     ends = np.cumsum([1, *(len(left) for left, _ in pairs.values())]).tolist()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.columns import UNDEFINED, Ids
 
@@ -14,6 +12,9 @@ def classes(n: int, left: Ids, right: Ids) -> Ids:
 
     Classes are numbered in the order of their first members; the result has shape (n,).
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     edges = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(n, n))
     labels = connected_components(edges, directed=False)[1] if n else np.zeros(0, np.int64)
     _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
