@@ -321,7 +321,7 @@ def _names(text: str) -> list[str]:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from sim2real_cat.report.figure import draw, save
+    from sim2real_cat.report.figure import draw_policies, save_figure
     from sim2real_cat.report.page import write_page
     from sim2real_cat.report.summary import summaries
     from sim2real_cat.study.beside import epsilon_beside, name_of
@@ -334,7 +334,7 @@ def _report(options: argparse.Namespace) -> int:
     write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
-        save(draw(summaries(instance, report), report.epsilon, ""), options.picture)
+        save_figure(draw_policies(summaries(instance, report), report.epsilon, ""), options.picture)
         print(f"written: {options.picture}")
     return OK
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COLOURS = {"transfers": "#2a7f4f", "fails": "#b5412f", "open": "#8a8a8a"}
 
 
-def draw(policies: Sequence[PolicySummary], epsilon: float, title: str) -> Figure:
+def draw_policies(policies: Sequence[PolicySummary], epsilon: float, title: str) -> Figure:
     """Draw gaps with intervals on the left, returns in simulation and reality on the right."""
     from matplotlib.figure import Figure
 
@@ -59,10 +59,10 @@ def draw(policies: Sequence[PolicySummary], epsilon: float, title: str) -> Figur
 
 
 FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-"""Formats that `save` writes, by ending, and the metadata left out so that the same picture is the same file."""
+"""Formats of `save_figure`, by ending, and the metadata left out so that the same picture is the same file."""
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write the picture in the format of the path's ending, without a date, whole or not at all.
 
     Raises:

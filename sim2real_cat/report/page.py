@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sim2real_cat.files import write_text
-from sim2real_cat.report.figure import draw
+from sim2real_cat.report.figure import draw_policies
 from sim2real_cat.report.summary import PolicySummary, summaries
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.report import LawReport
@@ -58,7 +58,7 @@ def _picture(policies: list[PolicySummary], epsilon: float) -> str:
 
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "sim2real_cat", "svg.fonttype": "none"}):
-        draw(policies, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
+        draw_policies(policies, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 

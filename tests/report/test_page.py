@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.report.figure import draw, save
+from sim2real_cat.report.figure import draw_policies, save_figure
 from sim2real_cat.report.installed import InstalledEngine, installed_engines
 from sim2real_cat.report.page import write_page
 from sim2real_cat.report.summary import summaries
@@ -102,7 +102,7 @@ def test_small_instances_have_pages_too(make_instance, tmp_path, policies):
 @pytest.mark.parametrize("name", ["gaps.svg", "gaps.png"])
 def test_the_picture_is_drawn_without_warnings(every_kind, report, tmp_path, name):
     for path in (tmp_path / name, tmp_path / f"again_{name}"):
-        save(draw(summaries(every_kind, report), 0.1, "ten policies"), path)
+        save_figure(draw_policies(summaries(every_kind, report), 0.1, "ten policies"), path)
         assert path.stat().st_size > 1000
     if name.endswith("png"):
         assert (tmp_path / name).read_bytes() == (tmp_path / f"again_{name}").read_bytes()
@@ -110,7 +110,7 @@ def test_the_picture_is_drawn_without_warnings(every_kind, report, tmp_path, nam
 
 def test_two_policies_of_one_name_are_both_drawn(make_instance):
     instance = make_instance(*({"policy_name": "same", "kl_gap": gap} for gap in (0.1, 0.9)))
-    labels = draw(summaries(instance, instance.check(0.1)), 0.1, "").axes[0].get_yticklabels()
+    labels = draw_policies(summaries(instance, instance.check(0.1)), 0.1, "").axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["same", "same"]
 
 

@@ -1,0 +1,9 @@
+from .events import EventLog as EventLog
+from .events import Sim2RealNaryaEvent as Sim2RealNaryaEvent
+from .events import TransferDelta as TransferDelta
+from .events import conserved as conserved
+from .events import trits as trits
+from .events import write_events as write_events
+from .proof import ProofBundle as ProofBundle
+from .proof import Thresholds as Thresholds
+from .proof import verify_transfer_success as verify_transfer_success
