@@ -34,7 +34,7 @@ _SMALL_ERROR = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """What M members expect after N transitions of some episodes.
+    """The readings that M members expect after N transitions of some episodes.
 
     Attributes:
         reading: (M, N, d) without noise, bias and delay included; NaN where a member diverges.
@@ -84,7 +84,7 @@ class Predictor:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the recorded states have errors."""
+        """Tell if the recorded states have errors."""
         return bool(self.deviation.any())
 
     def member(self, row: int) -> Predictor:
@@ -115,7 +115,7 @@ class Predictor:
                     raise GapError(f"sensor '{name}': {error}") from None
 
     def scalable(self, sensors: Sequence[str], *, exact: bool) -> bool:
-        """Tell whether densities under wider noise can be had: all noise is Gaussian, and no error of states mixes in.
+        """Tell if densities under wider noise can be had: all noise is Gaussian, and no error of states mixes in.
 
         Args:
             sensors: the sensors asked about.
@@ -223,7 +223,7 @@ class Predictor:
 
 
 def _noisy(chain: NoiseChain) -> bool:
-    """Whether a reading through the chain is anything but certain."""
+    """Tell if a reading through the chain is anything but certain."""
     return any(getattr(model, width, 0.0) > 0 for model in chain.models for width in ("deviation", "half_width"))
 
 

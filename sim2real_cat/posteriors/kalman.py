@@ -30,7 +30,7 @@ class StateModel(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Innovations:
-    """What L lanes expected of every reading, given those before.
+    """The expectation of every reading in L lanes, given the readings before.
 
     Attributes:
         expected: (L, T, d); NaN where a lane's dynamics diverged.

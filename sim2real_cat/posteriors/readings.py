@@ -23,7 +23,7 @@ from sim2real_cat.worlds.sensors.noise import NoiseChain, Quantisation, log_norm
 
 @dataclass(frozen=True, eq=False)
 class FittedReadings:
-    """What reality is taken to expect where its parameters are not known: a fit to other episodes.
+    """The readings that reality is taken to expect where its parameters are not known: a fit to other episodes.
 
     Attributes:
         reading: (N, d) of each reading.
@@ -41,8 +41,8 @@ def reading_densities(
 
     Args:
         recording: whole episodes of one real member.
-        simulated: what each of M members expects.
-        real: what reality expects; M = 1 where its parameters are known.
+        simulated: the expectation of M members.
+        real: that of reality; M = 1 where its parameters are known.
         scale: a factor for the deviations of all noise; where reality is known, of its noise too, and of the errors
             of the readings. Only for sensors with plainly Gaussian noise.
 

@@ -145,7 +145,7 @@ class _Comparison:
         return simulated, fitted
 
     def _predictor(self, world: World, fibre: Ensemble) -> Predictor:
-        """What says which readings the members expect."""
+        """The predictor of some members, for the states that are asked about."""
         kind = HiddenPredictor if self.states == "hidden" else Predictor
         return kind(world, fibre, self.state_deviation, self.threads)
 

@@ -19,7 +19,7 @@ from sim2real_cat.posteriors.densities import Densities
 
 @dataclass(frozen=True, eq=False)
 class MixtureTerms:
-    """How probable the readings of whole episodes are, one episode after the other.
+    """Log-probabilities of the readings of whole episodes, one episode after the other.
 
     Attributes:
         terms: (N,) ln p_real(o'|h,a) - ln p_sim(o'|h,a) of each transition, less what of it is known to be noise.

@@ -24,22 +24,22 @@ _CALIBRATED = 1.25
 
 
 class Reality(Protocol):
-    """What reality itself expected, and what is to be said of it."""
+    """The readings that reality itself expected, and how far they can be relied on."""
 
     @property
     def noise(self) -> str:
-        """Which noise the sensors are taken to have, and where it comes from."""
+        """The noise that the sensors are taken to have, and its origin."""
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why not to rely on it."""
+        """Reasons not to rely on it."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What else the reader should know."""
+        """Notes for the reader."""
 
     def expect(self, part: Trajectories, rows: slice) -> Expectation | FittedReadings:
-        """Return what was expected in some episodes, whose transitions are `rows` of the whole recording."""
+        """Return the expectation in some episodes, whose transitions are `rows` of the whole recording."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class KnownReality:
     notes: ClassVar[Sequence[str]] = ()
 
     def expect(self, part: Trajectories, rows: slice) -> Expectation:
-        """Return what the member in which the episodes ran expected."""
+        """Return the expectation of the member in which the episodes ran."""
         return self.members[int(part.member_index[0])].expect(part)
 
 
@@ -69,7 +69,7 @@ class FittedReality:
         deviation: (N, d) of the error.
         folds: how many groups of episodes were left out in turn.
         calibration: mean square of the errors over their deviations, 1 where these are right.
-        noise: which noise the sensors are taken to have, and where it comes from.
+        noise: the noise that the sensors are taken to have, and its origin.
     """
 
     expected: Floats
@@ -80,7 +80,7 @@ class FittedReality:
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why not to rely on it."""
+        """Reasons not to rely on it."""
         if self.calibration <= _CALIBRATED:
             return ()
         return (
@@ -90,14 +90,14 @@ class FittedReality:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What else the reader should know."""
+        """Notes for the reader."""
         return (
             f"reality's own density is fitted to episodes left out in {self.folds} turns: on average the gap is too "
             "small rather than too large",
         )
 
     def expect(self, part: Trajectories, rows: slice) -> FittedReadings:
-        """Return what was fitted to the other episodes."""
+        """Return the fit to the other episodes."""
         return FittedReadings(self.expected[rows], self.deviation[rows])
 
 

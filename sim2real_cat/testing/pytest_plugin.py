@@ -17,6 +17,6 @@ def _assert_laws() -> Callable[..., LawReport]:
 
     ``assert_laws(instance, epsilon=0.5, laws=["functor"], undecided="fail")``
     """
-    from sim2real_cat.testing.assert_laws import assert_laws
+    from sim2real_cat.testing.assertions import assert_laws
 
     return assert_laws

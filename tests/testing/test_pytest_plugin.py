@@ -11,7 +11,7 @@ import pytest
 from places import ROOT
 
 from sim2real_cat.errors import LawError
-from sim2real_cat.testing.assert_laws import assert_laws, table
+from sim2real_cat.testing.assertions import assert_laws, table
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON, from_query
 
 pytest_plugins = ["pytester"]
@@ -86,7 +86,7 @@ def test_the_fixture_in_a_project_of_one_s_own(pytester, monkeypatch):
     done = pytester.runpytest_subprocess("-p", "sim2real_cat.testing.pytest_plugin", "-p", "no:cacheprovider")
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(["*Policy 0: kl_gap 0.7 >= 0.5, but transfer is the identity*"])
-    assert "testing.py" not in "\n".join(done.outlines), "the helper hides itself from the traceback"
+    assert "assertions.py" not in "\n".join(done.outlines), "the helper hides itself from the traceback"
 
 
 def test_it_is_an_entry_point_that_loads_nothing_heavy():
@@ -97,4 +97,4 @@ def test_it_is_an_entry_point_that_loads_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
     )
-    assert {name.split(".")[0] for name in eval(done.stdout)} == {"sim2real_cat"}
+    assert {name.split(".")[0] for name in eval(done.stdout)} == {"lazy_loader", "sim2real_cat"}

@@ -7,29 +7,9 @@
 - `worlds()`, `models()`, `randomizations(world)`: small MuJoCo worlds.
 
 `describe(instance)` is the table that a failing test shows. This is the only part of the package that needs
-Hypothesis; it is imported when it is first used.
+Hypothesis.
 """
 
-from sim2real_cat.testing.strategies.databases import acsets, attribute_values, schemas
-from sim2real_cat.testing.strategies.describe import describe
-from sim2real_cat.testing.strategies.instances import LAWS, transfer_instances
-from sim2real_cat.testing.strategies.models import Model, models, randomizations, worlds
-from sim2real_cat.testing.strategies.mutations import Mutation, mutations
-from sim2real_cat.testing.strategies.recordings import trajectories, trajectory_pairs
+import lazy_loader
 
-__all__ = [
-    "LAWS",
-    "Model",
-    "Mutation",
-    "acsets",
-    "attribute_values",
-    "describe",
-    "models",
-    "mutations",
-    "randomizations",
-    "schemas",
-    "trajectories",
-    "trajectory_pairs",
-    "transfer_instances",
-    "worlds",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.migration.sigma import sigma
 from sim2real_cat.acsets.schema import AttrPythonType, Path, Schema
-from sim2real_cat.testing.strategies.describe import Told, describe
+from sim2real_cat.testing.strategies.text_table import LazyText, describe
 
 Values = Mapping[str, st.SearchStrategy[Any]]
 """Strategies of values by attribute type."""
@@ -29,7 +29,7 @@ _VALUES: dict[object, st.SearchStrategy[Any]] = {
 
 
 def attribute_values(python_type: AttrPythonType) -> st.SearchStrategy[Any]:
-    """Values of an attribute that JSON can hold; some of them often, so that they occur twice in an instance.
+    """Draw values of an attribute that JSON can hold; some of them often, so that they occur twice in an instance.
 
     A type with a codec has none here: only its owner knows its values.
     """
@@ -45,7 +45,7 @@ def schemas(
     max_attributes: int = 3,
     max_equations: int = 2,
 ) -> Schema:
-    """Small schemas: homs between any objects, attributes of every type, equations of paths of up to two arrows.
+    """Draw small schemas: homs between any objects, attributes of every type, equations of paths of up to two arrows.
 
     Args:
         draw: given by Hypothesis.
@@ -99,7 +99,7 @@ def acsets(
     equations: Literal["hold", "any"] = "hold",
     values: Values | None = None,
 ) -> ACSet:
-    """Small instances of a schema; attributes are partly undefined, some of them are variables.
+    """Draw small instances of a schema; attributes are partly undefined, some of them are variables.
 
     Where equations hold, they do by construction: the parts that they identify are identified, in the way of
     `sim2real_cat.sigma`, and what undefined homs leave with one side is undefined too. Nothing is drawn in vain.
@@ -131,29 +131,29 @@ def acsets(
         for name, (ob, attrtype) in schema.attrs.items():
             value = attribute(x, attrtype, given)
             x.set(ob, x.parts(ob), **{name: [draw(value) for _ in x.parts(ob)]})
-    note(Told(lambda: describe(x)))
+    note(LazyText(lambda: describe(x)))
     return x
 
 
 def targets(x: ACSet, codom: str, total: bool) -> st.SearchStrategy[Any]:
-    """Where a hom can lead: to a part of its codomain, or nowhere."""
+    """Draw the target of a hom: a part of its codomain, or nothing."""
     return targets_below(x.nparts(codom), total)
 
 
 def targets_below(n: int, total: bool) -> st.SearchStrategy[Any]:
-    """Where a hom can lead whose codomain has n parts."""
+    """Draw the target of a hom whose codomain has n parts."""
     parts = st.integers(0, n - 1) if n else st.nothing()
     return parts if total else st.none() | parts
 
 
 def attribute(x: ACSet, attrtype: str, values: Values) -> st.SearchStrategy[Any]:
-    """What an attribute can hold: nothing, a value, or one of the variables that there are."""
+    """Draw the content of an attribute: nothing, a value, or one of the variables that there are."""
     held = st.none() | values.get(attrtype, attribute_values(x.schema.attrtypes[attrtype]))
     return held | st.builds(Var, st.integers(0, x.nvars(attrtype) - 1)) if x.nvars(attrtype) else held
 
 
 def _sizes(draw: st.DrawFn, schema: Schema, most: int, total: bool) -> dict[str, int]:
-    """How many parts of each object; none where a total hom would have nowhere to go."""
+    """The number of parts of each object; none where a total hom would have nowhere to go."""
     sizes = {ob: draw(st.integers(0, most)) for ob in schema.obs}
     changed = total
     while changed:

@@ -1,11 +1,7 @@
-"""Strategies of transfer instances in which laws hold by construction.
-
-Strategies of measured gaps: on either side of epsilon, around it, not measured, or no gap at all.
-"""
+"""Strategies of transfer instances in which laws hold by construction."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +14,8 @@ from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, LawError, unknown_name
 from sim2real_cat.testing.strategies.databases import attribute, targets, targets_below
-from sim2real_cat.testing.strategies.describe import Told, describe
+from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, Kind, drawn_gaps, side_of
+from sim2real_cat.testing.strategies.text_table import LazyText, describe
 from sim2real_cat.transfer.instance import NAMES, TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
@@ -38,7 +35,7 @@ def transfer_instances(
     min_policies: int = 0,
     max_policies: int = 5,
 ) -> st.SearchStrategy[TransferInstance]:
-    """Instances in which laws hold by construction.
+    """Draw instances in which laws hold by construction.
 
     Among them: nothing at all, policies without worlds, one policy trained in many worlds, several policies on one
     robot of which one took over from others, gaps of 0, of epsilon, just under it and just over it, and gaps that were
@@ -73,17 +70,17 @@ def transfer_instances(
 
 
 class _Policy(NamedTuple):
-    """What is drawn of one policy, before it is known which others there are.
+    """One policy as drawn, before it is known which others there are.
 
     Attributes:
-        robot: where it is deployed.
+        robot: the robot that it is deployed on.
         gap: its gap.
-        wish: where it goes if it may: 0 is nowhere, 1 to itself, then those that may take over; the last where there
+        wish: its transfer if it may have it: 0 is none, 1 itself, then those that may take over; the last where there
             are fewer. One number for all of it, because Hypothesis deletes rows of few choices best.
     """
 
     robot: int | None
-    gap: Gap
+    gap: DrawnGap
     wish: int
 
 
@@ -118,7 +115,7 @@ def _instances(
     if schema.extends(SchTransferStudy):
         _name(draw, x, total)
     instance = TransferInstance(x)
-    note(Told(lambda: describe(instance)))
+    note(LazyText(lambda: describe(instance)))
     return instance
 
 
@@ -128,16 +125,16 @@ def _numbered(places: Sequence[int | None]) -> tuple[list[int | None], int]:
     return [None if place is None else numbers[place] for place in places], len(numbers)
 
 
-def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[Gap]:
+def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[DrawnGap]:
     """Gaps of all kinds that are asked for."""
-    kinds = ["unmeasured", "under", "over", "variable"]
+    kinds: list[Kind] = ["unmeasured", "under", "over", "variable"]
     kinds += ["straddling", "unreliable"] if intervals and not decided else []
     kinds += [] if "gap-valid" in lawful else ["invalid"]
-    return st.one_of([gaps(kind, epsilon, intervals) for kind in kinds])
+    return st.one_of([drawn_gaps(kind, epsilon, intervals) for kind in kinds])
 
 
 def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) -> dict[str, int]:
-    """How many parts of each object; one at least where a total hom leads."""
+    """The number of parts of each object; one at least where a total hom leads."""
     sizes = dict(known)
     for ob in schema.obs:
         if ob == "Draw" and schema.extends(SchTransferStudy):
@@ -151,7 +148,7 @@ def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) 
     return sizes
 
 
-def _set_gaps(x: ACSet, known: Sequence[Gap]) -> None:
+def _set_gaps(x: ACSet, known: Sequence[DrawnGap]) -> None:
     """Write the gap of every policy, with its interval where the schema has one."""
     x.add_vars("TransferGap", int(any(isinstance(gap.value, Var) for gap in known)))
     columns: dict[str, list[object]] = {"kl_gap": [gap.value for gap in known]}
@@ -161,8 +158,8 @@ def _set_gaps(x: ACSet, known: Sequence[Gap]) -> None:
 
 
 def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str], decided: bool) -> list[int | None]:
-    """Where every policy goes: first those that go to themselves, then the others."""
-    sides = [side(policy.gap, epsilon) for policy in policies]
+    """The transfer of every policy: first those that go to themselves, then the others."""
+    sides = [side_of(policy.gap, epsilon) for policy in policies]
     itself = [policy.wish == 1 for policy in policies]
     if "transfer-identity" in lawful:
         loose = () if decided else ("open", "unmeasured")
@@ -186,7 +183,7 @@ def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str
 
 
 def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
-    """What a schema adds of its own, at random: homs, total where they must be, and attributes."""
+    """Fill in at random what a schema adds of its own: homs, total where they must be, and attributes."""
     base = SchTransferStudy if x.schema.extends(SchTransferStudy) else SchSim2RealTransfer
     for hom, (ob, codom) in x.schema.homs.items():
         open_ = np.flatnonzero(x.column_ids(hom) < 0)
@@ -212,98 +209,3 @@ def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     x.set("Draw", draws, drawn_value=[draw(st.floats(0.5, 2.0)) for _ in draws])
     if total:
         x.set("Draw", draws, drawn_in=draws)
-
-
-Side = Literal["under", "over", "open", "unmeasured"]
-"""What a gap says: that its policy transfers, that it does not, nothing certain, or nothing at all."""
-
-
-class Gap(NamedTuple):
-    """What is known of the gap of one policy; None, or a variable, where it is undefined."""
-
-    value: float | Var | None = None
-    low: float | None = None
-    high: float | None = None
-    reliable: bool | None = None
-
-
-def side(gap: Gap, epsilon: float) -> Side:
-    """On which side of epsilon a gap is.
-
-    A gap without an interval is taken at its word, a lower end without an upper one reaches to infinity, and a gap
-    that its estimator called unreliable is open.
-    """
-    if not isinstance(gap.value, float) or math.isnan(gap.value):
-        return "unmeasured"
-    low = gap.value if gap.low is None else gap.low
-    high = gap.high if gap.high is not None else gap.value if gap.low is None else math.inf
-    if low < epsilon <= high or gap.reliable is False:
-        return "open"
-    return "under" if gap.value < epsilon else "over"
-
-
-def values_under(epsilon: float) -> st.SearchStrategy[float]:
-    """Gaps in [0, epsilon): 0, the last number before epsilon, a subnormal one, and any."""
-    edges = [value for value in (0.0, float(np.nextafter(epsilon, 0)), 5e-324) if value < epsilon]
-    return st.sampled_from(edges) | st.floats(0, epsilon, exclude_max=True)
-
-
-def values_over(epsilon: float) -> st.SearchStrategy[float]:
-    """Gaps in [epsilon, infinity): epsilon, the next number, a huge one, and any."""
-    edges = [value for value in (epsilon, float(np.nextafter(epsilon, math.inf)), 1e308) if epsilon <= value < math.inf]
-    return st.sampled_from(edges) | st.floats(epsilon, allow_infinity=False)
-
-
-def invalid_values() -> st.SearchStrategy[float]:
-    """Numbers that no gap can be: negative ones, infinities, NaN."""
-    return st.sampled_from([-1.0, -5e-324, math.inf, -math.inf, math.nan])
-
-
-def gaps(kind: str, epsilon: float, intervals: bool) -> st.SearchStrategy[Gap]:
-    """Gaps of a kind: "unmeasured", "variable", "under", "over", "straddling", "unreliable" or "invalid".
-
-    Args:
-        kind: what they are.
-        epsilon: the bound.
-        intervals: whether the schema has columns for intervals.
-    """
-    if kind in ("unmeasured", "variable"):
-        return st.just(Gap(Var(0) if kind == "variable" else None))
-    if kind == "invalid":
-        return invalid_values().map(Gap)
-    if kind == "straddling":
-        return _straddling(epsilon)
-    if kind == "unreliable":
-        measured = _decided("under", epsilon, intervals) | _decided("over", epsilon, intervals)
-        return measured.map(lambda gap: gap._replace(reliable=False))
-    return _decided(kind, epsilon, intervals)
-
-
-@st.composite
-def _decided(draw: st.DrawFn, kind: str, epsilon: float, intervals: bool) -> Gap:
-    """A gap on one side of epsilon, with an interval on the same side or without."""
-    value = draw(values_under(epsilon) if kind == "under" else values_over(epsilon))
-    if not intervals:
-        return Gap(value)
-    reliable = draw(st.sampled_from([None, True]))
-    if not draw(st.booleans()):
-        return Gap(value, reliable=reliable)
-    high: float | None
-    if kind == "under":
-        edges = st.sampled_from([value, float(np.nextafter(epsilon, 0))])
-        low, high = draw(_between(0.0, value)), draw(edges | st.floats(value, epsilon, exclude_max=True))
-    else:
-        low, high = draw(_between(epsilon, value)), draw(st.none() | st.floats(value, allow_infinity=False))
-    return Gap(value, low, high, reliable)
-
-
-@st.composite
-def _straddling(draw: st.DrawFn, epsilon: float) -> Gap:
-    """A gap whose interval straddles epsilon, or ends there; its upper end may be unknown."""
-    low, high = draw(values_under(epsilon)), draw(st.sampled_from([epsilon, None]) | values_over(epsilon))
-    return Gap(draw(st.floats(low, allow_infinity=False) if high is None else _between(low, high)), low, high)
-
-
-def _between(low: float, high: float) -> st.SearchStrategy[float]:
-    """Numbers in [low, high], often its ends."""
-    return st.sampled_from([low, high]) | st.floats(low, high)

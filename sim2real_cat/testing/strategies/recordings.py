@@ -31,13 +31,13 @@ def trajectories(
     max_steps: int = 5,
     diverging: bool = True,
 ) -> Trajectories:
-    """Episodes of different lengths, padded with NaN as a rollout's are; numbers are those of single precision.
+    """Draw episodes of different lengths, padded with NaN as a rollout's are; numbers are those of single precision.
 
     Args:
         draw: given by Hypothesis.
         sensors: d names.
         actuators: nu names.
-        policies: who may have acted, by name.
+        policies: the names of those who may have acted.
         control_period: seconds between two observations; one of a few where none is given.
         coordinates: nq and nv, (0, 0) for a recording without states.
         members: the worlds that episodes ran in are numbered below it.
@@ -80,7 +80,7 @@ def trajectories(
 
 @st.composite
 def trajectory_pairs(draw: st.DrawFn, /, *, members: int = 3, **options: Any) -> tuple[Trajectories, Trajectories]:
-    """Two recordings of one robot: a real one, and a simulated one in up to `members` worlds.
+    """Draw two recordings of one robot: a real one, and a simulated one in up to `members` worlds.
 
     Args:
         draw: given by Hypothesis.

@@ -1,6 +1,6 @@
 """Laws of one's own, for instances of any schema: a path equation, a query that nothing may match, or a function.
 
-Such a law is written for a schema: a name that the schema does not have is an error, not a law that is not asked.
+Such a law is written for one schema: a name that the schema does not have is an error.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from sim2real_cat.acsets import equations
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import Ids
-from sim2real_cat.acsets.query import answer, parse
+from sim2real_cat.acsets.query.engine import answer
 from sim2real_cat.acsets.query.syntax import ID, Parameter, Variable
+from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import PathLike, names_of
 from sim2real_cat.errors import LawError, SchemaError, unknown_name
-from sim2real_cat.transfer.laws.law import Law, Rows, Witness, Witnesses
+from sim2real_cat.transfer.laws.law import Law, Witness, Witnesses, WitnessRows
 
 Found = Mapping[str, ArrayLike] | Sequence[Witness]
-"""What a law's function gives: for an object a mask over its parts, or the ids of those that break it; or witnesses."""
+"""The result of a law's function: by object a mask over its parts, or the ids of those that break it; or witnesses."""
 
 
 def path_equation(name: str, left: PathLike, right: PathLike, statement: str = "", *, partial: bool = False) -> Law:
-    """The law that two paths send every part to the same: ``path_equation("home", "train.deploy", "home")``.
+    """Make the law that two paths send every part to the same: ``path_equation("home", "train.deploy", "home")``.
 
     Args:
-        name: what the law is called.
+        name: the name of the law.
         left: a path, ``"train.deploy"`` or a tuple of names; empty for the identity on the object of the other side.
         right: likewise.
-        statement: what it says, in words; the equation where none is given.
+        statement: the law in words; the equation where none is given.
         partial: whether parts are left out at which a side is undefined. Otherwise a side that is undefined agrees
             with one that is undefined too, and with nothing else.
 
@@ -59,7 +60,7 @@ def path_equation(name: str, left: PathLike, right: PathLike, statement: str = "
             )
             return f"{shown[0]} is {one}, but {shown[1]} is {other}"
 
-        return Witnesses([Rows("violated", found.ob, ids, message)])
+        return Witnesses([WitnessRows("violated", found.ob, ids, message)])
 
     symbols = " = ".join(shown) + (", where defined" if partial else "")
     return Law(name, statement or f"{symbols}.", symbols, witnesses)
@@ -74,13 +75,13 @@ def from_query(
     of: str | None = None,
     params: Mapping[str, object] | None = None,
 ) -> Law:
-    """The law that nothing matches a query: ``from_query("weak", "Policy(_id=p, kl_gap=g)", where="g > 3")``.
+    """Make the law that nothing matches a query: ``from_query("weak", "Policy(_id=p, kl_gap=g)", where="g > 3")``.
 
     Args:
-        name: what the law is called.
+        name: the name of the law.
         body: atoms, as `ACSet.query` takes them.
         where: comparisons; ``$epsilon`` is the epsilon of the check.
-        statement: what it says, in words; the query where none is given.
+        statement: the law in words; the query where none is given.
         of: the variable for the part that a match is held against; the first ``_id`` where none is named.
         params: values of other ``$names``.
 
@@ -111,7 +112,7 @@ def from_query(
             values = {column: array[match] for column, array in found.columns.items()}
             return f"matches {text}: " + ", ".join(f"{column} = {_plain(value)}" for column, value in values.items())
 
-        return Witnesses([Rows("violated", parts[chosen], ids, message)])
+        return Witnesses([WitnessRows("violated", parts[chosen], ids, message)])
 
     return Law(name, statement or f"Nothing matches {text}.", f"∄ {text}", witnesses)
 
@@ -124,14 +125,14 @@ def from_function(
     *,
     needs: Sequence[str] = (),
 ) -> Law:
-    """A law by a function of an instance and epsilon.
+    """Make a law of a function of an instance and epsilon.
 
     Args:
-        name: what the law is called.
+        name: the name of the law.
         function: gives, by object, a mask over all parts or an array of ids that break the law; a masked array counts
             as False where it is masked. Or a sequence of witnesses, for laws that leave rows open or have more to say.
-        statement: what it says, in words; what is said of every row that breaks it, too.
-        symbols: what it says, in symbols.
+        statement: the law in words; said of every row that breaks it, too.
+        symbols: the law in symbols.
         needs: objects, homs and attributes without which it is not asked.
 
     Raises:
@@ -152,7 +153,7 @@ def from_function(
     return Law(name, statement, symbols, witnesses, needs=tuple(needs))
 
 
-def _rows(instance: ACSet, name: str, ob: str, column: ArrayLike, statement: str) -> Rows:
+def _rows(instance: ACSet, name: str, ob: str, column: ArrayLike, statement: str) -> WitnessRows:
     """The rows of an object that a function gave as a mask or as ids."""
     if ob not in instance.schema.obs:
         raise SchemaError(f"law '{name}': " + unknown_name("object", ob, instance.schema.obs))
@@ -168,13 +169,13 @@ def _rows(instance: ACSet, name: str, ob: str, column: ArrayLike, statement: str
         raise LawError(
             f"law '{name}': gave {array.dtype} of shape {array.shape} for {ob}; give a mask of shape ({n},), or ids"
         )
-    return Rows("violated", ob, ids, lambda row: f"breaks it: {statement}")
+    return WitnessRows("violated", ob, ids, lambda row: f"breaks it: {statement}")
 
 
 def _violation(
     instance: ACSet, name: str, left: tuple[str, ...], right: tuple[str, ...]
 ) -> tuple[equations.EquationViolation, str]:
-    """Where the two sides differ, checked against the schema, and where both end."""
+    """The parts at which the two sides differ, checked against the schema, and the object where both end."""
     schema = instance.schema
     try:
         start = schema.path(left or right).dom
@@ -189,14 +190,15 @@ def _violation(
 
 
 def _end(codom: str, instance: ACSet, value: object) -> str:
-    """What a path leads to, in words: a part, or a value."""
+    """The end of a path in words: a part, or a value."""
     return f"{codom} {value}" if codom in instance.schema.obs else brief(value)
 
 
 def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where ids, or values as objects, are undefined."""
+    """A mask of the ids, or values as objects, that are undefined."""
     return np.array([value is None for value in values.tolist()]) if values.dtype == object else values < 0
 
 
 def _plain(value: Any) -> str:
+    """A value of a match, as text."""
     return brief(value.item() if isinstance(value, np.generic) else value)

@@ -1,8 +1,6 @@
-"""A law as a value, and what checking it gave.
+"""Laws as values: the rows that break one, what checking it gives, and the columns that laws read.
 
-What a law found: rows that break it or leave it open, kept as columns and put into words when they are looked at.
-
-The columns that laws read, as plain arrays.
+Rows that break a law or leave it open are kept as columns, and put into words when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -17,110 +15,13 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import listed
 
 DEFAULT_EPSILON = 0.5
 """Nats per control step under which a policy transfers: above it the source document calls a transition a mismatch."""
 
-
-@dataclass(frozen=True)
-class Law:
-    """A law as a value.
-
-    Attributes:
-        name: what it is called on the command line.
-        statement: what it says, in words.
-        symbols: what it says, in symbols.
-        witnesses: the rows of an instance that break it or leave it open, given epsilon; those of the verdict
-            ``holds`` are notes: what it reports of rows that keep it.
-        needs: the objects, homs and attributes that it asks about; it is not asked of a schema without them.
-        lacking: why it cannot be asked of an instance that has these, such as columns that are empty; '' where it can.
-        in_julia: whether the Julia module states it too, so that Catlab evaluates it for instances that live there.
-    """
-
-    name: str
-    statement: str
-    symbols: str
-    witnesses: Callable[[ACSet, float], Iterable[Witness]]
-    needs: tuple[str, ...] = ()
-    lacking: Callable[[ACSet], str] | None = None
-    in_julia: bool = False
-
-    def check(self, instance: ACSet, epsilon: float = DEFAULT_EPSILON) -> LawResult:
-        """Whether the law holds in an instance, with every row that says otherwise.
-
-        A law whose needs are not met is not asked: it is undecided, and `LawResult.reason` says why.
-        """
-        reason = self.unasked(instance)
-        if reason:
-            return LawResult(self, "undecided", (), reason)
-        found, notes = told_apart(self.witnesses(instance, epsilon))
-        if instance.engine == "catlab" and self.in_julia:
-            found = _by_catlab(self, instance, epsilon, found)
-        verdicts = verdicts_of(found)
-        if "violated" in verdicts:
-            return LawResult(self, "violated", found, notes=notes)
-        return LawResult(self, "undecided" if verdicts else "holds", found, notes=notes)
-
-    def unasked(self, instance: ACSet) -> str:
-        """Why the law cannot be asked of an instance, '' where it can."""
-        absent = missing(instance.schema, self.needs)
-        if absent:
-            return f"schema {instance.schema.name} has no {listed(absent)}"
-        return "" if self.lacking is None else self.lacking(instance)
-
-
-@dataclass(frozen=True)
-class LawResult:
-    """What checking one law gave.
-
-    Attributes:
-        law: the law.
-        verdict: whether it holds.
-        witnesses: the rows that break it or leave it open.
-        reason: why it was not asked, '' where it was.
-        notes: what else it reports of rows, whatever the verdict.
-    """
-
-    law: Law
-    verdict: Verdict
-    witnesses: Sequence[Witness]
-    reason: str = ""
-    notes: Sequence[Witness] = ()
-
-    @property
-    def asked(self) -> bool:
-        """Whether the instance had what the law needs."""
-        return not self.reason
-
-    def ids(self, ob: str, verdict: Verdict | None = None) -> Ids:
-        """The sorted ids of an object that witnesses name, of one verdict or of any; quick for a million of them."""
-        return ids_of(self.witnesses, ob, verdict)
-
-
-def missing(schema: Schema, needs: Sequence[str]) -> list[str]:
-    """Those of some objects, homs and attributes that a schema does not have."""
-    return [name for name in needs if name not in {*schema.obs, *schema.homs, *schema.attrs}]
-
-
-def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness]) -> tuple[Witness, ...]:
-    """The rows that Catlab finds, with the words that are found here for them."""
-    from sim2real_cat.acsets.catlab.instances import law_rows
-
-    rows = dict.fromkeys(law_rows(instance, law.name, epsilon))
-    known = {(witness.verdict, witness.ob, witness.id) for witness in here}
-    agreed = [witness for witness in here if (witness.verdict, witness.ob, witness.id) in rows]
-    unshared = [
-        Witness(cast("Verdict", verdict), ob, part, f"{verdict} according to Catlab alone")
-        for verdict, ob, part in rows
-        if (verdict, ob, part) not in known
-    ]
-    return (*agreed, *unshared)
-
-
 Verdict = Literal["holds", "violated", "undecided"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -145,8 +46,8 @@ class Witness:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of one object of which a law says the same.
+class WitnessRows:
+    """Rows of one object of which a law says the same, kept as columns.
 
     Attributes:
         verdict: as in `Witness`.
@@ -165,20 +66,20 @@ class Rows:
     more_episodes: Floats | None = None
 
     def witness(self, position: int) -> Witness:
-        """The row at a position, in words."""
+        """Return the row at a position, in words."""
         row = int(self.ids[position])
         excess, more = _finite(self.excess, position), _finite(self.more_episodes, position)
         return Witness(self.verdict, self.ob, row, self.message(row), excess, None if more is None else int(more))
 
 
 class Witnesses(Sequence[Witness]):
-    """The witnesses of a law in order. A million of them are columns until they are read one by one.
+    """The witnesses of a law in order: a million of them are columns until they are read one by one.
 
     Args:
         groups: rows of which the same is said, one group after the other; empty groups are left out.
     """
 
-    def __init__(self, groups: Sequence[Rows] = ()) -> None:
+    def __init__(self, groups: Sequence[WitnessRows] = ()) -> None:
         self.groups = tuple(group for group in groups if len(group.ids))
         self._ends = np.cumsum([len(group.ids) for group in self.groups], dtype=np.int64)
 
@@ -206,7 +107,7 @@ class Witnesses(Sequence[Witness]):
             yield from map(group.witness, range(len(group.ids)))
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other sequence has the same witnesses in the same order."""
+        """Compare with any other sequence of witnesses, in order."""
         if not isinstance(other, Sequence) or isinstance(other, str):
             return NotImplemented
         return len(self) == len(other) and all(mine == yours for mine, yours in zip(self, other, strict=True))
@@ -221,19 +122,19 @@ class Witnesses(Sequence[Witness]):
 def of_mask(
     verdict: Verdict,
     ob: str,
-    mask: NDArray[np.bool_],
+    mask: Bools,
     message: Callable[[int], str],
     excess: Floats | None = None,
     more_episodes: Floats | None = None,
-) -> Rows:
-    """The rows where a mask over all parts of an object is set; `excess` and `more_episodes` are over all parts too."""
+) -> WitnessRows:
+    """Return the rows where a mask over all parts of an object is set; the other columns are over all parts, too."""
     ids = np.flatnonzero(mask)
     chosen = (None if column is None else column[ids] for column in (excess, more_episodes))
-    return Rows(verdict, ob, ids, message, *chosen)
+    return WitnessRows(verdict, ob, ids, message, *chosen)
 
 
-def ids_of(witnesses: Sequence[Witness], ob: str, verdict: Verdict | None = None) -> Ids:
-    """The sorted ids of an object that witnesses name, once each, without putting any into words."""
+def _ids_of(witnesses: Sequence[Witness], ob: str, verdict: Verdict | None = None) -> Ids:
+    """Return the sorted ids of an object that witnesses name, once each, without putting any into words."""
     if isinstance(witnesses, Witnesses):
         found = [g.ids for g in witnesses.groups if g.ob == ob and verdict in (None, g.verdict)]
     else:
@@ -242,8 +143,8 @@ def ids_of(witnesses: Sequence[Witness], ob: str, verdict: Verdict | None = None
     return ids[np.diff(ids, prepend=-1) > 0]
 
 
-def told_apart(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Witness]]:
-    """Rows that break a law or leave it open, and notes on those that keep it."""
+def _without_notes(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Witness]]:
+    """Split what a law found into rows that break it or leave it open, and notes on rows that keep it."""
     if isinstance(found, Witnesses):
         kept = [group for group in found.groups if group.verdict == "holds"]
         return Witnesses([group for group in found.groups if group.verdict != "holds"]), Witnesses(kept)
@@ -251,31 +152,126 @@ def told_apart(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Wi
     return tuple(w for w in given if w.verdict != "holds"), tuple(w for w in given if w.verdict == "holds")
 
 
-def verdicts_of(witnesses: Sequence[Witness]) -> set[Verdict]:
-    """The verdicts that occur, without putting any witness into words."""
+def _verdicts_of(witnesses: Sequence[Witness]) -> set[Verdict]:
+    """Return the verdicts that occur, without putting any witness into words."""
     found = witnesses.groups if isinstance(witnesses, Witnesses) else witnesses
     return {one.verdict for one in found}
 
 
 def _finite(column: Floats | None, position: int) -> float | None:
-    """A number of a column, None where it is none."""
+    """A number of a column, None where it is NaN or infinite."""
     return None if column is None or not np.isfinite(column[position]) else float(column[position])
 
 
+@dataclass(frozen=True)
+class Law:
+    """A law as a value.
+
+    Attributes:
+        name: its name on the command line.
+        statement: the law in words.
+        symbols: the law in symbols.
+        witnesses: the rows of an instance that break it or leave it open, given epsilon; those of the verdict
+            ``holds`` are notes: what it reports of rows that keep it.
+        needs: the objects, homs and attributes that it asks about; it is not asked of a schema without them.
+        lacking: why it cannot be asked of an instance that has these, such as columns that are empty; '' where it can.
+        in_julia: whether the Julia module states it too, so that Catlab evaluates it for instances that live there.
+    """
+
+    name: str
+    statement: str
+    symbols: str
+    witnesses: Callable[[ACSet, float], Iterable[Witness]]
+    needs: tuple[str, ...] = ()
+    lacking: Callable[[ACSet], str] | None = None
+    in_julia: bool = False
+
+    def check(self, instance: ACSet, epsilon: float = DEFAULT_EPSILON) -> LawResult:
+        """Check the law in an instance and return the verdict, with every row that breaks it or leaves it open.
+
+        A law whose needs are not met is not asked: it is undecided, and `LawResult.reason` says why.
+        """
+        reason = self.unasked(instance)
+        if reason:
+            return LawResult(self, "undecided", (), reason)
+        found, notes = _without_notes(self.witnesses(instance, epsilon))
+        if instance.engine == "catlab" and self.in_julia:
+            found = _by_catlab(self, instance, epsilon, found)
+        verdicts = _verdicts_of(found)
+        if "violated" in verdicts:
+            return LawResult(self, "violated", found, notes=notes)
+        return LawResult(self, "undecided" if verdicts else "holds", found, notes=notes)
+
+    def unasked(self, instance: ACSet) -> str:
+        """Return why the law cannot be asked of an instance, '' where it can."""
+        absent = _missing(instance.schema, self.needs)
+        if absent:
+            return f"schema {instance.schema.name} has no {listed(absent)}"
+        return "" if self.lacking is None else self.lacking(instance)
+
+
+@dataclass(frozen=True)
+class LawResult:
+    """The verdict on one law, with the rows it rests on.
+
+    Attributes:
+        law: the law.
+        verdict: whether it holds.
+        witnesses: the rows that break it or leave it open.
+        reason: why it was not asked, '' where it was.
+        notes: what else it reports of rows, whatever the verdict.
+    """
+
+    law: Law
+    verdict: Verdict
+    witnesses: Sequence[Witness]
+    reason: str = ""
+    notes: Sequence[Witness] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the instance had what the law needs."""
+        return not self.reason
+
+    def ids(self, ob: str, verdict: Verdict | None = None) -> Ids:
+        """Return the sorted ids of an object that witnesses name, of one verdict or of any; quick for a million."""
+        return _ids_of(self.witnesses, ob, verdict)
+
+
+def _missing(schema: Schema, needs: Sequence[str]) -> list[str]:
+    """Return those of some objects, homs and attributes that a schema does not have."""
+    return [name for name in needs if name not in {*schema.obs, *schema.homs, *schema.attrs}]
+
+
+def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness]) -> tuple[Witness, ...]:
+    """The rows that Catlab finds, with the words that are found here for them."""
+    from sim2real_cat.acsets.catlab.instances import law_rows
+
+    rows = dict.fromkeys(law_rows(instance, law.name, epsilon))
+    known = {(witness.verdict, witness.ob, witness.id) for witness in here}
+    agreed = [witness for witness in here if (witness.verdict, witness.ob, witness.id) in rows]
+    unshared = [
+        Witness(cast("Verdict", verdict), ob, part, f"{verdict} according to Catlab alone")
+        for verdict, ob, part in rows
+        if (verdict, ob, part) not in known
+    ]
+    return (*agreed, *unshared)
+
+
 def numbers(instance: ACSet, ob: str, name: str) -> Floats:
-    """A numeric attribute of an object as (n,) floats, NaN where it is undefined, a variable or not in the schema."""
+    """Return a numeric attribute as (n,) floats, NaN where it is undefined, a variable or not in the schema."""
     if name not in instance.schema.attrs:
         return np.full(instance.nparts(ob), np.nan)
     return np.asarray(np.ma.filled(instance.column(name).astype(float), np.nan))
 
 
 def texts(instance: ACSet, name: str) -> NDArray[np.object_]:
-    """A text attribute of the schema as (n,) objects, '' where there is none."""
+    """Return a text attribute of the schema as (n,) objects, '' where there is none."""
     return np.asarray(np.ma.filled(instance.column(name).astype(object), ""))
 
 
 def with_interval(value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
-    """A value with its interval, NaN where there is no value.
+    """Return a value with its interval, NaN where there is no value.
 
     A value without an interval is taken at its word; a lower end without an upper one reaches to infinity.
     """
@@ -284,22 +280,22 @@ def with_interval(value: Floats, low: Floats, high: Floats) -> tuple[Floats, Flo
 
 
 def intervals(instance: ACSet) -> tuple[Floats, Floats, Floats]:
-    """Gap, lower and upper end of every policy, (n,) each, NaN where the gap was not measured.
+    """Return gap, lower and upper end of every policy, (n,) each, NaN where the gap was not measured.
 
     A gap without an interval is taken at its word; a lower end without an upper one reaches to infinity.
     """
     return with_interval(*(numbers(instance, "Policy", name) for name in ("kl_gap", "gap_low", "gap_high")))
 
 
-def doubtful(instance: ACSet) -> NDArray[np.bool_]:
-    """The policies whose gap its own estimator called unreliable, (n,)."""
+def doubtful(instance: ACSet) -> Bools:
+    """Return a mask of the policies whose gap its own estimator called unreliable, (n,)."""
     if "gap_reliable" not in instance.schema.attrs:
         return np.zeros(instance.nparts("Policy"), dtype=bool)
     return ~np.ma.filled(instance.column("gap_reliable"), True).astype(bool)
 
 
 def shares(instance: ACSet) -> Floats:
-    """The weight of each SimEnv in the mixture of its fibre, (m,), NaN where `train` is undefined.
+    """Compute the weight of each SimEnv in the mixture of its fibre, (m,), NaN where `train` is undefined.
 
     `sim_weight` over its sum in the fibre; equal weights in a fibre where one is missing.
     """
@@ -316,11 +312,11 @@ def shares(instance: ACSet) -> Floats:
 
 
 def minus(left: Floats, right: Floats) -> Floats:
-    """The difference of two columns, NaN where both are infinite."""
+    """Return the difference of two columns, NaN where both are infinite."""
     with np.errstate(invalid="ignore", over="ignore"):
         return left - right
 
 
 def along(column: Floats, targets: Ids) -> Floats:
-    """Values at ids, NaN where these are undefined."""
+    """Return the values at ids, NaN where these are undefined."""
     return np.append(column, np.nan)[targets]

@@ -1,11 +1,12 @@
-r"""The law `fibre-bound`: a mixture is no worse than any of its members, but for the weight it gives it.
+r"""The laws that hold what was measured of a policy's worlds to its gap, or measure the gap again.
 
-A mixture is at least w_e times its member e, so that along a trajectory of T steps ln P_sim >= ln w_e + ln P_e and
+`fibre-bound`: a mixture is no worse than any of its members, but for the weight it gives it. A mixture is at least w_e
+times its member e, so that along a trajectory of T steps ln P_sim >= ln w_e + ln P_e and
 T kl_gap(π) <= T kl_gap(e) + ln 1/w_e. It is a bound for whole trajectories, whose mixture remembers which member the
 past spoke for. A method that compares single steps forgets it, and pays ln 1/w_e again at every step: its gaps are not
 asked about.
 
-The law `square`: what simulation showed is what reality showed, up to a divergence that is reported.
+`square`: what simulation showed is what reality showed, up to a divergence that is reported.
 
     SimEnv --train--> Policy --deploy--> RealEnv
         \                                  |
@@ -15,14 +16,13 @@ The law `square`: what simulation showed is what reality showed, up to a diverge
 No square of a useful instance commutes exactly. That of a single world may be far from it without anything being wrong
 with the data: a policy that was trained in a wide range saw mostly worlds that are not the real one, and one that does
 not transfer saw none that is. So the divergence of a single square is a finding, reported in the notes and never held
-to epsilon. What must hold is how the squares of a fibre relate: push the observations of the worlds forward along
+to epsilon. The law is about how the squares of a fibre relate: push the observations of the worlds forward along
 `train`, and the mixture differs from the robot's observation by no more than any world does, plus ln 1/w_e. That the
 mixture's own divergence is under epsilon exactly where a policy transfers is `transfer-identity`.
 
-The law `gap-recomputes`: the estimator, run again on the recordings that the instance refers to, says the same.
-
-The recordings lie in files, and some methods need the world that was simulated. So the law is given something that
-measures again; `sim2real_cat.recompute_gaps` makes one of a study's folder.
+`gap-recomputes`: the estimator, run again on the recordings that the instance refers to, says the same. The recordings
+lie in files, and some methods need the world that was simulated. So the law is given something that measures again;
+`sim2real_cat.recompute_gaps` makes one of a study's folder.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.transfer.laws.law import (
-    Floats,
     Law,
     Witness,
     Witnesses,
@@ -52,12 +52,13 @@ from sim2real_cat.transfer.laws.law import (
     with_interval,
 )
 
+# Relative difference that is rounding.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Bounds:
-    """Both sides of the inequality for every policy, (n,) each, in nats per episode; NaN where one is not known.
+class FibreBounds:
+    """Both sides of `fibre-bound` for every policy, (n,) each, in nats per episode; NaN where one is not known.
 
     Attributes:
         gap: T kl_gap(π).
@@ -76,13 +77,13 @@ class Bounds:
     train: Ids
 
     def binding(self, policy: int) -> int:
-        """The SimEnv whose bound is the smallest of a policy's fibre."""
+        """Return the SimEnv whose bound is the smallest of a policy's fibre."""
         fibre = np.flatnonzero(self.train == policy)
         return int(fibre[self.of_world[fibre].argmin()])
 
 
-def fibre_bounds(instance: ACSet) -> Bounds:
-    """What the instance says of the inequality."""
+def fibre_bounds(instance: ACSet) -> FibreBounds:
+    """Read both sides of the inequality from an instance."""
     gap, low, _ = intervals(instance)
     steps = _steps(instance)
     train = instance.column_ids("train")
@@ -92,10 +93,10 @@ def fibre_bounds(instance: ACSet) -> Bounds:
         cost = -np.log(shares(instance))
         of_world, high = (along(steps, train) * side + cost for side in (member, member_high))
     of_world, high = (np.where(np.isnan(side), np.inf, side) for side in (of_world, high))
-    bound, bound_high = (least(side, train, len(gap)) for side in (of_world, high))
+    bound, bound_high = (_least(side, train, len(gap)) for side in (of_world, high))
     bound = np.where(np.isinf(bound), np.nan, bound)
     with np.errstate(over="ignore"):
-        return Bounds(steps * gap, steps * low, bound, bound_high, of_world, train)
+        return FibreBounds(steps * gap, steps * low, bound, bound_high, of_world, train)
 
 
 def _steps(instance: ACSet) -> Floats:
@@ -108,25 +109,25 @@ def _steps(instance: ACSet) -> Floats:
     return np.where((method == "predictive") | (method == ""), steps, np.nan)
 
 
-def least(values: Floats, fibre: Ids, n: int) -> Floats:
-    """The smallest value over each of n fibres, (n,), infinite for an empty one."""
+def _least(values: Floats, fibre: Ids, n: int) -> Floats:
+    """Return the smallest value over each of n fibres, (n,), infinite for an empty one."""
     found = np.full(n, np.inf)
     inside = fibre >= 0
     np.minimum.at(found, fibre[inside], values[inside])
     return found
 
 
-def above(left: Floats, right: Floats) -> NDArray[np.bool_]:
-    """Whether the left side is the larger one by more than rounding; never where one is NaN."""
+def _above(left: Floats, right: Floats) -> Bools:
+    """Tell where the left side is the larger one by more than rounding; never where one is NaN."""
     with np.errstate(invalid="ignore"):
         return minus(left, right) > _ROUNDING * (1.0 + np.abs(right))
 
 
 def _fibre_bound_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     sides = fibre_bounds(instance)
-    broken = above(sides.gap, sides.bound)
+    broken = _above(sides.gap, sides.bound)
     known = ~np.isnan(sides.gap) & ~np.isnan(sides.bound)
-    certain = broken & above(sides.gap_low, sides.bound_high) & ~doubtful(instance)
+    certain = broken & _above(sides.gap_low, sides.bound_high) & ~doubtful(instance)
 
     def message(row: int) -> str:
         return (
@@ -186,7 +187,7 @@ _ATTRIBUTES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Squares:
+class SquareDivergences:
     """The square of each SimEnv, and that of the mixture it is part of; (m,) each, NaN where one is not known.
 
     Attributes:
@@ -207,11 +208,11 @@ class Squares:
     mixture: Floats
     mixture_low: Floats
     cost: Floats
-    unreliable: NDArray[np.bool_]
+    unreliable: Bools
 
 
-def squares(instance: ACSet) -> Squares:
-    """What the instance says of its squares."""
+def square_divergences(instance: ACSet) -> SquareDivergences:
+    """Read the squares of an instance, with the mixtures they are part of."""
     train, level = instance.column_ids("train"), texts(instance, "square_level")
     gap, low, high = with_interval(*(numbers(instance, "SimEnv", name) for name in _ATTRIBUTES["square"]))
     mixtures = {
@@ -226,16 +227,16 @@ def squares(instance: ACSet) -> Squares:
     with np.errstate(divide="ignore", invalid="ignore"):  # a member of weight 0 bounds nothing
         cost = -np.log(shares(instance)) / np.where(level == "transition", steps, 1.0)
     unreliable = (level == "transition") & np.append(doubtful(instance), False)[train]
-    return Squares(train, level, gap, low, high, mixture, mixture_low, cost, unreliable)
+    return SquareDivergences(train, level, gap, low, high, mixture, mixture_low, cost, unreliable)
 
 
 def _square_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
-    found = squares(instance)
+    found = square_divergences(instance)
     given = np.ma.getmaskarray(np.ma.asarray(instance.column("square_gap")))
     invalid = ~given & ~(np.isfinite(found.gap) & (found.gap >= 0))
     bound, most = found.gap + found.cost, found.high + found.cost
-    broken = ~invalid & above(found.mixture, bound)
-    certain = broken & above(found.mixture_low, most) & ~found.unreliable
+    broken = ~invalid & _above(found.mixture, bound)
+    certain = broken & _above(found.mixture_low, most) & ~found.unreliable
 
     def message(row: int) -> str:
         return (
@@ -272,7 +273,7 @@ def _square_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     )
 
 
-def _units(found: Squares, row: int) -> str:
+def _units(found: SquareDivergences, row: int) -> str:
     return _UNITS.get(str(found.level[row]), "nats")
 
 
@@ -303,14 +304,14 @@ _SMALL = 1e-9  # nats, under which the difference of two gaps is none
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What measuring a policy's gap again gave.
+    """A policy's gap, measured again.
 
     Attributes:
         value: the gap, as `kl_gap`; None where it cannot be measured.
         low: the lower end of its interval, as `gap_low`.
         high: the upper end, infinite where there is none.
         reason: why it could not be measured again, '' where it was.
-        broken: what is wrong with the recordings it was measured from, '' where they are those.
+        broken: what is wrong with the recordings it was measured from, '' where they are unchanged.
         note: what explains a difference, such as other versions.
     """
 
@@ -323,14 +324,14 @@ class Recomputed:
 
 
 class Recompute(Protocol):
-    """What measures the gap of a policy again."""
+    """A function that measures the gap of a policy again."""
 
     def __call__(self, instance: ACSet, policy: int) -> Recomputed:
-        """The gap of a policy of an instance, from the recordings that its observations name."""
+        """Measure the gap of a policy of an instance, from the recordings that its observations name."""
 
 
 def gap_recomputes(recompute: Recompute | None = None) -> Law:
-    """The law, with something that measures again; without it, the law is not asked."""
+    """Make the law from a function that measures again; without one, it is not asked."""
 
     def witnesses(instance: ACSet, epsilon: float) -> Iterator[Witness]:
         columns = intervals(instance)
@@ -357,7 +358,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
 
 def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Iterator[Witness]:
-    """What differs between the recorded gap with its interval and the one measured again."""
+    """The differences between the recorded gap with its interval and the one measured again."""
     because = f" ({again.note})" if again.note else ""
     if again.broken:
         yield Witness("violated", "Policy", policy, again.broken)
@@ -375,4 +376,4 @@ def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Ite
 
 
 GAP_RECOMPUTES = gap_recomputes()
-"""The law before it is given something that measures again."""
+"""The law without a function that measures again: not asked."""

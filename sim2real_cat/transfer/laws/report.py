@@ -1,7 +1,4 @@
-"""Check several laws at once, in one engine or in both.
-
-The laws that an instance is checked against.
-"""
+"""Check the laws of the design, or any others, in one engine or in both."""
 
 from __future__ import annotations
 
@@ -23,10 +20,22 @@ from sim2real_cat.transfer.laws.table_laws import (
     TRANSFER_IDENTITY,
 )
 
+ALL: tuple[Law, ...] = (
+    FUNCTOR,
+    GAP_VALID,
+    TRANSFER_IDENTITY,
+    TRANSFER_IDEMPOTENT,
+    TRANSFER_DEPLOY,
+    FIBRE_BOUND,
+    SQUARE,
+    GAP_RECOMPUTES,
+)
+"""The laws of the design, in its order."""
+
 
 @dataclass(frozen=True)
 class LawReport:
-    """What checking several laws gave.
+    """The verdicts on several laws.
 
     Attributes:
         epsilon: the bound, in the unit of `kl_gap`, under which a policy transfers.
@@ -38,7 +47,7 @@ class LawReport:
 
     @property
     def verdict(self) -> Verdict:
-        """``violated`` if any law is, else ``undecided`` if any that was asked is, else ``holds``.
+        """The verdict on all: ``violated`` if any law is, else ``undecided`` if any that was asked is, else ``holds``.
 
         Laws whose needs are not met count only where no law at all could be asked.
         """
@@ -55,7 +64,7 @@ class LawReport:
         raise LawError(unknown_name("law", name, [result.law.name for result in self.results]))
 
     def to_table(self) -> dict[str, object]:
-        """The report as plain values for JSON."""
+        """Return the report as plain values for JSON."""
         return {
             "epsilon": self.epsilon,
             "verdict": self.verdict,
@@ -157,16 +166,3 @@ def _require_same(here: LawResult, there: LawResult) -> None:
 
 def _rows(witnesses: Iterable[Witness]) -> set[tuple[Verdict, str, int]]:
     return {(witness.verdict, witness.ob, witness.id) for witness in witnesses}
-
-
-ALL: tuple[Law, ...] = (
-    FUNCTOR,
-    GAP_VALID,
-    TRANSFER_IDENTITY,
-    TRANSFER_IDEMPOTENT,
-    TRANSFER_DEPLOY,
-    FIBRE_BOUND,
-    SQUARE,
-    GAP_RECOMPUTES,
-)
-"""The laws of the design, in its order."""

@@ -1,20 +1,17 @@
-"""The law `functor`: an instance is one, so its arrows are total, but for `transfer`.
+"""The laws that a table of policies answers by itself, without what was measured of its worlds.
 
-The law `gap-valid`: a gap is a divergence.
+- `functor`: an instance is a functor, so its arrows are total, but for `transfer`.
+- `gap-valid`: a gap is a divergence.
+- `transfer-identity`: a policy is its own transfer exactly where its gap is under epsilon.
+- `transfer-equalizer`: the same as a statement about subobjects.
+- `transfer-idempotent`, `transfer-deploy`: which policy may take over from which.
 
-The law `transfer-identity`, row by row; `transfer_equalizer` states the same of subobjects.
-
-How many more real episodes would decide whether a gap is under epsilon.
-
-The laws `transfer-idempotent` and `transfer-deploy`: which policy may take over from which.
-
-The law `transfer-identity` as a statement about subobjects: the equalizer of transfer and the identity is {gap < ε}.
-
-`transfer` is a partial map, so it and the identity are two functions f, g from the policies into the policies and one
-more point, where f sends what has no transfer. Their equalizer is a subobject E of the policies. What is known of the
-gaps gives two subobjects: L of the policies that are surely under epsilon and U of those that may be, L ≤ U. The law
-holds where L = E = U. It is violated where L ≤ E ≤ U fails, at L ∖ E and E ∖ U, and undecided at U ∖ L otherwise. A
-policy that was not measured may be under epsilon if it has a transfer; without one nothing is claimed of it.
+The statement about subobjects: `transfer` is a partial map, so it and the identity are two functions f, g from the
+policies into the policies and one more point, where f sends what has no transfer. Their equalizer is a subobject E of
+the policies. What is known of the gaps gives two subobjects: L of the policies that are surely under epsilon and U of
+those that may be, L ≤ U. The law holds where L = E = U. It is violated where L ≤ E ≤ U fails, at L ∖ E and E ∖ U, and
+undecided at U ∖ L otherwise. A policy that was not measured may be under epsilon if it has a transfer; without one
+nothing is claimed of it.
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
@@ -30,12 +26,12 @@ from sim2real_cat.acsets.maps.limits import equalizer
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.subobjects import SubInstance, image
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.transfer.laws.law import (
-    Floats,
     Law,
-    Rows,
     Verdict,
     Witnesses,
+    WitnessRows,
     along,
     doubtful,
     intervals,
@@ -45,11 +41,11 @@ from sim2real_cat.transfer.laws.law import (
 )
 
 
-def _undefined(instance: ACSet, epsilon: float) -> Witnesses:
+def _functor_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     return Witnesses([_of_hom(instance, hom) for hom in instance.schema.homs if hom != "transfer"])
 
 
-def _of_hom(instance: ACSet, hom: str) -> Rows:
+def _of_hom(instance: ACSet, hom: str) -> WitnessRows:
     domain, codomain = instance.schema.homs[hom]
     message = f"{hom} is undefined, but every part needs a {codomain}"
     return of_mask("violated", domain, instance.column_ids(hom) < 0, lambda row: message)
@@ -59,13 +55,13 @@ FUNCTOR = Law(
     "functor",
     "Every arrow but transfer is defined on every part; transfer is undefined only where no policy took over.",
     "train, deploy, observe_sim, observe_real total; transfer partial",
-    _undefined,
+    _functor_witnesses,
     in_julia=True,
 )
-"""That an arrow ends in parts that exist is true of every ACSet."""
+"""An arrow of any ACSet ends in parts that exist, so the law asks only where arrows are defined."""
 
 
-def _invalid(instance: ACSet, epsilon: float) -> Witnesses:
+def _gap_valid_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     values = np.asarray(np.ma.filled(instance.column("kl_gap"), 0.0))
     wrong = ~np.isfinite(values) | (values < 0)
     return Witnesses(
@@ -85,18 +81,15 @@ GAP_VALID = Law(
     "gap-valid",
     "A measured gap is finite and not negative; a policy that was not evaluated has none.",
     "0 <= kl_gap(π) < ∞",
-    _invalid,
+    _gap_valid_witnesses,
     needs=("kl_gap",),
     in_julia=True,
 )
 
 
-Mask = NDArray[np.bool_]
-
-
 @dataclass(frozen=True, eq=False)
 class Under:
-    """What is known of "kl_gap(π) < ε", for every policy: masks of shape (n,) that exclude each other.
+    """Policies by what is known of "kl_gap(π) < ε": masks of shape (n,) that exclude each other.
 
     Attributes:
         surely: measured, and under epsilon.
@@ -106,15 +99,15 @@ class Under:
         unmeasured: there is no gap.
     """
 
-    surely: Mask
-    surely_not: Mask
-    straddles: Mask
-    unreliable: Mask
-    unmeasured: Mask
+    surely: Bools
+    surely_not: Bools
+    straddles: Bools
+    unreliable: Bools
+    unmeasured: Bools
 
 
 def under(instance: ACSet, epsilon: float) -> Under:
-    """Which policies are under epsilon, as far as it is known."""
+    """Sort the policies by what is known of their gap being under epsilon."""
     gap, low, high = intervals(instance)
     measured = ~np.isnan(gap)
     straddles = measured & (low < epsilon) & (high >= epsilon)
@@ -123,14 +116,14 @@ def under(instance: ACSet, epsilon: float) -> Under:
     return Under(sure & (gap < epsilon), sure & (gap >= epsilon), straddles, unreliable, ~measured)
 
 
-def told(value: float, epsilon: float) -> str:
-    """Four significant digits, or all where four would put the value on the other side of epsilon."""
+def _digits(value: float, epsilon: float) -> str:
+    """Format a gap with four significant digits, or all where four would put the value on the other side of epsilon."""
     short = f"{value:.4g}"
     return short if (float(short) < epsilon) == (value < epsilon) else repr(float(value))
 
 
-def arrow(target: int, row: int) -> str:
-    """Where `transfer` sends a policy, in words."""
+def _destination(target: int, row: int) -> str:
+    """Say in words where `transfer` sends a policy."""
     if target < 0:
         return "is undefined"
     return "is the identity" if target == row else f"goes to Policy {target}"
@@ -141,10 +134,10 @@ def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     known, transfer = under(instance, epsilon), instance.column_ids("transfer")
     identity = transfer == instance.parts("Policy")
     off = np.abs(gap - epsilon)
-    more = more_episodes(instance, epsilon)
+    more = _more_episodes(instance, epsilon)
 
     def too_few(row: int) -> str:
-        ends = f"[{told(low[row], epsilon)}, {told(high[row], epsilon)}]"
+        ends = f"[{_digits(low[row], epsilon)}, {_digits(high[row], epsilon)}]"
         text = f"the interval {ends} of kl_gap straddles {epsilon:g}"
         return text if np.isnan(more[row]) else f"{text}; some {more[row]:.0f} more real episodes would decide it"
 
@@ -155,8 +148,8 @@ def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 "Policy",
                 known.surely & ~identity,
                 lambda row: (
-                    f"kl_gap {told(gap[row], epsilon)} < {epsilon:g}, "
-                    f"but transfer {arrow(transfer[row], row)} instead of itself"
+                    f"kl_gap {_digits(gap[row], epsilon)} < {epsilon:g}, "
+                    f"but transfer {_destination(transfer[row], row)} instead of itself"
                 ),
                 off,
             ),
@@ -164,7 +157,7 @@ def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 "violated",
                 "Policy",
                 known.surely_not & identity,
-                lambda row: f"kl_gap {told(gap[row], epsilon)} >= {epsilon:g}, but transfer is the identity",
+                lambda row: f"kl_gap {_digits(gap[row], epsilon)} >= {epsilon:g}, but transfer is the identity",
                 off,
             ),
             of_mask("undecided", "Policy", known.straddles, too_few, _reach(low, high, epsilon), more),
@@ -178,14 +171,14 @@ def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 "undecided",
                 "Policy",
                 known.unmeasured & (transfer >= 0),
-                lambda row: f"transfer {arrow(transfer[row], row)}, but kl_gap was not measured",
+                lambda row: f"transfer {_destination(transfer[row], row)}, but kl_gap was not measured",
             ),
         ]
     )
 
 
 def _reach(low: Floats, high: Floats, epsilon: float) -> Floats:
-    """How far intervals reach to the nearer side of epsilon."""
+    """The distance from epsilon to the nearer end of each interval."""
     return np.minimum(epsilon - low, high - epsilon)
 
 
@@ -200,8 +193,8 @@ TRANSFER_IDENTITY = Law(
 """Undecided where the interval straddles epsilon or the estimate is called unreliable, or what transfers has no gap."""
 
 
-def more_episodes(instance: ACSet, epsilon: float) -> Floats:
-    """An estimate for every policy whose interval straddles epsilon, (n,), NaN for all others.
+def _more_episodes(instance: ACSet, epsilon: float) -> Floats:
+    """Estimate how many more real episodes would decide each policy that straddles epsilon, (n,), NaN for others.
 
     The half-width of an interval shrinks with the root of the number of episodes, so that the end on the other side
     of epsilon comes to it at n' = n (half / |gap - ε|)², of which n are there. Half is the distance from the gap to
@@ -210,15 +203,15 @@ def more_episodes(instance: ACSet, epsilon: float) -> Floats:
     """
     gap, low, high = intervals(instance)
     half = np.where(gap < epsilon, minus(high, gap), minus(gap, low))
-    there = measured_episodes(instance)
+    there = _measured_episodes(instance)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         more = np.ceil(np.round(there * (np.square(half / (gap - epsilon)) - 1.0), 6))  # 30.000000000001 is 30
     open_ = (low < epsilon) & (high >= epsilon) & (gap != epsilon)
     return np.where(open_ & np.isfinite(more), np.maximum(more, 1.0), np.nan)
 
 
-def measured_episodes(instance: ACSet) -> Floats:
-    """From how many real episodes the gap of each policy was measured, (n,), NaN where that is not known.
+def _measured_episodes(instance: ACSet) -> Floats:
+    """Count the real episodes from which each gap was measured, (n,), NaN where that is not known.
 
     `gap_episodes`; where it is undefined, what the robot's observation counts, less what diverged, if no other policy
     ran on that robot.
@@ -234,70 +227,12 @@ def measured_episodes(instance: ACSet) -> Floats:
     return np.where(np.isnan(known), along(of_robot, deploy), known)
 
 
-def _after_transfer(instance: ACSet, hom: str) -> tuple[Ids, Ids, Ids]:
-    """`transfer`, a hom from Policy, and `transfer` followed by it: (n,) each, -1 where undefined."""
-    transfer, column = instance.column_ids("transfer"), instance.column_ids(hom)
-    return transfer, column, np.append(column, -1)[transfer]
-
-
-def _not_idempotent(instance: ACSet, epsilon: float) -> Witnesses:
-    transfer, _, twice = _after_transfer(instance, "transfer")
-    return Witnesses(
-        [
-            of_mask(
-                "violated",
-                "Policy",
-                (transfer >= 0) & (twice != transfer),
-                lambda row: (
-                    f"Policy {transfer[row]} took over, but its own transfer {arrow(twice[row], transfer[row])}"
-                ),
-            )
-        ]
-    )
-
-
-def _elsewhere(instance: ACSet, epsilon: float) -> Witnesses:
-    transfer, deploy, after = _after_transfer(instance, "deploy")
-    return Witnesses(
-        [
-            of_mask(
-                "violated",
-                "Policy",
-                (deploy >= 0) & (after >= 0) & (after != deploy),
-                lambda row: (
-                    f"runs on RealEnv {deploy[row]}, but Policy {transfer[row]}, which took over, "
-                    f"runs on RealEnv {after[row]}"
-                ),
-            )
-        ]
-    )
-
-
-TRANSFER_IDEMPOTENT = Law(
-    "transfer-idempotent",
-    "A policy that took over transfers itself.",
-    "transfer·transfer = transfer, where defined",
-    _not_idempotent,
-    needs=("transfer",),
-    in_julia=True,
-)
-
-TRANSFER_DEPLOY = Law(
-    "transfer-deploy",
-    "A policy that takes over runs on the same robot.",
-    "transfer·deploy = deploy, where defined",
-    _elsewhere,
-    needs=("transfer", "deploy"),
-    in_julia=True,
-)
-
-
 _POLICIES = Schema("Policies", obs=["Policy"])
 
 
 @dataclass(frozen=True, eq=False)
 class IdentitySubobjects:
-    """The three subobjects of the policies that the law compares.
+    """The three subobjects of the policies that `transfer-equalizer` compares.
 
     Attributes:
         equalizer: the policies that `transfer` sends to themselves.
@@ -311,7 +246,7 @@ class IdentitySubobjects:
 
 
 def identity_subobjects(instance: ACSet, epsilon: float) -> IdentitySubobjects:
-    """The subobjects of an instance's policies, as sub-instances of the set of policies by itself."""
+    """Compute the three subobjects, as sub-instances of the set of policies by itself."""
     n, transfer, known = instance.nparts("Policy"), instance.column_ids("transfer"), under(instance, epsilon)
     policies, with_nowhere = _points(instance, n), _points(instance, n + 1)
     moved = Morphism(policies, with_nowhere, {"Policy": np.where(transfer < 0, n, transfer)}, {})
@@ -346,12 +281,12 @@ def _equalizer_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 
 
 def _without(ids: Ids, others: Ids) -> Ids:
-    """Those of some ids that are not among others."""
+    """Ids that are not among others."""
     return ids[~np.isin(ids, others)]
 
 
-def _rows(verdict: Verdict, ids: Ids, message: str) -> Rows:
-    return Rows(verdict, "Policy", ids, lambda row: message)
+def _rows(verdict: Verdict, ids: Ids, message: str) -> WitnessRows:
+    return WitnessRows(verdict, "Policy", ids, lambda row: message)
 
 
 TRANSFER_EQUALIZER = Law(
@@ -362,3 +297,62 @@ TRANSFER_EQUALIZER = Law(
     needs=("transfer", "kl_gap"),
 )
 """The other form of `transfer-identity`, which names the same rows; for those who ask, and not one of `ALL`."""
+
+
+def _idempotent_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
+    transfer, _, twice = _after_transfer(instance, "transfer")
+    return Witnesses(
+        [
+            of_mask(
+                "violated",
+                "Policy",
+                (transfer >= 0) & (twice != transfer),
+                lambda row: (
+                    f"Policy {transfer[row]} took over, but its own transfer {_destination(twice[row], transfer[row])}"
+                ),
+            )
+        ]
+    )
+
+
+TRANSFER_IDEMPOTENT = Law(
+    "transfer-idempotent",
+    "A policy that took over transfers itself.",
+    "transfer·transfer = transfer, where defined",
+    _idempotent_witnesses,
+    needs=("transfer",),
+    in_julia=True,
+)
+
+
+def _deploy_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
+    transfer, deploy, after = _after_transfer(instance, "deploy")
+    return Witnesses(
+        [
+            of_mask(
+                "violated",
+                "Policy",
+                (deploy >= 0) & (after >= 0) & (after != deploy),
+                lambda row: (
+                    f"runs on RealEnv {deploy[row]}, but Policy {transfer[row]}, which took over, "
+                    f"runs on RealEnv {after[row]}"
+                ),
+            )
+        ]
+    )
+
+
+TRANSFER_DEPLOY = Law(
+    "transfer-deploy",
+    "A policy that takes over runs on the same robot.",
+    "transfer·deploy = deploy, where defined",
+    _deploy_witnesses,
+    needs=("transfer", "deploy"),
+    in_julia=True,
+)
+
+
+def _after_transfer(instance: ACSet, hom: str) -> tuple[Ids, Ids, Ids]:
+    """`transfer`, a hom from Policy, and `transfer` followed by it: (n,) each, -1 where undefined."""
+    transfer, column = instance.column_ids("transfer"), instance.column_ids(hom)
+    return transfer, column, np.append(column, -1)[transfer]

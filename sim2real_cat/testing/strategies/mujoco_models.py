@@ -14,7 +14,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from sim2real_cat.files import write_text
-from sim2real_cat.testing.strategies.describe import Told
+from sim2real_cat.testing.strategies.text_table import LazyText
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
@@ -42,7 +42,7 @@ class Model:
     noise: float
 
     def write(self, folder: str | Path, steps: int = 100) -> World:
-        """The world of the model, whose file is written to a folder under a name made from its content.
+        """Write the model to a folder, under a name made from its content, and return its world.
 
         Args:
             folder: where the file goes.
@@ -57,7 +57,7 @@ class Model:
 
 @st.composite
 def models(draw: st.DrawFn, *, max_bodies: int = 4) -> Model:
-    """Trees of slide and hinge joints, damped and without contacts, so that small actions do not make them diverge.
+    """Draw trees of slide and hinge joints, damped and without contacts, so that small actions keep them bounded.
 
     Every joint has damping, the bodies weigh from 0.5 to 2 kg, motors act on one joint at least with up to 1 N or N m,
     and every joint's position is observed, and perhaps its velocity, by noisy sensors.
@@ -94,7 +94,7 @@ def models(draw: st.DrawFn, *, max_bodies: int = 4) -> Model:
 
 @st.composite
 def worlds(draw: st.DrawFn, folder: str | Path | None = None, *, max_bodies: int = 4, steps: int = 100) -> World:
-    """Worlds of random `models`, ready for `sim2real_cat.rollout`. A test that fails shows the model's text.
+    """Draw worlds of random `models`, ready for `sim2real_cat.rollout`. A test that fails shows the model's text.
 
     Args:
         draw: given by Hypothesis.
@@ -103,13 +103,13 @@ def worlds(draw: st.DrawFn, folder: str | Path | None = None, *, max_bodies: int
         steps: control steps of an episode.
     """
     model = draw(models(max_bodies=max_bodies))
-    note(Told(lambda: model.xml))
+    note(LazyText(lambda: model.xml))
     return model.write(_scratch() if folder is None else folder, steps)
 
 
 @st.composite
 def randomizations(draw: st.DrawFn, world: World, *, width: float = 0.3, max_parameters: int = 3) -> Randomization:
-    """Ranges of what a simulation of a random world may be wrong about: masses, dampings and the strength of motors.
+    """Draw ranges of what a simulation may be wrong about: masses, dampings and the strength of motors.
 
     Args:
         draw: given by Hypothesis.

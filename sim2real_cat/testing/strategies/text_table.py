@@ -1,4 +1,4 @@
-"""An instance as a small table, with a mark at the rows one is asked to look at."""
+"""An instance as a small table of text, with a mark at the rows to look at."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.io.display import shown
 from sim2real_cat.transfer.instance import TransferInstance
 
-Rows = Collection[tuple[str, int]]
+MarkedRows = Collection[tuple[str, int]]
 """Rows by object and 0-based id."""
 
 _MARK = "  <--"
 
 
-class Told:
+class LazyText:
     """A text that is written when somebody looks at it, and not before: for `hypothesis.note`."""
 
     def __init__(self, text: Callable[[], str]) -> None:
@@ -27,8 +27,8 @@ class Told:
         return self._text()
 
 
-def describe(instance: TransferInstance | ACSet, marked: Rows = ()) -> str:
-    """The instance as text: a table for each object, without the columns in which nothing is defined.
+def describe(instance: TransferInstance | ACSet, marked: MarkedRows = ()) -> str:
+    """Return the instance as text: a table for each object, without the columns in which nothing is defined.
 
     Numbers have six digits, or all where six would be another number: a gap just under epsilon is seen to be.
 
@@ -67,7 +67,7 @@ def _table(acset: ACSet, ob: str, marked: Collection[int]) -> list[str]:
 
 
 def _defined(acset: ACSet, name: str) -> bool:
-    """Whether a column holds anything: an id, a value or a variable."""
+    """Tell if a column holds anything: an id, a value or a variable."""
     if not np.ma.getmaskarray(acset.column(name)).all():
         return True
     return name in acset.schema.attrs and bool((acset.variables(name) >= 0).any())

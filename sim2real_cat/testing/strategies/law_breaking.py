@@ -1,8 +1,6 @@
-"""Strategies of mutations: an instance in which exactly one law is broken, and which rows are wrong now.
+"""Strategies of mutations: an instance in which exactly one law is broken, and the rows that are wrong now.
 
-Edits of an instance that break one law: what is changed, and which rows are wrong afterwards.
-
-The edits are found without asking the laws, from the columns alone, so that the laws can be held to them.
+Edits are found from the columns alone, without asking the laws, so that the laws can be held to them.
 """
 
 from __future__ import annotations
@@ -17,10 +15,13 @@ from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, unknown_name
-from sim2real_cat.testing.strategies.describe import Told, describe
-from sim2real_cat.testing.strategies.instances import Gap, Side, side, values_over, values_under
+from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, Side, side_of, values_over, values_under
+from sim2real_cat.testing.strategies.text_table import LazyText, describe
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+
+Row = tuple[str, int]
+"""An object and a 0-based id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,14 @@ class Mutation:
     what: str
 
     def __str__(self) -> str:
-        """What was changed, and the instance as a table in which the rows are marked."""
+        """Return the change, and the instance as a table in which the rows are marked."""
         return f"{self.law} is broken: {self.what}\n{describe(self.instance, self.rows)}"
 
 
 def mutations(
     instance: TransferInstance, law: str | None = None, epsilon: float = DEFAULT_EPSILON
 ) -> st.SearchStrategy[Mutation]:
-    """Changes of an instance that break exactly one law.
+    """Draw changes of an instance that break exactly one law.
 
     A change of a row that is there, or rows that are added, so there is one for every instance and every law. They
     are made from rows that are as the laws want them, and no law is asked on the way.
@@ -68,16 +69,16 @@ def mutations(
 @st.composite
 def _mutations(draw: st.DrawFn, instance: TransferInstance, laws: list[str], epsilon: float) -> Mutation:
     law = draw(st.sampled_from(laws))
-    edit = draw(st.sampled_from(list(EDITS[law](Columns(instance.acset, epsilon)))))
+    edit = draw(st.sampled_from(list(EDITS[law](PolicyColumns(instance.acset, epsilon)))))
     x = instance.acset.copy()
     what = _apply(draw, x, edit)
     mutation = Mutation(TransferInstance(x), law, frozenset(edit.rows), what)
-    note(Told(lambda: str(mutation)))
+    note(LazyText(lambda: str(mutation)))
     return mutation
 
 
 def _apply(draw: st.DrawFn, x: ACSet, edit: Edit) -> str:
-    """Change an instance, and say how."""
+    """Change an instance, and return in words how."""
     said = []
     before = {ob: x.nparts(ob) for ob in x.schema.obs}
     for ob, row in edit.changes:
@@ -95,9 +96,6 @@ def _apply(draw: st.DrawFn, x: ACSet, edit: Edit) -> str:
     return "; ".join(said)
 
 
-Row = tuple[str, int]
-
-
 @dataclass(frozen=True)
 class Edit:
     """Changes of some rows, one after the other.
@@ -111,15 +109,15 @@ class Edit:
     rows: tuple[Row, ...]
 
 
-class Columns:
-    """What edits need to know of an instance.
+class PolicyColumns:
+    """The columns of an instance that edits are found from.
 
     Attributes:
         acset: the instance.
         epsilon: the bound under which a policy transfers.
         deploy: (n,) the robot of every policy, -1 where undefined.
-        transfer: (n,) where every policy goes, likewise.
-        sides: (n,) on which side of epsilon its gap is.
+        transfer: (n,) the transfer of every policy, likewise.
+        sides: (n,) the side of epsilon on which its gap is.
     """
 
     def __init__(self, acset: ACSet, epsilon: float) -> None:
@@ -131,14 +129,14 @@ class Columns:
         if len(known) < len(measured):
             known = {"value": "kl_gap"}
         parts = acset.parts("Policy").tolist()
-        found = [Gap(**{key: acset.subpart((name,), part) for key, name in known.items()}) for part in parts]
-        self.sides: list[Side] = [side(gap, epsilon) for gap in found]
+        found = [DrawnGap(**{key: acset.subpart((name,), part) for key, name in known.items()}) for part in parts]
+        self.sides: list[Side] = [side_of(gap, epsilon) for gap in found]
 
     def __len__(self) -> int:
         return len(self.deploy)
 
     def on(self, *sides: Side) -> list[int]:
-        """The policies on some sides of epsilon that act accordingly: they go to themselves where they are under it."""
+        """Return the policies on some sides of epsilon that act accordingly: to themselves exactly where under it."""
         return [
             policy
             for policy in range(len(self))
@@ -146,16 +144,16 @@ class Columns:
         ]
 
     def followers(self, policy: int) -> list[int]:
-        """The other policies from which one took over."""
+        """Return the other policies from which one took over."""
         return [other for other in range(len(self)) if other != policy and self.transfer[other] == policy]
 
     def gap(self, value: object) -> dict[str, Any]:
-        """Another gap, without an interval and without a word on whether it is reliable."""
+        """Return another gap, without an interval and without a word on whether it is reliable."""
         ends = [name for name in ("gap_low", "gap_high", "gap_reliable") if name in self.acset.schema.attrs]
         return {"kl_gap": value, **dict.fromkeys(ends)}
 
     def new(self, *rows: tuple[str, Mapping[str, Any]], robots: int = 0) -> dict[Row, dict[str, Any]]:
-        """Rows to be added, with what they need: each total hom leads to a part that is there, or to a new one.
+        """Make rows to be added, with the parts that their total homs lead to: one that is there, or a new one.
 
         Args:
             rows: the object of each, and what is set; ids count on from those of the instance.
@@ -181,7 +179,7 @@ class Columns:
         return added
 
 
-def _functor(x: Columns) -> Iterator[Edit]:
+def _functor(x: PolicyColumns) -> Iterator[Edit]:
     for hom, (ob, _) in x.acset.schema.homs.items():
         if hom != "transfer":
             for row in (x.acset.column_ids(hom) >= 0).nonzero()[0].tolist():
@@ -190,7 +188,7 @@ def _functor(x: Columns) -> Iterator[Edit]:
     yield Edit(x.new(("RealEnv", {"observe_real": None})), (new,))
 
 
-def _gap_valid(x: Columns) -> Iterator[Edit]:
+def _gap_valid(x: PolicyColumns) -> Iterator[Edit]:
     for policy in x.on("under"):
         yield _set(policy, x.gap(st.sampled_from([-1.0, -5e-324, -1e308, -math.inf])))
     for policy in x.on("over"):
@@ -202,7 +200,7 @@ def _gap_valid(x: Columns) -> Iterator[Edit]:
     yield Edit(x.new(("Policy", {"kl_gap": st.sampled_from([math.inf, math.nan])})), (new,))
 
 
-def _transfer_identity(x: Columns) -> Iterator[Edit]:
+def _transfer_identity(x: PolicyColumns) -> Iterator[Edit]:
     under, over = values_under(x.epsilon), values_over(x.epsilon)
     for policy in x.on("under"):
         yield _set(policy, x.gap(over))
@@ -222,7 +220,7 @@ def _transfer_identity(x: Columns) -> Iterator[Edit]:
     yield Edit(x.new(("Policy", {"kl_gap": over, "transfer": len(x)})), (new,))
 
 
-def _transfer_idempotent(x: Columns) -> Iterator[Edit]:
+def _transfer_idempotent(x: PolicyColumns) -> Iterator[Edit]:
     loose = [policy for policy in x.on("over") if not x.followers(policy)]
     for policy in loose:
         for heir in x.on("over", "unmeasured"):
@@ -236,7 +234,7 @@ def _transfer_idempotent(x: Columns) -> Iterator[Edit]:
     yield Edit(x.new(*rows), (("Policy", n),))
 
 
-def _transfer_deploy(x: Columns) -> Iterator[Edit]:
+def _transfer_deploy(x: PolicyColumns) -> Iterator[Edit]:
     robots = range(x.acset.nparts("RealEnv"))
     for policy in (policy for policy in x.on("over") if not x.followers(policy) and x.deploy[policy] >= 0):
         for heir in x.on("under"):
@@ -263,7 +261,7 @@ def _set(policy: int, values: Mapping[str, Any]) -> Edit:
     return Edit({("Policy", policy): values}, (("Policy", policy),))
 
 
-EDITS: Mapping[str, Callable[[Columns], Iterator[Edit]]] = {
+EDITS: Mapping[str, Callable[[PolicyColumns], Iterator[Edit]]] = {
     "functor": _functor,
     "gap-valid": _gap_valid,
     "transfer-identity": _transfer_identity,

@@ -1,0 +1,5 @@
+from .estimate import PredictiveGap as PredictiveGap
+from .estimate import gap_of_densities as gap_of_densities
+from .gap import NoiseSource as NoiseSource
+from .gap import States as States
+from .gap import predictive_gap as predictive_gap

@@ -1,0 +1,14 @@
+from .databases import acsets as acsets
+from .databases import attribute_values as attribute_values
+from .databases import schemas as schemas
+from .instances import LAWS as LAWS
+from .instances import transfer_instances as transfer_instances
+from .law_breaking import Mutation as Mutation
+from .law_breaking import mutations as mutations
+from .mujoco_models import Model as Model
+from .mujoco_models import models as models
+from .mujoco_models import randomizations as randomizations
+from .mujoco_models import worlds as worlds
+from .recordings import trajectories as trajectories
+from .recordings import trajectory_pairs as trajectory_pairs
+from .text_table import describe as describe

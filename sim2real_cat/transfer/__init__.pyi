@@ -1,0 +1,14 @@
+from . import laws as laws
+from .build import RecordingFile as RecordingFile
+from .build import build_instance as build_instance
+from .build import takeovers as takeovers
+from .deployment import Deployment as Deployment
+from .deployment import deploy as deploy
+from .deployment import deploy_recording as deploy_recording
+from .instance import TransferInstance as TransferInstance
+from .measurement import MeasuredGap as MeasuredGap
+from .measurement import MemberGaps as MemberGaps
+from .measurement import Method as Method
+from .measurement import measure as measure
+from .schema import SchSim2RealTransfer as SchSim2RealTransfer
+from .schema import SchTransferStudy as SchTransferStudy
