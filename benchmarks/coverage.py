@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.gaps.kl_gap import QUICK, gap, sides
+from sim2real_cat.gaps.kl_gap import OF_DEALS, gap
 from sim2real_cat.gaps.null import calibrate
-from sim2real_cat.gaps.samples import Observations
+from sim2real_cat.gaps.samples import Observations, clouds
 from sim2real_cat.gaps.support import coverage
 
 # This file is called as its subject is, and would stand in the way of the package `coverage` on PyPI.
@@ -159,7 +159,8 @@ def intervals(chosen: list[Case], repetitions: int) -> None:
     for case in chosen:
         started = time.perf_counter()
         found = [
-            gap(*case.draw(generator(seed)), case.method, level=case.level, splits=0) for seed in range(repetitions)
+            gap(*case.draw(generator(seed)), method=case.method, level=case.level, splits=0)
+            for seed in range(repetitions)
         ]
         each = (time.perf_counter() - started) / repetitions
         finite = np.array([np.isfinite(e.high) for e in found])
@@ -178,13 +179,13 @@ def alarms(chosen: list[Case], repetitions: int) -> None:
     print("\n| case | level | d | real | simulated | members | A/A p <= .05 | coverage p <= .05 |")
     print("|" + "---|" * 8)
     for case in chosen:
-        if case.truth != 0 or case.method not in QUICK:
+        if case.truth != 0 or case.method not in OF_DEALS:
             continue
         null, support = [], []
         for seed in range(repetitions):
             drawn = case.draw(generator(seed))
-            real, sim, weights, _ = sides(*drawn, case.level, None)
-            found = calibrate(real, sim, weights, lambda *_: 0.0, 1, generator(seed), QUICK[case.method])
+            real, sim, weights, _ = clouds(*drawn, case.level, None)
+            found = calibrate(real, sim, weights, lambda *_: 0.0, 1, generator(seed), OF_DEALS[case.method])
             null += [] if found.p_value is None else [found.p_value <= 0.05]
             support.append(coverage(*drawn, level=case.level).p_value <= 0.05)
         print(

@@ -81,20 +81,20 @@ def ratio(case: Case) -> float:
     """The gap by a classifier, which is slow: from as many simulated episodes as real ones."""
     number = np.concatenate([np.arange(count) for count in np.unique(case.sim.member_index, return_counts=True)[1]])
     few = case.sim.select(number < max(len(case.real) // len(case.fibre), 1))
-    return gap(case.real, few, "ratio", level="transition").value
+    return gap(case.real, few, method="ratio", level="transition").value
 
 
 SCORES: Mapping[str, Callable[[Case], float]] = {
     "predictive": lambda case: case.expected.estimate.value,
     "predictive, noise x 2": lambda case: max(case.expected.noise_sensitivity[2.0], 0.0),
     "predictive, no fibre": lambda case: predictive_gap(case.world, case.real).estimate.value,
-    "gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="transition").value,
-    "gaussian, plug-in": lambda case: gap(case.real, case.sim, "gaussian", level="transition").plug_in,
-    "knn": lambda case: gap(case.real, case.sim, "knn", level="transition").value,
+    "gaussian": lambda case: gap(case.real, case.sim, method="gaussian", level="transition").value,
+    "gaussian, plug-in": lambda case: gap(case.real, case.sim, method="gaussian", level="transition").plug_in,
+    "knn": lambda case: gap(case.real, case.sim, method="knn", level="transition").value,
     "ratio": ratio,
-    "marginal gaussian": lambda case: gap(case.real, case.sim, "gaussian", level="occupancy").value,
-    "marginal gaussian, plug-in": lambda case: gap(case.real, case.sim, "gaussian", level="occupancy").plug_in,
-    "marginal knn": lambda case: gap(case.real, case.sim, "knn", level="occupancy").value,
+    "marginal gaussian": lambda case: gap(case.real, case.sim, method="gaussian", level="occupancy").value,
+    "marginal gaussian, plug-in": lambda case: gap(case.real, case.sim, method="gaussian", level="occupancy").plug_in,
+    "marginal knn": lambda case: gap(case.real, case.sim, method="knn", level="occupancy").value,
     "sliced Wasserstein": lambda case: case.distances["sliced wasserstein"],
     "MMD": lambda case: case.distances["mmd"],
     "RMSE": lambda case: case.distances["rmse"],

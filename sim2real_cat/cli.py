@@ -199,7 +199,7 @@ def _gap(options: argparse.Namespace) -> int:
             raise GapError(f"{options.real}: " + unknown_name("policy", options.policy, dict.fromkeys(real.policies)))
         real = real.of_policy(options.policy)
     if options.study is None:
-        estimate = gap(real, read_log(options.sim), options.method, level=options.level)
+        estimate = gap(real, read_log(options.sim), method=options.method, level=options.level)
         print(estimate)
     else:
         estimate = _predictive(options, real)

@@ -1,9 +1,13 @@
-"""A limit on the threads of linear algebra, which would fight with the threads of the physics."""
+"""Whitening, and a limit on the threads of linear algebra, which would fight with the threads of the physics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import numpy as np
+
+from sim2real_cat.arrays import Floats
 
 
 @contextmanager
@@ -17,3 +21,22 @@ def on_one_thread() -> Iterator[None]:
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+def whitening(points: Floats) -> Callable[[Floats], Floats]:
+    """Return the linear map of points (n, d) that gives these points (m, d) unit covariance.
+
+    It is the inverse of the lower Cholesky factor: a column becomes what the columns before it do not predict.
+
+    Raises:
+        numpy.linalg.LinAlgError: The covariance is singular.
+    """
+    from scipy.linalg import solve_triangular
+
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(points, rowvar=False)))
+
+    def white(others: Floats) -> Floats:
+        found: Floats = solve_triangular(factor, others.T, lower=True).T
+        return found
+
+    return white

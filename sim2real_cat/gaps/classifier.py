@@ -1,4 +1,4 @@
-"""KL from a classifier that tells real points from simulated ones, without a model of the distributions.
+"""The method "ratio": KL from a classifier that tells real points from simulated ones, without a model of either.
 
 With f the held-out, calibrated logit of a classifier trained on both sides at equal weight, an estimate of
 log p_real - log p_sim, the plug-in is the mean of f over the real points. Its error is of first order in the
@@ -11,14 +11,14 @@ IEEE Transactions on Information Theory 56:5847-5861, the linear form of Donsker
 never saw the points that it is averaged over, this is a lower bound in expectation, and its error is of second
 order in that of f: the derivative for f, E_real δ - E_sim e^f δ, is 0 at the log ratio.
 
-What the bound B lacks falls off with the number of points that the classifier saw, as 1/n where its family holds
-the truth. Those trained on 2/4 and on 3/4 of the points therefore extrapolate to all there could be, by
+The bound B is short by an amount that falls off with the number of points that the classifier saw, as 1/n where its
+family holds the truth. Those trained on 2/4 and on 3/4 of the points therefore extrapolate to all there could be, by
 
     (B_3/4 - B_2/4) (4/3) / (4/2 - 4/3).
 
 Both corrections c are noisy, very much so where few simulated points reach into the real ones: of each the share
 max(0, 1 - var c / c²) is applied that stands out from its noise, as James and Stein shrink a mean, and the noise of
-what is left out goes into the interval.
+the rest goes into the interval.
 
 The level "transition" is the difference of two scopes, (o, o') and o, by the chain rule, each with the same
 kind of classifier on the same folds, so that what it lacks in both drops out; a difference of lower bounds is no
@@ -30,15 +30,11 @@ regression on o does not predict: the coordinates in which transitions differ.
 No lower bound from m simulated points can exceed ln m with confidence (McAllester and Stratos 2020, AISTATS),
 so that logits are clipped there.
 
-Cross-fitting: every point's log ratio comes from classifiers that saw neither it nor its episode.
-
-The points are dealt into `FOLDS` folds of whole episodes. A classifier trained without fold k answers for
-fold k. Which candidate, and how its logits are calibrated, is decided for fold k on the other folds j by
-classifiers trained without both j and k, so that nothing of fold k has a say in its own answer. These
-classifiers, which saw fewer points, also answer for fold k: how much worse they do tells what more points
-would bring.
-
-Transitions with the action between: (o, a, o') where both sides recorded what was done.
+Cross-fitting lets every point's log ratio come from classifiers that saw neither it nor its episode. The points are
+dealt into `FOLDS` folds of whole episodes. A classifier trained without fold k answers for fold k. Which candidate, and
+how its logits are calibrated, is decided for fold k on the other folds j by classifiers trained without both j and k,
+so that nothing of fold k has a say in its own answer. These classifiers, which saw fewer points, also answer for fold
+k: how much worse they do tells what more points would bring.
 """
 
 from __future__ import annotations
@@ -49,21 +45,45 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.special import expit
 
-from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit, log_loss
-from sim2real_cat.gaps.estimate import Measured, Settings
-from sim2real_cat.gaps.resampling import LeftOut, deal, jackknife
+from sim2real_cat.gaps.estimate import MethodResult, MethodSettings
+from sim2real_cat.gaps.resampling import LeftOut, deal_sides, jackknife
 from sim2real_cat.gaps.samples import Cloud, require_density
+from sim2real_cat.linear_algebra import whitening
 
 FOLDS = 4
-"""Into how many folds the episodes are dealt: classifiers see 3/4 of the points, to choose among them 2/4."""
+"""The number of folds of episodes: classifiers see 3/4 of the points, and 2/4 to choose among them."""
+
+Scopes: TypeAlias = tuple[tuple[int, int], ...]
+"""(width, sign) of every KL that a level adds up, each over the leading columns."""
 
 # The most points of either side that a classifier is trained on; more are thinned evenly.
 _MOST_TRAINING = 20_000
+# An action of which the observations and the other actions leave a smaller share than this unexplained is a linear
+# function of them: it says nothing more, and has no density.
+_DEPENDENT = 1e-6
+_MOST_BLOCKS = 64
+# The weight of the difference in the extrapolation from 2/4 and 3/4 of the points.
+_STEP = (FOLDS / (FOLDS - 1)) / (FOLDS / (FOLDS - 2) - FOLDS / (FOLDS - 1))
+# What the extrapolation leaves of the bias, as a share of what it removes: trees learn more slowly than 1/n, and
+# neither the choice nor the calibration, which are the same for both numbers of points, takes part in it.
+_BIAS_DOUBT = 1.0
+# More than this share of real points that no simulated one resembles is a matter of support, not of chance; among few
+# simulated points this many over their number is still chance.
+_OUTSIDE = 0.02
+_CHANCE = 50
+# Fewer simulated points than this that carry the whole of E_sim e^f = 1 say little about it.
+_EFFECTIVE = 10.0
+# Held-out probabilities further off than this on average, in bins of equal size, are not calibrated.
+_MISCALIBRATED = 0.1
+_BINS = 10
+# A correction of more nats than this that makes up more than half of the result is not a measurement any more.
+_CORRECTION = 0.1
+_LEAST = 4 * FOLDS
 
 
 @dataclass(frozen=True)
@@ -72,9 +92,9 @@ class CrossFitted:
 
     Attributes:
         candidates: (len(NAMES), N) of all candidates, trained on 3/4 of the points.
-        chosen: (FOLDS,) which of them was chosen for each fold.
+        chosen: (FOLDS,) the candidate chosen for each fold.
         fold: (N,) the fold of each point.
-        fewer: (FOLDS - 1, N) of the one chosen, trained on 2/4 of the points.
+        fewer: (FOLDS - 1, N) of the chosen one, trained on 2/4 of the points.
     """
 
     candidates: Floats
@@ -84,7 +104,7 @@ class CrossFitted:
 
     @property
     def logits(self) -> Floats:
-        """(N,) of the candidate chosen."""
+        """Return (N,) the logits of the candidate chosen."""
         logits: Floats = self.candidates[self.chosen[self.fold], np.arange(len(self.fold))]
         return logits
 
@@ -101,7 +121,7 @@ def deal_folds(cloud: Cloud, weights: Mapping[int, float], rng: np.random.Genera
         rng: Deals.
 
     Returns:
-        (n,) the fold of each point, and how many members were cut.
+        (n,) the fold of each point, and the number of members that were cut.
     """
     fold = np.empty(len(cloud.points), dtype=np.intp)
     much = 0.0 if cloud.level == "transition" else 1 / (2 * FOLDS)
@@ -122,12 +142,12 @@ def deal_folds(cloud: Cloud, weights: Mapping[int, float], rng: np.random.Genera
 
 
 def cross_fit(labelled: Labelled, fold: Ints, widths: Sequence[int], seed: int) -> list[CrossFitted]:
-    """Held-out logits in every scope.
+    """Compute held-out logits in every scope.
 
     Args:
         labelled: The points of both sides.
         fold: (N,) the fold of each.
-        widths: How many leading coordinates each scope has. The first scope chooses the candidate for all, so
+        widths: The number of leading coordinates of each scope. The first scope chooses the candidate for all, so
             that in a difference of scopes what a candidate lacks in both drops out.
         seed: For the classifiers.
 
@@ -147,6 +167,7 @@ def cross_fit(labelled: Labelled, fold: Ints, widths: Sequence[int], seed: int) 
 
 
 def _in_scope(labelled: Labelled, fold: Ints, seed: int, chosen: Ints | None) -> CrossFitted:
+    """Compute held-out logits in one scope, of the candidates chosen before or of those that do best."""
     held = [np.flatnonzero(fold == k) for k in range(FOLDS)]
     # without[a, b] are the logits in fold a of classifiers trained without folds a and b.
     without: dict[tuple[int, int], Floats] = {}
@@ -177,8 +198,8 @@ def _in_scope(labelled: Labelled, fold: Ints, seed: int, chosen: Ints | None) ->
     return CrossFitted(candidates, choice, fold, fewer)
 
 
-def _thinned(labelled: Labelled, training: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
-    """The rows to train on: at most `_MOST_TRAINING` of each side, evenly in time and over members."""
+def _thinned(labelled: Labelled, training: Bools) -> Ints:
+    """Choose the rows to train on: at most `_MOST_TRAINING` of each side, evenly in time and over members."""
     kept = []
     for side in (labelled.real, ~labelled.real):
         rows = np.flatnonzero(training & side)
@@ -187,15 +208,8 @@ def _thinned(labelled: Labelled, training: np.ndarray[tuple[int], np.dtype[np.bo
     return np.concatenate(kept)
 
 
-# An action of which the observations and the other actions leave a smaller share than this unexplained is a linear
-# function of them: it says nothing more, and has no density.
-_DEPENDENT = 1e-6
-
-Scopes: TypeAlias = tuple[tuple[int, int], ...]
-
-
 def with_actions(pairs: Floats, real: Cloud, sim: Cloud) -> tuple[Floats, Scopes, tuple[str, ...]]:
-    """Transitions with their actions, where both sides have the same number of finite ones.
+    """Put actions into transitions where both sides have the same number of finite ones.
 
     Args:
         pairs: (N, 2 d) pairs (o, o') of the real side, then of the simulated side.
@@ -204,7 +218,7 @@ def with_actions(pairs: Floats, real: Cloud, sim: Cloud) -> tuple[Floats, Scopes
 
     Returns:
         (N, 2 d + n_actions) points (o, a, o') without the actions that are linear functions of o, the scopes of
-        the chain rule on them, and notes.
+        the chain rule on them, and remarks for the reader.
 
     Raises:
         GapError: The next observations are linear functions of observations and actions.
@@ -231,7 +245,7 @@ def with_actions(pairs: Floats, real: Cloud, sim: Cloud) -> tuple[Floats, Scopes
 
 
 def _independent(observations: Floats, actions: Floats) -> Ints:
-    """The actions that are no linear function of the observations and of the actions before them."""
+    """Find the actions that are no linear function of the observations and of the actions before them."""
     columns = np.hstack([observations, actions])
     columns = columns - columns.mean(axis=0)
     spread = np.linalg.norm(columns, axis=0)
@@ -241,37 +255,17 @@ def _independent(observations: Floats, actions: Floats) -> Ints:
     return kept
 
 
-_MOST_BLOCKS = 64
-# The weight of the difference in the extrapolation from 2/4 and 3/4 of the points.
-_STEP = (FOLDS / (FOLDS - 1)) / (FOLDS / (FOLDS - 2) - FOLDS / (FOLDS - 1))
-# What the extrapolation leaves of the bias, as a share of what it removes: trees learn more slowly than 1/n, and
-# neither the choice nor the calibration, which are the same for both numbers of points, takes part in it.
-_BIAS_DOUBT = 1.0
-# More than this share of real points that no simulated one resembles is a matter of support, not of chance; among few
-# simulated points this many over their number is still chance.
-_OUTSIDE = 0.02
-_CHANCE = 50
-# Fewer simulated points than this that carry the whole of E_sim e^f = 1 say little about it.
-_EFFECTIVE = 10.0
-# Held-out probabilities further off than this on average, in bins of equal size, are not calibrated.
-_MISCALIBRATED = 0.1
-_BINS = 10
-# A correction of more nats than this that makes up more than half of the result is not a measurement any more.
-_CORRECTION = 0.1
-_LEAST = 4 * FOLDS
-
-
 @dataclass(frozen=True)
-class Fitted:
+class FittedRatios:
     """Both sides with their held-out log ratios.
 
     Attributes:
         labelled: Real points first, then simulated ones; their weights add up to one half of their number each.
         signs: The sign of each scope.
-        scopes: The logits in each.
+        scopes: The logits in each scope.
         cut_real: Whether real episodes had to be cut into stretches of time for folds.
-        cut_sim: How many simulated members had to.
-        notes: Which actions took part.
+        cut_sim: The number of simulated members that had to.
+        notes: Remarks on the actions that took part.
     """
 
     labelled: Labelled
@@ -282,32 +276,32 @@ class Fitted:
     notes: tuple[str, ...]
 
     def terms(self, logits: list[Floats]) -> Floats:
-        """(N,) what each point adds: Σ ± f of a real point, Σ ± e^f of a simulated one, over the scopes."""
+        """Compute (N,) the part of each point: Σ ± f of a real one, Σ ± e^f of a simulated one, over the scopes."""
         real = self.labelled.real
         pairs = zip(self.signs, logits, strict=True)
         total: Floats = np.sum([sign * np.where(real, f, np.exp(f)) for sign, f in pairs], axis=0)
         return total
 
     def bound(self, terms: Floats, share: float = 1.0) -> float:
-        """E_real f + share (1 - E_sim e^f), summed over the scopes."""
+        """Compute E_real f + share (1 - E_sim e^f), summed over the scopes."""
         return float(terms[self.labelled.real].mean()) + share * self.correction(terms)
 
     def correction(self, terms: Floats) -> float:
-        """1 - E_sim e^f, summed over the scopes."""
+        """Compute 1 - E_sim e^f, summed over the scopes."""
         simulated = ~self.labelled.real
         return float(sum(self.signs) - np.average(terms[simulated], weights=self.labelled.weight[simulated]))
 
 
 def measure(
-    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
-) -> Measured:
-    """The estimate by a cross-fitted classifier, with an interval from leaving out blocks of episodes.
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
+) -> MethodResult:
+    """Estimate the gap by a cross-fitted classifier, with an interval from leaving out blocks of episodes.
 
     Args:
         real: Real points.
         sim: Simulated points.
         weights: Weight of each fibre member, adding up to 1.
-        settings: The confidence; the method has no choices of its own.
+        settings: The confidence is read; the method has no choices of its own.
         rng: Deals the episodes into folds and blocks.
 
     Returns:
@@ -321,8 +315,7 @@ def measure(
     terms = fitted.terms([scope.logits for scope in fitted.scopes])
     fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
     plug_in = float(terms[labelled.real].mean())
-    real_blocks = deal(real.episode, np.zeros_like(real.episode), _MOST_BLOCKS, rng)
-    sim_blocks = deal(sim.episode, sim.member_index, max(2, _MOST_BLOCKS // len(weights)), rng)
+    real_blocks, sim_blocks = deal_sides(real, sim, len(weights), _MOST_BLOCKS, rng)
 
     def strata(values: Floats, statistic: float) -> list[LeftOut]:
         ours, theirs = values[labelled.real], values[~labelled.real]
@@ -356,11 +349,11 @@ def measure(
     notes = [_classifiers(fitted), *fitted.notes]
     if fitted.cut_sim and real.level == "transition":
         notes.append(f"{fitted.cut_sim} simulated members have fewer than {FOLDS} episodes, cut into stretches of time")
-    return Measured(plug_in, raw, low, np.inf if outside else high, tuple(reasons), tuple(notes))
+    return MethodResult(plug_in, raw, low, np.inf if outside else high, tuple(reasons), tuple(notes))
 
 
 def log_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> Floats:
-    """(n,) log p_real - log p_sim at every real point, held out and calibrated, in nats.
+    """Compute log p_real - log p_sim (n,) at every real point, held out and calibrated, in nats.
 
     At the level "transition" these are the conditional densities of o' given o. The mean is the plug-in
     estimate of `measure` with a generator in the same state.
@@ -373,7 +366,8 @@ def log_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.ra
     return terms
 
 
-def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> Fitted:
+def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> FittedRatios:
+    """Cross-fit classifiers to both sides in every scope."""
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:
@@ -395,8 +389,7 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     note: tuple[str, ...] = ()
     if real.level == "transition":
         pooled, scopes, note = with_actions(pooled, real, sim)
-    factor = np.linalg.cholesky(np.atleast_2d(np.cov(pooled, rowvar=False)))
-    white: Floats = solve_triangular(factor, (pooled - pooled.mean(axis=0)).T, lower=True).T
+    white = whitening(pooled)(pooled - pooled.mean(axis=0))
     fold_real, cut_real = deal_folds(real, {}, rng)
     fold_sim, cut_sim = deal_folds(sim, weights, rng)
     per_point = np.array([weights[int(e)] for e in sim.member_index])
@@ -412,11 +405,11 @@ def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.G
     seed = int(rng.integers(2**31))
     widths, signs = zip(*scopes, strict=True)
     fitted = cross_fit(labelled, np.concatenate([fold_real, fold_sim]), widths, seed)
-    return Fitted(labelled, signs, tuple(fitted), cut_real > 0, cut_sim, note)
+    return FittedRatios(labelled, signs, tuple(fitted), cut_real > 0, cut_sim, note)
 
 
 def _left_out(statistic: float, terms: Floats, label: Ints, factor: float) -> LeftOut:
-    """The statistic without each block of a stratum, in which it is `factor` times the mean of the terms."""
+    """Compute the statistic without each block of a stratum, in which it is `factor` times the mean of the terms."""
     blocks, index, sizes = np.unique(label, return_inverse=True, return_counts=True)
     sums = np.bincount(index, terms, minlength=len(blocks))
     without = (terms.sum() - sums) / (len(terms) - sizes)
@@ -424,14 +417,14 @@ def _left_out(statistic: float, terms: Floats, label: Ints, factor: float) -> Le
 
 
 def _signal(correction: float, noise: float) -> float:
-    """The share of a correction that stands out from its noise, as James and Stein shrink a single mean."""
+    """Return the share of a correction that stands out from its noise, as James and Stein shrink a single mean."""
     return max(0.0, 1.0 - (noise / correction) ** 2) if correction else 0.0
 
 
-def _doubt_about_choice(fitted: Fitted, held_out: float, share: float) -> float:
-    """How far the estimates spread of candidates that held-out points cannot tell from the one chosen, in nats.
+def _doubt_about_choice(fitted: FittedRatios, held_out: float, share: float) -> float:
+    """Compute the spread, in nats, of the estimates of candidates that held-out points cannot tell from the chosen one.
 
-    Those are the candidates whose log loss is within one standard error of the chosen one's, over all points.
+    These are the candidates whose log loss is within one standard error of the chosen one's, over all points.
     """
     labelled, first = fitted.labelled, fitted.scopes[0]
     losses = labelled.weight * (log_loss(first.candidates, labelled.real) - log_loss(first.logits, labelled.real))
@@ -441,8 +434,8 @@ def _doubt_about_choice(fitted: Fitted, held_out: float, share: float) -> float:
     return float(np.sqrt(np.mean((np.array([held_out, *bounds]) - held_out) ** 2)))
 
 
-def _doubts(fitted: Fitted, real: Cloud, weights: Mapping[int, float]) -> tuple[list[str], bool]:
-    """Reasons not to rely on the estimate, and whether real points lie where no simulated one does."""
+def _doubts(fitted: FittedRatios, real: Cloud, weights: Mapping[int, float]) -> tuple[list[str], bool]:
+    """List reasons not to rely on the estimate, and tell whether real points lie where no simulated one does."""
     labelled, logits = fitted.labelled, fitted.scopes[0].logits
     simulated, weight = ~labelled.real, labelled.weight
     reasons = []
@@ -472,7 +465,7 @@ def _doubts(fitted: Fitted, real: Cloud, weights: Mapping[int, float]) -> tuple[
 
 
 def _miscalibration(logits: Floats, labelled: Labelled) -> float:
-    """Mean absolute difference between the predicted and the observed share of real points, over bins of logits."""
+    """Compute the mean absolute difference of predicted and observed shares of real points, over bins of logits."""
     edges = np.quantile(logits, np.arange(1, _BINS) / _BINS)
     off = np.bincount(
         np.searchsorted(edges, logits, side="right"), labelled.weight * (labelled.real - expit(logits)), minlength=_BINS
@@ -480,7 +473,8 @@ def _miscalibration(logits: Floats, labelled: Labelled) -> float:
     return float(np.abs(off).sum() / labelled.weight.sum())
 
 
-def _classifiers(fitted: Fitted) -> str:
+def _classifiers(fitted: FittedRatios) -> str:
+    """Return a remark on the candidates that were chosen."""
     names = [NAMES[c] for c in fitted.scopes[0].chosen]
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return "classifier, by held-out log loss: " + ", ".join(f"{name} in {k} folds" for name, k in counts.items())

@@ -1,7 +1,7 @@
-"""Classifiers that tell real points from simulated ones, and with that the logarithm of the ratio of densities.
+"""Classifiers that tell real points from simulated ones: the candidates of the method "ratio".
 
-A classifier trained on both sides at equal total weight has log p_real - log p_sim as its logit. Each is a
-candidate; which one is used, held-out points decide:
+A classifier trained on both sides at equal total weight has log p_real - log p_sim as its logit. Held-out points
+decide which candidate is used:
 
 - `gaussian`: the log ratio of Gaussians, one for the real side and one for each member of the fibre, with
   covariances shrunk as Chen et al. 2010, "Shrinkage algorithms for MMSE covariance estimation" (OAS). Where
@@ -21,10 +21,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
-from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.gaps.gaussian_kl import Normal
 
 _STAGES = (8, 20, 40)
@@ -54,23 +53,23 @@ class Labelled:
         points: (N, D).
         real: (N,) which are real.
         member_index: (N,) the fibre member of each simulated point.
-        weight: (N,) what each counts for; each side adds up to N / 2.
+        weight: (N,) the weight of each; each side adds up to N / 2.
     """
 
     points: Floats
-    real: NDArray[np.bool_]
+    real: Bools
     member_index: Ints
     weight: Floats
 
-    def rows(self, chosen: NDArray[np.bool_] | Ints) -> Labelled:
-        """Some of the points, the weights of either side adding up to one half of their number again."""
+    def rows(self, chosen: Bools | Ints) -> Labelled:
+        """Return some of the points, the weights of either side adding up to one half of their number again."""
         real, weight = self.real[chosen], self.weight[chosen].copy()
         for side in (real, ~real):
             weight[side] *= len(real) / 2 / weight[side].sum()
         return Labelled(self.points[chosen], real, self.member_index[chosen], weight)
 
     def leading(self, width: int) -> Labelled:
-        """The same with the leading `width` coordinates only."""
+        """Return the same with the leading `width` coordinates only."""
         return replace(self, points=self.points[:, :width])
 
 
@@ -82,7 +81,7 @@ def fit(training: Labelled, seed: int) -> Logits:
         seed: For the trees' binning of very many points; nothing else is random.
 
     Returns:
-        Their logits at other points.
+        The function from other points to their logits.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -123,7 +122,7 @@ class Calibration:
     slope: float
 
     @classmethod
-    def fit(cls, logits: Floats, real: NDArray[np.bool_], weight: Floats) -> Calibration:
+    def fit(cls, logits: Floats, real: Bools, weight: Floats) -> Calibration:
         """Fit to held-out logits (n,) of points whose side is known."""
         scale = max(float(np.abs(logits).max()), np.finfo(float).tiny)
         if scale == np.finfo(float).tiny:
@@ -137,14 +136,14 @@ class Calibration:
         return self.offset + self.slope * logits
 
 
-def log_loss(logits: Floats, real: NDArray[np.bool_]) -> Floats:
-    """-log of the probability given to the side that each point is from, in nats."""
+def log_loss(logits: Floats, real: Bools) -> Floats:
+    """Compute -log of the probability given to the side that each point is from, in nats."""
     loss: Floats = np.logaddexp(0.0, np.where(real, -logits, logits))
     return loss
 
 
 def quadratic_features(points: Floats) -> Floats:
-    """(n, D + D (D + 1) / 2) the coordinates, their squares and products."""
+    """Return (n, D + D (D + 1) / 2): the coordinates, their squares and products."""
     i, j = np.triu_indices(points.shape[1])
     return np.hstack([points, points[:, i] * points[:, j] / np.where(i == j, np.sqrt(2.0), 1.0)])
 

@@ -1,24 +1,60 @@
-"""A divergence with its interval, and whether to believe it.
-
-What a caller may choose about an estimate, whatever the method.
-"""
+"""The estimate of a divergence: its value, its interval, and whether to rely on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from sim2real_cat.gaps.samples import Level, Unit
+
+SampleMethod: TypeAlias = Literal["gaussian", "knn", "ratio"]
+"""A method that compares samples of both sides."""
+
+SAMPLE_METHODS: tuple[SampleMethod, ...] = get_args(SampleMethod)
+"""The methods that `gap` knows."""
+
+EstimateMethod: TypeAlias = Literal["predictive", "gaussian", "knn", "ratio"]
+"""A method by which a gap is estimated."""
+
+Variant: TypeAlias = Literal["anchored", "extrapolated", "plain", "reduced"]
+"""The way in which the method "knn" reduces its bias."""
+
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+"""The variants of the method "knn"."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a method found out, before it is told whose samples these were.
+class MethodSettings:
+    """Choices that `gap` hands to every method; each reads those that concern it.
+
+    Attributes:
+        confidence: Nominal coverage of the interval, between 0 and 1.
+        neighbours: How many nearest neighbours count, at least 1.
+        variant: Of the method "knn"; None for the best that the samples allow.
+        theiler: Steps of the own episode on both sides in which no point is a neighbour; None for the whole block.
+        dither: Whether quantised sensors get noise of their quantum's width before distances are taken.
+        splits: A/A comparisons of each side; None for as many as the method's cost allows.
+    """
+
+    confidence: float = 0.95
+    neighbours: int = 5
+    variant: Variant | None = None
+    theiler: int | None = None
+    dither: bool = True
+    splits: int | None = None
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """The answer of one method at one level.
 
     Attributes:
         plug_in: The divergence of the two fitted distributions, in nats.
         raw: The same with its small-sample bias removed; may be negative.
         low: Lower end of the interval around `raw`; may be negative.
         high: Upper end; infinite where there is no honest interval.
-        reasons: Why not to rely on it; empty if reliable.
-        notes: What else the reader should know.
+        reasons: Reasons not to rely on it; empty if reliable.
+        notes: Further remarks for the reader.
     """
 
     plug_in: float
@@ -66,11 +102,11 @@ class Estimate:
         n_sim: Simulated points compared.
         episodes_real: Real episodes; independent rows count as one each.
         episodes_sim: Simulated episodes.
-        n_members: Fibre members with a positive weight.
+        n_members: Members of the fibre with a positive weight.
         sensors: Names of the sensors compared.
-        reliable: Whether value and interval can be taken at their word.
+        reliable: Whether value and interval can be relied on.
         why: Reasons why not, then notes.
-        null: What the same method says where there is no gap, and a p-value; None where it was not asked.
+        null: The values of the same method where there is no gap, and a p-value; None where it was not asked for.
     """
 
     value: float
@@ -79,9 +115,9 @@ class Estimate:
     raw: float
     plug_in: float
     confidence: float
-    method: str
-    level: str
-    units: str
+    method: EstimateMethod
+    level: Level
+    units: Unit
     n_real: int
     n_sim: int
     episodes_real: int
@@ -96,24 +132,3 @@ class Estimate:
         """E.g. ``0.213 [0.180, 0.251] nats per control step (gaussian, transition)``."""
         doubt = "" if self.reliable else ", unreliable"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] {self.units} ({self.method}, {self.level}{doubt})"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Choices that `gap` hands to every method; each reads those that concern it.
-
-    Attributes:
-        confidence: Nominal coverage of the interval, between 0 and 1.
-        neighbours: How many nearest neighbours count, at least 1.
-        variant: Of the method "knn", a name in `knn_terms.VARIANTS`; None for the best that the samples allow.
-        theiler: Steps of the own episode on both sides in which no point is a neighbour; None for the whole block.
-        dither: Whether quantised sensors get noise of their quantum's width before distances are taken.
-        splits: A/A comparisons of each side; None for as many as the method's cost allows.
-    """
-
-    confidence: float = 0.95
-    neighbours: int = 5
-    variant: str | None = None
-    theiler: int | None = None
-    dither: bool = True
-    splits: int | None = None

@@ -1,9 +1,4 @@
-"""The front door: KL(P_real || P_sim) from samples, by any method, at any level.
-
-Which method to take where none is asked for.
-
-The level "trajectory": first observation and transitions, added up by the chain rule.
-"""
+"""KL(P_real || P_sim) from samples, by any method and at any level."""
 
 from __future__ import annotations
 
@@ -18,56 +13,44 @@ from numpy.typing import ArrayLike
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, unknown_name
 from sim2real_cat.gaps import classifier, gaussian, knn
-from sim2real_cat.gaps.block_length import cut
-from sim2real_cat.gaps.estimate import Estimate, Measured, Null, Settings
-from sim2real_cat.gaps.gaussian import gaussian_gaps, gaussian_raw
+from sim2real_cat.gaps.estimate import Estimate, MethodResult, MethodSettings, Null, SampleMethod, Variant
 from sim2real_cat.gaps.gaussian_kl import log_ratios
-from sim2real_cat.gaps.null import SPLITS, Quick, calibrate
-from sim2real_cat.gaps.samples import (
-    UNITS,
-    Cloud,
-    Observations,
-    Samples,
-    arrange,
-    as_samples,
-    choose_level,
-    comparable,
-    fibre_weights,
-    of_members,
-    without_constants,
-)
+from sim2real_cat.gaps.null import SPLITS, OfDeals, calibrate
+from sim2real_cat.gaps.resampling import cut_single_episodes
+from sim2real_cat.gaps.samples import UNITS, Cloud, Level, Observations, Samples, clouds, comparable_samples
 from sim2real_cat.linear_algebra import on_one_thread
 
-Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], Settings, np.random.Generator], Measured]
-"""How a method is called: real and simulated points, the weights of the fibre, the choices, and randomness."""
+Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], MethodSettings, np.random.Generator], MethodResult]
+"""An estimate: from real and simulated points, the weights of the members, the settings, and randomness."""
 
-METHODS: dict[str, Measure] = {
+METHODS: dict[SampleMethod, Measure] = {
     "gaussian": gaussian.measure,
     "knn": knn.measure,
     "ratio": classifier.measure,
 }
-"""The methods that `gap` knows, by name."""
+"""The estimate of each method."""
 
-QUICK: dict[str, Quick] = {"gaussian": gaussian_gaps}
-"""Methods that measure many deals of episodes against one fibre at little cost."""
+OF_DEALS: dict[SampleMethod, OfDeals] = {"gaussian": gaussian.of_deals}
+"""A statistic of methods that measure many deals of episodes against one simulated side at little cost."""
 
 _NEGATIVE = (
     "the whole interval lies below 0, where no KL does: the simulated mixture fits the real samples better than the "
     "model of the real samples itself, so the value 0 is no finding"
 )
+_MARKOV = "first-order Markov: the first observation's gap plus so many transitions' as an episode has"
 
 
 def gap(
     real: Observations,
     sim: Observations,
-    method: str | None = None,
     *,
-    level: str | None = None,
+    method: SampleMethod | None = None,
+    level: Level | None = None,
     weights: Mapping[int, float] | ArrayLike | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     neighbours: int = 5,
-    variant: str | None = None,
+    variant: Variant | None = None,
     theiler: int | None = None,
     dither: bool = True,
     splits: int | None = None,
@@ -95,13 +78,13 @@ def gap(
             unless single sensors or the kurtosis speak against it, else "knn"; `why` says which and why.
         level: "occupancy", "transition" or "trajectory"; by default "transition" where both sides have episodes of
             at least 2 steps, else "occupancy".
-        weights: Of the members: a mapping, or one number each in the order of the sorted members; equal
+        weights: Weight of each member: a mapping, or one number each in the order of the sorted members; equal
             by default, any positive total.
         confidence: Nominal coverage of the interval, between 0 and 1.
         rng: Deals episodes into blocks where there are more than a method leaves out one by one, and draws what a
             method draws. The default seed 0 makes the result reproducible.
         neighbours: k of the method "knn".
-        variant: Of the method "knn": what is done about its bias. "anchored" takes off what it gets wrong on
+        variant: The way in which the method "knn" reduces its bias. "anchored" takes off its error on
             Gaussians of the same moments, "extrapolated" extrapolates to no neighbours, "reduced" and "plain" are
             the two of Wang, Kulkarni and Verdú 2009. By default "anchored", or "extrapolated" where a side or a
             member has too few points for a covariance.
@@ -125,55 +108,66 @@ def gap(
         raise GapError(f"splits is {splits}: give a number of A/A comparisons, or 0 for none")
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    generator, settings = np.random.default_rng(rng), Settings(confidence, neighbours, variant, theiler, dither, splits)
+    generator = np.random.default_rng(rng)
+    settings = MethodSettings(confidence, neighbours, variant, theiler, dither, splits)
     if level == "trajectory":
         # Two gaps that are added up have no A/A in common.
         return _whole_episodes(real, sim, method, weights, replace(settings, splits=0), generator)
     return _at_level(real, sim, method, level, weights, settings, generator)
 
 
-def _whole_episodes(
+def pointwise(
     real: Observations,
     sim: Observations,
-    method: str | None,
-    weights: Mapping[int, float] | ArrayLike | None,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> Estimate:
-    """The level "trajectory"."""
-    transition = _at_level(real, sim, method, "transition", weights, settings, rng)
-    real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
-    first = FirstObservations.of(real_samples), FirstObservations.of(sim_samples)
-    initial = None
-    if not always_the_same(*first):
-        try:
-            initial = _at_level(*first, method, "occupancy", weights, settings, rng)
-        except GapError as error:
-            raise GapError(f"first observations: {error}") from None
-    return along_trajectory(initial, transition, transition.n_real / len(real_samples.member_index))
+    *,
+    level: Level | None = None,
+    weights: Mapping[int, float] | ArrayLike | None = None,
+) -> list[Floats]:
+    """Compute the terms whose mean is the plug-in estimate of the method "gaussian", one for each real point.
+
+    At the level "transition" a term is ln P_real(o'|o) - ln P_sim(o'|o) under the fitted Gaussians, in
+    nats per control step; single terms may be negative.
+
+    Args:
+        real: As for `gap`.
+        sim: As for `gap`.
+        level: As for `gap`.
+        weights: As for `gap`.
+
+    Returns:
+        One array per real episode: (T_i - 1,) at the level "transition", (T_i,) at "occupancy".
+
+    Raises:
+        GapError: As for `gap`.
+    """
+    real_cloud, sim_cloud, member_weights, _ = clouds(real, sim, level, weights)
+    with on_one_thread():
+        ratios = log_ratios(real_cloud, sim_cloud, member_weights)
+    counts = np.bincount(real_cloud.episode, minlength=real_cloud.n_episodes)
+    return np.split(ratios, np.cumsum(counts)[:-1])
 
 
 def _at_level(
     real: Observations,
     sim: Observations,
-    method: str | None,
-    level: str | None,
+    method: SampleMethod | None,
+    level: Level | None,
     weights: Mapping[int, float] | ArrayLike | None,
-    settings: Settings,
+    settings: MethodSettings,
     generator: np.random.Generator,
 ) -> Estimate:
-    """The gap of observations or of transitions."""
-    real_cloud, sim_cloud, fibre, notes = sides(real, sim, level, weights)
+    """Estimate the gap of observations or of transitions."""
+    real_cloud, sim_cloud, member_weights, notes = clouds(real, sim, level, weights)
     shuffles = generator.spawn(1)[0]
     with on_one_thread():
-        real_cut, sim_cut = cut(real_cloud), cut(sim_cloud)
+        real_cut, sim_cut = cut_single_episodes(real_cloud), cut_single_episodes(sim_cloud)
         choice: tuple[str, ...] = ()
         if method is None:
-            method, because, found = recommended(real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
+            method, because, found = _recommended(real_cut.cloud, sim_cut.cloud, member_weights, settings, generator)
             choice = (f"method '{method}' was chosen: {because}",)
         else:
-            found = METHODS[method](real_cut.cloud, sim_cut.cloud, fibre, settings, generator)
-        null = _null(real_cloud, sim_cloud, fibre, method, settings, shuffles)
+            found = METHODS[method](real_cut.cloud, sim_cut.cloud, member_weights, settings, generator)
+        null = _null(real_cloud, sim_cloud, member_weights, method, settings, shuffles)
     reasons = (*real_cut.reasons, *sim_cut.reasons)
     low, high = found.low, found.high
     if high < 0:
@@ -194,7 +188,7 @@ def _at_level(
         n_sim=len(sim_cloud.points),
         episodes_real=len(np.unique(real_cloud.episode)),
         episodes_sim=len(np.unique(sim_cloud.episode)),
-        n_members=len(fibre),
+        n_members=len(member_weights),
         sensors=real_cloud.sensors,
         reliable=not (reasons or found.reasons),
         why=(*reasons, *found.reasons, *notes, *real_cut.notes, *sim_cut.notes, *found.notes, *choice),
@@ -202,111 +196,73 @@ def _at_level(
     )
 
 
-def _null(
-    real: Cloud, sim: Cloud, weights: Mapping[int, float], method: str, settings: Settings, rng: np.random.Generator
-) -> Null | None:
-    """A/A of a method, where it was asked for or costs little."""
-    splits = settings.splits if settings.splits is not None else SPLITS if method in QUICK else 0
-
-    def raw(a: Cloud, b: Cloud, weights_of_b: Mapping[int, float]) -> float:
-        if method == "gaussian":
-            return gaussian_raw(a, b, weights_of_b, rng)
-        return METHODS[method](a, b, weights_of_b, settings, rng).raw
-
-    return calibrate(real, sim, weights, raw, splits, rng, QUICK.get(method)) if splits else None
-
-
-def pointwise(
-    real: Observations,
-    sim: Observations,
-    *,
-    level: str | None = None,
-    weights: Mapping[int, float] | ArrayLike | None = None,
-) -> list[Floats]:
-    """The terms whose mean is the plug-in estimate of the method "gaussian", one for each real point.
-
-    At the level "transition" a term is ln P_real(o'|o) - ln P_sim(o'|o) under the fitted Gaussians, in
-    nats per control step; single terms may be negative.
-
-    Args:
-        real: As for `gap`.
-        sim: As for `gap`.
-        level: As for `gap`.
-        weights: As for `gap`.
-
-    Returns:
-        One array per real episode: (T_i - 1,) at the level "transition", (T_i,) at "occupancy".
-
-    Raises:
-        GapError: As for `gap`.
-    """
-    real_cloud, sim_cloud, fibre, _ = sides(real, sim, level, weights)
-    with on_one_thread():
-        ratios = log_ratios(real_cloud, sim_cloud, fibre)
-    counts = np.bincount(real_cloud.episode, minlength=real_cloud.episodes)
-    return np.split(ratios, np.cumsum(counts)[:-1])
-
-
-def sides(
-    real: Observations, sim: Observations, level: str | None, weights: Mapping[int, float] | ArrayLike | None
-) -> tuple[Cloud, Cloud, dict[int, float], tuple[str, ...]]:
-    """Both sides checked and arranged, the weights of the fibre, and notes."""
-    real_samples, sim_samples = comparable(as_samples(real, "real"), as_samples(sim, "simulated"))
-    fibre = fibre_weights(weights, sim_samples.member_index)
-    sim_samples = of_members(sim_samples, fibre)
-    chosen = choose_level(level, real_samples, sim_samples)
-    real_samples, sim_samples, notes = without_constants(real_samples, sim_samples)
-    if chosen == "transition":
-        notes += tuple(
-            f"{int((s.lengths < 2).sum())} {s.side} episodes of a single step have no transition"
-            for s in (real_samples, sim_samples)
-            if (s.lengths < 2).any()
-        )
-    real_cloud, sim_cloud = arrange(real_samples, chosen), arrange(sim_samples, chosen)
-    for member in fibre:
-        if not (sim_cloud.member_index == member).any():
-            raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
-    return real_cloud, sim_cloud, fibre, notes
-
-
-def recommended(
-    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: Settings, rng: np.random.Generator
-) -> tuple[str, str, Measured]:
-    """The estimate by the method that errs least on samples like these.
+def _recommended(
+    real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
+) -> tuple[SampleMethod, str, MethodResult]:
+    """Estimate the gap by the method that errs least on samples like these.
 
     Gaussians need the fewest samples and have no bias where the samples are like them. Where something speaks against
     them, nearest neighbours see the shape. Not all of it in many dimensions: they say so where it shows.
 
-    Args:
-        real: Real points.
-        sim: Simulated points.
-        weights: Weight of each fibre member.
-        settings: As for either method.
-        rng: As for either method, which finds the same when it is asked for by name.
-
     Returns:
-        The name of the method, the reason in a clause, and the estimate.
-
-    Raises:
-        GapError: Too few points or dependent sensors, on the real side or in a member.
+        The name of the method, the reason in a clause, and the estimate, which is the same as if the method were asked
+        for by name.
     """
     again = deepcopy(rng)
-    measured, against = gaussian.examined(real, sim, weights, settings, rng)
+    found, against = gaussian.examined(real, sim, weights, settings, rng)
     if against:
         return "knn", against[0], knn.measure(real, sim, weights, settings, again)
-    return "gaussian", "neither a direction nor the kurtosis speaks against Gaussians", measured
+    return "gaussian", "neither a direction nor the kurtosis speaks against Gaussians", found
 
 
-_MARKOV = "first-order Markov: the first observation's gap plus so many transitions' as an episode has"
+def _null(
+    real: Cloud,
+    sim: Cloud,
+    weights: Mapping[int, float],
+    method: SampleMethod,
+    settings: MethodSettings,
+    rng: np.random.Generator,
+) -> Null | None:
+    """Compare each side with itself where that was asked for or costs little."""
+    splits = settings.splits if settings.splits is not None else SPLITS if method in OF_DEALS else 0
+
+    def corrected(one: Cloud, other: Cloud, weights_of_other: Mapping[int, float]) -> float:
+        if method == "gaussian":
+            return gaussian.corrected(one, other, weights_of_other, rng)
+        return METHODS[method](one, other, weights_of_other, settings, rng).raw
+
+    return calibrate(real, sim, weights, corrected, splits, rng, OF_DEALS.get(method)) if splits else None
+
+
+def _whole_episodes(
+    real: Observations,
+    sim: Observations,
+    method: SampleMethod | None,
+    weights: Mapping[int, float] | ArrayLike | None,
+    settings: MethodSettings,
+    rng: np.random.Generator,
+) -> Estimate:
+    """Estimate the gap at the level "trajectory", from first observations and transitions."""
+    transition = _at_level(real, sim, method, "transition", weights, settings, rng)
+    real_samples, sim_samples = comparable_samples(real, sim)
+    first = _FirstObservations.of(real_samples), _FirstObservations.of(sim_samples)
+    initial = None
+    starts = np.concatenate([*first[0].episodes, *first[1].episodes])
+    if (starts != starts[0]).any():
+        try:
+            initial = _at_level(*first, method, "occupancy", weights, settings, rng)
+        except GapError as error:
+            raise GapError(f"first observations: {error}") from None
+    return _along_trajectory(initial, transition, transition.n_real / len(real_samples.member_index))
 
 
 @dataclass(frozen=True)
-class FirstObservations:
+class _FirstObservations:
     """The first observation of every episode, as `gap` reads episodes.
 
     Attributes:
         episodes: One array (1, d) per episode.
-        member_index: (n_episodes,) the fibre member of each.
+        member_index: (n_episodes,) the member of each.
         sensors: The d names.
         control_period: Seconds, meaningless here.
     """
@@ -317,20 +273,14 @@ class FirstObservations:
     control_period: float = 1.0
 
     @classmethod
-    def of(cls, samples: Samples) -> FirstObservations:
-        """The first observations of one side."""
+    def of(cls, samples: Samples) -> _FirstObservations:
+        """Take the first observations of one side."""
         first = np.searchsorted(samples.episode, np.arange(len(samples.member_index)))
         return cls(list(samples.points[first][:, None]), samples.member_index, samples.sensors)
 
 
-def always_the_same(real: FirstObservations, sim: FirstObservations) -> bool:
-    """Whether all episodes of both sides start from one and the same observation."""
-    starts = np.concatenate([*real.episodes, *sim.episodes])
-    return bool((starts == starts[0]).all())
-
-
-def along_trajectory(initial: Estimate | None, transition: Estimate, steps: float) -> Estimate:
-    """KL of whole episodes in nats, under the first-order Markov assumption.
+def _along_trajectory(initial: Estimate | None, transition: Estimate, steps: float) -> Estimate:
+    """Compute the KL of whole episodes in nats, under the first-order Markov assumption.
 
     KL(P_real(o_0..o_T) || P_sim(o_0..o_T)) = KL of o_0 + Σ_t E_real KL(P_real(o_t+1|o_t) || P_sim(o_t+1|o_t)). The two
     intervals are added end by end, as if both erred to the same side: they come from the same episodes.

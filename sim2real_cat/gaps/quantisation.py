@@ -23,7 +23,7 @@ _WHOLE = 0.01
 
 
 def quantum(values: Floats) -> float:
-    """The step of which all differences of the values (n,) are multiples; 0 where there is none, or hardly a tie."""
+    """Find the step of which all differences of values (n,) are multiples; 0 where there is none or hardly a tie."""
     unique = np.unique(values)
     steps = np.diff(unique)
     steps = steps[steps > _SAME * (unique[-1] - unique[0])]
@@ -34,14 +34,14 @@ def quantum(values: Floats) -> float:
 
 
 def quanta(real: Cloud, sim: Cloud) -> Floats:
-    """(d,) the coarser side's quantum of every sensor; 0 where neither is quantised."""
+    """Find (d,) the coarser side's quantum of every sensor; 0 where neither is quantised."""
     d = len(real.sensors)
     columns = [[cloud.points[:, j] for cloud in (real, sim)] for j in range(d)]
     return np.array([max(quantum(values) for values in sides) for sides in columns])
 
 
 def dithered(cloud: Cloud, widths: Floats, rng: np.random.Generator) -> Cloud:
-    """The points with uniform noise of these widths (d,): the same for an observation wherever it occurs."""
+    """Add uniform noise of these widths (d,) to the points: the same for an observation wherever it occurs."""
     d, points = len(cloud.sensors), cloud.points
     noise = (rng.random(points.shape) - 0.5) * np.tile(widths, points.shape[1] // d)
     if cloud.level == "transition":

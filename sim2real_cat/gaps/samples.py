@@ -1,15 +1,10 @@
-"""What the estimators read: observations in episodes, checked once, and arranged for one level.
-
-What was done between observations, where a recording has it; no method but "ratio" needs it.
-
-Whole simulated episodes held out of the fibre, to play the real side in an A/A comparison.
-"""
+"""Observations in episodes: both sides of a comparison, checked once and arranged as points of one level."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,12 +12,21 @@ from numpy.typing import ArrayLike
 from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError, listed, unknown_name
 
-UNITS = {
+Side: TypeAlias = Literal["real", "simulated"]
+"""One of the two sides of a comparison, in the words of messages."""
+
+Level: TypeAlias = Literal["occupancy", "transition", "trajectory"]
+"""The level of a gap: of single observations, of an observation given the one before, or of whole episodes."""
+
+Unit: TypeAlias = Literal["nats per observation", "nats per control step", "nats per episode"]
+"""The unit in which a gap is measured."""
+
+UNITS: dict[Level, Unit] = {
     "occupancy": "nats per observation",
     "transition": "nats per control step",
     "trajectory": "nats per episode",
 }
-"""The levels of a gap, and the unit in which each is measured."""
+"""The unit of each level."""
 
 # A column whose spread is below this share of its magnitude holds one value and rounding noise.
 _CONSTANT = 1e-12
@@ -55,7 +59,7 @@ class EpisodicSamples(Protocol):
 
 
 Observations: TypeAlias = EpisodicSamples | Floats | Sequence[Floats]
-"""What `gap` accepts: rows (n, d) or (n,) drawn independently, episodes (T_i, d), or an object that has both."""
+"""The forms of one side: rows (n, d) or (n,) drawn independently, episodes (T_i, d), or an object that has both."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Samples:
     """One side of a comparison, checked: finite, at least one row, one dimension.
 
     Attributes:
-        side: "real" or "simulated", for messages.
+        side: The side it is, for messages.
         points: (n, d) observations, episode after episode.
         episode: (n,) the episode of each row, from 0.
         member_index: (n_episodes,) the fibre member of each episode.
@@ -75,7 +79,7 @@ class Samples:
             where it was not recorded.
     """
 
-    side: str
+    side: Side
     points: Floats
     episode: Ints
     member_index: Ints
@@ -93,31 +97,31 @@ class Samples:
 
 @dataclass(frozen=True)
 class Cloud:
-    """The points that a level is about, each with its episode and member.
+    """The points of one side at one level, each with its episode and member.
 
     Attributes:
-        side: "real" or "simulated", for messages.
+        side: The side it is, for messages.
         level: "occupancy" or "transition".
         points: (n, d) observations, or (n, 2 d) pairs (o, o') of successive observations.
         episode: (n,) the episode of each point.
         member_index: (n,) the fibre member of each point.
         sensors: The d names.
-        episodes: How many episodes there are, with or without a point.
+        n_episodes: How many episodes there are, with or without a point.
         actions: (n, n_actions) what was done between o and o'; None where that is not known on this side.
     """
 
-    side: str
-    level: str
+    side: Side
+    level: Level
     points: Floats
     episode: Ints
     member_index: Ints
     sensors: tuple[str, ...]
-    episodes: int
+    n_episodes: int
     actions: Floats | None = None
 
     @property
     def scopes(self) -> tuple[tuple[int, int], ...]:
-        """(width, sign) of every KL that the level adds up, each over the leading `width` columns.
+        """Return (width, sign) of every KL that the level adds up, each over the leading `width` columns.
 
         The chain rule: E_real KL(P_real(o'|o) || P_sim(o'|o)) = KL of the joint (o, o') - KL of o.
         """
@@ -126,46 +130,118 @@ class Cloud:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """A name for every column of `points`."""
+        """Return a name for every column of `points`."""
         return self.sensors if self.level == "occupancy" else (*self.sensors, *(f"next {s}" for s in self.sensors))
 
     @property
     def rows(self) -> str:
-        """What a point is, in the plural."""
+        """Return the plural noun for the points, for messages."""
         return "observations" if self.level == "occupancy" else "transitions"
 
 
-def as_samples(observations: Observations, side: str) -> Samples:
+def clouds(
+    real: Observations, sim: Observations, level: Level | None, weights: Mapping[int, float] | ArrayLike | None
+) -> tuple[Cloud, Cloud, dict[int, float], tuple[str, ...]]:
+    """Check both sides and arrange them as points of one level.
+
+    Args:
+        real: The real side.
+        sim: The simulated side; members of weight 0 are left out.
+        level: "occupancy" or "transition"; by default "transition" where both sides have successive observations.
+        weights: Weight of each member, as for `fibre_weights`.
+
+    Returns:
+        Real points, simulated points, the weight of each member, and remarks for the reader.
+
+    Raises:
+        GapError: A side is not valid, the sides are not comparable, or a member has no point.
+    """
+    real_samples, sim_samples, member_weights = weighted_samples(real, sim, weights)
+    chosen = _chosen_level(level, real_samples, sim_samples)
+    real_samples, sim_samples, notes = _without_constants(real_samples, sim_samples)
+    if chosen == "transition":
+        notes += tuple(
+            f"{int((s.lengths < 2).sum())} {s.side} episodes of a single step have no transition"
+            for s in (real_samples, sim_samples)
+            if (s.lengths < 2).any()
+        )
+    real_cloud, sim_cloud = arrange(real_samples, chosen), arrange(sim_samples, chosen)
+    for member in member_weights:
+        if not (sim_cloud.member_index == member).any():
+            raise GapError(f"simulated member {member} has no {sim_cloud.rows}: add episodes or give it weight 0")
+    return real_cloud, sim_cloud, member_weights, notes
+
+
+def weighted_samples(
+    real: Observations, sim: Observations, weights: Mapping[int, float] | ArrayLike | None
+) -> tuple[Samples, Samples, dict[int, float]]:
+    """Check both sides and the weights; simulated members of weight 0 are left out.
+
+    Raises:
+        GapError: A side or the weights are not valid, or the sides are not comparable.
+    """
+    real_samples, sim_samples = comparable_samples(real, sim)
+    member_weights = fibre_weights(weights, sim_samples.member_index)
+    return real_samples, _of_members(sim_samples, member_weights), member_weights
+
+
+def comparable_samples(real: Observations, sim: Observations) -> tuple[Samples, Samples]:
+    """Check both sides and give them the same sensors under the same names.
+
+    Raises:
+        GapError: A side is not valid, or the dimensions, sensor names or control periods differ; both are listed.
+    """
+    a, b = as_samples(real, "real"), as_samples(sim, "simulated")
+    if a.named and b.named and a.sensors != b.sensors:
+        only_real = [s for s in a.sensors if s not in b.sensors]
+        only_sim = [s for s in b.sensors if s not in a.sensors]
+        what = f"only real: {listed(only_real)}; only simulated: {listed(only_sim)}"
+        if not only_real and not only_sim:
+            what = f"their order: real {listed(a.sensors)}; simulated {listed(b.sensors)}"
+        raise GapError(f"the sensors of the two sides differ in {what}")
+    if a.points.shape[1] != b.points.shape[1]:
+        raise GapError(
+            f"the real side has {a.points.shape[1]} sensors and the simulated side {b.points.shape[1]}: "
+            "give both the same sensors"
+        )
+    one, other = a.control_period, b.control_period
+    if one is not None and other is not None and not np.isclose(one, other, rtol=1e-6, atol=0.0):
+        raise GapError(f"the control periods differ: real {one} s, simulated {other} s; resample one side")
+    names = a.sensors if a.named else b.sensors
+    return replace(a, sensors=names), replace(b, sensors=names)
+
+
+def as_samples(observations: Observations, side: Side) -> Samples:
     """Check one side and bring it into one form.
 
     Args:
         observations: An array (n, d) or (n,) of independent rows, a sequence of (T_i, d) arrays, or an
             object with the attributes of `EpisodicSamples`.
-        side: "real" or "simulated", for messages.
+        side: The side it is, for messages.
 
     Returns:
         The samples.
 
     Raises:
         GapError: Nothing in it, an array of another shape, a value that is not finite (where and how many),
-            or members and sensor names that do not match the arrays.
+            or a member index or sensor names that do not match the arrays.
     """
     if isinstance(observations, np.ndarray) and observations.ndim in (1, 2):
         points = _numbers(observations, f"the {side} side")
         points = points[:, None] if points.ndim == 1 else points
         arrays, independent = [points], True
-        members: Ints = np.zeros(len(points), dtype=np.intp)
+        member_index: Ints = np.zeros(len(points), dtype=np.intp)
         names: Sequence[str] | None = None
         period: float | None = None
     elif isinstance(observations, EpisodicSamples):
         arrays, independent = _episodes(observations.episodes, side), False
-        members = np.asarray(observations.member_index, dtype=np.intp)
+        member_index = np.asarray(observations.member_index, dtype=np.intp)
         kept = getattr(observations, "kept", None)
-        members = members if kept is None else members[kept]
+        member_index = member_index if kept is None else member_index[kept]
         names, period = observations.sensors, float(observations.control_period)
     elif isinstance(observations, np.ndarray | list | tuple):
         arrays, independent = _episodes(list(observations), side), False
-        members, names, period = np.zeros(len(arrays), dtype=np.intp), None, None
+        member_index, names, period = np.zeros(len(arrays), dtype=np.intp), None, None
     else:
         raise GapError(
             f"the {side} side is a {type(observations).__name__}: give an array (n, d), a list of (T, d) arrays, "
@@ -178,43 +254,122 @@ def as_samples(observations: Observations, side: str) -> Samples:
         raise GapError(f"the {side} side has a single observation: a distribution needs more")
     lengths = np.ones(len(points), dtype=np.intp) if independent else np.array([len(a) for a in arrays])
     episode = np.repeat(np.arange(len(lengths)), lengths)
-    if members.shape != lengths.shape:
-        raise GapError(f"the {side} side has {len(lengths)} episodes but a member_index of shape {members.shape}")
+    if member_index.shape != lengths.shape:
+        raise GapError(f"the {side} side has {len(lengths)} episodes but a member_index of shape {member_index.shape}")
     sensors = tuple(str(name) for name in (range(points.shape[1]) if names is None else names))
     if len(sensors) != points.shape[1]:
         raise GapError(f"the {side} side has {points.shape[1]} columns but {len(sensors)} sensor names")
     _all_finite(points, episode, sensors, side, independent)
-    actions = recorded_actions(observations, lengths)
-    return Samples(side, points, episode, members, sensors, period, names is not None, independent, actions)
+    actions = _recorded_actions(observations, lengths)
+    return Samples(side, points, episode, member_index, sensors, period, names is not None, independent, actions)
 
 
-def comparable(real: Samples, sim: Samples) -> tuple[Samples, Samples]:
-    """The two sides, with the same sensors under the same names.
+def _episodes(arrays: Sequence[ArrayLike], side: Side) -> list[Floats]:
+    """Return the episodes as float arrays (T_i, d) of one width."""
+    episodes = [_numbers(array, f"episode {i} of the {side} side") for i, array in enumerate(arrays)]
+    for i, episode in enumerate(episodes):
+        if episode.ndim != 2:
+            raise GapError(
+                f"episode {i} of the {side} side has shape {episode.shape}, not (T, d): "
+                "use reshape(-1, 1) for one sensor, or one array (n, d) for independent rows"
+            )
+        if episode.shape[1] != episodes[0].shape[1]:
+            raise GapError(
+                f"episode {i} of the {side} side has {episode.shape[1]} sensors, episode 0 has {episodes[0].shape[1]}"
+            )
+    return episodes
+
+
+def _numbers(array: ArrayLike, what: str) -> Floats:
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise GapError(f"{what} is not an array of numbers") from None
+
+
+def _all_finite(points: Floats, episode: Ints, sensors: Sequence[str], side: Side, independent: bool) -> None:
+    bad = ~np.isfinite(points)
+    if not bad.any():
+        return
+    row, column = (int(i) for i in np.argwhere(bad)[0])
+    within = row - int(np.searchsorted(episode, episode[row]))
+    where = f"row {row}" if independent else f"episode {int(episode[row])}, row {within}"
+    raise GapError(
+        f"the {side} side has {int(bad.sum())} values that are NaN or infinite, the first in {where}, "
+        f"sensor '{sensors[column]}': repair or drop them"
+    )
+
+
+def _recorded_actions(observations: object, lengths: Ints) -> Floats | None:
+    """Return the actions of an object that has the attribute `actions`, one row for each observation.
+
+    Args:
+        observations: Its `actions` are one array (T_i - 1, n_actions) per episode, or longer and padded. Where it
+            has a mask `kept` of the episodes that count, the actions are those of all.
+        lengths: (n_episodes,) observations T_i of each episode that counts.
+
+    Returns:
+        (n, n_actions), NaN after the last observation of an episode; None where there are no actions, or not for
+        every step.
+    """
+    given = getattr(observations, "actions", None)
+    if given is None:
+        return None
+    kept = getattr(observations, "kept", None)
+    if kept is not None:
+        given = np.asarray(given)[kept]
+    episodes = [np.asarray(actions, dtype=np.float64) for actions in given]
+    widths = {actions.shape[1:] for actions in episodes}
+    short = any(len(actions) < length - 1 for actions, length in zip(episodes, lengths, strict=False))
+    if len(episodes) != len(lengths) or short or len(widths) != 1 or len(next(iter(widths))) != 1:
+        return None
+    rows = []
+    for actions, length in zip(episodes, lengths.tolist(), strict=True):
+        row = np.full((length, actions.shape[1]), np.nan)
+        row[: length - 1] = actions[: length - 1]
+        rows.append(row)
+    return np.concatenate(rows)
+
+
+def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, member_index: Ints) -> dict[int, float]:
+    """Return the weight of each member of the fibre, adding up to 1; members of weight 0 are left out.
+
+    Args:
+        weights: None for equal weights, a mapping from member to weight, or one weight per member in the
+            order of the sorted members; any positive total.
+        member_index: The members that have samples, in any order and with repeats.
 
     Raises:
-        GapError: The dimensions, sensor names or control periods differ; both are listed.
+        GapError: A weight for each member is missing or one too many, negative or not finite, or all are 0.
     """
-    if real.named and sim.named and real.sensors != sim.sensors:
-        only_real = [s for s in real.sensors if s not in sim.sensors]
-        only_sim = [s for s in sim.sensors if s not in real.sensors]
-        what = f"only real: {listed(only_real)}; only simulated: {listed(only_sim)}"
-        if not only_real and not only_sim:
-            what = f"their order: real {listed(real.sensors)}; simulated {listed(sim.sensors)}"
-        raise GapError(f"the sensors of the two sides differ in {what}")
-    if real.points.shape[1] != sim.points.shape[1]:
-        raise GapError(
-            f"the real side has {real.points.shape[1]} sensors and the simulated side {sim.points.shape[1]}: "
-            "give both the same sensors"
-        )
-    a, b = real.control_period, sim.control_period
-    if a is not None and b is not None and not np.isclose(a, b, rtol=1e-6, atol=0.0):
-        raise GapError(f"the control periods differ: real {a} s, simulated {b} s; resample one side")
-    names = real.sensors if real.named else sim.sensors
-    return replace(real, sensors=names), replace(sim, sensors=names)
+    labels = [int(label) for label in np.unique(member_index)]
+    if weights is None:
+        return dict.fromkeys(labels, 1.0 / len(labels))
+    if isinstance(weights, Mapping):
+        if set(weights) != set(labels):
+            raise GapError(f"weights are for members {sorted(weights)}, the simulated members are {labels}")
+        given = np.array([weights[label] for label in labels], dtype=float)
+    else:
+        given = np.atleast_1d(np.asarray(weights, dtype=float))
+    if given.shape != (len(labels),):
+        raise GapError(f"{given.size} weights for {len(labels)} simulated members {labels}: give one for each")
+    if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
+        raise GapError(f"weights must be finite, not negative and not all 0: {given.tolist()}")
+    return {label: float(w) for label, w in zip(labels, given / given.sum(), strict=True) if w > 0}
 
 
-def choose_level(level: str | None, real: Samples, sim: Samples) -> str:
-    """The level asked for; by default "transition" where both sides have successive observations.
+def _of_members(samples: Samples, weights: Mapping[int, float]) -> Samples:
+    """Return the episodes of the members that have a weight."""
+    kept = np.isin(samples.member_index, list(weights))
+    rows = kept[samples.episode]
+    renumbered = (np.cumsum(kept) - 1)[samples.episode[rows]]
+    actions = None if samples.actions is None else samples.actions[rows]
+    member_index = samples.member_index[kept]
+    return replace(samples, points=samples.points[rows], episode=renumbered, member_index=member_index, actions=actions)
+
+
+def _chosen_level(level: Level | None, real: Samples, sim: Samples) -> Level:
+    """Return the level asked for; by default "transition" where both sides have successive observations.
 
     Raises:
         GapError: The level is not known, or "transition" is asked of rows without a time order.
@@ -234,13 +389,13 @@ def choose_level(level: str | None, real: Samples, sim: Samples) -> str:
     return level
 
 
-def without_constants(real: Samples, sim: Samples) -> tuple[Samples, Samples, tuple[str, ...]]:
-    """Both sides without the sensors that hold one and the same value on both.
+def _without_constants(real: Samples, sim: Samples) -> tuple[Samples, Samples, tuple[str, ...]]:
+    """Leave out the sensors that hold one and the same value on both sides.
 
     Such a sensor says nothing about the gap, and has no density.
 
     Returns:
-        The two sides, and a note for each side's reader if anything was dropped.
+        The two sides, and a remark for the reader if anything was dropped.
 
     Raises:
         GapError: A sensor is constant on one side only or at two values (the divergence is infinite),
@@ -274,8 +429,15 @@ def without_constants(real: Samples, sim: Samples) -> tuple[Samples, Samples, tu
     )
 
 
-def arrange(samples: Samples, level: str) -> Cloud:
-    """The points of one side at a level: observations, or pairs of successive observations of an episode.
+def _constant(points: Floats) -> Bools:
+    """Tell (d,) which columns hold one value up to rounding."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    still: Bools = high - low <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+    return still
+
+
+def arrange(samples: Samples, level: Level) -> Cloud:
+    """Return the points of one side at a level: observations, or pairs of successive observations of an episode.
 
     An episode with a single observation has no pair, so it has no point at the level "transition".
     """
@@ -285,45 +447,15 @@ def arrange(samples: Samples, level: str) -> Cloud:
         points = np.hstack([points[:-1], points[1:]])[inside]
         actions = None if samples.actions is None else samples.actions[:-1][inside]
         episode = episode[1:][inside]
-    members, count = samples.member_index[episode], len(samples.member_index)
-    return Cloud(samples.side, level, points, episode, members, samples.sensors, count, actions)
+    member_index, count = samples.member_index[episode], len(samples.member_index)
+    return Cloud(samples.side, level, points, episode, member_index, samples.sensors, count, actions)
 
 
-def fibre_weights(weights: Mapping[int, float] | ArrayLike | None, members: Ints) -> dict[int, float]:
-    """Weight of each fibre member, adding up to 1; members of weight 0 are left out.
-
-    Args:
-        weights: None for equal weights, a mapping from member to weight, or one weight per member in the
-            order of the sorted members; any positive total.
-        members: The members that have samples, in any order and with repeats.
-
-    Raises:
-        GapError: A weight for each member is missing or one too many, negative or not finite, or all are 0.
-    """
-    labels = [int(label) for label in np.unique(members)]
-    if weights is None:
-        return dict.fromkeys(labels, 1.0 / len(labels))
-    if isinstance(weights, Mapping):
-        if set(weights) != set(labels):
-            raise GapError(f"weights are for members {sorted(weights)}, the simulated members are {labels}")
-        given = np.array([weights[label] for label in labels], dtype=float)
-    else:
-        given = np.atleast_1d(np.asarray(weights, dtype=float))
-    if given.shape != (len(labels),):
-        raise GapError(f"{given.size} weights for {len(labels)} simulated members {labels}: give one for each")
-    if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
-        raise GapError(f"weights must be finite, not negative and not all 0: {given.tolist()}")
-    return {label: float(w) for label, w in zip(labels, given / given.sum(), strict=True) if w > 0}
-
-
-def of_members(samples: Samples, fibre: Mapping[int, float]) -> Samples:
-    """The episodes of the members that have a weight."""
-    kept = np.isin(samples.member_index, list(fibre))
-    rows = kept[samples.episode]
-    renumbered = (np.cumsum(kept) - 1)[samples.episode[rows]]
-    actions = None if samples.actions is None else samples.actions[rows]
-    members = samples.member_index[kept]
-    return replace(samples, points=samples.points[rows], episode=renumbered, member_index=members, actions=actions)
+def subset(cloud: Cloud, rows: Bools | slice) -> Cloud:
+    """Return some of the points, with all that belongs to them."""
+    actions = None if cloud.actions is None else cloud.actions[rows]
+    member_index, episode = cloud.member_index[rows], cloud.episode[rows]
+    return replace(cloud, points=cloud.points[rows], episode=episode, member_index=member_index, actions=actions)
 
 
 def require_density(points: Floats, columns: Sequence[str], what: str) -> None:
@@ -354,178 +486,3 @@ def require_density(points: Floats, columns: Sequence[str], what: str) -> None:
             f"{what}: linearly dependent sensors have no joint density: {listed(names)}; "
             "leave one of them out or model their noise"
         )
-
-
-def _episodes(arrays: Sequence[ArrayLike], side: str) -> list[Floats]:
-    """The episodes as float arrays (T_i, d) of one width."""
-    episodes = [_numbers(array, f"episode {i} of the {side} side") for i, array in enumerate(arrays)]
-    for i, episode in enumerate(episodes):
-        if episode.ndim != 2:
-            raise GapError(
-                f"episode {i} of the {side} side has shape {episode.shape}, not (T, d): "
-                "use reshape(-1, 1) for one sensor, or one array (n, d) for independent rows"
-            )
-        if episode.shape[1] != episodes[0].shape[1]:
-            raise GapError(
-                f"episode {i} of the {side} side has {episode.shape[1]} sensors, episode 0 has {episodes[0].shape[1]}"
-            )
-    return episodes
-
-
-def _numbers(array: ArrayLike, what: str) -> Floats:
-    try:
-        return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise GapError(f"{what} is not an array of numbers") from None
-
-
-def _all_finite(points: Floats, episode: Ints, sensors: Sequence[str], side: str, independent: bool) -> None:
-    bad = ~np.isfinite(points)
-    if not bad.any():
-        return
-    row, column = (int(i) for i in np.argwhere(bad)[0])
-    within = row - int(np.searchsorted(episode, episode[row]))
-    where = f"row {row}" if independent else f"episode {int(episode[row])}, row {within}"
-    raise GapError(
-        f"the {side} side has {int(bad.sum())} values that are NaN or infinite, the first in {where}, "
-        f"sensor '{sensors[column]}': repair or drop them"
-    )
-
-
-def _constant(points: Floats) -> Bools:
-    """(d,) which columns hold one value up to rounding."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    still: Bools = high - low <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
-    return still
-
-
-def recorded_actions(observations: object, lengths: Ints) -> Floats | None:
-    """The actions of an object that has the attribute `actions`, one row for each observation.
-
-    Args:
-        observations: Its `actions` are one array (T_i - 1, n_actions) per episode, or longer and padded. Where it
-            has a mask `kept` of the episodes that count, the actions are those of all.
-        lengths: (n_episodes,) observations T_i of each episode that counts.
-
-    Returns:
-        (n, n_actions), NaN after the last observation of an episode; None where there are no actions, or not for
-        every step.
-    """
-    given = getattr(observations, "actions", None)
-    if given is None:
-        return None
-    kept = getattr(observations, "kept", None)
-    if kept is not None:
-        given = np.asarray(given)[kept]
-    episodes = [np.asarray(actions, dtype=np.float64) for actions in given]
-    widths = {actions.shape[1:] for actions in episodes}
-    short = any(len(actions) < length - 1 for actions, length in zip(episodes, lengths, strict=False))
-    if len(episodes) != len(lengths) or short or len(widths) != 1 or len(next(iter(widths))) != 1:
-        return None
-    rows = []
-    for actions, length in zip(episodes, lengths.tolist(), strict=True):
-        row = np.full((length, actions.shape[1]), np.nan)
-        row[: length - 1] = actions[: length - 1]
-        rows.append(row)
-    return np.concatenate(rows)
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A simulated side in two.
-
-    Attributes:
-        fibre: The points of the episodes that stay, as a simulated side.
-        weights: Of its members, adding up to 1.
-        held: The points of the episodes held out, as a real side; each is of a member drawn with its weight.
-        notes: What the reader should know.
-    """
-
-    fibre: Cloud
-    weights: dict[int, float]
-    held: Cloud
-    notes: tuple[str, ...] = ()
-
-
-def hold_out(
-    sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator, at_most: int | None = None
-) -> HeldOut | str:
-    """Hold out half of every member's episodes and draw from them with the weights.
-
-    Episodes are drawn one by one: first a member with its weight, then one of its episodes not drawn yet; a member
-    that has none left is drawn anew. So many are drawn that on average no member runs out.
-    Where every member has a single episode and their weights are equal, half of the members are held out instead.
-
-    Args:
-        sim: Simulated points.
-        weights: Of the members, adding up to 1.
-        rng: Deals and draws.
-        at_most: How many episodes to hold out; all that are drawn by default.
-
-    Returns:
-        The two parts, or the reason why there are none.
-    """
-    episodes = {e: np.unique(sim.episode[sim.member_index == e]) for e in weights}
-    alone = [e for e, own in episodes.items() if len(own) < 2]
-    if not alone:
-        dealt = {e: rng.permutation(own) for e, own in episodes.items()}
-        supply = {e: own[: len(own) // 2].tolist() for e, own in dealt.items()}
-        held = _drawn(supply, weights, rng)[:at_most]
-        stay = np.concatenate([own[len(own) // 2 :] for own in dealt.values()])
-        return HeldOut(_of(sim, stay), dict(weights), as_real(_of(sim, held)))
-    if len(weights) == 1:
-        return "the simulated side has a single episode: add episodes"
-    if len(alone) < len(weights) or len(set(weights.values())) > 1:
-        return f"{len(alone)} of {len(weights)} simulated members have a single episode, none to hold out: add episodes"
-    members = rng.permutation(list(weights))
-    out, stays = members[: len(members) // 2], members[len(members) // 2 :]
-    note = "each simulated member has a single episode, so whole members are held out as if drawn at random"
-    held = np.concatenate([episodes[int(e)] for e in out])[:at_most]
-    stay = np.concatenate([episodes[int(e)] for e in stays])
-    return HeldOut(
-        _of(sim, stay), dict.fromkeys(sorted(stays.tolist()), 1 / len(stays)), as_real(_of(sim, held)), (note,)
-    )
-
-
-def halves(real: Cloud, rng: np.random.Generator) -> tuple[Cloud, Cloud] | str:
-    """The real episodes in two halves at random, the second as a simulated side of one member 0.
-
-    Returns:
-        The halves, or the reason why there are none.
-    """
-    dealt = rng.permutation(np.unique(real.episode))
-    if len(dealt) < 4:
-        return f"the real side has {len(dealt)} episodes, and two halves need at least 4"
-    half = len(dealt) // 2
-    other = _of(real, dealt[half:])
-    return _of(real, dealt[:half]), replace(other, side="simulated", member_index=np.zeros_like(other.member_index))
-
-
-def subset(cloud: Cloud, rows: Bools) -> Cloud:
-    """Some of the points (n,), with all that belongs to them."""
-    actions = None if cloud.actions is None else cloud.actions[rows]
-    member, episode = cloud.member_index[rows], cloud.episode[rows]
-    return replace(cloud, points=cloud.points[rows], episode=episode, member_index=member, actions=actions)
-
-
-def as_real(cloud: Cloud) -> Cloud:
-    """The same points, playing the real side."""
-    return replace(cloud, side="real", member_index=np.zeros_like(cloud.member_index))
-
-
-def _drawn(supply: dict[int, list[int]], weights: Mapping[int, float], rng: np.random.Generator) -> Ints:
-    """Episodes drawn with the weights of their members, without replacement."""
-    members = list(weights)
-    chance = np.array([weights[e] for e in members])
-    count = int(min(len(supply[e]) / weights[e] for e in members) + 1e-9)
-    drawn = []
-    for _ in range(max(count, 1)):
-        left = chance * [len(supply[e]) > 0 for e in members]
-        if not left.any():
-            break
-        drawn.append(supply[members[int(rng.choice(len(members), p=left / left.sum()))]].pop())
-    return np.array(drawn, dtype=np.intp)
-
-
-def _of(cloud: Cloud, episodes: Ints) -> Cloud:
-    return subset(cloud, np.isin(cloud.episode, episodes))

@@ -1,4 +1,4 @@
-"""Is reality inside the support of the randomized simulation, and if not, which episodes and sensors stick out?
+"""Test whether reality lies inside the support of the randomized simulation, and name what sticks out.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random World"; for outliers
 Bates et al. 2023, Annals of Statistics 51:149-178) with the episode as the unit. Half of every simulated member's
@@ -18,15 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.linalg import solve_triangular
 from scipy.spatial import cKDTree
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.kl_gap import sides
-from sim2real_cat.gaps.permutation import Pool, deals, floor, p_value, pool
-from sim2real_cat.gaps.samples import Cloud, Observations, hold_out, require_density
-from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.gaps.null import PooledUnits, hold_out, pool
+from sim2real_cat.gaps.permutation import p_value
+from sim2real_cat.gaps.samples import Cloud, Level, Observations, clouds, require_density
+from sim2real_cat.linear_algebra import on_one_thread, whitening
 
 _DEALS = 999
 # How many nearest reference points make a distance; one alone may be an outlier itself.
@@ -41,7 +40,7 @@ _INSIDE = 0.99
 
 @dataclass(frozen=True)
 class Coverage:
-    """Whether the real episodes look like simulated ones.
+    """The evidence on whether the real episodes look like simulated ones.
 
     Attributes:
         p_value: Of "the real episodes are like simulated ones": the smaller one of all sensors together and of the
@@ -49,7 +48,7 @@ class Coverage:
         p_joint: All sensors together, by the ranks of the real episodes' scores.
         p_episodes: One for each real episode; for each group of episodes where there are hundreds.
         p_sensors: One for each sensor, corrected for their number (Holm).
-        outside_episodes: Which of `p_episodes` are outside, at a false discovery rate of `significance`.
+        outside_episodes: The places in `p_episodes` of those outside, at a false discovery rate of `significance`.
         outside_sensors: The sensors whose p-value is at most half of `significance`.
         share_outside: Share of the real points farther from simulated ones than 99 % of the points held out.
         floor: The smallest that `p_value` can be with so many episodes.
@@ -57,7 +56,7 @@ class Coverage:
         level: "occupancy" or "transition".
         sensors: Names of the sensors compared.
         held_out: Simulated episodes that the real ones are ranked among.
-        why: What the reader should know.
+        why: Remarks for the reader.
     """
 
     p_value: float
@@ -69,14 +68,14 @@ class Coverage:
     share_outside: float
     floor: float
     significance: float
-    level: str
+    level: Level
     sensors: tuple[str, ...]
     held_out: int
     why: tuple[str, ...]
 
     @property
     def covered(self) -> bool | None:
-        """Whether nothing speaks against it; None where so few episodes could not speak against anything."""
+        """Tell whether nothing speaks against coverage; None where so few episodes could not speak against anything."""
         return None if self.floor > self.significance else self.p_value > self.significance
 
     def __str__(self) -> str:
@@ -91,18 +90,18 @@ def coverage(
     real: Observations,
     sim: Observations,
     *,
-    level: str | None = None,
+    level: Level | None = None,
     weights: Mapping[int, float] | ArrayLike | None = None,
     significance: float = 0.05,
     rng: np.random.Generator | int = 0,
 ) -> Coverage:
-    """Test whether the real episodes lie in the support of the simulated mixture, and say what does not.
+    """Test whether the real episodes lie in the support of the simulated mixture, and name what does not.
 
     Args:
         real: As for `gap`.
         sim: As for `gap`: at least two episodes of every member, or single ones of equally weighted members.
         level: "occupancy" compares observations, "transition" pairs of successive ones; by default as for `gap`.
-        weights: Of the members, as for `gap`.
+        weights: Weight of each member, as for `gap`.
         significance: Chance of a false alarm, between 0 and 1.
         rng: Deals the simulated episodes. The default seed 0 makes the result reproducible.
 
@@ -114,31 +113,32 @@ def coverage(
     """
     if not 0 < significance < 1:
         raise GapError(f"significance is {significance}: give a number between 0 and 1, such as 0.05")
-    real_cloud, sim_cloud, fibre, notes = sides(real, sim, level, weights)
+    real_cloud, sim_cloud, member_weights, notes = clouds(real, sim, level, weights)
     generator = np.random.default_rng(rng)
-    parts = hold_out(sim_cloud, fibre, generator)
+    parts = hold_out(sim_cloud, member_weights, generator)
     if isinstance(parts, str):
         raise GapError(f"no coverage: {parts}")
-    reference = _thinned(parts.fibre.points, generator)
+    reference = _thinned(parts.sim.points, generator)
     require_density(reference, real_cloud.columns, f"half of the simulated {real_cloud.rows}")
     pooled = pool(real_cloud, parts.held, generator)
-    chosen = deals(pooled, _DEALS, generator)
+    chosen = pooled.deals(_DEALS, generator)
     with on_one_thread():
         distances = _distances(pooled.cloud.points, reference)
         joint = _scores(distances, pooled)
         alone = [_scores(_distances(pooled.cloud.points[:, c], reference[:, c]), pooled) for c in _own(real_cloud)]
     p_joint = _rank_test(joint, chosen)
     p_sensors = _holm([_rank_test(scores, chosen) for scores in alone])
-    real_scores, others = joint[: pooled.first], np.sort(joint[pooled.first :])
+    real_scores, others = joint[: pooled.n_first], np.sort(joint[pooled.n_first :])
     as_odd = len(others) - np.searchsorted(others, real_scores, side="left")
     p_episodes = (1 + as_odd) / (len(others) + 1)
-    rows = pooled.cloud.episode < pooled.first
+    rows = pooled.cloud.episode < pooled.n_first
     limit = np.quantile(distances[~rows], _INSIDE)
-    least = min(1.0, 2 * floor(pooled, _DEALS))
+    least = min(1.0, 2 * pooled.least_p_value(_DEALS))
     doubts = []
     if least > significance:
         doubts.append(
-            f"{pooled.first} real and {len(others)} simulated episodes held out cannot give a p-value below {least:.3f}"
+            f"{pooled.n_first} real and {len(others)} simulated episodes held out cannot give a p-value below "
+            f"{least:.3f}"
         )
     if 1 / (len(others) + 1) > significance:
         doubts.append(f"{len(others)} simulated episodes held out are too few to single out a real one")
@@ -164,39 +164,41 @@ def coverage(
 
 
 def _own(cloud: Cloud) -> list[list[int]]:
-    """The columns of each sensor: o, and o' at the level "transition"."""
+    """Return the columns of each sensor: o, and o' at the level "transition"."""
     d = len(cloud.sensors)
     return [[j] if cloud.level == "occupancy" else [j, d + j] for j in range(d)]
 
 
 def _thinned(points: Floats, rng: np.random.Generator) -> Floats:
+    """Choose at most `_MOST_REFERENCE` points at random."""
     return points if len(points) <= _MOST_REFERENCE else points[rng.permutation(len(points))[:_MOST_REFERENCE]]
 
 
 def _distances(points: Floats, reference: Floats) -> Floats:
-    """(n,) distance of points to their nearest reference points, in units of the reference's spread."""
-    factor = np.linalg.cholesky(np.atleast_2d(np.cov(reference, rowvar=False)))
-    white, whole = (solve_triangular(factor, x.T, lower=True).T for x in (points, reference))
-    nearest: Floats = cKDTree(whole).query(white, k=[min(_NEIGHBOURS, len(whole))])[0][:, 0]
+    """Compute the distance (n,) of points to their nearest reference points, in units of the reference's spread."""
+    white = whitening(reference)
+    points, whole = white(points), white(reference)
+    nearest: Floats = cKDTree(whole).query(points, k=[min(_NEIGHBOURS, len(whole))])[0][:, 0]
     return nearest
 
 
-def _scores(distances: Floats, pooled: Pool) -> Floats:
-    """(units,) mean distance of the oddest tenth of each unit's points."""
-    scores = np.empty(pooled.units)
-    for unit in range(pooled.units):
+def _scores(distances: Floats, pooled: PooledUnits) -> Floats:
+    """Compute (n_units,) the mean distance of the oddest tenth of each unit's points."""
+    scores = np.empty(pooled.n_units)
+    for unit in range(pooled.n_units):
         own = np.sort(distances[pooled.cloud.episode == unit])
         scores[unit] = own[-int(np.ceil(_ODDEST * len(own))) :].mean()
     return scores
 
 
-def _rank_test(scores: Floats, chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> float:
-    """The p-value of the sum of the real units' ranks."""
-    return p_value(chosen @ stats.rankdata(scores))
+def _rank_test(scores: Floats, chosen: Bools) -> float:
+    """Compute the p-value of the sum of the real units' ranks."""
+    sums = chosen @ stats.rankdata(scores)
+    return p_value(sums[1:], float(sums[0]), sampled=True)
 
 
 def _holm(p: Sequence[float]) -> list[float]:
-    """P-values of several tests, corrected for their number (Holm 1979)."""
+    """Correct the p-values of several tests for their number (Holm 1979)."""
     order = np.argsort(p, kind="stable")
     corrected = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))
     out = np.empty(len(p))

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, WorldError, unknown_name
-from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.gaps.estimate import Estimate, SampleMethod
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
@@ -138,9 +138,9 @@ def _transition(
     )
 
 
-def _of_samples(method: Method) -> str:
+def _of_samples(method: Method) -> SampleMethod:
     """The method by which samples are compared."""
-    return "gaussian" if method in ("auto", "predictive") else method
+    return "gaussian" if method == "auto" or method == "predictive" else method
 
 
 def _predict(
@@ -163,7 +163,7 @@ def _predict(
 
 def _compare(
     deployment: Deployment,
-    method: str,
+    method: SampleMethod,
     level: Level,
     confidence: float,
     rng: np.random.Generator,
@@ -172,7 +172,7 @@ def _compare(
     """The gap of the samples of both sides."""
     weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
     sides = deployment.real, deployment.sim
-    return gap(*sides, method, level=level, weights=weights, confidence=confidence, rng=rng, splits=splits)
+    return gap(*sides, method=method, level=level, weights=weights, confidence=confidence, rng=rng, splits=splits)
 
 
 def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | None:
@@ -190,7 +190,7 @@ def member_gaps(
     real: Trajectories,
     predictive: PredictiveGap | None,
     *,
-    method: str,
+    method: SampleMethod,
     confidence: float,
     rng: np.random.Generator,
 ) -> MemberGaps:
@@ -210,7 +210,7 @@ def member_gaps(
     def between(member: int, level: Level) -> tuple[float, float, float]:
         own = sim.select(np.flatnonzero(sim.member_index == member))
         try:
-            found = gap(real, own, method, level=level, confidence=confidence, rng=rng, splits=0)
+            found = gap(real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
         except GapError:  # too few episodes of one world are no fault of the fibre, whose gap has a note of its own
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high

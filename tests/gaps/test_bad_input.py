@@ -81,19 +81,19 @@ def test_member_without_transitions(recorded):
         gap(real, sim)
     assert gap(real, sim, weights=[1, 0]).episodes_sim == 5
     sim.member_index[5] = 0
-    assert gap(real, sim, "gaussian").why == ("1 simulated episodes of a single step have no transition",)
+    assert gap(real, sim, method="gaussian").why == ("1 simulated episodes of a single step have no transition",)
 
 
 def test_constant_sensor_is_dropped_and_said(recorded):
     still = [np.hstack([e, np.full((20, 1), 3.0)]) for e in EPISODES]
     other = list(np.random.default_rng(1).normal(size=(5, 20, 2)))
-    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other], "gaussian")
+    with_it = gap(still, [np.hstack([e, np.full((20, 1), 3.0)]) for e in other], method="gaussian")
     assert with_it.why == ("dropped as constant and equal on both sides: 2",)
     assert with_it.raw == pytest.approx(gap(EPISODES, other).raw)
 
 
 def test_quantised_samples_are_not_believed():
-    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), "knn", neighbours=1, dither=False)
+    found = gap(np.round(ROWS[:, 0]), np.round(ROWS[:, 1]), method="knn", neighbours=1, dither=False)
     assert np.isfinite(found.raw)
     assert not found.reliable
     assert "coincide" in found.why[0]
@@ -106,15 +106,15 @@ def test_too_few_episodes_are_no_narrow_interval(method, episodes):
     real, sim = list(rng.normal(size=(episodes, 25, 2))), list(rng.normal(size=(8, 25, 2)))
     if method == "knn" and episodes == 2:
         with pytest.raises(GapError, match=r"50 points in 2 blocks, too few .* add episodes"):
-            gap(real, sim, method, level="occupancy")
+            gap(real, sim, method=method, level="occupancy")
         return
-    found = gap(real, sim, method, level="occupancy")
+    found = gap(real, sim, method=method, level="occupancy")
     assert not found.reliable or found.high > 0.3
 
 
 @pytest.mark.parametrize("method", ["gaussian", "knn", None])
 def test_the_same_log_on_both_sides_is_no_finding(method):
-    found = gap(EPISODES, EPISODES, method, level="occupancy")
+    found = gap(EPISODES, EPISODES, method=method, level="occupancy")
     assert found.value == pytest.approx(0, abs=0.05) or not found.reliable
 
 
@@ -124,7 +124,7 @@ def test_a_sensor_of_two_values(method):
     rng = np.random.default_rng(3)
     real, sim = (np.column_stack([rng.random(1500) < p, rng.normal(size=1500)]).astype(float) for p in (0.3, 0.5))
     truth = 0.3 * np.log(0.3 / 0.5) + 0.7 * np.log(0.7 / 0.5)
-    found = gap(real, sim, method)
+    found = gap(real, sim, method=method)
     assert found.method == "knn"
     assert found.value == pytest.approx(truth, abs=0.05)
     assert any("quantum" in note for note in found.why)

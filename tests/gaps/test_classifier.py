@@ -11,9 +11,9 @@ from sim2real_cat.errors import GapError
 from sim2real_cat.gaps import classifier
 from sim2real_cat.gaps.classifier import FOLDS, cross_fit, deal_folds, with_actions
 from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit
-from sim2real_cat.gaps.estimate import Settings
-from sim2real_cat.gaps.kl_gap import gap, sides
-from sim2real_cat.gaps.samples import arrange, as_samples
+from sim2real_cat.gaps.estimate import MethodSettings
+from sim2real_cat.gaps.kl_gap import gap
+from sim2real_cat.gaps.samples import arrange, as_samples, clouds
 
 pytest.importorskip("sklearn", reason="the method 'ratio' needs scikit-learn: pip install 'sim2real-cat[gaps]'")
 
@@ -41,7 +41,7 @@ def equicorrelated(d, rho):
 )
 def test_truth_in_one_dimension(draw_real, draw_sim, truth, classifier):
     rng = np.random.default_rng(1)
-    found = gap(draw_real(rng), draw_sim(rng), "ratio")
+    found = gap(draw_real(rng), draw_sim(rng), method="ratio")
     assert found.value == pytest.approx(truth, rel=0.05)
     assert found.plug_in == pytest.approx(truth, rel=0.1)
     assert found.low < truth < found.high
@@ -52,8 +52,8 @@ def test_truth_in_one_dimension(draw_real, draw_sim, truth, classifier):
 def test_two_modes_are_told_from_the_gaussian_with_their_moments():
     rng = np.random.default_rng(1)
     real, sim = rng.normal(0, 0.5, N) + rng.choice([-2, 2], N), rng.normal(0, np.sqrt(4.25), N)
-    assert gap(real, sim, "gaussian").value < 0.01
-    found = gap(real, sim, "ratio")
+    assert gap(real, sim, method="gaussian").value < 0.01
+    found = gap(real, sim, method="ratio")
     assert found.value == pytest.approx(0.723553, rel=0.06)
     assert found.low < 0.723553 < found.high
     assert found.reliable
@@ -65,14 +65,14 @@ def test_truth_of_correlated_normals(d, rho, other):
     shift = np.full(d, 0.02)
     truth = closed_form(np.zeros(d), equicorrelated(d, rho), shift, equicorrelated(d, other))
     real = rng.multivariate_normal(np.zeros(d), equicorrelated(d, rho), 2000)
-    found = gap(real, rng.multivariate_normal(shift, equicorrelated(d, other), 2000), "ratio")
+    found = gap(real, rng.multivariate_normal(shift, equicorrelated(d, other), 2000), method="ratio")
     assert found.value == pytest.approx(truth, rel=0.12)
     assert found.low < truth < found.high
 
 
 def test_support_mismatch_is_never_a_silent_number():
     rng = np.random.default_rng(3)
-    found = gap(rng.uniform(0, 4, 2000), rng.uniform(1, 2, 2000), "ratio")
+    found = gap(rng.uniform(0, 4, 2000), rng.uniform(1, 2, 2000), method="ratio")
     assert not found.reliable
     assert found.high == np.inf
     assert found.plug_in <= np.log(2000)
@@ -82,7 +82,7 @@ def test_support_mismatch_is_never_a_silent_number():
 
 def test_separated_sides_are_never_a_silent_number():
     rng = np.random.default_rng(4)
-    found = gap(rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 30, "ratio")
+    found = gap(rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 30, method="ratio")
     assert not found.reliable
     assert found.high == np.inf
     assert np.isfinite(found.value)
@@ -91,7 +91,7 @@ def test_separated_sides_are_never_a_silent_number():
 @pytest.mark.parametrize("d", [1, 10])
 def test_same_on_both_sides_is_near_zero(d):
     rng = np.random.default_rng(5)
-    found = gap(rng.normal(size=(400, d)), rng.normal(size=(400, d)), "ratio")
+    found = gap(rng.normal(size=(400, d)), rng.normal(size=(400, d)), method="ratio")
     assert found.value < 0.03
     assert found.low == 0 < found.high < 0.2
     assert found.reliable
@@ -101,7 +101,7 @@ def test_transition_level_of_an_autoregression(recorded, autoregressive):
     rng = np.random.default_rng(4)
     real = recorded(autoregressive(rng, 20, 150, 1, 0.9), np.zeros(20, int))
     sim = recorded(autoregressive(rng, 20, 150, 1, 0.7), np.zeros(20, int))
-    found = gap(real, sim, "ratio")
+    found = gap(real, sim, method="ratio")
     q_real, q_sim = 1 - 0.9**2, 1 - 0.7**2
     truth = 0.5 * (q_real / q_sim - 1 - np.log(q_real / q_sim)) + 0.5 * 0.2**2 / q_sim
     assert (found.level, found.method) == ("transition", "ratio")
@@ -119,19 +119,19 @@ def test_mixture_against_quadrature(recorded):
     fibre = [rng.normal(-1, 1, (150, 1)) for _ in range(20)] + [rng.normal(2, 0.7, (150, 1)) for _ in range(20)]
     real = recorded([rng.normal(size=(150, 1)) for _ in range(20)], np.zeros(20, int))
     sim = recorded(fibre, np.repeat([3, 7], 20))
-    found = gap(real, sim, "ratio", level="occupancy", weights=[0.7, 0.3])
+    found = gap(real, sim, method="ratio", level="occupancy", weights=[0.7, 0.3])
     assert found.value == pytest.approx(truth, abs=0.04)
     assert found.low < truth < found.high
-    assert abs(gap(real, sim, "ratio", level="occupancy", weights=[0.3, 0.7]).value - truth) > 0.1
+    assert abs(gap(real, sim, method="ratio", level="occupancy", weights=[0.3, 0.7]).value - truth) > 0.1
 
 
 def test_deterministic_under_a_seed_and_its_terms_average_to_the_plug_in():
     rng = np.random.default_rng(7)
     real, sim = list(rng.normal(size=(5, 12, 1))), list(rng.normal(size=(4, 12, 1)) + 0.5)
-    found = gap(real, sim, "ratio")
-    assert found == gap(real, sim, "ratio", rng=np.random.default_rng(0))
-    assert found.raw != gap(real, sim, "ratio", rng=1).raw
-    real_cloud, sim_cloud, weights, _ = sides(real, sim, None, None)
+    found = gap(real, sim, method="ratio")
+    assert found == gap(real, sim, method="ratio", rng=np.random.default_rng(0))
+    assert found.raw != gap(real, sim, method="ratio", rng=1).raw
+    real_cloud, sim_cloud, weights, _ = clouds(real, sim, None, None)
     terms = classifier.log_ratios(real_cloud, sim_cloud, weights, np.random.default_rng(0))
     assert terms.shape == (5 * 11,)
     assert terms.mean() == pytest.approx(found.plug_in)
@@ -145,9 +145,9 @@ def test_estimate_is_put_together_from_its_parts(monkeypatch):
     scope = classifier.CrossFitted(
         np.tile(trained, (len(NAMES), 1)), np.zeros(FOLDS, int), np.arange(40) % FOLDS, np.tile(fewer, (FOLDS - 1, 1))
     )
-    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.Fitted(points, (1,), (scope,), False, 0, ()))
-    real_cloud, sim_cloud, weights, _ = sides(np.arange(20.0), np.arange(20.0), None, None)
-    found = classifier.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
+    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
+    real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
+    found = classifier.measure(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
     assert found.plug_in == pytest.approx(0.6)
     # The bound is 0.6 + 0.2 with 3/4 of the points and 0.4 + 0.1 with 2/4: what is lacking falls off as 1/n.
     assert found.raw == pytest.approx(0.8 + 2 * (0.8 - 0.5))
@@ -162,9 +162,9 @@ def test_noise_of_a_correction_that_is_left_out_widens_the_interval(monkeypatch)
     points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
     tiled = np.tile(logits, (len(NAMES), 1))
     scope = classifier.CrossFitted(tiled, np.zeros(FOLDS, int), np.arange(40) % FOLDS, tiled[: FOLDS - 1])
-    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.Fitted(points, (1,), (scope,), False, 0, ()))
-    real_cloud, sim_cloud, weights, _ = sides(np.arange(20.0), np.arange(20.0), None, None)
-    found = classifier.measure(real_cloud, sim_cloud, weights, Settings(), np.random.default_rng(0))
+    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
+    real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
+    found = classifier.measure(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
     assert found.raw == pytest.approx(0.6)
     assert found.high - found.raw == pytest.approx(stats.norm.ppf(0.975) / np.sqrt(19))
 
@@ -178,15 +178,15 @@ def test_correction_is_shrunk_by_its_noise():
 def test_units_of_the_sensors_change_nothing():
     rng = np.random.default_rng(8)
     real, sim = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) * 1.5
-    plain, mapped = gap(real, sim, "ratio"), gap(real * [1e3, 0.01] + 5, sim * [1e3, 0.01] + 5, "ratio")
+    plain, mapped = gap(real, sim, method="ratio"), gap(real * [1e3, 0.01] + 5, sim * [1e3, 0.01] + 5, method="ratio")
     assert mapped.raw == pytest.approx(plain.raw, abs=1e-3)
 
 
 def test_interval_respects_episodes(autoregressive):
     rng = np.random.default_rng(9)
     real, sim = autoregressive(rng, 12, 60, 1, 0.95, shift=0.15), autoregressive(rng, 12, 60, 1, 0.95)
-    by_episode = gap(real, sim, "ratio", level="occupancy")
-    by_row = gap(np.concatenate(real), np.concatenate(sim), "ratio")
+    by_episode = gap(real, sim, method="ratio", level="occupancy")
+    by_row = gap(np.concatenate(real), np.concatenate(sim), method="ratio")
     assert by_episode.high - by_episode.raw > 1.5 * (by_row.high - by_row.raw)
 
 
@@ -217,7 +217,7 @@ def test_members_without_an_episode_for_each_fold_are_cut_in_time(recorded, leve
     cloud = arrange(as_samples(recorded(list(rng.normal(size=(10, 41, 1))), members), "simulated"), level)
     fold, cut = deal_folds(cloud, {0: 0.1, 1: 0.1, 2: 0.5, 3: 0.3}, rng)
     assert cut == cuts
-    own = fold[cloud.member == 2]
+    own = fold[cloud.member_index == 2]
     assert set(own) == set(range(FOLDS))
     assert (np.diff(own) != 0).sum() == FOLDS - 1
     assert all(len(np.unique(fold[cloud.episode == e])) == 1 for e in range(4, 10))
@@ -225,7 +225,9 @@ def test_members_without_an_episode_for_each_fold_are_cut_in_time(recorded, leve
 
 def test_too_few_episodes_are_said(autoregressive):
     rng = np.random.default_rng(13)
-    found = gap(autoregressive(rng, 3, 60, 1, 0.5), autoregressive(rng, 2, 60, 1, 0.5), "ratio", level="occupancy")
+    found = gap(
+        autoregressive(rng, 3, 60, 1, 0.5), autoregressive(rng, 2, 60, 1, 0.5), method="ratio", level="occupancy"
+    )
     assert not found.reliable
     assert any("3 real episodes are too few for 4 folds" in why for why in found.why)
     assert any("1 of 1 simulated members have fewer than 4 episodes" in why for why in found.why)
@@ -351,7 +353,7 @@ def test_bad_calibration_is_measured():
 )
 def test_refused(real, sim, message):
     with pytest.raises(GapError, match=message) as caught:
-        gap(real, sim, "ratio")
+        gap(real, sim, method="ratio")
     assert "\n" not in str(caught.value)
 
 
@@ -359,13 +361,13 @@ def test_member_with_one_point_is_refused(recorded):
     rng = np.random.default_rng(22)
     sim = recorded([*rng.normal(size=(8, 20, 1)), np.zeros((1, 1))], np.array([0] * 8 + [5]))
     with pytest.raises(GapError, match="simulated member 5 has one observation only: add episodes"):
-        gap(list(rng.normal(size=(8, 20, 1))), sim, "ratio", level="occupancy")
+        gap(list(rng.normal(size=(8, 20, 1))), sim, method="ratio", level="occupancy")
 
 
 def test_missing_library_is_one_line_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(GapError, match=r"needs scikit-learn.*pip install 'sim2real-cat\[gaps\]'"):
-        gap(np.arange(40.0), np.arange(40.0), "ratio")
+        gap(np.arange(40.0), np.arange(40.0), method="ratio")
 
 
 @pytest.fixture
@@ -389,7 +391,7 @@ def acting(recorded):
 def test_actions_show_what_the_policy_hides(acting):
     rng = np.random.default_rng(23)
     real, sim = acting(rng, 0.4, jitter=0.5), acting(rng, 0.2, jitter=0.5)
-    found = gap(real, sim, "ratio")
+    found = gap(real, sim, method="ratio")
     # Given o and a, the means differ by 0.2 a.
     truth = 0.5 * 0.2**2 * np.mean(np.concatenate(real.actions) ** 2) / 0.3**2
     assert found.value == pytest.approx(truth, rel=0.35)
@@ -427,14 +429,17 @@ def test_actions_that_cannot_be_used_are_said(acting):
 
 def test_actions_of_a_padded_recording_follow_its_episodes(recorded):
     rng = np.random.default_rng(25)
-    found = recorded([rng.normal(size=(5, 1)), rng.normal(size=(3, 1))], np.array([0, 1]))
+    found = recorded([rng.normal(size=(5, 1)), rng.normal(size=(3, 1))], np.array([0, 0, 1]))
     padded = np.full((3, 4, 2), np.nan)
     padded[0], padded[1], padded[2, :2] = 1.0, 9.0, 2.0
     found.actions, found.kept = padded, np.array([True, False, True])
     cloud = arrange(as_samples(found, "real"), "transition")
     assert cloud.actions.tolist() == [[1.0, 1.0]] * 4 + [[2.0, 2.0]] * 2
     found.kept = np.array([True, True, True])
-    assert as_samples(found, "real").actions is None
+    with pytest.raises(GapError, match=r"2 episodes but a member_index of shape \(3,\)"):
+        as_samples(found, "real")
     del found.kept
+    found.member_index = np.array([0, 1])
+    assert as_samples(found, "real").actions is None
     found.actions = padded[[0, 2], :1]
     assert as_samples(found, "real").actions is None

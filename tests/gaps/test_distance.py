@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.distance import Relabelled, Side, distances, median_distance, root_mean_square, warped
+from sim2real_cat.gaps.distance import Relabelled, WeightedPoints, distances, median_distance, root_mean_square, warped
 
 ot = pytest.importorskip("ot", reason="distances need POT: pip install 'sim2real-cat[gaps]'")
 pytest.importorskip("dtaidistance", reason="warping needs dtaidistance: pip install 'sim2real-cat[gaps]'")
@@ -58,7 +58,7 @@ def test_closed_form_of_mmd_and_sliced_wasserstein_in_three_dimensions():
 
 def side(rng, shape, shift=0.0):
     points = rng.normal(size=shape) + shift
-    return Side(points, rng.random(shape[0]) + 0.1, np.repeat(np.arange(shape[0] // 5), 5))
+    return WeightedPoints(points, rng.random(shape[0]) + 0.1, np.repeat(np.arange(shape[0] // 5), 5))
 
 
 def test_statistics_are_those_of_the_libraries():
@@ -72,7 +72,7 @@ def test_statistics_are_those_of_the_libraries():
     assert relabelled.wasserstein(directions)[0] == pytest.approx(expected)
     first = stats.wasserstein_distance(real.points[:, 0], sim.points[:, 0], a, b)
     assert relabelled.wasserstein(np.eye(3)[:, [0]])[0] == pytest.approx(first)
-    line = [Side(s.points[:, :1], s.weight, s.episode) for s in (real, sim)]
+    line = [WeightedPoints(s.points[:, :1], s.weight, s.episode) for s in (real, sim)]
     energy, _ = Relabelled.draw(*line, 20, rng).energy_and_discrepancy(1.0)
     assert energy[0] == pytest.approx(stats.energy_distance(line[0].points[:, 0], line[1].points[:, 0], a, b) ** 2)
 

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gaussianity import Look, half, least_gaussian_directions, look, missed_by
+from sim2real_cat.gaps.gaussianity import (
+    Direction,
+    against_distances,
+    along_directions,
+    half_of_blocks,
+    least_gaussian_directions,
+)
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.resampling import Blocks
 from sim2real_cat.gaps.samples import arrange, as_samples
@@ -21,7 +27,7 @@ def two_modes(rng, n, d, angle):
 def test_two_modes_refute_their_moment_matched_gaussian(d, angle):
     rng = np.random.default_rng(d)
     real, sim = two_modes(rng, 1000, d, angle), rng.normal(size=(1000, d))
-    found = gap(real, sim, "gaussian")
+    found = gap(real, sim, method="gaussian")
     assert found.value < 0.1
     assert (found.low, found.high, found.reliable) == (0.0, np.inf, False)
     assert "not Gaussian" in found.why[0]
@@ -48,7 +54,7 @@ def test_directions_found_on_one_half_are_judged_on_the_other():
     for seed in range(3):
         rng = np.random.default_rng(seed)
         clouds = [arrange(as_samples(rng.normal(size=(300, 15)), "real"), "occupancy") for _ in range(2)]
-        looks = look(*clouds, {0: 1.0}, rng)
+        looks = along_directions(*clouds, {0: 1.0}, rng)
         assert len(looks) == 19
         assert not any(one.is_shape for one in looks)
 
@@ -56,7 +62,7 @@ def test_directions_found_on_one_half_are_judged_on_the_other():
 def test_halves_share_no_block():
     cloud = arrange(as_samples(list(np.random.default_rng(3).normal(size=(9, 5, 2))), "simulated"), "occupancy")
     blocks = Blocks(cloud.episode, np.array([0, 0, 0, 0, 1, 1, 1, 1, 1]))
-    (one, of_one), (other, of_other) = (half(cloud, blocks, parity) for parity in (0, 1))
+    (one, of_one), (other, of_other) = (half_of_blocks(cloud, blocks, parity) for parity in (0, 1))
     assert set(one.episode) == {0, 2, 4, 6, 8}
     assert set(other.episode) == {1, 3, 5, 7}
     assert of_one.stratum.tolist() == [0, 0, 1, 1, 1]
@@ -75,8 +81,8 @@ def test_halves_share_no_block():
     ],
 )
 def test_shape_that_distances_missed(excess, shape, missed):
-    seen = Look("a", False, 1.0 + excess, 1.0, 0.0, excess - 0.01, excess + 0.01)
-    assert bool(missed_by((seen,), shape, 0.5)) is missed
+    seen = Direction("a", False, 1.0 + excess, 1.0, 0.0, excess - 0.01, excess + 0.01)
+    assert bool(against_distances((seen,), shape, 0.5)) is missed
 
 
 def test_noise_of_another_shape_is_noticed_in_transitions():
@@ -89,16 +95,16 @@ def test_noise_of_another_shape_is_noticed_in_transitions():
     rng = np.random.default_rng(0)
     sim = episodes(rng, lambda size: rng.normal(size=size))
     real = episodes(rng, lambda size: rng.choice([-1, 1], size) * 0.97 + 0.243 * rng.normal(size=size))
-    found = gap(real, sim, "gaussian")
+    found = gap(real, sim, method="gaussian")
     assert not found.reliable
     assert "nearest neighbours see" in found.why[0]
-    assert gap(sim, episodes(rng, lambda size: rng.normal(size=size)), "gaussian").reliable
+    assert gap(sim, episodes(rng, lambda size: rng.normal(size=size)), method="gaussian").reliable
 
 
 def test_an_estimate_below_what_one_sensor_shows_is_refuted():
     # In 15 dimensions distances see hardly anything of two modes along one of them.
     rng = np.random.default_rng(1)
-    found = gap(two_modes(rng, 600, 15, "along"), rng.normal(size=(600, 15)), "knn", variant="plain")
+    found = gap(two_modes(rng, 600, 15, "along"), rng.normal(size=(600, 15)), method="knn", variant="plain")
     assert not found.reliable
     assert any("more than the estimate" in reason for reason in found.why)
 

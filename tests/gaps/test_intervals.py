@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ncx2
 
-from sim2real_cat.gaps.block_length import FEWEST, autocorrelation_time, stretches
-from sim2real_cat.gaps.gaussian_kl import Fitted
+from sim2real_cat.gaps.gaussian_kl import GaussianEstimate
 from sim2real_cat.gaps.kl_gap import gap
-from sim2real_cat.gaps.resampling import Jackknife, LeftOut, deal, jackknife
+from sim2real_cat.gaps.resampling import FEWEST, Jackknife, LeftOut, autocorrelation_time, deal, jackknife, stretches
 from sim2real_cat.gaps.samples import arrange, as_samples
 
 
@@ -30,7 +29,7 @@ def test_coverage_on_dependent_episodes(recorded, autoregressive, method):
         rng = np.random.default_rng(seed)
         real = recorded(autoregressive(rng, 12, 150, 2, 0.95), np.zeros(12, int))
         sim = recorded(autoregressive(rng, 8, 150, 2, 0.95), np.zeros(8, int))
-        hits += gap(real, sim, method, level="occupancy", splits=0).low == 0
+        hits += gap(real, sim, method=method, level="occupancy", splits=0).low == 0
     assert hits >= binom.ppf(1e-3, repetitions, 0.95)
 
 
@@ -40,8 +39,8 @@ def test_interval_respects_episodes(autoregressive):
     sim = autoregressive(rng, 16, 200, 2, 0.95)
     by_episode = gap(real, sim, level="occupancy")
     clouds = [arrange(as_samples(np.concatenate(side), "real"), "occupancy") for side in (real, sim)]
-    blocks = [deal(cloud.episode, cloud.member, 64, rng) for cloud in clouds]
-    by_row = Fitted.leave_out(*clouds, {0: 1.0}, *blocks)
+    blocks = [deal(cloud.episode, cloud.member_index, 64, rng) for cloud in clouds]
+    by_row = GaussianEstimate.leave_out(*clouds, {0: 1.0}, *blocks)
     low, high = jackknife(by_row.plug_in, by_row.strata).interval(by_row.raw, 0.95, by_row.bias_doubt)
     assert by_episode.plug_in == pytest.approx(by_row.plug_in)
     assert by_episode.high - by_episode.low > 2.5 * (high - low)

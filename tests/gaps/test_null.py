@@ -5,13 +5,13 @@ import pytest
 from scipy.stats import binom
 
 from sim2real_cat.errors import GapError
-from sim2real_cat.gaps.estimate import Settings
-from sim2real_cat.gaps.gaussian import gaussian_gaps, gaussian_raw
+from sim2real_cat.gaps.estimate import MethodSettings
+from sim2real_cat.gaps.gaussian import corrected, of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
-from sim2real_cat.gaps.kl_gap import METHODS, gap, sides
-from sim2real_cat.gaps.null import SPLITS, calibrate
-from sim2real_cat.gaps.permutation import deals, floor, p_value, pool
-from sim2real_cat.gaps.samples import hold_out
+from sim2real_cat.gaps.kl_gap import METHODS, gap
+from sim2real_cat.gaps.null import SPLITS, calibrate, hold_out, pool
+from sim2real_cat.gaps.permutation import p_value
+from sim2real_cat.gaps.samples import clouds
 
 
 def p_values(make, repetitions, level="occupancy", weights=None):
@@ -19,8 +19,8 @@ def p_values(make, repetitions, level="occupancy", weights=None):
     found = []
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
-        real, sim, fibre, _ = sides(*make(rng), level, weights)
-        found.append(calibrate(real, sim, fibre, lambda *_: 0.0, 1, rng, gaussian_gaps).p_value)
+        real, sim, fibre, _ = clouds(*make(rng), level, weights)
+        found.append(calibrate(real, sim, fibre, lambda *_: 0.0, 1, rng, of_deals).p_value)
     return np.array(found)
 
 
@@ -74,14 +74,14 @@ def test_a_gap_is_found(autoregressive):
 
 def test_values_are_the_method_on_halves(autoregressive):
     rng = np.random.default_rng(1)
-    real, sim, fibre, _ = sides(autoregressive(rng, 9, 20, 1, 0.5), autoregressive(rng, 12, 20, 1, 0.5), None, None)
+    real, sim, fibre, _ = clouds(autoregressive(rng, 9, 20, 1, 0.5), autoregressive(rng, 12, 20, 1, 0.5), None, None)
     seen = []
 
     def raw(a, b, weights):
         seen.append((a, b, weights))
         return float(len(seen))
 
-    null = calibrate(real, sim, fibre, raw, 3, np.random.default_rng(0), gaussian_gaps)
+    null = calibrate(real, sim, fibre, raw, 3, np.random.default_rng(0), of_deals)
     assert (null.real, null.simulated, null.splits) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 3)
     for source, (a, b, weights) in zip([real] * 3 + [sim] * 3, seen, strict=True):
         assert (a.side, b.side, weights) == ("real", "simulated", {0: 1.0})
@@ -96,13 +96,13 @@ def test_values_are_the_method_on_halves(autoregressive):
 def test_held_out_follows_the_weights(recorded, autoregressive):
     rng = np.random.default_rng(2)
     sim = recorded(autoregressive(rng, 160, 5, 1, 0.5), np.repeat([3, 7], 80))
-    _, cloud, fibre, _ = sides(sim, sim, "occupancy", {3: 1, 7: 3})
+    _, cloud, fibre, _ = clouds(sim, sim, "occupancy", {3: 1, 7: 3})
     parts = hold_out(cloud, fibre, rng)
     drawn = sim.member_index[np.unique(parts.held.episode)]
     assert len(drawn) == 53
     assert binom.ppf(1e-3, 53, 0.75) <= (drawn == 7).sum() <= 40
     assert parts.weights == {3: 0.25, 7: 0.75}
-    assert np.bincount(sim.member_index[np.unique(parts.fibre.episode)], minlength=8)[[3, 7]].tolist() == [40, 40]
+    assert np.bincount(sim.member_index[np.unique(parts.sim.episode)], minlength=8)[[3, 7]].tolist() == [40, 40]
     assert len(np.unique(hold_out(cloud, fibre, rng, 10).held.episode)) == 10
 
 
@@ -110,21 +110,21 @@ def test_held_out_follows_the_weights(recorded, autoregressive):
 def test_quick_statistic_is_the_plug_in(recorded, autoregressive, level):
     rng = np.random.default_rng(3)
     sim = recorded(autoregressive(rng, 12, 30, 2, 0.5), np.arange(12) % 2)
-    real, cloud, fibre, _ = sides(autoregressive(rng, 6, 30, 2, 0.5), sim, level, [1, 2])
+    real, cloud, fibre, _ = clouds(autoregressive(rng, 6, 30, 2, 0.5), sim, level, [1, 2])
     parts = hold_out(cloud, fibre, rng)
     pooled = pool(real, parts.held, rng)
-    chosen = deals(pooled, 5, rng)
-    found = gaussian_gaps(pooled, chosen, parts.fibre, parts.weights)
+    chosen = pooled.deals(5, rng)
+    found = of_deals(pooled, chosen, parts.sim, parts.weights)
     for row, value in zip(chosen, found, strict=True):
-        assert value == pytest.approx(log_ratios(pooled.of(row), parts.fibre, parts.weights).mean())
+        assert value == pytest.approx(log_ratios(pooled.of(row), parts.sim, parts.weights).mean())
 
 
 def test_gaussian_values_are_those_of_the_estimate(recorded, autoregressive):
     rng = np.random.default_rng(11)
     sim = recorded(autoregressive(rng, 8, 30, 2, 0.5), np.arange(8) % 2)
-    real, cloud, fibre, _ = sides(autoregressive(rng, 6, 30, 2, 0.5), sim, "transition", [1, 2])
-    estimate = METHODS["gaussian"](real, cloud, fibre, Settings(), rng)
-    assert gaussian_raw(real, cloud, fibre, rng) == pytest.approx(estimate.raw)
+    real, cloud, fibre, _ = clouds(autoregressive(rng, 6, 30, 2, 0.5), sim, "transition", [1, 2])
+    estimate = METHODS["gaussian"](real, cloud, fibre, MethodSettings(), rng)
+    assert corrected(real, cloud, fibre, rng) == pytest.approx(estimate.raw)
 
 
 def test_halves_too_short_for_a_covariance_are_said(autoregressive):
@@ -138,8 +138,8 @@ def test_halves_too_short_for_a_covariance_are_said(autoregressive):
 def test_other_methods_have_a_null_on_request():
     rng = np.random.default_rng(4)
     real, sim = list(rng.normal(size=(6, 10, 1)) + 2), list(rng.normal(size=(8, 10, 1)))
-    assert gap(real, sim, "knn", level="occupancy").null is None
-    null = gap(real, sim, "knn", level="occupancy", splits=1, neighbours=1, variant="plain").null
+    assert gap(real, sim, method="knn", level="occupancy").null is None
+    null = gap(real, sim, method="knn", level="occupancy", splits=1, neighbours=1, variant="plain").null
     assert null.p_value <= 0.05
     assert len(null.real) == len(null.simulated) == 1
 
@@ -185,9 +185,9 @@ def test_longer_episodes_are_cut_to_be_alike(autoregressive):
 
 def test_many_rows_are_dealt_in_groups_of_equal_size():
     rng = np.random.default_rng(8)
-    real, sim, _, _ = sides(rng.normal(size=(601, 1)), rng.normal(size=(503, 1)), None, None)
+    real, sim, _, _ = clouds(rng.normal(size=(601, 1)), rng.normal(size=(503, 1)), None, None)
     pooled = pool(real, sim, rng)
-    assert (pooled.first, pooled.units) == (120, 220)
+    assert (pooled.n_first, pooled.n_units) == (120, 220)
     assert set(np.bincount(pooled.cloud.episode)) == {5}
     assert np.isin(pooled.cloud.points[pooled.cloud.episode < 120], real.points).all()
     assert np.isin(pooled.cloud.points[pooled.cloud.episode >= 120], sim.points).all()
@@ -200,22 +200,22 @@ def test_actions_go_with_their_points(recorded):
         side = recorded(list(rng.normal(size=(count, steps, 1))), np.zeros(count, int))
         side.actions = [2 * x for x in side.episodes]
         sides_.append(side)
-    real, sim, fibre, _ = sides(*sides_, "transition", None)
+    real, sim, fibre, _ = clouds(*sides_, "transition", None)
     assert real.actions is not None
     parts = hold_out(sim, fibre, rng)
     pooled = pool(real, parts.held, rng)
-    for cloud in (parts.fibre, parts.held, pooled.cloud, pooled.of(deals(pooled, 1, rng)[1])):
+    for cloud in (parts.sim, parts.held, pooled.cloud, pooled.of(pooled.deals(1, rng)[1])):
         np.testing.assert_array_equal(cloud.actions, 2 * cloud.points[:, :1])
 
 
 def test_p_value_counts_the_observed_deal_and_what_is_no_number():
-    assert p_value(np.array([3.0, 1, 2, 3, 4])) == 0.6
-    assert p_value(np.array([3.0, np.nan, 2, 1])) == 0.5
-    assert p_value(np.array([np.nan, 1.0])) == 1
+    assert p_value(np.array([1.0, 2, 3, 4]), 3.0, sampled=True) == 0.6
+    assert p_value(np.array([np.nan, 2, 1]), 3.0, sampled=True) == 0.5
+    assert p_value(np.array([1.0]), np.nan, sampled=True) == 1
 
 
 def test_floor_of_few_and_many_deals():
     rng = np.random.default_rng(9)
-    few, _, _, _ = sides(list(rng.normal(size=(3, 9, 1))), list(rng.normal(size=(3, 9, 1))), "occupancy", None)
-    assert floor(pool(few, few, rng), 199) == 1 / 20
-    assert floor(pool(few, few, rng), 9) == 1 / 10
+    few, _, _, _ = clouds(list(rng.normal(size=(3, 9, 1))), list(rng.normal(size=(3, 9, 1))), "occupancy", None)
+    assert pool(few, few, rng).least_p_value(199) == 1 / 20
+    assert pool(few, few, rng).least_p_value(9) == 1 / 10

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim2real_cat.gaps.estimate import VARIANTS
 from sim2real_cat.gaps.gaussian_kl import Normal
 from sim2real_cat.gaps.kl_gap import gap, pointwise
-from sim2real_cat.gaps.knn import VARIANTS
 
 
 def brute_force(real, sim, k, blocks):
@@ -28,7 +28,7 @@ def brute_force(real, sim, k, blocks):
 def test_knn_is_the_brute_force_estimate(k):
     rng = np.random.default_rng(k)
     real, sim = rng.normal(size=(6, 20, 2)), rng.normal(size=(9, 20, 2)) * 1.5
-    found = gap(list(real), list(sim), "knn", level="occupancy", neighbours=k, variant="extrapolated")
+    found = gap(list(real), list(sim), method="knn", level="occupancy", neighbours=k, variant="extrapolated")
     args = real.reshape(-1, 2), sim.reshape(-1, 2)
     blocks = np.repeat(np.arange(6), 20)
     near, far = (brute_force(*args, n, blocks) for n in (k, 4 * k))
@@ -39,7 +39,7 @@ def test_knn_is_the_brute_force_estimate(k):
 def test_knn_transition_is_joint_minus_marginal():
     rng = np.random.default_rng(2)
     real, sim = rng.normal(size=(5, 15, 1)).cumsum(axis=1), rng.normal(size=(5, 15, 1)).cumsum(axis=1)
-    found = gap(list(real), list(sim), "knn", neighbours=2)
+    found = gap(list(real), list(sim), method="knn", neighbours=2)
     pairs = [np.concatenate([x[:, :-1], x[:, 1:]], axis=2).reshape(-1, 2) for x in (real, sim)]
     blocks = np.repeat(np.arange(5), 14)
     joint = brute_force(*pairs, 2, blocks)
@@ -68,8 +68,8 @@ def test_member_of_weight_zero_does_not_exist(recorded, method):
     rng = np.random.default_rng(4)
     real = recorded(list(rng.normal(size=(8, 30, 2))), np.zeros(8, int))
     a, b = list(rng.normal(size=(4, 30, 2))), list(rng.normal(size=(4, 30, 2)) + 1)
-    both = gap(real, recorded(a + b, np.repeat([0, 1], 4)), method, weights=[1, 0])
-    alone = gap(real, recorded(a, np.zeros(4, int)), method)
+    both = gap(real, recorded(a + b, np.repeat([0, 1], 4)), method=method, weights=[1, 0])
+    alone = gap(real, recorded(a, np.zeros(4, int)), method=method)
     assert both == alone
 
 
@@ -91,8 +91,8 @@ def test_affine_maps_hardly_change_knn(variant):
     rng = np.random.default_rng(5)
     real, sim = rng.normal(size=(400, 2)), rng.normal(size=(400, 2)) + 0.5
     matrix = np.array([[1.0, 0.9], [-0.3, 20.0]])
-    plain = gap(real, sim, "knn", variant=variant)
-    mapped = gap(real @ matrix + 7, sim @ matrix + 7, "knn", variant=variant)
+    plain = gap(real, sim, method="knn", variant=variant)
+    mapped = gap(real @ matrix + 7, sim @ matrix + 7, method="knn", variant=variant)
     # The twins of the variant "anchored" turn with the axes.
     assert mapped.raw == pytest.approx(plain.raw, abs=0.01 if variant == "anchored" else 1e-6)
 
@@ -101,7 +101,7 @@ def test_affine_maps_hardly_change_knn(variant):
 def test_order_of_episodes_does_not_matter(method):
     rng = np.random.default_rng(6)
     real, sim = list(rng.normal(size=(7, 25, 2))), list(rng.normal(size=(6, 25, 2)) + 0.5)
-    forward, backward = gap(real, sim, method), gap(real[::-1], sim[::-1], method)
+    forward, backward = gap(real, sim, method=method), gap(real[::-1], sim[::-1], method=method)
     assert (forward.raw, forward.low, forward.high) == pytest.approx((backward.raw, backward.low, backward.high))
 
 
@@ -110,9 +110,11 @@ def test_deterministic_under_a_seed(method):
     rng = np.random.default_rng(7)
     real, sim = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 0.5
     assert (
-        gap(real, sim, method) == gap(real, sim, method, rng=0) == gap(real, sim, method, rng=np.random.default_rng(0))
+        gap(real, sim, method=method)
+        == gap(real, sim, method=method, rng=0)
+        == gap(real, sim, method=method, rng=np.random.default_rng(0))
     )
-    assert gap(real, sim, method).low != gap(real, sim, method, rng=1).low
+    assert gap(real, sim, method=method).low != gap(real, sim, method=method, rng=1).low
 
 
 def test_normal_is_scipys():

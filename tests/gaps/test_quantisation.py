@@ -39,11 +39,11 @@ def test_the_same_observation_gets_the_same_dither():
 def test_a_quantised_sensor_is_measured_after_dither():
     rng = np.random.default_rng(2)
     real, sim = np.round(rng.normal(size=2000), 1), np.round(2 * rng.normal(size=2000), 1)
-    found = gap(real, sim, "knn")
+    found = gap(real, sim, method="knn")
     assert found.value == pytest.approx(np.log(2) - 0.375, rel=0.15)
     assert found.reliable
     assert any("uniform noise of their quantum's width on both sides: 0 (0.1); two draws" in note for note in found.why)
-    raw = gap(real, sim, "knn", dither=False)
+    raw = gap(real, sim, method="knn", dither=False)
     assert not raw.reliable
     assert "coincide" in raw.why[0]
 
@@ -51,6 +51,6 @@ def test_a_quantised_sensor_is_measured_after_dither():
 def test_copied_rows_are_no_quanta_and_not_believed():
     rng = np.random.default_rng(3)
     real = np.repeat(rng.normal(size=(100, 2)), 8, axis=0)
-    found = gap(real, rng.normal(size=(800, 2)), "knn")
+    found = gap(real, rng.normal(size=(800, 2)), method="knn")
     assert not found.reliable
     assert "coincide" in " ".join(found.why)

@@ -35,7 +35,7 @@ def test_gaussian_of_two_normals():
 )
 def test_knn_in_one_dimension(draw_real, draw_sim, truth):
     rng = np.random.default_rng(1)
-    found = gap(draw_real(rng), draw_sim(rng), "knn")
+    found = gap(draw_real(rng), draw_sim(rng), method="knn")
     assert found.value == pytest.approx(truth, rel=0.05)
     assert found.low < truth < found.high
     assert found.reliable
@@ -49,11 +49,11 @@ def test_laplace_against_normal():
     assert integrate.quad(lambda x: stats.laplace.pdf(x) * (stats.laplace.logpdf(x) - stats.norm.logpdf(x)), -60, 60)[
         0
     ] == pytest.approx(0.225791, abs=1e-6)
-    near = gap(real, sim, "knn")
+    near = gap(real, sim, method="knn")
     assert not near.reliable
     assert any("outside the simulated cloud" in reason for reason in near.why)
     assert near.low < 0.225791 < near.high == np.inf
-    gaussian = gap(real, sim, "gaussian")
+    gaussian = gap(real, sim, method="gaussian")
     assert gaussian.value == pytest.approx(0.1534, rel=0.15)
     assert not gaussian.reliable
 
@@ -69,7 +69,7 @@ def test_laplace_against_normal():
 def test_gaussian_is_wrong_and_says_so_where_samples_are_not(draw_real, draw_sim, truth):
     rng = np.random.default_rng(1)
     real, sim = draw_real(rng), draw_sim(rng)
-    found = gap(real, sim, "gaussian")
+    found = gap(real, sim, method="gaussian")
     assert abs(found.value / truth - 1) > 0.2
     assert (found.low, found.high, found.reliable) == (0.0, np.inf, False)
     chosen = gap(real, sim)
@@ -82,7 +82,7 @@ def test_gaussian_is_wrong_and_says_so_where_samples_are_not(draw_real, draw_sim
 def test_support_mismatch_is_never_a_silent_number(method):
     # KL(U(0, 4) || U(1, 2)) is infinite: the upper end says so, and the value is no more than what the samples show.
     rng = np.random.default_rng(2)
-    found = gap(rng.uniform(0, 4, 2000), rng.uniform(1, 2, 2000), method)
+    found = gap(rng.uniform(0, 4, 2000), rng.uniform(1, 2, 2000), method=method)
     assert (found.high, found.reliable) == (np.inf, False)
     assert any(share in " ".join(found.why) for share in ("74%", "75%", "76%"))
 
@@ -109,7 +109,7 @@ def test_strong_correlation(d, correlation, method, n, tolerance):
     cov_q, mean_q = 3 * cov_p, 0.5 * np.ones(d)
     truth = closed_form(np.zeros(d), cov_p, mean_q, cov_q)
     real, sim = (rng.multivariate_normal(m, c, n) for m, c in ((np.zeros(d), cov_p), (mean_q, cov_q)))
-    found = gap(real, sim, method)
+    found = gap(real, sim, method=method)
     assert found.value == pytest.approx(truth, rel=tolerance)
     assert found.low < truth < found.high
 
@@ -134,7 +134,7 @@ def test_knn_of_correlated_normals_after_extrapolation(shift):
     cov = np.array([[1.0, 0.8], [0.8, 1.0]])
     truth = closed_form(np.zeros(2), cov, np.array([shift, 0.0]), np.eye(2))
     real = rng.multivariate_normal(np.zeros(2), cov, 3000)
-    found = gap(real, rng.normal(size=(3000, 2)) + np.array([shift, 0.0]), "knn")
+    found = gap(real, rng.normal(size=(3000, 2)) + np.array([shift, 0.0]), method="knn")
     assert found.value == pytest.approx(truth, rel=0.15)
     assert found.low < truth < found.high
 
@@ -151,7 +151,7 @@ def test_mixture_against_quadrature(recorded, method, weights):
     rng = np.random.default_rng(4)
     fibre = [rng.normal(-1, 1, (150, 1)) for _ in range(20)] + [rng.normal(2, 0.7, (150, 1)) for _ in range(20)]
     real = recorded([rng.normal(size=(150, 1)) for _ in range(20)], np.zeros(20, int))
-    found = gap(real, recorded(fibre, np.repeat([3, 7], 20)), method, level="occupancy", weights=weights)
+    found = gap(real, recorded(fibre, np.repeat([3, 7], 20)), method=method, level="occupancy", weights=weights)
     assert found.n_members == 2
     assert found.value == pytest.approx(truth, abs=0.05)
     assert found.low < truth < found.high
@@ -185,7 +185,7 @@ def test_mixture_that_fits_better_than_the_model_of_reality_is_no_finding(record
     real = recorded([side + rng.normal(size=(100, 1)) for side in np.tile(sides, 8)], np.zeros(16, dtype=int))
     members = np.repeat([0, 1], 8)
     sim = recorded([sides[member] + rng.normal(size=(100, 1)) for member in members], members)
-    found = gap(real, sim, "gaussian", level="occupancy")
+    found = gap(real, sim, method="gaussian", level="occupancy")
     assert found.plug_in < -1.0
     assert (found.value, found.low, found.high) == (0.0, 0.0, np.inf)
     assert not found.reliable

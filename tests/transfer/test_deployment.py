@@ -47,7 +47,7 @@ def test_the_gap_is_that_of_the_weighted_fibre(deployment):
     for level, estimate in (("transition", found.transition), ("occupancy", found.occupancy)):
         weights = {0: 0.1, 1: 0.9}
         expected = gap(
-            deployment.real, deployment.sim, "gaussian", level=level, weights=weights, confidence=0.9, rng=rng
+            deployment.real, deployment.sim, method="gaussian", level=level, weights=weights, confidence=0.9, rng=rng
         )
         assert estimate == expected
         assert (estimate.level, estimate.n_members, estimate.confidence) == (level, 2, 0.9)

@@ -98,7 +98,7 @@ def test_each_world_is_compared_by_itself(deployment):
     for level, rows in (("transition", found.gaps), ("occupancy", found.squares)):
         for member in (0, 1):
             own = deployment.sim.select(deployment.sim.member_index == member)
-            expected = gap(deployment.real, own, "gaussian", level=level, confidence=0.9)
+            expected = gap(deployment.real, own, method="gaussian", level=level, confidence=0.9)
             assert rows[member].tolist() == [expected.value, expected.low, expected.high]
     assert found.squares[0, 0] == pytest.approx(9.0, rel=0.1)
     assert found.squares[1, 2] < 0.1

@@ -94,4 +94,4 @@ def test_the_gap_of_the_logs_is_the_gap_of_the_rollouts(deployed, tmp_path):
     write_log(tmp_path / "real.parquet", hold.real)
     logged = [read_log(tmp_path / f"{side}.parquet") for side in ("real", "sim")]
     settings = {"level": "transition", "rng": 0}
-    assert gap(*logged, "gaussian", **settings) == gap(hold.real, hold.sim, "gaussian", **settings)
+    assert gap(*logged, method="gaussian", **settings) == gap(hold.real, hold.sim, method="gaussian", **settings)
