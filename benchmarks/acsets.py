@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.maps.canonical_query import canonical_query
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
-from sim2real_cat.acsets.query import query
+from sim2real_cat.acsets.query import Engine, answer, count, parse, query
 from sim2real_cat.acsets.schema import Schema
 
 # This file is called as its subject is, and would stand in the way of the package `acsets` on PyPI.
@@ -182,6 +183,111 @@ def joins(sizes: list[int]) -> Iterator[Comparison]:
             )
 
 
+STUDY = Schema(
+    "Study",
+    obs=["Env", "Policy"],
+    homs={"train": ("Env", "Policy"), "transfer": ("Policy", "Policy")},
+    attrtypes={"Gap": float, "Name": str, "Seed": int},
+    attrs={"gap": ("Policy", "Gap"), "name": ("Policy", "Name"), "seed": ("Env", "Seed")},
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One query about a study or a graph, as people, laws and the search for homomorphisms ask them.
+
+    Attributes:
+        name: as it is printed.
+        body: the atoms.
+        where: the comparisons.
+        out: the variables to give out; None for all.
+        params: values of some variables.
+        distinct: whether to leave out repeated rows.
+        counted: whether only the number of answers is wanted.
+        most: the largest size at which it is asked.
+    """
+
+    name: str
+    body: str
+    where: str | None = None
+    out: tuple[str, ...] | None = None
+    params: Mapping[str, object] | None = None
+    distinct: bool = False
+    counted: bool = False
+    most: int = 1_000_000
+
+    def of(self, x: ACSet, engine: Engine) -> object:
+        """The answer, or the number of answers."""
+        asked = parse(self.body, self.out, self.where)
+        if self.counted:
+            return count(x, asked, self.params, engine=engine)
+        return answer(x, asked, self.params, distinct=self.distinct, engine=engine)
+
+
+TRAINED = "Env(_id=e, train=p, seed=s), Policy(_id=p, gap=g)"
+ABOUT_STUDIES = (
+    Asked("worlds of policies", TRAINED, "g > 0.5"),
+    Asked("policies and heirs", f"{TRAINED[:-1]}, transfer=q), Policy(_id=q, gap=h)", "h < g"),
+    Asked("law: 1 in 4000 breaks it", TRAINED, "g > 3.5"),
+    Asked("worlds of one policy", TRAINED, params={"p": 7}),
+    Asked("two worlds of a policy", "Env(_id=e, train=p), Env(_id=f, train=p)", "e < f"),
+    Asked("the same, counted", "Env(_id=e, train=p), Env(_id=f, train=p)", "e < f", counted=True),
+    Asked("policies of one name", "Policy(_id=p, name=n), Policy(_id=q, name=n)", "p < q"),
+    Asked("worlds of one seed", "Env(_id=e, seed=s), Env(_id=f, seed=s)", "e < f"),
+    Asked("distinct names", "Env(train=p), Policy(_id=p, name=n)", out=("n",), distinct=True),
+)
+ABOUT_GRAPHS = (
+    Asked("paths of 2", "E(src=a, tgt=b), E(src=b, tgt=c)"),
+    Asked("distinct ends of 2", "E(src=a, tgt=b), E(src=b, tgt=c)", out=("a", "c"), distinct=True),
+    Asked("2-cycles", "E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=a)", "a != b"),
+    Asked("triangles", "E(src=a, tgt=b), E(src=b, tgt=c), E(src=c, tgt=a)"),
+    Asked("triangles, counted", "E(src=a, tgt=b), E(src=b, tgt=c), E(src=c, tgt=a)", counted=True),
+    Asked("walks of 4, counted", "E(src=a, tgt=b), E(src=b, tgt=c), E(src=c, tgt=d), E(src=d, tgt=e)", counted=True),
+    Asked(
+        "trees of 5, counted",
+        "E(src=a, tgt=b), E(src=a, tgt=c), E(src=b, tgt=d), E(src=b, tgt=e)",
+        "a != b and a != c and a != d and a != e and b != c and b != d and b != e and c != d and c != e and d != e",
+        counted=True,
+        most=10_000,
+    ),
+)
+
+
+def study(n: int) -> ACSet:
+    """A study of n worlds, ten of which trained each policy."""
+    rng = np.random.default_rng(0)
+    policies = n // 10
+    x = ACSet(STUDY)
+    x.add_parts(
+        "Policy",
+        policies,
+        gap=rng.standard_normal(policies),
+        name=[f"policy {k}" for k in rng.integers(0, max(policies // 2, 1), policies)],
+        transfer=rng.integers(0, policies, policies),
+    )
+    x.add_parts("Env", n, train=rng.integers(0, policies, n), seed=rng.integers(0, n, n))
+    return x
+
+
+def queries(sizes: list[int]) -> Iterator[Comparison]:
+    """Our engine against DuckDB as the other engine of queries: the same relations, the same answers."""
+    for n in sizes:
+        edges = np.random.default_rng(0).integers(0, n // 5, (n, 2))
+        for x, kinds in ((study(n), ABOUT_STUDIES), (graph(n // 5, edges), ABOUT_GRAPHS)):
+            for asked in (asked for asked in kinds if n <= asked.most):
+                ours, theirs = partial(asked.of, x, "numpy"), partial(asked.of, x, "duckdb")
+                if ours() != theirs():
+                    raise AssertionError(f"{asked.name}: the engines give different answers at size {n}")
+                yield Comparison(asked.name, n, ours, {"DuckDB": theirs, "auto": partial(asked.of, x, "auto")})
+    for name, pattern in PATTERNS.items():
+        target, _ = erdos_renyi(1000, 0.002)
+        small = graph(int(pattern.max()) + 1, pattern)
+        canonical = canonical_query(small, target, {}, frozenset(), with_isolated=False)
+        ask = partial(count, canonical.target, canonical.query, canonical.fixed)
+        peers = {"DuckDB": partial(ask, engine="duckdb"), "auto": ask}
+        yield Comparison(f"homomorphisms of {name}", 1000, partial(ask, engine="numpy"), peers)
+
+
 def erdos_renyi(n: int, p: float) -> tuple[ACSet, np.ndarray]:
     """A random digraph without loops, and its edges (m, 2)."""
     rng = np.random.default_rng(0)
@@ -326,12 +432,13 @@ def main() -> None:
     """Run all parts, or the one named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--only", choices=["basics", "joins", "patterns", "files", "single", "memory"])
+    parser.add_argument("--only", choices=["basics", "joins", "queries", "patterns", "files", "single", "memory"])
     options = parser.parse_args()
     decades = [1_000, 10_000, 100_000, 1_000_000]
     parts: dict[str, Work] = {
         "basics": lambda: compare(basics(decades), options.repeats),
         "joins": lambda: compare(joins([1_000, 100_000, 1_000_000]), options.repeats),
+        "queries": lambda: compare(queries(decades), options.repeats),
         "patterns": lambda: compare(patterns(), options.repeats),
         "files": lambda: files(options.repeats),
         "single": lambda: single_operations(options.repeats),

@@ -26,6 +26,7 @@ __all__ = [
     "Comparison",
     "ConjunctiveQuery",
     "Constant",
+    "Engine",
     "Parameter",
     "Table",
     "Variable",
