@@ -174,7 +174,7 @@ class ACSet(Storage):
     def subpart(self, path: PathLike, ids: ArrayLike | None = None, *, ob: str | None = None) -> NDArray[Any]: ...
 
     def subpart(self, path: PathLike, ids: int | ArrayLike | None = None, *, ob: str | None = None) -> Any:
-        """Follow a path from some parts: the function that the composite of its arrows is.
+        """Follow a path from some parts: apply the composite of its arrows.
 
         Args:
             path: ``"train.deploy"`` or a tuple of names, left to right; empty for the identity of ``ob``.
@@ -206,7 +206,7 @@ class ACSet(Storage):
         return self.subpart((name,))
 
     def incident(self, values: object, path: PathLike, *, ob: str | None = None) -> Any:
-        """The preimage along a path: which parts of its domain are sent to a value.
+        """Return the preimage along a path: the parts of its domain that are sent to a value.
 
         Args:
             values: an id of the path's codomain, or a value or ``Var(k)`` where the path ends in an
@@ -235,7 +235,7 @@ class ACSet(Storage):
             raise InstanceError(f"incident '{route}': {misfit} ({allowed})") from None
 
     def preimages(self, path: PathLike, *, ob: str | None = None) -> Fibres:
-        """All preimages along a path of homs at once, its domain grouped by value.
+        """Return all preimages along a path of homs at once: its domain grouped by value.
 
         Returns:
             ``(offsets, ids)``, read-only: the preimage of the part v of the codomain, which has m parts,
@@ -273,7 +273,7 @@ class ACSet(Storage):
             engine: "numpy", "duckdb", or "auto".
 
         Raises:
-            SchemaError: for a text that is no query, and where names or types do not fit the schema.
+            SchemaError: for a text that is not a query, and where names or types do not fit the schema.
             InstanceError: for a value that does not fit, and an answer that is too large.
             EngineError: for an engine that is not known or not installed.
         """
@@ -284,11 +284,11 @@ class ACSet(Storage):
     # The whole instance
 
     def copy(self) -> Self:
-        """An independent instance with the same content."""
+        """Return an independent instance with the same content."""
         return self.to_engine(self.engine)
 
     def to_engine(self, engine: EngineName) -> Self:
-        """An independent instance with the same content in an engine, "embedded" or "catlab".
+        """Return an independent instance with the same content in an engine, "embedded" or "catlab".
 
         Raises:
             EngineError: for an engine that is not known, or not installed.
@@ -298,7 +298,7 @@ class ACSet(Storage):
         return twin
 
     def restrict(self, parts: Mapping[str, int | ArrayLike], dangling: Dangling = "undefined") -> Restriction[ACSet]:
-        """A new instance on some of the parts, numbered in the order they are given; also a way to renumber.
+        """Return a new instance on some of the parts, numbered in the order they are given; also a way to renumber.
 
         Args:
             parts: for an object the distinct ids to keep; an object that is not named keeps all. All
@@ -316,7 +316,7 @@ class ACSet(Storage):
         return restrict(self, parts, dangling)
 
     def disjoint_union(self, other: ACSet) -> DisjointUnion[ACSet]:
-        """The coproduct of two instances: first the parts and variables of this one, then the other's.
+        """Return the coproduct of two instances: first the parts and variables of this one, then the other's.
 
         The new instance has the indexes of both but no unique ones: the union exists even where both
         have the same value.
@@ -330,7 +330,7 @@ class ACSet(Storage):
         return disjoint_union(self, other)
 
     def canonical(self, limit: int = 10_000) -> ACSet:
-        """An isomorphic instance that is the same for all instances isomorphic to this one.
+        """Return an isomorphic instance that is the same for all instances isomorphic to this one.
 
         Isomorphisms renumber parts and attribute variables and keep all values.
 
@@ -342,7 +342,7 @@ class ACSet(Storage):
         return canonical(self, limit)
 
     def check(self) -> list[EquationViolation]:
-        """The equations of the schema that do not hold, in schema order, each with the parts that violate it.
+        """Return the equations of the schema that do not hold, in schema order, each with the parts that violate it.
 
         Two sides that are both undefined agree; one that is undefined and one that is not do not. An
         attribute variable is a value of its own: it agrees with itself alone. NaN agrees with NaN.
@@ -350,7 +350,7 @@ class ACSet(Storage):
         return equations.check(self)
 
     def to_json(self) -> str:
-        """The instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.io.json.write`.
+        """Return the instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.io.json.write`.
 
         Raises:
             ExchangeError: where a float is not finite, which JSON cannot say.
@@ -400,25 +400,25 @@ class ACSet(Storage):
         return from_duckdb(connection, ACSet(schema), schema_name)
 
     def to_networkx(self) -> networkx.MultiDiGraph[Any]:
-        """The category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
+        """Return the category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
         from sim2real_cat.acsets.io.networkx import to_networkx
 
         return to_networkx(self)
 
     def to_arrow(self) -> dict[str, pyarrow.Table]:
-        """An Arrow table for every object: ids, foreign keys and attributes as columns; see `acsets.arrow`."""
+        """Return an Arrow table for every object: ids, foreign keys and attributes as columns."""
         from sim2real_cat.acsets.io.arrow import to_arrow
 
         return to_arrow(self)
 
     def to_parquet(self, folder: str | os.PathLike[str]) -> None:
-        """Write a Parquet file for every object, and the schema, to a folder; see `acsets.parquet`."""
+        """Write a Parquet file for every object, and the schema, to a folder."""
         from sim2real_cat.acsets.io.arrow import to_parquet
 
         to_parquet(self, folder)
 
     def to_pandas(self, ob: str) -> pandas.DataFrame:
-        """The parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
+        """Return the parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
         from sim2real_cat.acsets.io.pandas import to_pandas
 
         return to_pandas(self, ob)
@@ -435,7 +435,7 @@ class ACSet(Storage):
         to_duckdb(self, connection, schema_name, keys)
 
     def __str__(self) -> str:
-        """The first rows of every object as text tables."""
+        """Return the first rows of every object as text tables."""
         from sim2real_cat.acsets.io.display import text
 
         return text(self)
@@ -448,7 +448,7 @@ class ACSet(Storage):
     __copy__ = copy
 
     def __eq__(self, other: object) -> bool:
-        """Whether schema, parts, variables and all values are the same; NaN equals NaN."""
+        """Return whether schema, parts, variables and all values are the same; NaN equals NaN."""
         if not isinstance(other, ACSet):
             return NotImplemented
         return self.schema == other.schema and self._agrees_with(other)

@@ -12,7 +12,7 @@ from sim2real_cat.errors import SchemaError, with_kind
 
 @dataclass(frozen=True, repr=False)
 class Codec:
-    """A Python type as an attribute type: which values it has and how they are written to JSON.
+    """A Python type as an attribute type, with the functions that write its values to JSON and read them.
 
     The values must be hashable and must not change, and ``decode(encode(value)) == value``. They are
     stored as they are, compared with ``==`` and found by their hash. ``repr`` names the type and the two
@@ -35,7 +35,7 @@ class Codec:
         decode: from what :mod:`json` reads to a value; any exception it raises is reported with its row.
 
     Raises:
-        SchemaError: for a type that is none, is unhashable or needs no codec, or a function that is none.
+        SchemaError: where the type is no type, is unhashable or needs no codec, or a function is no function.
     """
 
     python_type: type
@@ -58,7 +58,7 @@ class Codec:
                 raise SchemaError(f"codec of {name}: {role} must be a function, not {function!r}")
 
     def accepts(self, value: object) -> bool:
-        """Whether a value is one of the type, and can be hashed."""
+        """Return whether a value is one of the type, and can be hashed."""
         if not isinstance(value, self.python_type):
             return False
         try:
@@ -68,7 +68,7 @@ class Codec:
         return True
 
     def to_json(self, value: Any) -> Any:
-        """A value as JSON.
+        """Return a value as JSON.
 
         Raises:
             ValueError: where ``encode`` fails, or gives what the exchange format cannot hold; one line.
@@ -77,22 +77,22 @@ class Codec:
             encoded = self.encode(value)
             json.dumps(encoded, allow_nan=False)
         except Exception as error:
-            raise ValueError(f"cannot be written by its codec ({_reason(error)})") from None
+            raise ValueError(f"cannot be written by its codec ({with_kind(error)})") from None
         if encoded is None or (isinstance(encoded, dict) and "_var" in encoded):
             meaning = "undefined" if encoded is None else "an attribute variable"
             raise ValueError(f"is encoded as {encoded!r}, which means {meaning}")
         return encoded
 
     def from_json(self, encoded: Any) -> Any:
-        """The value that is written as ``encoded``.
+        """Return the value that is written as ``encoded``.
 
         Raises:
-            ValueError: where ``decode`` fails, or gives what is no hashable value of the type; one line.
+            ValueError: where ``decode`` fails, or gives anything but a hashable value of the type; one line.
         """
         try:
             value = self.decode(encoded)
         except Exception as error:
-            raise ValueError(f"cannot be read as {self.python_type.__name__} ({_reason(error)})") from None
+            raise ValueError(f"cannot be read as {self.python_type.__name__} ({with_kind(error)})") from None
         if not self.accepts(value):
             raise ValueError(f"is decoded to a {type(value).__name__}, not to a hashable {self.python_type.__name__}")
         return value
@@ -102,16 +102,12 @@ class Codec:
 
 
 def type_name(python_type: type | Codec) -> str:
-    """What to call an attribute type's Python type in a message."""
+    """Return the name of an attribute type's Python type, for messages."""
     return python_type.python_type.__name__ if isinstance(python_type, Codec) else python_type.__name__
 
 
-def _reason(error: Exception) -> str:
-    return with_kind(error)
-
-
 def _name(thing: Any) -> str:
-    """The dotted name under which something can be imported; its repr where it has none."""
+    """Return the dotted name under which something can be imported; its repr where it has none."""
     # A method written in C knows its class, but not the module.
     owner = getattr(thing, "__objclass__", None) or getattr(thing, "__self__", None)
     module = getattr(thing, "__module__", None) or getattr(owner, "__module__", None)

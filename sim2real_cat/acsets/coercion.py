@@ -1,4 +1,4 @@
-"""From what a caller hands over to what a column stores, refusing everything that does not fit.
+"""Coercion: turn what a caller hands over into what a column stores, and refuse everything that does not fit.
 
 Problems are raised as :class:`MisfitError`, which knows the position and the value; the caller, who knows
 the table and the column, makes the one line of it.
@@ -41,24 +41,24 @@ class MisfitError(Exception):
 
 
 def brief(value: object) -> str:
-    """The value on one short line."""
+    """Return a value on one short line."""
     return one_line(reprlib.repr(value))
 
 
 def is_scalar(value: object, python_type: type | Codec = int) -> bool:
-    """Whether a value stands for itself, and not for a column of values. A str is a scalar."""
+    """Return whether a value stands for itself, and not for a column of values. A str is a scalar."""
     if isinstance(python_type, Codec) and isinstance(value, python_type.python_type):
         return True
     return value is None or isinstance(value, (str, bool, int, float, complex, bytes, Var, np.generic, dict))
 
 
 def is_int(value: object) -> bool:
-    """Whether a value is a whole number; a bool is not."""
+    """Return whether a value is a whole number; a bool is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def as_sequence(values: object, n: int, python_type: type | Codec = int) -> list[Any] | NDArray[Any]:
-    """A column as a list or a one-dimensional array (possibly masked); a scalar is repeated ``n`` times.
+    """Return a column as a list or a one-dimensional array (possibly masked); a scalar is repeated ``n`` times.
 
     Where the column has a codec, one value of its type is a scalar too, even a tuple.
     """
@@ -77,7 +77,7 @@ def as_sequence(values: object, n: int, python_type: type | Codec = int) -> list
 
 
 def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
-    """Ids, shape (n,), with -1 where undefined: None in a list, -1 or the mask in an integer array.
+    """Return ids, shape (n,), with -1 where undefined: None in a list, -1 or the mask in an integer array.
 
     An array of int64 without a mask comes back as it is.
     """
@@ -104,7 +104,7 @@ def as_targets(values: list[Any] | NDArray[Any]) -> Ids:
 
 
 def as_cells(values: list[Any] | NDArray[Any], python_type: type | Codec) -> Cells:
-    """Values of an attribute: None or the mask is undefined, ``Var(k)`` is a variable, NaN is a value.
+    """Return values of an attribute: None or the mask is undefined, ``Var(k)`` is a variable, NaN is a value.
 
     The data of an array that has the column's dtype and no mask is that array.
     """
@@ -145,7 +145,7 @@ def as_cells(values: list[Any] | NDArray[Any], python_type: type | Codec) -> Cel
 
 
 def as_ids(ids: object, size: int) -> Ids:
-    """Ids of existing parts, shape (n,), from one id or a sequence of them."""
+    """Return ids of existing parts, shape (n,), from one id or a sequence of them."""
     if type(ids) is int and 0 <= ids < size:
         return np.array([ids])
     try:
@@ -180,19 +180,19 @@ def check_distinct(ids: Ids) -> None:
 
 
 def allowed_ids(ob: str, size: int) -> str:
-    """Which ids an object has, for messages."""
+    """Return the ids that an object has, for messages."""
     return f"{ob} has ids 0..{size - 1}" if size else f"{ob} has no parts"
 
 
 def _plain(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """An array without its mask, and the mask."""
+    """Return an array without its mask, and the mask."""
     if not isinstance(values, np.ma.MaskedArray):
         return values, None
     return np.ma.getdata(values), np.ma.getmaskarray(values)
 
 
 def _exact(values: list[Any] | NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """Values of the Python type that a dtype stands for as an array; None where one needs more than 64 bits."""
+    """Return values of the Python type that a dtype stands for as an array; None where one needs more than 64 bits."""
     try:
         return np.array(values, dtype)
     except OverflowError:
@@ -208,7 +208,7 @@ def _int64(data: NDArray[Any]) -> Ids:
 
 
 def _called(python_type: type | Codec) -> str:
-    """An attribute type's Python type with its article."""
+    """Return the name of an attribute type's Python type with its article."""
     return f"{'an' if python_type is int else 'a'} {type_name(python_type)}"
 
 

@@ -1,14 +1,8 @@
-"""Storage of one hom or one attribute: growing numpy arrays, and the preimages read from them.
+"""Columns: one hom or one attribute as growing numpy arrays, and the preimages read from them.
 
 A hom is an array of ids, an attribute an array of values beside an array that says which of them are
 defined. A preimage is read from an index, made when it is first asked for and dropped when the column
 changes; short columns are searched as they are.
-
-A numpy array that grows at its end, and whose slot -1 is always empty.
-
-Indexes: for each value the sorted ids of the slots that hold it, in compressed rows.
-
-Columns in which no defined value may occur twice.
 """
 
 from __future__ import annotations
@@ -22,6 +16,8 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.codecs import Codec
 
+Ids = NDArray[np.int64]
+
 UNDEFINED = -1
 DEFINED = -2  # the status of an attribute's slot is DEFINED, UNDEFINED or the number k >= 0 of a variable
 
@@ -34,6 +30,7 @@ DTYPES: dict[type | Codec, np.dtype[Any]] = {
 # What stands where no value does. It is always the same, so equal columns are equal arrays.
 FILL: dict[type | Codec, Any] = {float: np.nan, int: 0, bool: False, str: ""}
 
+_INT64_MAX = np.iinfo(np.int64).max
 _SHORT = 256  # to scan so many slots takes about as long as to look into an index
 
 
@@ -48,7 +45,7 @@ class Var:
 
 
 class Cells(NamedTuple):
-    """Values on their way into an attribute, or out of it: both arrays have shape (n,).
+    """Values of an attribute and what each slot holds; both arrays have shape (n,).
 
     Attributes:
         data: the values; the type's fill where there is none.
@@ -60,29 +57,189 @@ class Cells(NamedTuple):
 
     @property
     def all_defined(self) -> bool:
-        """Whether every slot holds a value."""
+        """Return whether every slot holds a value."""
         if self.status.strides == (0,):  # one status for all of them, see all_defined()
             return len(self.status) == 0 or bool(self.status[0] == DEFINED)
         return bool((self.status == DEFINED).all())
 
     def copied(self) -> Cells:
-        """The same in new arrays."""
+        """Return the same in new arrays."""
         return Cells(self.data.copy(), self.status.copy())
 
 
 def dtype_of(python_type: type | Codec) -> np.dtype[Any]:
-    """The dtype of the array that holds values of an attribute type; object where there is a codec."""
+    """Return the dtype of the array that holds values of an attribute type; object where there is a codec."""
     return DTYPES.get(python_type, DTYPES[str])
 
 
 def fill_of(python_type: type | Codec) -> Any:
-    """What stands in that array where no value does; None where there is a codec."""
+    """Return the fill, which stands in that array where no value does; None where there is a codec."""
     return FILL.get(python_type)
 
 
 def all_defined(n: int) -> Ids:
-    """The status of n slots that all hold a value, as a read-only array that takes no memory."""
+    """Return the status of n slots that all hold a value, as a read-only array that takes no memory."""
     return np.broadcast_to(np.int64(DEFINED), n)
+
+
+class Buffer:
+    """An array that grows at its end in amortised constant time, by doubling its capacity.
+
+    One more slot stands behind the last and always holds the fill. The id -1, undefined, finds it, so
+    to read at an array of ids, some of them undefined, is plain fancy indexing.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], fill: object) -> None:
+        self._array = np.full(1, fill, dtype)
+        self._fill = fill
+        self.size = 0
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Return the content, shape (n,), as a view that cannot be written to."""
+        view = self._array[: self.size]
+        view.flags.writeable = False
+        return view
+
+    def grow(self, n: int) -> None:
+        """Append ``n`` fills."""
+        self._reserve(n)
+        self._array[self.size : self.size + n + 1] = self._fill
+        self.size += n
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Append values, shape (n,)."""
+        n = len(values)
+        self._reserve(n)
+        self._array[self.size : self.size + n] = values
+        self._array[self.size + n] = self._fill
+        self.size += n
+
+    def push(self, value: object) -> None:
+        """Append one value."""
+        size = self.size + 1
+        if size >= len(self._array):
+            self._reserve(1)
+        self._array[size - 1] = value
+        self._array[size] = self._fill
+        self.size = size
+
+    def put(self, ids: NDArray[np.int64] | int, values: object) -> None:
+        """Overwrite the slots ``ids``, or one slot."""
+        self._array[ids] = values
+
+    def overwrite(self, values: NDArray[Any]) -> None:
+        """Overwrite all slots."""
+        self._array[: self.size] = values
+
+    def truncate(self, size: int) -> None:
+        """Keep the first ``size`` slots; the memory goes back when most of it is not needed."""
+        self._array[size : self.size] = self._fill
+        self.size = size
+        if 4 * (size + 1) < len(self._array):
+            self._array = self._array[: size + 1].copy()
+
+    def take(self, ids: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the content at ``ids`` as a new array; the fill where an id is -1."""
+        return self._array[: self.size + 1].take(ids)  # a third faster than [ids]
+
+    def one(self, i: int) -> Any:
+        """Return the content of one slot as a Python value."""
+        return self._array.item(i)
+
+    def copy(self) -> Buffer:
+        """Return an independent buffer with the same content."""
+        twin = Buffer.__new__(Buffer)
+        twin._array, twin._fill, twin.size = self._array[: self.size + 1].copy(), self._fill, self.size
+        return twin
+
+    def _reserve(self, n: int) -> None:
+        if self.size + n >= len(self._array):
+            larger = np.empty(max(self.size + n + 1, 2 * len(self._array)), self._array.dtype)
+            larger[: self.size] = self._array[: self.size]
+            self._array = larger
+
+
+class Hits(NamedTuple):
+    """Preimages of several values at once: ``ids[j]`` is mapped to the value at position ``owner[j]``."""
+
+    owner: Ids
+    ids: Ids
+
+
+class Fibres(NamedTuple):
+    """All fibres of a function into 0..m-1: that of ``v`` is ``ids[offsets[v]:offsets[v + 1]]``, sorted.
+
+    Attributes:
+        offsets: shape (m + 1,).
+        ids: shape (n,), less the slots where the function is undefined.
+    """
+
+    offsets: Ids
+    ids: Ids
+
+    def of(self, values: Ids) -> Hits:
+        """Return the fibres of some values, one after the other."""
+        low = self.offsets[values]
+        counts = self.offsets[values + 1] - low
+        owner = np.repeat(np.arange(len(values)), counts)
+        first = np.cumsum(counts) - counts
+        return Hits(owner, self.ids[(low - first)[owner] + np.arange(len(owner))])
+
+
+def fibres(targets: Ids, size: int) -> Fibres:
+    """Group the slots of a function by value.
+
+    Args:
+        targets: shape (n,), the values, -1 where undefined.
+        size: how many values there are; all of ``targets`` are below.
+    """
+    n = len(targets)
+    if n * (size + 1) < _INT64_MAX:
+        # Value and id in one number: plain sorting of numbers is several times faster than argsort.
+        keys = targets * n
+        keys += np.arange(n)
+        keys.sort()
+        ids = keys % max(n, 1)
+    else:
+        ids = np.argsort(targets, kind="stable")
+    offsets = np.zeros(size + 1, np.int64)
+    counts = np.bincount(targets + 1, minlength=size + 1)
+    np.cumsum(counts[1:], out=offsets[1:])
+    return Fibres(offsets, ids[counts[0] :])
+
+
+class ValueIndex:
+    """An index of the slots of an attribute by their value. NaN equals NaN here."""
+
+    def __init__(self, values: NDArray[Any], ids: Ids) -> None:
+        code_of: Callable[[NDArray[Any]], Ids]
+        if values.dtype == object:
+            codes: dict[object, int] = {}
+            code = np.fromiter((codes.setdefault(v, len(codes)) for v in values), np.int64, len(values))
+            size = len(codes)
+
+            def code_of(wanted: NDArray[Any]) -> Ids:
+                return np.fromiter((codes.get(v, size) for v in wanted), np.int64, len(wanted))
+        else:
+            distinct, code = np.unique(values, return_inverse=True)
+            size = len(distinct)
+
+            def code_of(wanted: NDArray[Any]) -> Ids:
+                position = np.searchsorted(distinct, wanted)
+                beyond = position >= size
+                position[beyond] = 0
+                found = distinct[position] if size else wanted
+                equal = (found == wanted) | ((found != found) & (wanted != wanted))
+                return np.where(equal & ~beyond, position, size)
+
+        grouped = fibres(code, size + 1)
+        self._code_of = code_of
+        self._fibres = Fibres(grouped.offsets, ids[grouped.ids])
+
+    def find(self, values: NDArray[Any]) -> Hits:
+        """Find all slots that hold one of the values, grouped by value."""
+        return self._fibres.of(self._code_of(values))
 
 
 class HomColumn:
@@ -95,7 +252,7 @@ class HomColumn:
 
     @property
     def targets(self) -> Ids:
-        """Shape (n,), read-only; -1 where undefined."""
+        """Return the values, shape (n,), read-only; -1 where undefined."""
         return self._targets.values
 
     def grow(self, n: int) -> None:
@@ -135,15 +292,15 @@ class HomColumn:
         self._fibres = None
 
     def one(self, i: int) -> int:
-        """The value at one id, -1 where undefined."""
+        """Return the value at one id, -1 where undefined."""
         return int(self._targets.one(i))
 
     def take(self, ids: Ids) -> Ids:
-        """The values at ``ids`` as a new array; -1 where an id is -1."""
+        """Return the values at ``ids`` as a new array; -1 where an id is -1."""
         return self._targets.take(ids)
 
     def fibres(self, size: int) -> Fibres:
-        """The preimages of all ids below ``size``, which is at least the size of the codomain; read-only."""
+        """Return the preimages of all ids below ``size``, which is at least the size of the codomain; read-only."""
         if self._fibres is None:
             self._fibres = fibres(self.targets, size)
         elif len(self._fibres.offsets) <= size:  # parts have come to the codomain, and nothing is sent to them
@@ -154,11 +311,11 @@ class HomColumn:
         return self._fibres
 
     def preimages(self, values: Ids, size: int) -> Hits:
-        """Which slots are mapped to which of the given ids of a codomain of this size."""
+        """Find the slots that are mapped to each of the given ids of a codomain of this size."""
         return self.fibres(size).of(values)
 
     def preimage(self, value: int, size: int) -> Ids:
-        """The sorted slots that are mapped to one id of a codomain of this size, as a new array."""
+        """Return the sorted slots that are mapped to one id of a codomain of this size, as a new array."""
         if self._targets.size <= _SHORT:
             found: Ids = (self.targets == value).nonzero()[0]
             return found
@@ -167,7 +324,7 @@ class HomColumn:
         return preimage
 
     def preimage_of(self, values: Ids, size: int) -> Ids:
-        """The sorted slots that are mapped to any of some distinct ids of a codomain of this size."""
+        """Return the sorted slots that are mapped to any of some distinct ids of a codomain of this size."""
         if max(self._targets.size, size) > _SHORT:
             return np.sort(self.preimages(values, size).ids)
         wanted = np.zeros(size + 1, np.bool_)  # and one more, which is found by -1
@@ -175,7 +332,7 @@ class HomColumn:
         return wanted[self.targets].nonzero()[0]
 
     def copy(self) -> HomColumn:
-        """An independent column with the same content."""
+        """Return an independent column with the same content."""
         twin = HomColumn(self.codom)
         twin._targets = self._targets.copy()
         return twin
@@ -198,7 +355,7 @@ class AttrColumn:
 
     @property
     def cells(self) -> Cells:
-        """All slots, read-only."""
+        """Return all slots, read-only."""
         return Cells(self._data.values, all_defined(self._data.size) if self._status is None else self._status.values)
 
     def grow(self, n: int) -> None:
@@ -246,14 +403,14 @@ class AttrColumn:
         self._indexes = None
 
     def one(self, i: int) -> Any:
-        """One slot as a Python value: None where undefined, ``Var(k)`` for a variable."""
+        """Return one slot as a Python value: None where undefined, ``Var(k)`` for a variable."""
         status = DEFINED if self._status is None else self._status.one(i)
         if status == DEFINED:
             return self._data.one(i)
         return None if status == UNDEFINED else Var(status)
 
     def take(self, ids: Ids) -> Cells:
-        """The slots ``ids`` as new arrays; undefined where an id is -1."""
+        """Return the slots ``ids`` as new arrays; undefined where an id is -1."""
         if self._status is not None:
             status = self._status.take(ids)
         elif len(ids) and ids.min() == UNDEFINED:
@@ -263,7 +420,7 @@ class AttrColumn:
         return Cells(self._data.take(ids), status)
 
     def preimages(self, wanted: Cells) -> Hits:
-        """Which slots hold which of the given values or variables (none of them undefined)."""
+        """Find the slots that hold each of the given values or variables (none of them undefined)."""
         if self._indexes is None:
             data, status = self.cells
             valued, variable = np.flatnonzero(status == DEFINED), np.flatnonzero(status >= 0)
@@ -278,7 +435,7 @@ class AttrColumn:
         return Hits(np.concatenate(owners), np.concatenate(ids))
 
     def short_preimage(self, value: object) -> Ids | None:
-        """The sorted slots that hold one value of exactly the column's type; None where an index is needed."""
+        """Return the sorted slots that hold one value of exactly the column's type; None where an index is needed."""
         if self._data.size > _SHORT or type(value) is not self.python_type or value != value:
             return None
         if type(value) is int and not -(2**63) <= value < 2**63:
@@ -290,7 +447,7 @@ class AttrColumn:
         return found
 
     def copy(self) -> AttrColumn:
-        """An independent column with the same content."""
+        """Return an independent column with the same content."""
         twin = AttrColumn(self.python_type)
         twin._data = self._data.copy()
         twin._status = None if self._status is None else self._status.copy()
@@ -307,146 +464,69 @@ class AttrColumn:
         return np.array_equal(data, other_data, equal_nan=self.python_type is float)
 
     def _status_before(self, n: int) -> Buffer:
-        """The second array, made now if it was not there, as it was before the last ``n`` slots came."""
+        """Return the second array, made now if it was not there, as it was before the last ``n`` slots came."""
         if self._status is None:
             self._status = Buffer(np.dtype(np.int64), UNDEFINED)
             self._status.extend(all_defined(self._data.size - n))
         return self._status
 
 
-class Buffer:
-    """An array that grows at its end in amortised constant time, by doubling its capacity.
+class UniqueOwners:
+    """The owners of the values of a column in which no defined value may occur twice.
 
-    One more slot stands behind the last and always holds the fill. The id -1, undefined, finds it, so
-    to read at an array of ids, some of them undefined, is plain fancy indexing.
+    Kept beside the column, because the sorted index would be rebuilt at every single insertion.
     """
 
-    def __init__(self, dtype: np.dtype[Any], fill: object) -> None:
-        self._array = np.full(1, fill, dtype)
-        self._fill = fill
-        self.size = 0
+    def __init__(self) -> None:
+        self._owner: dict[object, int] = {}
 
-    @property
-    def values(self) -> NDArray[Any]:
-        """The content, shape (n,), as a view that cannot be written to."""
-        view = self._array[: self.size]
-        view.flags.writeable = False
-        return view
+    def clash(self, ids: Iterable[int], keys: Iterable[object]) -> tuple[int, int, object] | None:
+        """Return the first two parts that would share a value if each of ``ids`` took its key, with the value."""
+        ids = list(ids)
+        moving = set(ids)
+        taken: dict[object, int] = {}
+        for part, key in zip(ids, keys, strict=True):
+            if key is None:
+                continue
+            owner = self._owner.get(key)
+            if owner is not None and owner not in moving:
+                return owner, part, key
+            if key in taken:
+                return taken[key], part, key
+            taken[key] = part
+        return None
 
-    def grow(self, n: int) -> None:
-        """Append ``n`` fills."""
-        self._reserve(n)
-        self._array[self.size : self.size + n + 1] = self._fill
-        self.size += n
+    def move(self, ids: Iterable[int], old: Iterable[object], new: Iterable[object]) -> None:
+        """Let parts give up their old keys and take new ones; None stands for no key."""
+        for key in old:
+            self._owner.pop(key, None)
+        self._owner.update((key, part) for part, key in zip(ids, new, strict=True) if key is not None)
 
-    def extend(self, values: NDArray[Any]) -> None:
-        """Append values, shape (n,)."""
-        n = len(values)
-        self._reserve(n)
-        self._array[self.size : self.size + n] = values
-        self._array[self.size + n] = self._fill
-        self.size += n
-
-    def push(self, value: object) -> None:
-        """Append one value."""
-        size = self.size + 1
-        if size >= len(self._array):
-            self._reserve(1)
-        self._array[size - 1] = value
-        self._array[size] = self._fill
-        self.size = size
-
-    def put(self, ids: NDArray[np.int64] | int, values: object) -> None:
-        """Overwrite the slots ``ids``, or one slot."""
-        self._array[ids] = values
-
-    def overwrite(self, values: NDArray[Any]) -> None:
-        """Overwrite all slots."""
-        self._array[: self.size] = values
-
-    def truncate(self, size: int) -> None:
-        """Keep the first ``size`` slots; the memory goes back when most of it is not needed."""
-        self._array[size : self.size] = self._fill
-        self.size = size
-        if 4 * (size + 1) < len(self._array):
-            self._array = self._array[: size + 1].copy()
-
-    def take(self, ids: NDArray[np.int64]) -> NDArray[Any]:
-        """The content at ``ids`` as a new array; the fill where an id is -1."""
-        return self._array[: self.size + 1].take(ids)  # a third faster than [ids]
-
-    def one(self, i: int) -> Any:
-        """The content of one slot as a Python value."""
-        return self._array.item(i)
-
-    def copy(self) -> Buffer:
-        """An independent buffer with the same content."""
-        twin = Buffer.__new__(Buffer)
-        twin._array, twin._fill, twin.size = self._array[: self.size + 1].copy(), self._fill, self.size
+    def copy(self) -> UniqueOwners:
+        """Return an independent copy."""
+        twin = UniqueOwners()
+        twin._owner = dict(self._owner)
         return twin
 
-    def _reserve(self, n: int) -> None:
-        if self.size + n >= len(self._array):
-            larger = np.empty(max(self.size + n + 1, 2 * len(self._array)), self._array.dtype)
-            larger[: self.size] = self._array[: self.size]
-            self._array = larger
+
+def keys_at(column: HomColumn | AttrColumn, ids: Ids) -> list[object]:
+    """Return the content of a column at some ids, as keys of :class:`UniqueOwners`."""
+    return keys_of(column.take(ids))
 
 
-Ids = NDArray[np.int64]
-_INT64_MAX = np.iinfo(np.int64).max
-
-
-class Hits(NamedTuple):
-    """Preimages of several values at once: ``ids[j]`` is mapped to the value at position ``owner[j]``."""
-
-    owner: Ids
-    ids: Ids
-
-
-class Fibres(NamedTuple):
-    """All fibres of a function into 0..m-1: that of ``v`` is ``ids[offsets[v]:offsets[v + 1]]``, sorted.
-
-    Attributes:
-        offsets: shape (m + 1,).
-        ids: shape (n,), less the slots where the function is undefined.
-    """
-
-    offsets: Ids
-    ids: Ids
-
-    def of(self, values: Ids) -> Hits:
-        """The fibres of some values, one after the other."""
-        low = self.offsets[values]
-        counts = self.offsets[values + 1] - low
-        owner = np.repeat(np.arange(len(values)), counts)
-        first = np.cumsum(counts) - counts
-        return Hits(owner, self.ids[(low - first)[owner] + np.arange(len(owner))])
-
-
-def fibres(targets: Ids, size: int) -> Fibres:
-    """Group the slots of a function by value.
-
-    Args:
-        targets: shape (n,), the values, -1 where undefined.
-        size: how many values there are; all of ``targets`` are below.
-    """
-    n = len(targets)
-    if n * (size + 1) < _INT64_MAX:
-        # Value and id in one number: plain sorting of numbers is several times faster than argsort.
-        keys = targets * n
-        keys += np.arange(n)
-        keys.sort()
-        ids = keys % max(n, 1)
-    else:
-        ids = np.argsort(targets, kind="stable")
-    offsets = np.zeros(size + 1, np.int64)
-    counts = np.bincount(targets + 1, minlength=size + 1)
-    np.cumsum(counts[1:], out=offsets[1:])
-    return Fibres(offsets, ids[counts[0] :])
+def keys_of(values: Ids | Cells) -> list[object]:
+    """Return values of a hom or an attribute as keys; variables have none, as they are not known to differ or agree."""
+    if not isinstance(values, Cells):
+        return [None if target == UNDEFINED else target for target in values.tolist()]
+    # One NaN object stands for all, because a dictionary finds NaN only by identity.
+    return [
+        None if status != DEFINED else np.nan if value != value else value
+        for value, status in zip(values.data.tolist(), values.status.tolist(), strict=True)
+    ]
 
 
 def renumbered(n: int, removed: Ids) -> Ids:
-    """Old ids to new, shape (n,), -1 where removed, as ACSets.jl numbers what is left of n parts.
+    """Return old ids to new, shape (n,), -1 where removed, as ACSets.jl numbers what is left of n parts.
 
     It takes the sorted ids d_0 < ... < d_{k-1} away from the highest down, each time moving the part that
     is last then into the freed slot. With m = n - k left, the last slot when d_j goes is m + j. What is in
@@ -467,90 +547,3 @@ def renumbered(n: int, removed: Ids) -> Ids:
     filled = removed < m
     renumbered[origin[filled]] = removed[filled]
     return renumbered
-
-
-class ValueIndex:
-    """The slots of an attribute by their value. NaN equals NaN here."""
-
-    def __init__(self, values: NDArray[Any], ids: Ids) -> None:
-        code_of: Callable[[NDArray[Any]], Ids]
-        if values.dtype == object:
-            codes: dict[object, int] = {}
-            code = np.fromiter((codes.setdefault(v, len(codes)) for v in values), np.int64, len(values))
-            size = len(codes)
-
-            def code_of(wanted: NDArray[Any]) -> Ids:
-                return np.fromiter((codes.get(v, size) for v in wanted), np.int64, len(wanted))
-        else:
-            distinct, code = np.unique(values, return_inverse=True)
-            size = len(distinct)
-
-            def code_of(wanted: NDArray[Any]) -> Ids:
-                position = np.searchsorted(distinct, wanted)
-                beyond = position >= size
-                position[beyond] = 0
-                found = distinct[position] if size else wanted
-                equal = (found == wanted) | ((found != found) & (wanted != wanted))
-                return np.where(equal & ~beyond, position, size)
-
-        grouped = fibres(code, size + 1)
-        self._code_of = code_of
-        self._fibres = Fibres(grouped.offsets, ids[grouped.ids])
-
-    def find(self, values: NDArray[Any]) -> Hits:
-        """All slots that hold one of the values, grouped by value."""
-        return self._fibres.of(self._code_of(values))
-
-
-class UniqueOwners:
-    """Which part owns each value of a column where no defined value may occur twice.
-
-    Kept beside the column, because the sorted index would be rebuilt at every single insertion.
-    """
-
-    def __init__(self) -> None:
-        self._owner: dict[object, int] = {}
-
-    def clash(self, ids: Iterable[int], keys: Iterable[object]) -> tuple[int, int, object] | None:
-        """The first two parts that would share a value if each of ``ids`` took its key, with the value."""
-        ids = list(ids)
-        moving = set(ids)
-        taken: dict[object, int] = {}
-        for part, key in zip(ids, keys, strict=True):
-            if key is None:
-                continue
-            owner = self._owner.get(key)
-            if owner is not None and owner not in moving:
-                return owner, part, key
-            if key in taken:
-                return taken[key], part, key
-            taken[key] = part
-        return None
-
-    def move(self, ids: Iterable[int], old: Iterable[object], new: Iterable[object]) -> None:
-        """The parts give up their old keys and take new ones; None is no key."""
-        for key in old:
-            self._owner.pop(key, None)
-        self._owner.update((key, part) for part, key in zip(ids, new, strict=True) if key is not None)
-
-    def copy(self) -> UniqueOwners:
-        """An independent copy."""
-        twin = UniqueOwners()
-        twin._owner = dict(self._owner)
-        return twin
-
-
-def keys_at(column: HomColumn | AttrColumn, ids: Ids) -> list[object]:
-    """What a column holds at some ids, as keys of :class:`UniqueOwners`."""
-    return keys_of(column.take(ids))
-
-
-def keys_of(values: Ids | Cells) -> list[object]:
-    """Values of a hom or an attribute as keys; variables have none, as they are not known to differ or agree."""
-    if not isinstance(values, Cells):
-        return [None if target == UNDEFINED else target for target in values.tolist()]
-    # One NaN object stands for all, because a dictionary finds NaN only by identity.
-    return [
-        None if status != DEFINED else np.nan if value != value else value
-        for value, status in zip(values.data.tolist(), values.status.tolist(), strict=True)
-    ]

@@ -46,13 +46,13 @@ class EquationViolation:
 
 
 def check(instance: Storage) -> list[EquationViolation]:
-    """The violated equations; see :meth:`~sim2real_cat.acsets.acset.ACSet.check`."""
+    """Return the violated equations; see :meth:`ACSet.check <sim2real_cat.acsets.acset.ACSet.check>`."""
     found = [violation(instance, left, right) for left, right in instance.schema.equations]
     return [one for one in found if len(one.ids)]
 
 
 def violation(instance: Storage, left: Path, right: Path) -> EquationViolation:
-    """The parts at which two parallel paths differ, of an equation that need not be one of the schema's; maybe none."""
+    """Return the parts, maybe none, at which two parallel paths differ; they need not be an equation of the schema."""
     everything = instance.parts(left.dom)
     sides = [instance.reader.follow(instance, path, everything) for path in (left, right)]
     ids = np.flatnonzero(_differ(*sides))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.acsets.columns import UNDEFINED, Cells, Ids, renumbered
-from sim2real_cat.acsets.storage import Rows, Storage, engine_of
+from sim2real_cat.acsets.storage import PartRows, Storage, engine_of
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 S = TypeVar("S", bound=Storage)
@@ -96,7 +96,7 @@ def restrict(instance: S, parts: Mapping[str, int | ArrayLike], dangling: Dangli
     for attrtype in schema.attrtypes:
         part.add_vars(attrtype, instance.nvars(attrtype))
     for ob, ids in kept.items():
-        rows = Rows({}, {name: instance.attr_columns[name].take(ids) for name in schema.attrs_from(ob)})
+        rows = PartRows({}, {name: instance.attr_columns[name].take(ids) for name in schema.attrs_from(ob)})
         for name in schema.homs_from(ob):
             codom = schema.homs[name][1]
             old = instance.hom_columns[name].take(ids)
@@ -146,7 +146,7 @@ def disjoint_union(left: S, right: S) -> DisjointUnion[S]:
         union.add_vars(attrtype, left.nvars(attrtype) + right.nvars(attrtype))
     for ob in schema.obs:
         for x, inclusion in ((left, first), (right, second)):
-            rows = Rows({}, {})
+            rows = PartRows({}, {})
             for name in schema.homs_from(ob):
                 rows.homs[name] = np.append(inclusion[schema.homs[name][1]], UNDEFINED)[x.column_ids(name)]
             for name in schema.attrs_from(ob):

@@ -151,19 +151,19 @@ class Schema:
             if len(self._paths) == _REMEMBERED_PATHS:
                 self._paths.clear()
             return self._paths.setdefault((path, ob), _parsed_path(self, path, ob))
-        except TypeError:  # a tuple of something unhashable, which is no path
+        except TypeError:  # a tuple of something unhashable, which the parser refuses
             return _parsed_path(self, path, ob)
 
     def homs_from(self, ob: str) -> tuple[str, ...]:
-        """The homs whose domain is ``ob``, in schema order."""
+        """Return the homs whose domain is ``ob``, in schema order."""
         return self._columns[ob][0] if ob in self._columns else ()
 
     def attrs_from(self, ob: str) -> tuple[str, ...]:
-        """The attributes of ``ob``, in schema order."""
+        """Return the attributes of ``ob``, in schema order."""
         return self._columns[ob][1] if ob in self._columns else ()
 
     def homs_into(self, ob: str) -> tuple[str, ...]:
-        """The homs whose codomain is ``ob``, in schema order."""
+        """Return the homs whose codomain is ``ob``, in schema order."""
         return tuple(f for f, (_, codom) in self.homs.items() if codom == ob)
 
     def extend(
@@ -175,7 +175,7 @@ class Schema:
         attrs: Mapping[str, Arrow] | None = None,
         equations: Iterable[tuple[PathLike, PathLike]] = (),
     ) -> Schema:
-        """A schema with everything of this one first and then what is given (Catlab's ``<:``).
+        """Return a schema with everything of this one first, then what is given (Catlab's ``<:``).
 
         Raises:
             SchemaError: as the constructor, and where a new name is already in this schema.
@@ -196,7 +196,7 @@ class Schema:
         )
 
     def extends(self, base: Schema) -> bool:
-        """Whether every generator and every equation of ``base`` is one of this schema's."""
+        """Return whether every generator and every equation of ``base`` is one of this schema's."""
         return (
             set(base.obs) <= set(self.obs)
             and base.homs.items() <= self.homs.items()
@@ -294,7 +294,7 @@ class Schema:
 
 
 def names_of(path: PathLike) -> tuple[str, ...]:
-    """The arrow names of a path written as ``"a.b.c"`` or as a sequence of names; ``""`` has none."""
+    """Return the arrow names of a path written as ``"a.b.c"`` or as a sequence of names; ``""`` has none."""
     if isinstance(path, str):
         names = tuple(path.split(".")) if path else ()
     elif isinstance(path, Sequence) and all(isinstance(name, str) for name in path):
@@ -340,7 +340,7 @@ def _pairs(equations: Iterable[Equation]) -> tuple[tuple[PathLike, PathLike], ..
 
 
 def _check_names(kinds: Mapping[str, Iterable[str]]) -> None:
-    """All names of a schema are columns or tables of one database, so they are unique together."""
+    """Refuse names that occur twice: all of them are columns or tables of one database."""
     seen: dict[str, str] = {}
     for kind, names in kinds.items():
         for name in names:

@@ -266,7 +266,7 @@ class Storage:
         except MisfitError as misfit:
             raise InstanceError(f"{where}: '{ob}' ids: {misfit} ({allowed_ids(ob, size)})") from None
 
-    def append_rows(self, ob: str, n: int, rows: Rows) -> Ids:
+    def append_rows(self, ob: str, n: int, rows: PartRows) -> Ids:
         """Store checked rows as new parts and return their ids; columns that are not given stay undefined.
 
         Raises:
@@ -332,7 +332,7 @@ class Storage:
         self.owners = {name: owners.copy() for name, owners in other.owners.items()}
 
     def _agrees_with(self, other: Storage) -> bool:
-        """Whether another instance of the schema has the same content."""
+        """Return whether another instance of the schema has the same content."""
         return (
             self._nparts == other._nparts
             and self._nvars == other._nvars
@@ -349,7 +349,7 @@ class Storage:
             self.attr_columns[name].push(row.get(name))
         self._nparts[ob] += 1
 
-    def _put(self, ob: str, ids: Ids, rows: Rows) -> None:
+    def _put(self, ob: str, ids: Ids, rows: PartRows) -> None:
         """Store checked rows at parts that exist."""
         self._check_unique(ob, ids, rows)
         self.version += 1
@@ -367,7 +367,7 @@ class Storage:
         for name, value in row.items():
             self.column_of(name).put_one(part, value)
 
-    def _check_unique(self, ob: str, ids: Ids, rows: Rows) -> None:
+    def _check_unique(self, ob: str, ids: Ids, rows: PartRows) -> None:
         for name, owners in self.owners.items():
             if name in rows:
                 clash = owners.clash(ids.tolist(), keys_of(rows[name]))
@@ -378,11 +378,11 @@ class Storage:
                     )
 
 
-# Rows on their way into an instance: columns checked against the schema, all of them before any is stored.
+# PartRows on their way into an instance: columns checked against the schema, all of them before any is stored.
 
 
 @dataclass(frozen=True)
-class Rows:
+class PartRows:
     """Columns of one object, each of the same length, ready to be stored."""
 
     homs: dict[str, Ids]
@@ -397,7 +397,7 @@ class Rows:
 
 def checked_rows(
     storage: Storage, ob: str, n: int, columns: Mapping[str, object], *, grown: int = 0, single: bool = False
-) -> Rows:
+) -> PartRows:
     """Check ``n`` rows of an object.
 
     Args:
@@ -416,7 +416,7 @@ def checked_rows(
     size = storage.nparts(ob)
     schema = storage.schema
     homs, attrs = schema.homs_from(ob), schema.attrs_from(ob)
-    rows = Rows({}, {})
+    rows = PartRows({}, {})
     for name, values in columns.items():
         python_type: type | Codec = int
         if name not in homs and name not in attrs:
@@ -550,7 +550,7 @@ COLUMN_READER = ColumnReader()
 
 
 def _last_preimages(storage: Storage, route: Path, values: list[Any] | NDArray[Any]) -> Hits:
-    """Preimages along the last arrow of a path, or the values themselves where it has none."""
+    """Return the preimages along the last arrow of a path, or the values themselves where it has none."""
     asked = sought(storage, route, values)
     if isinstance(asked, Cells):
         return storage.attr_columns[route.arrows[-1]].preimages(asked)

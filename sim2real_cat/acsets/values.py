@@ -1,7 +1,7 @@
-"""The columns of instances read and written as a whole, and attribute values as integers.
+"""Attribute values as integers, and instances built from whole columns.
 
-What maps between instances compares, joins and identifies values by the million; on integers that is
-one numpy operation for every Python type of attribute.
+Maps between instances compare, join and identify values by the million; on integers that is one numpy
+operation for every Python type of attribute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Codes(NamedTuple):
     also: dict[str, Ids]
 
     def image(self, attrtype: str, code: int) -> Any:
-        """The value or variable with a code."""
+        """Return the value or variable with a code."""
         known = self.values[attrtype]
         return known[code : code + 1].tolist()[0] if code < len(known) else Var(int(code) - len(known))
 
@@ -67,7 +67,7 @@ def codes(*instances: Storage, also: Variables | None = None) -> Codes:
 
 
 def _joint_codes(read: list[Cells]) -> tuple[NDArray[Any], list[Ids]]:
-    """The distinct values of some columns, and the columns as codes."""
+    """Return the distinct values of some columns, and the columns as codes."""
     valued = [found.data[found.status == DEFINED] for found in read]
     values, inverse = _distinct(np.concatenate(valued))
     coded = []
@@ -81,7 +81,7 @@ def _joint_codes(read: list[Cells]) -> tuple[NDArray[Any], list[Ids]]:
 
 
 def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], Ids]:
-    """The distinct values and the position of each in them; objects by their hash, as they need have no order."""
+    """Return the distinct values and the position of each in them; objects go by their hash, for want of an order."""
     if values.dtype != object:
         distinct, inverse = np.unique(values, return_inverse=True)
         return distinct, inverse
@@ -91,7 +91,7 @@ def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], Ids]:
 
 
 def decoded(codes_of_parts: Ids, values: NDArray[Any], python_type: type | Codec) -> Cells:
-    """Codes as cells: the inverse of :func:`codes` on one column."""
+    """Return codes as cells: the inverse of :func:`codes` on one column."""
     valued = (codes_of_parts >= 0) & (codes_of_parts < len(values))
     data = np.full(len(codes_of_parts), fill_of(python_type), values.dtype)
     data[valued] = values[codes_of_parts[valued]]

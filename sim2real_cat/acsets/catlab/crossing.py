@@ -1,4 +1,4 @@
-"""How instances cross over to Julia and back: whole columns, ids from 1, 0 where a hom is undefined.
+"""Instances on their way to Julia and back: whole columns, ids from 1, 0 where a hom is undefined.
 
 Values of an attribute travel beside what each slot holds: -1 a value, 0 nothing, k >= 1 the variable ``Var(k - 1)``;
 that is the status of :class:`~sim2real_cat.acsets.columns.Cells`, counted from 1 as well. Texts travel as one JSON
@@ -18,24 +18,24 @@ from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import Rows, Storage
+from sim2real_cat.acsets.storage import PartRows, Storage
 from sim2real_cat.errors import EngineError, InstanceError
 
 S = TypeVar("S", bound=Storage)
 
 
 def sent_ids(ids: Ids) -> Ids:
-    """Ids, -1 where undefined, as Julia counts them."""
+    """Return ids, -1 where undefined, as Julia counts them."""
     return np.ascontiguousarray(ids + 1, np.int64)
 
 
 def received_ids(vector: object) -> Ids:
-    """Julia's ids as a new array, -1 where undefined."""
+    """Return Julia's ids as a new array, -1 where undefined."""
     return np.asarray(vector, np.int64) - 1
 
 
 def sent_cells(cells: Cells, python_type: type | Codec) -> tuple[object, Ids]:
-    """Values of an attribute and what each slot holds.
+    """Return values of an attribute and what each slot holds, for Julia.
 
     Raises:
         InstanceError: for a text that no UTF-8 can hold.
@@ -45,7 +45,7 @@ def sent_cells(cells: Cells, python_type: type | Codec) -> tuple[object, Ids]:
 
 
 def received_cells(answer: tuple[Any, Any], python_type: type | Codec) -> Cells:
-    """Values of an attribute, and what each slot holds, from Julia, in new arrays."""
+    """Return values of an attribute, and what each slot holds, from Julia, in new arrays."""
     values, holds = answer
     if python_type is str:
         texts = json.loads(str(values))
@@ -54,7 +54,7 @@ def received_cells(answer: tuple[Any, Any], python_type: type | Codec) -> Cells:
 
 
 def sent_json(structure: object) -> str:
-    """Names, texts and finite numbers in lists and dictionaries as JSON.
+    """Return names, texts and finite numbers in lists and dictionaries as JSON.
 
     Raises:
         InstanceError: for a text that no UTF-8 can hold.
@@ -83,7 +83,7 @@ def check_types(schema: Schema) -> None:
 
 
 def sent(instance: Storage, schema: Schema | None = None) -> Any:
-    """A new instance in Julia with the content of this one; of ``schema``, where one with fewer arrows is given."""
+    """Make an instance in Julia with the content of this one; of ``schema``, where one with fewer arrows is given."""
     schema = schema or instance.schema
     types = {attrtype: type_name(python_type) for attrtype, python_type in schema.attrtypes.items()}
     handle = julia.call("empty_instance", schema.to_json(), sent_json(types))
@@ -104,7 +104,7 @@ def received(handle: Any, into: S) -> S:
     for ob in schema.obs:
         n = int(julia.call("size_of", handle, ob))
         ids = np.arange(n)
-        rows = Rows({}, {})
+        rows = PartRows({}, {})
         for name in schema.homs_from(ob):
             rows.homs[name] = received_ids(julia.call("follow_homs", handle, sent_json([name]), sent_ids(ids)))
         for name in schema.attrs_from(ob):

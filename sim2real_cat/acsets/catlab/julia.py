@@ -86,7 +86,7 @@ def start() -> _Julia:
 
 
 def missing() -> str | None:
-    """What keeps the engine from starting here and what to do about it, on one line; None where nothing does.
+    """Return on one line why the engine cannot start here and what to do about it; None where it can.
 
     Julia is not started, and nothing is installed or downloaded; juliapkg may make an empty folder for it.
     """
@@ -108,7 +108,7 @@ def missing() -> str | None:
 
 
 def found() -> str:
-    """Where the Julia that will be used comes from."""
+    """Return the origin of the Julia that will be used."""
     if exe := os.environ.get(EXE):
         return f"{exe} with the packages of {os.environ.get(PROJECT)}"
     if "juliacall" in sys.modules:
@@ -151,7 +151,7 @@ def install(say: Callable[[str], None]) -> None:
 
 
 def source() -> Path:
-    """The file of the Julia module: in the installed package, or in the checkout.
+    """Return the file of the Julia module, in the installed package or in the checkout.
 
     Raises:
         EngineError: where it is in neither.
@@ -164,7 +164,7 @@ def source() -> Path:
 
 
 def _hint() -> str:
-    """How Catlab gets here."""
+    """Return the advice how to get Catlab."""
     if EXE in os.environ and PROJECT in os.environ:
         return f"add PythonCall, Catlab, ACSets, JSON3 and PrecompileTools to {os.environ[PROJECT]}"
     return f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"
@@ -178,18 +178,18 @@ def _missing_package() -> str | None:
 
 
 def _depot() -> Path:
-    """Where Julia keeps packages and what it compiles of them."""
+    """Return the folder in which Julia keeps packages and what it compiles of them."""
     first = os.environ.get("JULIA_DEPOT_PATH", "").split(os.pathsep)[0]
     return Path(first) if first else Path.home() / ".julia"
 
 
 def _size(folder: Path) -> int:
-    """Bytes in a folder, 0 where there is none."""
+    """Return the bytes in a folder, 0 where there is none."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
 def _is_resolved() -> bool:
-    """Whether juliapkg has a Julia with our packages, which it would otherwise download."""
+    """Return whether juliapkg has a Julia with our packages, which it would otherwise download."""
     import juliapkg
 
     try:
@@ -223,14 +223,14 @@ def _start() -> _Julia:
 
 
 def _import() -> Any:
-    """juliacall, whose import starts Julia."""
+    """Import juliacall, which starts Julia."""
     import juliacall
 
     return juliacall
 
 
 def _spinner() -> Any:
-    """Says on a terminal that it takes a while; nothing elsewhere."""
+    """Return a note for terminals that it takes a while."""
     from rich.console import Console
 
     return Console(stderr=True).status("starting Catlab ...")

@@ -92,7 +92,7 @@ def _require_searchable(X: ACSet, Y: ACSet) -> None:
 
 
 def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:
-    """Whether there are more variables on one side; injections between as many are bijections, which `_fits` checks."""
+    """Return whether one side has more variables; injections between equally many are bijections, as `_fits` checks."""
     return any(X.nvars(attrtype) != Y.nvars(attrtype) for attrtype in X.schema.attrtypes if attrtype in bijective)
 
 
@@ -146,7 +146,7 @@ _LIMITS = ("product", "pullback", "equalizer")
 
 
 def of_pair(kind: Kind, X: ACSet, Y: ACSet) -> Cone:
-    """The product or coproduct of two instances: apex and legs.
+    """Return the product or coproduct of two instances: apex and legs.
 
     Raises:
         EngineError: where Catlab computes none of these instances.
@@ -158,7 +158,7 @@ def of_pair(kind: Kind, X: ACSet, Y: ACSet) -> Cone:
 
 
 def of_morphisms(kind: Kind, f: Morphism, g: Morphism) -> Cone:
-    """The pullback, pushout, equalizer or coequalizer of two natural transformations: apex and legs.
+    """Return the pullback, pushout, equalizer or coequalizer of two natural transformations: apex and legs.
 
     Raises:
         EngineError: where Catlab computes none of these.

@@ -11,7 +11,7 @@ from sim2real_cat.errors import EngineError
 
 
 def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
-    """The instance Δ_F(X), for a functor whose domain has no attributes.
+    """Return the instance Δ_F(X), for a functor whose domain has no attributes.
 
     Raises:
         EngineError: where it has, or a hom of the instance is undefined.
@@ -33,7 +33,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
 
 
 def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
-    """The instance Σ_F(X), for a functor of schemas without attributes that sends homs to homs.
+    """Return the instance Σ_F(X), for a functor of schemas without attributes that sends homs to homs.
 
     Whether it is finite must be known before: Catlab's chase has no bound.
 
@@ -65,6 +65,6 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
 
 
 def _without_attributes(schema: Schema) -> Schema:
-    """The part of a schema that is objects, homs and equations between them."""
+    """Return the part of a schema that is objects, homs and equations between them."""
     equations = [(left.arrows, right.arrows) for left, right in schema.equations if left.codom not in schema.attrtypes]
     return Schema(schema.name, schema.obs, schema.homs, equations=equations)

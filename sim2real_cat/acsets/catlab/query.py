@@ -1,4 +1,4 @@
-"""Conjunctive queries by Catlab: which part each atom is in every row.
+"""Conjunctive queries by Catlab, which gives the part of each atom in every row.
 
 Catlab joins the atoms. Everything else is read off the parts it gives: each atom asks for its part, so attributes are
 looked up where they are needed, comparisons are filters, and the rows can be put in the order of the other engines.
@@ -33,7 +33,7 @@ Column = NDArray[Any]
 
 
 def join(instance: Storage, resolved: Resolved) -> Table:
-    """The answer of a query with at least one atom, its rows sorted by the parts of the atoms.
+    """Return the answer of a query with at least one atom, its rows sorted by the parts of the atoms.
 
     Raises:
         EngineError: where an arrow that the query names is undefined somewhere, or an attribute is a variable.
@@ -57,7 +57,7 @@ def join(instance: Storage, resolved: Resolved) -> Table:
 
 
 def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
-    """For each atom its part in every row of Catlab's answer."""
+    """Return for each atom its part in every row of Catlab's answer."""
     atoms: list[tuple[str, list[tuple[str, str]]]] = []
     parameters: list[tuple[str, str, object]] = []
     stated: set[int] = set()
@@ -96,7 +96,7 @@ def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
 
 
 def _values(instance: Storage, resolved: Resolved, parts: list[Ids]) -> tuple[dict[int, Column], NDArray[np.bool_]]:
-    """Each variable's values in every row, and the rows in which all places of a variable have the same value."""
+    """Return each variable's values in every row, and the rows in which all places of a variable hold one value."""
     values: dict[int, Column] = {}
     keep = np.ones(len(parts[0]), np.bool_)
     for ids, pattern in zip(parts, resolved.patterns, strict=True):
@@ -118,7 +118,7 @@ def _values(instance: Storage, resolved: Resolved, parts: list[Ids]) -> tuple[di
 
 
 def _agree_on_equality(instance: Storage, name: str) -> bool:
-    """Whether the values of an arrow are equal for Catlab exactly where they are equal for us."""
+    """Return whether the values of an arrow are equal for Catlab exactly where they are equal for us."""
     if name in instance.schema.homs:
         return True
     data = instance.cells(name).data

@@ -4,7 +4,7 @@ There is a table for each object, and one for each attribute type that has varia
 
 The table of an object has
 
-- ``_id``, int64: the ids 0..n-1. Rows are written in this order and may be read in any;
+- ``_id``, int64: the ids 0..n-1. PartRows are written in this order and may be read in any;
 - each hom under its name, int64: null where undefined;
 - each attribute under its name, as float64, int64, string or bool: null where there is no value. NaN is a
   value, not a null. A type with a codec is a string that holds the value's JSON;
@@ -30,7 +30,7 @@ from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of, fill_of
 from sim2real_cat.acsets.io.strict_json import parse_json
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
-from sim2real_cat.acsets.storage import Rows, Storage, masked
+from sim2real_cat.acsets.storage import PartRows, Storage, masked
 from sim2real_cat.errors import ExchangeError, one_line, unknown_name
 from sim2real_cat.files import replacing, write_text
 
@@ -47,7 +47,7 @@ VARIABLE = "._var"
 
 
 def to_arrow(instance: Storage) -> dict[str, pyarrow.Table]:
-    """The tables of an instance, in schema order.
+    """Return the tables of an instance, in schema order.
 
     Raises:
         ExchangeError: for a text that is not Unicode, or a value that its codec cannot write.
@@ -58,7 +58,7 @@ def to_arrow(instance: Storage) -> dict[str, pyarrow.Table]:
 
 
 def arrow_table(instance: Storage, name: str) -> pyarrow.Table:
-    """The table of one object, or of the variables of one attribute type."""
+    """Return the table of one object, or of the variables of one attribute type."""
     import pyarrow as pa
 
     schema = instance.schema
@@ -142,7 +142,7 @@ def from_arrow(tables: Mapping[str, pyarrow.Table], into: S, source: str) -> S:
     for kind in schema.attrtypes:
         into.add_vars(kind, sizes.get(kind, 0))
     for ob in schema.obs:
-        rows = Rows({}, {})
+        rows = PartRows({}, {})
         for name in schema.homs_from(ob):
             codom = schema.homs[name][1]
             rows.homs[name] = readers[ob].ids(name, codom, sizes[codom])
@@ -261,7 +261,7 @@ class _Reader:
         self.order = np.argsort(ids)
 
     def ids(self, name: str, codom: str, size: int) -> Ids:
-        """A column of ids below ``size``, -1 where null."""
+        """Return a column of ids below ``size``, -1 where null."""
         values, mask = self._ordered(self._integers(name))
         outside = np.flatnonzero(~mask & ((values < 0) | (values >= size)))
         if len(outside):
@@ -273,7 +273,7 @@ class _Reader:
         return np.where(mask, UNDEFINED, values)
 
     def cells(self, name: str, kind: str, python_type: AttrPythonType, nvars: int) -> Cells:
-        """The column of an attribute, with its variables."""
+        """Return the column of an attribute, with its variables."""
         values, mask = self._ordered(self._integers(name) if python_type is int else self._values(name, python_type))
         data = values.astype(dtype_of(python_type))
         data[mask] = fill_of(python_type)
@@ -306,7 +306,7 @@ class _Reader:
         return values[self.order], mask[self.order]
 
     def _integers(self, name: str) -> tuple[Ids, NDArray[np.bool_]]:
-        """A column of integers and where it is null."""
+        """Return a column of integers and where it is null."""
         import pyarrow as pa
 
         column = self._table.column(name)
@@ -319,7 +319,7 @@ class _Reader:
         return column.fill_null(0).to_numpy(), column.is_null().to_numpy()
 
     def _values(self, name: str, python_type: AttrPythonType) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """A column of floats, bools or texts and where it is null."""
+        """Return a column of floats, bools or texts and where it is null."""
         import pyarrow as pa
 
         column = self._table.column(name)

@@ -17,8 +17,8 @@ LONGEST = 40
 """How many characters of a value are shown."""
 
 
-class _Table(NamedTuple):
-    """What is shown of one object."""
+class _Shown(NamedTuple):
+    """The texts that are shown of one object."""
 
     title: str
     names: list[str]
@@ -28,7 +28,7 @@ class _Table(NamedTuple):
 
 
 def text(instance: Storage, rows: int = 10) -> str:
-    """The tables as plain text, with at most ``rows`` rows each.
+    """Return the tables as plain text, with at most ``rows`` rows each.
 
     >>> from sim2real_cat.acsets import ACSet, Schema
     >>> x = ACSet(Schema("Graph", ["V", "E"], {"src": ("E", "V")}, {"W": float}, {"weight": ("E", "W")}))
@@ -66,7 +66,7 @@ def text(instance: Storage, rows: int = 10) -> str:
 
 
 def html(instance: Storage, rows: int = 10) -> str:
-    """The tables as HTML without scripts or styles from elsewhere; every name and value is escaped."""
+    """Return the tables as HTML without scripts or styles from elsewhere; every name and value is escaped."""
     pieces = [f"<div><p><strong>{escape(instance.schema.name)}</strong></p>"]
     for table in _tables(instance, rows):
         if not table.names:
@@ -87,7 +87,7 @@ def html(instance: Storage, rows: int = 10) -> str:
     return "\n".join([*pieces, "</div>"])
 
 
-def _tables(instance: Storage, rows: int) -> list[_Table]:
+def _tables(instance: Storage, rows: int) -> list[_Shown]:
     schema = instance.schema
     tables = []
     for ob in schema.obs:
@@ -101,11 +101,11 @@ def _tables(instance: Storage, rows: int) -> list[_Table]:
         names, kinds = ([*side] for side in zip(*columns, strict=True))
         bare = n == 0 or len(columns) == 1
         tables.append(
-            _Table(f"{ob}: {_counted(n, 'part')}", [] if bare else names, [] if bare else kinds, first, n - len(first))
+            _Shown(f"{ob}: {_counted(n, 'part')}", [] if bare else names, [] if bare else kinds, first, n - len(first))
         )
     for kind in schema.attrtypes:
         if instance.nvars(kind):
-            tables.append(_Table(f"{kind}: {_counted(instance.nvars(kind), 'variable')}", [], [], [], 0))
+            tables.append(_Shown(f"{kind}: {_counted(instance.nvars(kind), 'variable')}", [], [], [], 0))
     return tables
 
 
@@ -114,7 +114,7 @@ def _counted(n: int, noun: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value on one line, not too long; nothing for undefined."""
+    """Return a value on one line, not too long; nothing for undefined."""
     if value is None:
         return ""
     written = f"Var({value.k})" if isinstance(value, Var) else f"{value:.6g}" if type(value) is float else str(value)

@@ -16,7 +16,7 @@ from sim2real_cat.errors import InstanceError
 
 
 def draw(schema: Schema) -> str:
-    r"""A schema as a directed graph: its objects as boxes, its attribute types as ellipses with their Python type.
+    r"""Draw a schema as a directed graph: its objects as boxes, its attribute types as ellipses with their Python type.
 
     Homs are arrows, attributes dashed ones. The equations are a note beside the graph.
 
@@ -46,11 +46,11 @@ def draw(schema: Schema) -> str:
 
 
 def draw_elements(instance: Storage, limit: int = 200) -> str:
-    """The category of elements of a small instance: its parts as nodes, what homs send where as arrows.
+    """Draw the category of elements of a small instance: its parts as nodes, what homs send where as arrows.
 
     Args:
         instance: the instance.
-        limit: how many parts may be drawn; a picture of more is no picture.
+        limit: the largest number of parts that is drawn.
 
     Raises:
         InstanceError: where the instance has more parts.
@@ -77,7 +77,7 @@ def draw_elements(instance: Storage, limit: int = 200) -> str:
 
 
 def _escaped(label: str) -> str:
-    """A text inside the quotes of DOT, where a backslash begins an escape and an ampersand an entity."""
+    """Return a text for the quotes of DOT, where a backslash begins an escape and an ampersand an entity."""
     lines = label.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').split("\n")
     return "\\n".join("".join(filter(str.isprintable, line)) for line in lines)
 

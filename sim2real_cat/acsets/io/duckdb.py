@@ -114,7 +114,7 @@ def from_duckdb(connection: duckdb.DuckDBPyConnection, into: S, schema_name: str
 
 
 def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a transaction is open; to try and begin one would abort it."""
+    """Return whether a transaction is open; to try and begin one would abort it."""
     one, two = (connection.execute("SELECT txid_current()").fetchall() for _ in range(2))
     return one == two
 
@@ -147,14 +147,14 @@ def _create(
 
 
 def _referenced(schema: Schema, column: str) -> str:
-    """The object, or for a column of variables the attribute type, whose ids a column holds; else nothing."""
+    """Return the object, or for a column of variables the attribute type, whose ids a column holds; else nothing."""
     if column in schema.homs:
         return schema.homs[column][1]
     return schema.attrs[column.removesuffix(VARIABLE)][1] if column.endswith(VARIABLE) else ""
 
 
 def _creation_order(schema: Schema, tables: Iterable[str]) -> list[str]:
-    """The tables in an order in which homs lead backwards, but for cycles."""
+    """Return the tables in an order in which homs lead backwards, but for cycles."""
     import networkx as nx
 
     order = [*tables]

@@ -18,7 +18,7 @@ from sim2real_cat.acsets.coercion import MisfitError, as_cells, as_targets, brie
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
 from sim2real_cat.acsets.io.strict_json import parse_json
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
-from sim2real_cat.acsets.storage import Rows, Storage, masked
+from sim2real_cat.acsets.storage import PartRows, Storage, masked
 from sim2real_cat.errors import ExchangeError, listed, unknown_name
 
 S = TypeVar("S", bound=Storage)
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def write(instance: Storage) -> str:
-    """The JSON text of an instance: compact, tables and columns in schema order, always the same bytes.
+    """Return the JSON text of an instance: compact, tables and columns in schema order, always the same bytes.
 
     Raises:
         ExchangeError: where a float is NaN or infinite.
@@ -73,7 +73,7 @@ def _check_finite(instance: Storage) -> None:
 
 
 def _values(instance: Storage, name: str) -> list[Any]:
-    """An attribute as JSON values, None where undefined."""
+    """Return an attribute as JSON values, None where undefined."""
     ob, attrtype = instance.schema.attrs[name]
     column = masked(instance.cells(name))
     python_type = instance.schema.attrtypes[attrtype]
@@ -94,7 +94,7 @@ def _values(instance: Storage, name: str) -> list[Any]:
 
 
 def read(text: str, into: S, source: str) -> S:
-    """Read a JSON text into an empty instance of its schema. Rows may come in any order of their ``_id``.
+    """Read a JSON text into an empty instance of its schema. PartRows may come in any order of their ``_id``.
 
     Args:
         text: the JSON text.
@@ -128,12 +128,12 @@ def read(text: str, into: S, source: str) -> S:
             attrtype = schema.attrs[name][1]
             python_type = schema.attrtypes[attrtype]
             attrs[name] = _cells(rows[ob], name, python_type, into.nvars(attrtype), f"{source}: {ob}")
-        into.append_rows(ob, sizes[ob], Rows(homs, attrs))
+        into.append_rows(ob, sizes[ob], PartRows(homs, attrs))
     return into
 
 
 def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[Row]:
-    """The rows of a table by ``_id``, which is 1..n; only known columns."""
+    """Return the rows of a table by ``_id``, which is 1..n; refuse unknown columns."""
     place = f"{source}: {table}"
     if not isinstance(rows, list):
         raise ExchangeError(f"{place} must be an array of rows, not {brief(rows)}")
@@ -212,7 +212,7 @@ def _decoded(values: list[Any], codec: Codec) -> list[Any]:
 
 
 def _variable(value: Row) -> object:
-    """The variable that ``{"_var": k}`` means, or the value itself, which no attribute accepts."""
+    """Return the variable that ``{"_var": k}`` means, or the value itself, which no attribute accepts."""
     k = value.get("_var")
     return Var(k - 1) if len(value) == 1 and type(k) is int and k >= 1 else value
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def to_networkx(instance: Storage) -> networkx.MultiDiGraph[Any]:
-    """The Grothendieck construction of an instance.
+    """Return the Grothendieck construction of an instance.
 
     There is a node ``(ob, id)`` for every part, with the values of its attributes as node data
     (undefined ones left out, variables as ``Var(k)``), and for every hom f defined at a part x an edge

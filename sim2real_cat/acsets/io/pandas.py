@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Storage)
 
 
 def to_pandas(instance: Storage, table: str) -> pandas.DataFrame:
-    """The data frame of an object; or of an attribute type, with its variables as index and no columns.
+    """Return the data frame of an object; or of an attribute type, with its variables as index and no columns.
 
     Raises:
         SchemaError: for an unknown object or attribute type.
@@ -47,7 +47,7 @@ def to_pandas(instance: Storage, table: str) -> pandas.DataFrame:
 
 
 def to_frames(instance: Storage) -> dict[str, pandas.DataFrame]:
-    """The data frames of all objects and attribute types, in schema order: what :func:`from_pandas` reads.
+    """Return the data frames of all objects and attribute types, in schema order, as :func:`from_pandas` reads them.
 
     Raises:
         EngineError: where pandas is not installed.

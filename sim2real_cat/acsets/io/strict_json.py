@@ -44,7 +44,7 @@ def _unrepeated(pairs: list[tuple[str, object]], source: str) -> dict[str, objec
 
 
 def _cut_short(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether the reader failed because the text ended, rather than because of what it says."""
+    """Return whether the reader failed because the text ended, not because of what it says."""
     rest = text[error.pos :].strip()
     return (
         error.msg.startswith("Unterminated string")

@@ -10,7 +10,7 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, fill_of
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Path, Schema
-from sim2real_cat.acsets.storage import Rows
+from sim2real_cat.acsets.storage import PartRows
 from sim2real_cat.errors import SchemaError
 
 
@@ -36,7 +36,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     for ob in dom.obs:
         homs = {f: instance.subpart_ids(functor.homs[f].arrows, ob=functor.obs[ob]) for f in dom.homs_from(ob)}
         attrs = {f: cells_along(instance, functor.attrs[f]) for f in dom.attrs_from(ob)}
-        result.append_rows(ob, instance.nparts(functor.obs[ob]), Rows(homs, attrs))
+        result.append_rows(ob, instance.nparts(functor.obs[ob]), PartRows(homs, attrs))
     return result
 
 

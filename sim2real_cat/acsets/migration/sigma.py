@@ -20,7 +20,7 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.migration.delta import cells_along, check_schema
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Path, Schema
-from sim2real_cat.acsets.storage import Rows
+from sim2real_cat.acsets.storage import PartRows
 from sim2real_cat.errors import InstanceError
 
 
@@ -164,7 +164,7 @@ def _finished(chase: Chase, schema: Schema) -> ACSet:
         for f in schema.attrs_from(ob):
             kind, nodes = schema.attrs[f][1], chase.columns[f]
             attrs[f] = Cells(chase.values[kind].data[nodes], status[kind][nodes])
-        result.append_rows(ob, chase.sizes[ob], Rows(homs, attrs))
+        result.append_rows(ob, chase.sizes[ob], PartRows(homs, attrs))
     return result
 
 
