@@ -16,7 +16,7 @@ from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.coercion import as_cells
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, fill_of
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import Rows, Storage
+from sim2real_cat.acsets.storage import PartRows, Storage
 
 S = TypeVar("S", bound=Storage)
 
@@ -45,7 +45,7 @@ class Codes(NamedTuple):
 
 
 def codes(*instances: Storage, also: Variables | None = None) -> Codes:
-    """The attributes of instances of one schema as integers that are equal where the values are.
+    """Return the attributes of instances of one schema as integers that are equal where the values are.
 
     Args:
         instances: at least one.
@@ -112,7 +112,7 @@ def build(
     for attrtype, n in nvars.items():
         instance.add_vars(attrtype, n)
     for ob in schema.obs:
-        rows = Rows(
+        rows = PartRows(
             {f: homs[f] for f in schema.homs_from(ob) if f in homs},
             {f: attrs[f] for f in schema.attrs_from(ob) if f in attrs},
         )
