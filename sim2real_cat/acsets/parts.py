@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sim2real_cat.acsets.columns import UNDEFINED, Cells, Ids, renumbered
 from sim2real_cat.acsets.storage import PartRows, Storage, engine_of
@@ -59,6 +59,29 @@ def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
                     reached.setdefault(dom, []).append(sources)
         frontier = {dom: np.concatenate(sources) for dom, sources in reached.items()}
     return {name: np.flatnonzero(mask) for name, mask in found.items() if mask.any()}
+
+
+Masks = dict[str, NDArray[np.bool_]]
+"""For each object the mask of some of its parts, shape (n,)."""
+
+
+def closure(instance: Storage, parts: Mapping[str, Ids]) -> Masks:
+    """Return the smallest set of parts that holds the given ones and is closed under all homs."""
+    schema = instance.schema
+    masks = {ob: np.zeros(instance.nparts(ob), np.bool_) for ob in schema.obs}
+    for ob, ids in parts.items():
+        masks[ob][ids] = True
+    frontier = {ob: np.flatnonzero(mask) for ob, mask in masks.items()}
+    while any(len(ids) for ids in frontier.values()):
+        reached: dict[str, list[Ids]] = {ob: [] for ob in schema.obs}
+        for name, (dom, codom) in schema.homs.items():
+            targets = instance.column_ids(name)[frontier[dom]]
+            fresh = np.unique(targets[targets >= 0])
+            fresh = fresh[~masks[codom][fresh]]
+            masks[codom][fresh] = True
+            reached[codom].append(fresh)
+        frontier = {ob: np.concatenate([np.zeros(0, np.int64), *found]) for ob, found in reached.items()}
+    return masks
 
 
 Dangling = Literal["undefined", "error"]

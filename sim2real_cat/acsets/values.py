@@ -55,7 +55,7 @@ def codes(*instances: Storage, also: Variables | None = None) -> Codes:
     columns: tuple[dict[str, Ids], ...] = tuple({} for _ in instances)
     values, extra = {}, {}
     for attrtype, python_type in schema.attrtypes.items():
-        names = [name for name, (_, kind) in schema.attrs.items() if kind == attrtype]
+        names = schema.attrs_into(attrtype)
         places = [(column, name) for column in columns for name in names]
         read = [x.cells(name) for x in instances for name in names]
         read.append(as_cells(list((also or {}).get(attrtype, ())), python_type))

@@ -1,21 +1,18 @@
 """Colimits of instances of one schema: coproduct, pushout, coequalizer, initial instance.
 
-A colimit is a coproduct in which parts are identified. What is identified has the same images under
-every hom, so these are identified too, and the same attribute value: a variable becomes the value it
-meets, an undefined slot takes what others have, and two different values are an error, as in Catlab. Where an
-instance lives in Catlab, Catlab computes the colimit.
-
-Instances in which parts and attribute variables are identified.
+A colimit is the quotient of a coproduct by a congruence. Identified parts have the same images under every hom, so
+these are identified, too, and the same attribute values: a variable becomes the value with which it is identified, an
+undefined slot takes what others have, and two different values are an error, as in Catlab. Where an instance lives in
+Catlab, Catlab computes the colimit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
@@ -23,6 +20,7 @@ from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
+from sim2real_cat.acsets.maps.partitions import classes, on_classes
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.acsets.values import Codes, build, codes, decoded
@@ -31,25 +29,25 @@ from sim2real_cat.errors import InstanceError
 
 @dataclass(frozen=True, eq=False)
 class Colimit:
-    """A colimit cocone.
+    """A colimit with its cocone.
 
     Attributes:
         apex: the colimit.
-        legs: the inclusions into it, one from each instance; together they reach all of it.
+        legs: the morphisms into it, one from each instance of the diagram; together they reach all of it.
     """
 
     apex: ACSet
     legs: tuple[Morphism, ...]
 
     def universal(self, *cocone: Morphism) -> Morphism:
-        """The one morphism out of the apex that is a given cocone after the legs.
+        """Return the unique morphism u out of the apex with ``leg.then(u)`` equal to the given cocone's legs.
 
         Args:
-            cocone: a natural transformation from each instance, all into one.
+            cocone: a natural transformation from each instance of the diagram, all into one instance.
 
         Raises:
-            InstanceError: where these are no cocone: not one for each leg, with other ends, or different
-                on what the colimit identifies.
+            InstanceError: where these are not a cocone: not one for each leg, with other ends, or different
+                on elements that the colimit identifies.
         """
         require_legs("cocone", cocone, self.legs, [f.codom for f in cocone], [f.dom for f in cocone])
         components = {ob: self._component(ob, cocone) for ob in self.apex.schema.obs}
@@ -83,7 +81,7 @@ class Colimit:
 
 
 def coproduct(X: ACSet, Y: ACSet) -> Colimit:
-    """The coproduct: the parts and variables of X, then those of Y, and nothing identified.
+    """Return the coproduct: the parts and variables of X, then those of Y, and nothing identified.
 
     Raises:
         SchemaError: for instances of different schemas.
@@ -100,7 +98,7 @@ def coproduct(X: ACSet, Y: ACSet) -> Colimit:
 
 
 def pushout(f: Morphism, g: Morphism) -> Colimit:
-    """The pushout of f: Z -> X and g: Z -> Y: their coproduct, in which f(z) and g(z) are identified.
+    """Return the pushout of f: Z -> X and g: Z -> Y: the coproduct of X and Y, with f(z) and g(z) identified.
 
     Raises:
         InstanceError: where f and g are not natural or do not start in the same instance, or parts with different
@@ -110,13 +108,13 @@ def pushout(f: Morphism, g: Morphism) -> Colimit:
     if f.dom is not g.dom and f.dom != g.dom:
         raise InstanceError(f"a pushout needs two morphisms from one instance: {f!r} and {g!r} start apart")
     if engine_of(f.dom, f.codom, g.codom) == "catlab":
-        _glued(f, g)  # says which values would have to be the same, where Catlab only fails
+        _glued(f, g)  # for its error, which names the values that would have to be the same; Catlab only fails
         return Colimit(*by_catlab.of_morphisms("pushout", f, g))
     return _glued(f, g)
 
 
 def coequalizer(f: Morphism, g: Morphism) -> Colimit:
-    """The coequalizer of f, g: X -> Y: Y with f(x) and g(x) identified.
+    """Return the coequalizer of f, g: X -> Y: Y with f(x) and g(x) identified.
 
     Raises:
         InstanceError: where f and g are not natural or not parallel, or parts with different attribute values would be
@@ -124,118 +122,96 @@ def coequalizer(f: Morphism, g: Morphism) -> Colimit:
     """
     require_parallel("a coequalizer", f, g)
     if engine_of(f.dom, f.codom) == "catlab":
-        quotient(f, g)  # as in a pushout
+        quotient(f, g)  # for its error, as in a pushout
         return Colimit(*by_catlab.of_morphisms("coequalizer", f, g))
     projection = quotient(f, g)
     return Colimit(projection.codom, (projection,))
 
 
+def initial(schema: Schema) -> ACSet:
+    """Return the initial instance: no parts; there is exactly one morphism from it to every instance."""
+    return ACSet(schema)
+
+
 def _glued(f: Morphism, g: Morphism) -> Colimit:
-    """The pushout, by this engine whatever the instances' own is."""
+    """The pushout by the embedded engine, for instances of any engine."""
     both = coproduct(*(x if x.engine == "embedded" else x.to_engine("embedded") for x in (f.codom, g.codom)))
     left, right = both.legs
     projection = quotient(f.then(left), g.then(right))
     return Colimit(projection.codom, (left.then(projection), right.then(projection)))
 
 
-def initial(schema: Schema) -> ACSet:
-    """The initial instance: no parts; every instance has exactly one morphism from it."""
-    return ACSet(schema)
-
-
 Pairs = list[tuple[Ids, Ids]]
+"""Elements to be identified, as arrays of equal length."""
 
 
 def quotient(f: Morphism, g: Morphism) -> Morphism:
-    """The projection of Y onto its quotient in which f(x) and g(x) are the same, for f, g: X -> Y.
+    """Return the projection of Y onto its quotient by ``f(x) = g(x)``, for f, g: X -> Y.
 
-    The classes are the smallest ones that the homs of Y keep: with two parts also their images under a
-    hom that is defined at both. They are numbered in the order of their first members.
+    The quotient is by the smallest congruence: with two parts of Y, their images under a hom that is defined at both
+    are in one class, too. Classes are numbered in the order of their first members.
 
     Raises:
         InstanceError: where two different attribute values would be the same.
     """
     Y, schema = f.codom, f.codom.schema
-    homs = {name: Y.column_ids(name) for name in schema.homs}
-    classes = _congruence(Y, homs, {ob: [(f.components[ob], g.components[ob])] for ob in schema.obs})
-    counts = {ob: int(labels.max(initial=-1)) + 1 for ob, labels in classes.items()}
-    quotient_homs = {}
+    class_of = _congruence(Y, {ob: [(f.components[ob], g.components[ob])] for ob in schema.obs})
+    counts = {ob: int(numbers.max(initial=-1)) + 1 for ob, numbers in class_of.items()}
+    homs = {}
     for name, (dom, codom) in schema.homs.items():
-        sources, targets = _representatives(classes[dom], homs[name], counts[dom])
-        quotient_homs[name] = np.full(counts[dom], UNDEFINED)
-        quotient_homs[name][sources] = classes[codom][targets]
-
-    images = {attrtype: (*f.variables[attrtype], *g.variables[attrtype]) for attrtype in schema.attrtypes}
-    coded = codes(Y, also=images)
+        targets, _ = on_classes(Y.column_ids(name), class_of[dom], counts[dom])
+        homs[name] = np.append(class_of[codom], UNDEFINED)[targets]
+    coded = codes(Y, also={kind: f.variables[kind] + g.variables[kind] for kind in schema.attrtypes})
     attrs, nvars, variables = {}, {}, {}
-    for attrtype, python_type in schema.attrtypes.items():
-        names = [name for name, (_, kind) in schema.attrs.items() if kind == attrtype]
-        left, right = np.split(coded.also[attrtype], 2)
+    for kind, python_type in schema.attrtypes.items():
+        left, right = np.split(coded.also[kind], 2)
         pairs = [(left, right)]
         held = {}
-        for name in names:
+        for name in schema.attrs_into(kind):
             ob = schema.attrs[name][0]
-            held[name] = _representatives(classes[ob], coded.columns[0][name], counts[ob])
-            first = np.full(counts[ob], UNDEFINED)
-            first[held[name][0]] = held[name][1]
-            defined = np.flatnonzero(coded.columns[0][name] >= 0)
-            pairs.append((coded.columns[0][name][defined], first[classes[ob][defined]]))
-        meaning, nvars[attrtype] = _merged_values(Y, coded, attrtype, classes, pairs)
-        for name in names:
-            column = np.full(counts[schema.attrs[name][0]], UNDEFINED)
-            column[held[name][0]] = meaning[held[name][1]]
-            attrs[name] = decoded(column, coded.values[attrtype], python_type)
-        known = len(coded.values[attrtype])
-        variables[attrtype] = tuple(coded.image(attrtype, code) for code in meaning[known:].tolist())
-    apex = build(Y, schema, counts, nvars, quotient_homs, attrs)
-    return Morphism(Y, apex, classes, variables)
+            column = coded.columns[0][name]
+            held[name], differing = on_classes(column, class_of[ob], counts[ob])
+            pairs.append((column[differing], held[name][class_of[ob][differing]]))
+        meaning, nvars[kind] = _merged_values(Y, coded, kind, class_of, pairs)
+        for name, column in held.items():
+            attrs[name] = decoded(np.append(meaning, UNDEFINED)[column], coded.values[kind], python_type)
+        known = len(coded.values[kind])
+        variables[kind] = tuple(coded.image(kind, code) for code in meaning[known:].tolist())
+    return Morphism(Y, build(Y, schema, counts, nvars, homs, attrs), class_of, variables)
 
 
-def _congruence(Y: ACSet, homs: dict[str, Ids], pairs: dict[str, Pairs]) -> dict[str, Ids]:
-    """Each part's class, where the pairs are in one class and the homs map classes into classes."""
+def _congruence(Y: ACSet, pairs: dict[str, Pairs]) -> dict[str, Ids]:
+    """The class of each part in the smallest congruence: each pair is in one class, and homs map classes to classes."""
     while True:
-        classes = {ob: _classes(Y.nparts(ob), found) for ob, found in pairs.items()}
+        class_of = {ob: _classes(Y.nparts(ob), found) for ob, found in pairs.items()}
         grown = False
         for name, (dom, codom) in Y.schema.homs.items():
-            defined = np.flatnonzero(homs[name] >= 0)
-            owners, targets = classes[dom][defined], homs[name][defined]
-            first = np.full(Y.nparts(dom), UNDEFINED)
-            first[owners[::-1]] = targets[::-1]
-            apart = np.flatnonzero(classes[codom][targets] != classes[codom][first[owners]])
+            targets = Y.column_ids(name)
+            first, differing = on_classes(targets, class_of[dom], Y.nparts(dom))
+            one, two = targets[differing], first[class_of[dom][differing]]
+            apart = np.flatnonzero(class_of[codom][one] != class_of[codom][two])
             if len(apart):
-                pairs[codom].append((targets[apart], first[owners[apart]]))
+                pairs[codom].append((one[apart], two[apart]))
                 grown = True
         if not grown:
-            return classes
+            return class_of
 
 
 def _classes(n: int, pairs: Pairs) -> Ids:
-    """The connected components of 0..n-1 under the pairs, numbered in the order of their first members."""
+    """The classes of 0..n-1 in which each pair is in one class."""
     left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    links = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(n, n))
-    labels = connected_components(links, directed=False)[1] if n else np.zeros(0, np.int64)
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    return classes(n, left, right)
 
 
-def _representatives(classes: Ids, column: Ids, n: int) -> tuple[Ids, Ids]:
-    """The classes in which a column is defined somewhere, and its value at the first such member."""
-    defined = np.flatnonzero(column >= 0)
-    first = np.full(n, UNDEFINED)
-    first[classes[defined][::-1]] = column[defined][::-1]
-    there = np.flatnonzero(first >= 0)
-    return there, first[there]
-
-
-def _merged_values(Y: ACSet, coded: Codes, attrtype: str, classes: dict[str, Ids], pairs: Pairs) -> tuple[Ids, int]:
-    """What each code of a value or variable becomes, as a code again, and how many variables are left."""
+def _merged_values(Y: ACSet, coded: Codes, attrtype: str, class_of: Mapping[str, Ids], pairs: Pairs) -> tuple[Ids, int]:
+    """The code that each code of a value or variable becomes, and how many variables are left."""
     known = len(coded.values[attrtype])
     merged = _classes(known + Y.nvars(attrtype), pairs)
     value_of = np.full(len(merged), UNDEFINED)
     value_of[merged[:known]] = np.arange(known)
     lost = np.flatnonzero(value_of[merged[:known]] != np.arange(known))
     if len(lost):
-        raise InstanceError(_clash(Y, coded, attrtype, classes, int(lost[0]), int(value_of[merged[lost[0]]])))
+        raise InstanceError(_clash(Y, coded, attrtype, class_of, int(lost[0]), int(value_of[merged[lost[0]]])))
     unknown = value_of[merged[known:]] == UNDEFINED
     left, number = np.unique(merged[known:][unknown], return_inverse=True)
     meaning = np.concatenate([np.arange(known), value_of[merged[known:]]])
@@ -243,15 +219,14 @@ def _merged_values(Y: ACSet, coded: Codes, attrtype: str, classes: dict[str, Ids
     return meaning, len(left)
 
 
-def _clash(Y: ACSet, coded: Codes, attrtype: str, classes: dict[str, Ids], one: int, two: int) -> str:
-    """The one line that says which values are identified, and at which parts, if at parts."""
-    for name, (ob, kind) in Y.schema.attrs.items():
-        if kind != attrtype:
-            continue
+def _clash(Y: ACSet, coded: Codes, attrtype: str, class_of: Mapping[str, Ids], one: int, two: int) -> str:
+    """The error for two different values that are identified; it names the parts that hold them, where there are."""
+    for name in Y.schema.attrs_into(attrtype):
+        ob = Y.schema.attrs[name][0]
         column = coded.columns[0][name]
         valued = np.flatnonzero((column >= 0) & (column < len(coded.values[attrtype])))
-        order = valued[np.lexsort((valued, classes[ob][valued]))]
-        differing = (classes[ob][order[1:]] == classes[ob][order[:-1]]) & (column[order[1:]] != column[order[:-1]])
+        order = valued[np.lexsort((valued, class_of[ob][valued]))]
+        differing = (class_of[ob][order[1:]] == class_of[ob][order[:-1]]) & (column[order[1:]] != column[order[:-1]])
         if differing.any():
             place = int(np.argmax(differing))
             parts = [int(part) for part in order[place : place + 2]]

@@ -1,8 +1,8 @@
-"""What limits and colimits ask of the morphisms they are given."""
+"""Checks of the morphisms that limits and colimits are given."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,16 +12,28 @@ from sim2real_cat.errors import InstanceError
 
 
 def require_parallel(what: str, f: Morphism, g: Morphism) -> None:
-    """Refuse two morphisms that do not have the same ends."""
+    """Refuse two morphisms that are not natural or not parallel."""
     require_natural(f, g)
     if f.dom != g.dom or f.codom != g.codom:
         raise InstanceError(f"{what} needs two parallel morphisms: {f!r} and {g!r} have different ends")
 
 
 def require_legs(
-    what: str, given: tuple[Morphism, ...], legs: tuple[Morphism, ...], tips: list[ACSet], feet: list[ACSet]
+    what: Literal["cone", "cocone"],
+    given: tuple[Morphism, ...],
+    legs: tuple[Morphism, ...],
+    tips: list[ACSet],
+    feet: list[ACSet],
 ) -> None:
-    """Refuse a cone or cocone whose ends do not fit: one tip, and the feet that the limit or colimit is of."""
+    """Refuse morphisms that are not a cone or cocone over the diagram of a limit or colimit.
+
+    Args:
+        what: what they should be.
+        given: the morphisms.
+        legs: the legs of the limit or colimit.
+        tips: the ends of the given morphisms that must be one instance.
+        feet: the ends that must be the instances of the diagram.
+    """
     require_natural(*given)
     if len(given) != len(legs):
         raise InstanceError(f"a {what} has {len(legs)} legs here, not {len(given)}")
@@ -35,5 +47,5 @@ def require_legs(
 
 
 def image_key(image: Any) -> Any:
-    """A value or variable as a dictionary key: NaN equals NaN, which a dictionary only sees in one object."""
+    """Return a value or variable as a dictionary key: one object for every NaN, which a dictionary takes for equal."""
     return np.nan if image != image else image

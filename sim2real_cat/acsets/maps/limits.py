@@ -1,11 +1,10 @@
 """Limits of instances of one schema: product, pullback, equalizer, terminal instance.
 
-A part of a limit is a tuple of parts, one of each factor, and an arrow is defined at it where it is
-defined at all of them; so limits are computed for each object alone. Attribute values must agree: where
-two factors hold different values the tuple has no value that the legs could keep, which is an error, as
-in Catlab's tight categories. Where a factor holds a variable so does the limit, one for each tuple of
-images that occurs. The universal property is that among instances whose variables are all held by parts.
-Where a factor lives in Catlab, Catlab computes the limit.
+Limits are computed object by object. A part of a limit is a tuple of parts, one of each factor, and an arrow is
+defined at it where it is defined at all of them. Attribute values must agree: where two factors hold different values,
+no value of the tuple would be kept by both legs, which is an error, as in Catlab's tight categories. Where a factor
+holds a variable, so does the limit, one for each tuple of images that occurs. The universal property holds among
+instances whose variables are all held by parts. Where a factor lives in Catlab, Catlab computes the limit.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from sim2real_cat.errors import InstanceError, SchemaError
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """A limit cone.
+    """A limit with its cone.
 
     Attributes:
         apex: the limit.
@@ -41,14 +40,14 @@ class Limit:
     legs: tuple[Morphism, ...]
 
     def universal(self, *cone: Morphism) -> Morphism:
-        """The one morphism into the apex that the legs take to a given cone.
+        """Return the unique morphism u into the apex with ``u.then(leg)`` equal to the given cone's legs.
 
         Args:
             cone: a natural transformation into each factor, all from one instance. (The terminal
                 instance has no factors: ask :func:`homomorphism` for the morphism into it.)
 
         Raises:
-            InstanceError: where these are no cone: not one for each leg, with other ends, or with images
+            InstanceError: where these are not a cone: not one for each leg, with other ends, or with images
                 that are not in the limit.
         """
         require_legs("cone", cone, self.legs, [f.dom for f in cone], [f.codom for f in cone])
@@ -87,7 +86,7 @@ class Limit:
 
 
 def product(X: ACSet, Y: ACSet) -> Limit:
-    """The product: all pairs of parts of the same object.
+    """Return the product: all pairs of parts of the same object.
 
     Raises:
         SchemaError: for instances of different schemas.
@@ -101,7 +100,7 @@ def product(X: ACSet, Y: ACSet) -> Limit:
 
 
 def pullback(f: Morphism, g: Morphism) -> Limit:
-    """The pullback of f: X -> Z and g: Y -> Z: the pairs of parts that f and g send to the same part.
+    """Return the pullback of f: X -> Z and g: Y -> Z: the pairs of parts that f and g send to the same part.
 
     Raises:
         InstanceError: where f and g are not natural, or do not end in the same instance.
@@ -117,7 +116,7 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
 
 
 def equalizer(f: Morphism, g: Morphism) -> Limit:
-    """The equalizer of f, g: X -> Y: the parts and variables of X that both send to the same.
+    """Return the equalizer of f, g: X -> Y: the parts and variables of X that both send to the same image.
 
     Raises:
         InstanceError: where f and g are not natural or not parallel.
@@ -138,10 +137,10 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
 
 
 def terminal(schema: Schema) -> ACSet:
-    """The terminal instance: one part of each object; every instance has exactly one morphism into it.
+    """Return the terminal instance: one part of each object; every instance has exactly one morphism into it.
 
     Raises:
-        SchemaError: for a schema with attributes, whose values no finite instance could all receive.
+        SchemaError: for a schema with attributes; its terminal instance would need a part for every value.
     """
     if schema.attrs:
         raise SchemaError(
@@ -159,13 +158,13 @@ def terminal(schema: Schema) -> ACSet:
 def _limit(
     factors: tuple[ACSet, ...], parts: Mapping[str, tuple[Ids, ...]], variables: Mapping[str, list[tuple[Any, ...]]]
 ) -> Limit:
-    """The instance whose parts are tuples of parts of the factors.
+    """The limit whose parts are the given tuples of parts of the factors.
 
     Args:
         factors: at least one.
         parts: for each object the tuples, as one array for each factor, in lexicographic order.
-        variables: for each attribute type the tuples of images that are its variables; further ones that
-            parts hold are added.
+        variables: for each attribute type the tuples of images that are its variables; those that parts hold
+            are added.
     """
     schema = factors[0].schema
     sizes = {ob: tuple(factor.nparts(ob) for factor in factors) for ob in schema.obs}
@@ -225,7 +224,7 @@ def _matching(left: Ids, right: Ids, size: int) -> tuple[Ids, Ids]:
 
 
 def _matching_variables(f: Morphism, g: Morphism, attrtype: str) -> list[tuple[Any, Any]]:
-    """All pairs of a variable of either side, and what the other side has that goes to the same."""
+    """All pairs of a variable of one side and a variable or value of the other side with the same image."""
     over: dict[Any, list[Any]] = {}
     for k, image in enumerate(g.variables[attrtype]):
         over.setdefault(image_key(image), []).append(Var(k))
@@ -246,11 +245,12 @@ def _keys(tuples: tuple[Ids, ...], sizes: tuple[int, ...]) -> Ids:
 
 
 def _positions(keys: Ids, wanted: Ids) -> Ids:
-    """Where each wanted key is among distinct sorted keys; -1 where it is not."""
+    """The position of each wanted key among distinct sorted keys, -1 where it is not among them."""
     found = np.searchsorted(keys, wanted)
     is_there = np.append(keys, UNDEFINED)[found] == wanted
     return np.where(is_there, found, UNDEFINED)
 
 
 def _key(images: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A tuple of images as a dictionary key."""
     return tuple(map(image_key, images))

@@ -18,7 +18,7 @@ import numpy as np
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids, brief
 from sim2real_cat.acsets.columns import Ids, Var
-from sim2real_cat.acsets.maps.closure import closure
+from sim2real_cat.acsets.parts import closure
 from sim2real_cat.acsets.values import Variables, codes
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
@@ -263,7 +263,7 @@ def require_natural(*morphisms: Morphism) -> None:
 
 def unheld_variables(instance: ACSet, attrtype: str) -> list[int]:
     """Return the numbers of the attribute variables that no part holds, sorted."""
-    held = [instance.variables(f) for f, (_, kind) in instance.schema.attrs.items() if kind == attrtype]
+    held = [instance.variables(f) for f in instance.schema.attrs_into(attrtype)]
     unheld: list[int] = np.setdiff1d(
         np.arange(instance.nvars(attrtype)), np.concatenate([np.zeros(0, np.int64), *held])
     ).tolist()

@@ -1,7 +1,7 @@
-"""Sub-instances: parts that the homs do not lead out of, and the distributive lattice they form.
+"""Sub-instances, the sets of parts that are closed under homs, and the distributive lattice that they form.
 
-The sub-instances of an instance, ordered by inclusion, have the union as join and the intersection as
-meet, because both are closed under homs again. A morphism f: X -> Y pulls sub-instances of Y back to X
+The sub-instances of an instance are ordered by inclusion. Unions and intersections are closed under homs again, so
+they are joins and meets. A morphism f: X -> Y pulls sub-instances of Y back to X
 and pushes those of X forward to Y, and ``image(f, S) <= T`` exactly when ``S <= preimage(f, T)``.
 Attribute values and variables are not parts: a sub-instance keeps all of them.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,14 +19,14 @@ from numpy.typing import ArrayLike
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_ids
 from sim2real_cat.acsets.columns import Ids, Var
-from sim2real_cat.acsets.maps.closure import Masks, closure
 from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.parts import Masks, closure
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SubInstance:
-    """A sub-instance of an instance, given by its parts; a value, ordered by inclusion (``<=``).
+    """A sub-instance of an instance, given by its parts. Sub-instances are ordered by inclusion (``<=``).
 
     >>> from sim2real_cat.acsets.schema import Schema
     >>> graph = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
@@ -40,7 +40,7 @@ class SubInstance:
     <SubInstance {V: [1], E: []}>
 
     Args:
-        instance: what it is a part of; referred to, not copied.
+        instance: the whole instance; referred to, not copied.
         parts: for each object the ids of its parts, in any order; none for an object left out.
 
     Raises:
@@ -67,7 +67,7 @@ class SubInstance:
 
     @staticmethod
     def generated(instance: ACSet, parts: Mapping[str, ArrayLike]) -> SubInstance:
-        """The smallest sub-instance with the given parts: they and all that the homs lead to from them.
+        """Return the smallest sub-instance with the given parts: their closure under homs.
 
         Raises:
             SchemaError: for an unknown object.
@@ -77,16 +77,16 @@ class SubInstance:
 
     @staticmethod
     def top(instance: ACSet) -> SubInstance:
-        """The sub-instance that is everything."""
+        """Return the sub-instance with all parts."""
         return SubInstance(instance, {ob: instance.parts(ob) for ob in instance.schema.obs})
 
     @staticmethod
     def bottom(instance: ACSet) -> SubInstance:
-        """The sub-instance without parts."""
+        """Return the sub-instance without parts."""
         return SubInstance(instance, {})
 
     def meet(self, other: SubInstance) -> SubInstance:
-        """The intersection, the largest sub-instance that is in both.
+        """Return the intersection, the largest sub-instance that is in both.
 
         Raises:
             InstanceError: for sub-instances of different instances.
@@ -94,7 +94,7 @@ class SubInstance:
         return self._merged(other, np.intersect1d)
 
     def join(self, other: SubInstance) -> SubInstance:
-        """The union, the smallest sub-instance that both are in.
+        """Return the union, the smallest sub-instance that holds both.
 
         Raises:
             InstanceError: for sub-instances of different instances.
@@ -102,7 +102,7 @@ class SubInstance:
         return self._merged(other, np.union1d)
 
     def to_instance(self) -> tuple[ACSet, Morphism]:
-        """The sub-instance as an instance of its own, parts in their old order, and its inclusion."""
+        """Return the sub-instance as an instance of its own, parts in their old order, and its inclusion."""
         whole = self.instance
         small = whole.restrict(dict(self.parts)).instance
         kinds = whole.schema.attrtypes
@@ -114,7 +114,7 @@ class SubInstance:
         return SubInstance(self.instance, {ob: operation(ids, other.parts[ob]) for ob, ids in self.parts.items()})
 
     def __le__(self, other: SubInstance) -> bool:
-        """Whether every part is also one of the other's."""
+        """True where every part is also one of the other's."""
         _require_one_instance(self, other)
         return all(bool(np.isin(ids, other.parts[ob]).all()) for ob, ids in self.parts.items())
 
@@ -130,9 +130,9 @@ class SubInstance:
 
 
 def image(f: Morphism, sub: SubInstance | None = None) -> SubInstance:
-    """The smallest sub-instance of the codomain that f sends a sub-instance of its domain into.
+    """Return the image of a sub-instance: the smallest sub-instance of the codomain into which f sends it.
 
-    It is the set of images, and what the codomain's homs lead to from there where the domain's are undefined.
+    It is the closure of the set of images, which is larger where homs of the domain are undefined.
 
     Args:
         f: a natural transformation.
@@ -148,10 +148,10 @@ def image(f: Morphism, sub: SubInstance | None = None) -> SubInstance:
 
 
 def preimage(f: Morphism, sub: SubInstance) -> SubInstance:
-    """The parts of the domain that f sends into a sub-instance of its codomain.
+    """Return the preimage of a sub-instance: the parts of the domain that f sends into it.
 
     Args:
-        f: a natural transformation; where it is not one, the parts may not be closed under homs.
+        f: a natural transformation.
         sub: a sub-instance of its codomain.
 
     Raises:
@@ -171,7 +171,7 @@ def _at(mask: Any, targets: Ids) -> Any:
 
 
 def _checked(instance: ACSet, parts: Mapping[str, ArrayLike]) -> dict[str, Ids]:
-    """Sorted ids without repetition for every object."""
+    """The sorted, distinct ids of the given parts of every object."""
     for ob in parts:
         if ob not in instance.schema.obs:
             raise SchemaError(f"a sub-instance has parts of an {unknown_name('object', str(ob), instance.schema.obs)}")
@@ -191,6 +191,6 @@ def _require_one_instance(one: SubInstance, two: SubInstance) -> None:
         raise InstanceError("sub-instances of different instances cannot be compared or combined")
 
 
-def _require_instance(sub: SubInstance, instance: ACSet, role: str) -> None:
+def _require_instance(sub: SubInstance, instance: ACSet, role: Literal["domain", "codomain"]) -> None:
     if sub.instance is not instance and sub.instance != instance:
         raise InstanceError(f"the sub-instance is one of {sub.instance!r}, not of the morphism's {role}")
