@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,9 +37,55 @@ _MOST_SAMPLES = 100_000
 """Samples of a history buffer beyond which a delay is taken for one in milliseconds."""
 
 
+class BaseWorld(ABC):
+    """A robot with a task that policies can be rolled out in, whoever computes its physics.
+
+    Attributes:
+        name: what people call it.
+        noise: noise of each sensor by name; a key ``"*"`` holds for the sensors that are not named.
+    """
+
+    name: str
+    noise: Mapping[str, Noise]
+
+    @property
+    @abstractmethod
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the d observed channels."""
+
+    @property
+    @abstractmethod
+    def actuators(self) -> tuple[str, ...]:
+        """Names of the nu actuators, in the order of a policy's answers."""
+
+    @property
+    @abstractmethod
+    def answers(self) -> tuple[int, ...]:
+        """The numbers of columns that a policy's answer may have; the first is nu."""
+
+    @property
+    @abstractmethod
+    def control_period(self) -> float:
+        """Seconds between two actions."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int | None:
+        """Control steps after which an episode ends at the latest; None where there is no limit."""
+
+    def noise_chains(self) -> tuple[NoiseChain, ...]:
+        """Return the noise of each of the d sensors."""
+        default = self.noise.get("*", ())
+        return tuple(NoiseChain.of(self.noise.get(sensor, default)) for sensor in self.sensors)
+
+    def deviations(self) -> Floats:
+        """Return the deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""
+        return np.array([chain.deviation for chain in self.noise_chains()])
+
+
 @dataclass(frozen=True)
-class World:
-    """A model and what is done on it; which of its parameters vary is said by an `Ensemble`.
+class World(BaseWorld):
+    """A MuJoCo model and a task on it; which of its parameters vary is said by an `Ensemble`.
 
     Attributes:
         name: what people call it.
@@ -57,9 +104,8 @@ class World:
     noise: Mapping[str, Noise] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_noisy_sensors(self.name, self.sensors, self.noise)
         for sensor, noise in self.noise.items():
-            if sensor != "*" and sensor not in self.task.sensors:
-                raise WorldError(f"noise of world '{self.name}': " + unknown_name("sensor", sensor, self.task.sensors))
             try:
                 NoiseChain.of(noise)
             except WorldError as error:
@@ -79,7 +125,7 @@ class World:
         if package is None or package.origin is None:
             raise WorldError("the Gymnasium worlds need the package gymnasium: pip install 'gymnasium>=1.4,<2'")
         path = Path(package.origin).parent / "envs" / "mujoco" / "assets" / file
-        return cls(name, path, task(), substeps, _by_sensor(noise))
+        return cls(name, path, task(), substeps, by_sensor(noise))
 
     @classmethod
     def from_xml(
@@ -119,7 +165,7 @@ class World:
             bound = task.bind(model)
         except WorldError as error:
             raise WorldError(f"{path}: {error}") from None
-        return cls(name or path.stem, path, bound, substeps, _by_sensor(noise))
+        return cls(name or path.stem, path, bound, substeps, by_sensor(noise))
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -132,23 +178,24 @@ class World:
         return actuator_names(self.compile())
 
     @property
-    def answers(self) -> tuple[int]:
-        """Numbers of columns that a policy's answer may have: nu."""
+    def answers(self) -> tuple[int, ...]:
+        """The number of columns that a policy's answer has: nu."""
         return (self.compile().nu,)
 
-    def deviations(self) -> Floats:
-        """Standard deviation of the Gaussian noise on each sensor (the first, where it has several), (d,)."""
-        return np.array([chain.deviation for chain in self.noise_chains()])
+    @property
+    def control_period(self) -> float:
+        """Seconds between two actions."""
+        return self.substeps * float(self.compile().opt.timestep)
 
-    def noise_chains(self) -> tuple[NoiseChain, ...]:
-        """The noise of each of the d sensors."""
-        default = self.noise.get("*", ())
-        return tuple(NoiseChain.of(self.noise.get(sensor, default)) for sensor in self.sensors)
+    @property
+    def steps(self) -> int:
+        """Control steps after which an episode ends at the latest."""
+        return self.task.steps
 
     def compile(
         self, actuator_delays: Sequence[float] | Floats = (), sensor_delays: Sequence[float] | Floats = ()
     ) -> mujoco.MjModel:
-        """The model, with history buffers as `compile_model` makes them."""
+        """Compile the model, with history buffers as `compile_model` makes them."""
         return compile_model(self.path, actuator_delays, sensor_delays)
 
     def read_log(
@@ -260,8 +307,33 @@ def _samples(delay: float, timestep: float) -> int:
     return math.ceil(delay / timestep - 1e-9)
 
 
-def _by_sensor(noise: Noise | Mapping[str, Noise] | None) -> Mapping[str, Noise]:
-    """Noise as a mapping from sensors."""
+def by_sensor(noise: Noise | Mapping[str, Noise] | None) -> Mapping[str, Noise]:
+    """Return noise as a mapping from sensors, under ``"*"`` what holds for all."""
     if noise is None:
         return {}
     return dict(noise) if isinstance(noise, Mapping) else {"*": noise}
+
+
+def check_noisy_sensors(world: str, sensors: tuple[str, ...], noise: Mapping[str, object]) -> None:
+    """Refuse noise of a sensor that a world does not have.
+
+    Raises:
+        WorldError: it names the sensor, and those that there are.
+    """
+    for sensor in noise:
+        if sensor != "*" and sensor not in sensors:
+            raise WorldError(f"noise of world '{world}': " + unknown_name("sensor", sensor, sensors))
+
+
+def require_model(world: BaseWorld) -> World:
+    """Return a world that has a model of MuJoCo.
+
+    Raises:
+        WorldError: another simulator computes it.
+    """
+    if not isinstance(world, World):
+        raise WorldError(
+            f"world '{world.name}' is computed by another simulator and can only be rolled out in memory; what trains, "
+            "replays, predicts or streams needs a model, for example that of World.from_xml"
+        )
+    return world

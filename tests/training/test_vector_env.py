@@ -47,7 +47,7 @@ def test_step_by_step_as_gymnasium(name):
 
     def copy_start(rows):
         for row in rows:
-            set_state(theirs.envs[row], ours.stepper._qpos[row], ours.stepper._qvel[row])
+            set_state(theirs.envs[row], ours.stepper._batch.qpos[row], ours.stepper._batch.qvel[row])
         return np.stack([environment.unwrapped._get_obs() for environment in theirs.envs])
 
     np.testing.assert_allclose(ours.reset(), copy_start(range(3)), atol=1e-12)

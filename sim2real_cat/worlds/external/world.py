@@ -1,4 +1,4 @@
-"""A world whose physics is another simulator's: it can only roll out, a few episodes side by side."""
+"""Worlds that another simulator computes: they can only be rolled out, a few episodes side by side."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
-from sim2real_cat.errors import PolicyError, WorldError, listed, one_line, unknown_name, with_kind
+from sim2real_cat.errors import PolicyError, WorldError, listed, unknown_name, with_kind
+from sim2real_cat.policies.policy import Policy
+from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.noise import GaussianNoise
+from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.tasks.task import Selection, State
+from sim2real_cat.worlds.world import BaseWorld, by_sensor, check_noisy_sensors
 
 Row = Mapping[str, float]
 """The values of a world's parameters by name, in the simulator's own units."""
 
-Noise = float | GaussianNoise | Mapping[str, float | GaussianNoise] | None
+Deviations = float | GaussianNoise | Mapping[str, float | GaussianNoise] | None
 """Standard deviation of the Gaussian noise on each sensor, one for all or by name."""
+
+_SEEDS = 2**31
+"""Seeds lie below this number: every simulator takes a non-negative 32-bit integer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +89,7 @@ class Lanes(ABC):
         """Give back what the simulators hold."""
 
 
-class ExternalWorld(ABC):
+class ExternalWorld(BaseWorld):
     """A world that another simulator computes.
 
     Args:
@@ -108,7 +117,7 @@ class ExternalWorld(ABC):
         actuators: tuple[str, ...],
         control_period: float,
         steps: int | None,
-        noise: Noise,
+        noise: Deviations,
         parameters: Mapping[str, float],
     ) -> None:
         for kind, names in (("sensor", sensors), ("actuator", actuators)):
@@ -121,21 +130,30 @@ class ExternalWorld(ABC):
             if not math.isfinite(value):
                 raise WorldError(f"world '{name}', parameter '{parameter}': needs a finite nominal value, got {value}")
         self.name = name
-        self.sensors = sensors
-        self.actuators = actuators
-        self.control_period = control_period
-        self.steps = steps
+        self.noise = _plain_noise(name, sensors, noise)
         self.parameters = dict(parameters)
-        self.deviations = _deviations(name, sensors, noise)
+        self._sensors, self._actuators = sensors, actuators
+        self._control_period, self._steps = control_period, steps
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        return self._sensors
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        return self._actuators
+
+    @property
+    def control_period(self) -> float:
+        return self._control_period
+
+    @property
+    def steps(self) -> int | None:
+        return self._steps
 
     @abstractmethod
     def lanes(self, episodes: int) -> Lanes:
         """Simulators for so many episodes."""
-
-    @property
-    @abstractmethod
-    def answers(self) -> tuple[int, ...]:
-        """How many columns a policy's answer may have; the first is nu."""
 
     @abstractmethod
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
@@ -148,22 +166,6 @@ class ExternalWorld(ABC):
         Raises:
             PolicyError: a number that is none of the simulator's actions.
         """
-
-    @property
-    def task(self) -> NoReturn:
-        """Not there: the simulator has its own task; always raises, as `compile`."""
-        self.compile()
-
-    def compile(self) -> NoReturn:
-        """Not there: always raises, so that what needs a model says so.
-
-        Raises:
-            WorldError: always.
-        """
-        raise WorldError(
-            f"world '{self.name}' is computed by another simulator and can only be rolled out in memory; what trains, "
-            "replays, predicts or streams needs a model, for example that of World.from_xml"
-        )
 
     def actions(self, answer: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
         """The actions, (k, nu), for what a policy answered in some episodes.
@@ -269,21 +271,167 @@ def _changed(value: float, mode: Mode, drawn: float) -> float:
     return value + drawn if mode == "shift" else drawn
 
 
-def _deviations(world: str, sensors: tuple[str, ...], noise: Noise) -> Floats:
-    """Standard deviation of the noise on each sensor, (d,)."""
-    given = noise if isinstance(noise, Mapping) else {"*": 0.0 if noise is None else noise}
-    by_name: dict[str, float] = {}
+def _plain_noise(world: str, sensors: tuple[str, ...], noise: Deviations) -> dict[str, float]:
+    """Return the standard deviation of the noise on each sensor that is named."""
+    given = by_sensor(noise)
+    check_noisy_sensors(world, sensors, given)
+    deviations: dict[str, float] = {}
     for sensor, entry in given.items():
-        if sensor != "*" and sensor not in sensors:
-            raise WorldError(f"noise of world '{world}': " + unknown_name("sensor", sensor, sensors))
         deviation: object = entry.deviation if isinstance(entry, GaussianNoise) else entry
         if isinstance(deviation, bool) or not isinstance(deviation, int | float | np.integer | np.floating):
-            shown = one_line(repr(entry))
+            shown = " ".join(repr(entry).split())
             raise WorldError(
                 f"noise of world '{world}', sensor '{sensor}': another simulator takes one standard deviation per "
                 f"sensor, got {shown if len(shown) <= 80 else shown[:77] + '...'}; noise models are for MuJoCo's worlds"
             )
         if not (math.isfinite(deviation) and deviation >= 0):
             raise WorldError(f"noise of world '{world}', sensor '{sensor}': needs to be >= 0, got {deviation}")
-        by_name[sensor] = float(deviation)
-    return np.array([by_name.get(sensor, by_name.get("*", 0.0)) for sensor in sensors], dtype=np.float64)
+        deviations[sensor] = float(deviation)
+    return deviations
+
+
+def external_rollout(
+    world: ExternalWorld,
+    policy: Policy,
+    *,
+    rng: np.random.Generator,
+    fibre: Ensemble | None,
+    episodes: int,
+    steps: int | None,
+    name: str,
+    until_terminated: bool,
+    progress: Callable[[int], None] | None,
+) -> Trajectories:
+    """Roll a policy out, as many episodes at once as there are lanes, wave after wave; see `rollout`.
+
+    Every episode has its own random stream, spawned from `rng` in order; the first number it draws is the seed of
+    the simulator's reset, then comes the noise of the sensors, so the result does not depend on the number of lanes.
+    An episode in which the simulator raises, or shows NaN or infinity, is marked as diverged, ends before the bad
+    step, and `Trajectories.reasons` says what happened.
+
+    Args:
+        world: the simulator.
+        policy: what acts; it is not changed.
+        rng: a generator.
+        fibre: the ensemble; the world with its nominal parameters where none is given.
+        episodes: episodes per member.
+        steps: control steps per episode at most; the world's own number where none is given.
+        name: the policy's name in the result.
+        until_terminated: must be true: another simulator cannot be asked to go on after its end.
+        progress: called after every control step of a wave with the share of `steps` that all waves have done.
+
+    Raises:
+        WorldError: no episodes or steps asked for, an ensemble that does not fit the world, or a simulator that
+            cannot be made or started.
+        PolicyError: the policy does not fit the world, or its actions do not or are NaN or infinite.
+    """
+    fibre = Ensemble.nominal() if fibre is None else fibre
+    steps = world.steps if steps is None else steps
+    if steps is None:
+        raise WorldError(f"world '{world.name}' has no time limit of its own: say how many steps an episode has")
+    if episodes < 1 or steps < 1:
+        raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {steps}")
+    if not until_terminated:
+        raise WorldError(f"world '{world.name}' stops where its task ends an episode; until_terminated must be true")
+    policy.check_fit(world.sensors, world.actuators, world.name, world.answers)
+    rows = world.rows(fibre)
+    member_index = np.repeat(np.arange(len(fibre)), episodes)
+    n = len(member_index)
+    generators = rng.spawn(n)
+    seeds = [int(generator.integers(_SEEDS)) for generator in generators]
+    room = _noise(world, steps, generators)
+    policy = policy.start(n)
+    records: list[Recorder] = []
+    reasons: list[str] = []
+    with closing(world.lanes(n)) as lanes:
+        waves = range(0, n, lanes.count)
+        for done, first in enumerate(waves):
+            wave = np.arange(first, min(first + lanes.count, n))
+            start = lanes.reset([seeds[i] for i in wave], [rows[member] for member in member_index[wave]])
+            play = _Wave(world, start, room[wave[0] : wave[-1] + 1], wave)
+            for step in range(steps):
+                if not len(play.running):
+                    break
+                play.step(policy, lanes, step)
+                if progress is not None:
+                    progress((done * steps + step + 1) // len(waves))
+            records.append(play.record)
+            reasons += play.reasons
+    played = joined(records, member_index, name, world.sensors, world.actuators, world.control_period)
+    return replace(played, reasons=tuple(reasons))
+
+
+class _Wave:
+    """The episodes that the lanes of a simulator play side by side.
+
+    Args:
+        world: the simulator.
+        start: what the lanes show after their reset.
+        room: (m, steps + 1, d) the noise of the sensors, which becomes the record of their readings.
+        episodes: (m,) the number of each episode in the whole rollout.
+
+    Attributes:
+        record: what was recorded; blank where nothing was.
+        running: the lanes whose episodes go on.
+        reasons: m texts, why an episode failed; '' where it did not.
+    """
+
+    def __init__(self, world: ExternalWorld, start: Frame, room: Floats, episodes: NDArray[np.intp]) -> None:
+        self._world, self._episodes = world, episodes
+        self.reasons = [""] * len(episodes)
+        self.record = Recorder(room, len(world.actuators), *_shown(start, room[:, 0], slice(None)))
+        self.running = np.arange(len(episodes))
+        self._held = np.zeros((len(episodes), len(world.actuators)))
+        self._keep_going(start, "reset")
+        for lane in np.flatnonzero(self.record.diverged):  # it never started
+            self.record.blank(int(lane))
+
+    def step(self, policy: Policy, lanes: Lanes, step: int) -> None:
+        """Do one control step of the running lanes and record it."""
+        episodes = self._episodes[self.running]
+        answer = policy.act(self.record.observations[self.running, step], episodes, step)
+        actions = self._world.actions(answer, episodes, step)
+        if step == 0:
+            self._held[:] = actions[0]  # a lane that never ran needs some valid action too
+        self._held[self.running] = actions
+        frame = lanes.step(self._held, np.isin(np.arange(len(self._held)), self.running))
+        self._keep_going(frame, f"control step {step}")
+        rows = self.running
+        after, readings = _shown(frame, self.record.observations[:, step + 1], rows)
+        self.record.step(rows, step, self._held[rows], frame.rewards[rows], after, readings)
+        self.record.terminated[rows] = frame.terminated[rows]
+        self.running = rows[~(frame.terminated | frame.truncated)[rows]]
+
+    def _keep_going(self, frame: Frame, when: str) -> None:
+        """End the episodes of the running lanes that failed, and note why."""
+        for lane in self.running.tolist():
+            reason = frame.failures.get(lane) or _not_finite(frame, lane, self._world.sensors)
+            if reason:
+                self.reasons[lane] = f"{when}: {reason}"
+                self.record.diverged[lane] = True
+        self.running = self.running[~self.record.diverged[self.running]]
+
+
+def _noise(world: ExternalWorld, steps: int, generators: Sequence[np.random.Generator]) -> Floats:
+    """Draw the noise of the sensors in every frame of every episode, (n, steps + 1, d)."""
+    noise, deviations = np.zeros((len(generators), steps + 1, len(world.sensors))), world.deviations()
+    if deviations.any():
+        for generator, episode in zip(generators, noise, strict=True):
+            generator.standard_normal(out=episode)
+        noise *= deviations
+    return noise
+
+
+def _shown(frame: Frame, noise: Floats, rows: Selection) -> tuple[State, Floats]:
+    """Return the states of some lanes, and what their sensors read under noise (m, d)."""
+    return State(frame.qpos[rows], frame.qvel[rows]), frame.observations[rows] + noise[rows]
+
+
+def _not_finite(frame: Frame, lane: int, sensors: Sequence[str]) -> str:
+    """What in a lane is NaN or infinite, '' where nothing is."""
+    bad = np.flatnonzero(~np.isfinite(frame.observations[lane]))
+    if len(bad):
+        return f"sensor '{sensors[bad[0]]}' reads {frame.observations[lane, bad[0]]}"
+    if not (np.isfinite(frame.qpos[lane]).all() and np.isfinite(frame.qvel[lane]).all()):
+        return "a position or velocity is NaN or infinite"
+    return "" if np.isfinite(frame.rewards[lane]) else f"the reward is {frame.rewards[lane]}"

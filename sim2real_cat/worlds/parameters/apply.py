@@ -17,7 +17,7 @@ from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
 from sim2real_cat.worlds.parameters.physical import TOGETHER, admissible, settled, targets
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.world import BUFFERS, World, check_buffers
+from sim2real_cat.worlds.world import BUFFERS, World, check_buffers, require_model
 
 SENSOR_FIELDS = ("observation_noise", "observation_bias", "observation_delay")
 """Parameters of the sensors rather than of the model, as in ``"observation_bias[pole angle]"``."""
@@ -60,7 +60,7 @@ def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
     Raises:
         WorldError: as `World.compile`, or a delay of an actuator or sensor that the model does not have.
     """
-    model = world.compile()
+    model = require_model(world).compile()
     random = action_parameters(fibre, np.arange(len(fibre)))
     actuators = _delays(model, fibre, "actuator_delay") + (random.spread + random.jitter)[:, None]
     sensors = _delays(model, fibre, "sensor_delay")

@@ -25,7 +25,7 @@ from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.entries import read_change, read_correlations, read_totals
-from sim2real_cat.worlds.world import World
+from sim2real_cat.worlds.world import World, require_model
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Randomization:
         Raises:
             WorldError: a parameter that the world does not have, or that cannot vary.
         """
-        return bind(self, world.compile(), world.sensors)
+        return bind(self, require_model(world).compile(), world.sensors)
 
     def at(self, level: float) -> Randomization:
         """The randomization with every range narrowed to `level` times its width around its centre.

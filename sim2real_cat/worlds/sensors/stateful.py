@@ -18,11 +18,10 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.model_names import joint_address, names
 from sim2real_cat.worlds.tasks.task import Carry, State, Task
+from sim2real_cat.worlds.world import World, require_model
 
 if TYPE_CHECKING:
     import mujoco
-
-    from sim2real_cat.worlds.world import World
 
 
 class StatefulObservation(ABC):
@@ -198,7 +197,7 @@ def with_observations(
     Raises:
         WorldError: an observation names something that the model does not have, or a sensor is not there, or twice.
     """
-    model = world.compile()
+    model = require_model(world).compile()
     try:
         bound = [observation.bind(model) for observation in observations]
         task = StatefulTask(world.task, bound, world.sensors if keep is None else keep)

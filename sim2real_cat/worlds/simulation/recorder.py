@@ -64,6 +64,10 @@ class Recorder:
         self.lengths[rows] = step + 1
         self._frame(rows, step + 1, after, readings)
 
+    def blank(self, row: int) -> None:
+        """Forget the start of an episode that never began."""
+        self.observations[row, 0] = self._at("qpos", 0)[row] = self._at("qvel", 0)[row] = np.nan
+
     def finish(self) -> Recorder:
         """Give back the room that no episode needed."""
         needed = int(self.lengths.max(initial=0)) + 1

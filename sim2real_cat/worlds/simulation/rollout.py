@@ -15,15 +15,14 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.parquet import TrajectoryWriter
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.external.rollout import external_rollout
-from sim2real_cat.worlds.external.world import ExternalWorld
+from sim2real_cat.worlds.external.world import ExternalWorld, external_rollout
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.batch import available_cores
 from sim2real_cat.worlds.simulation.recorder import Recorder, joined
 from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.simulation.turns import in_turns
-from sim2real_cat.worlds.world import World
+from sim2real_cat.worlds.world import BaseWorld, World, require_model
 
 _WORTH_HALVING = 128
 """Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one covers Python's
@@ -34,7 +33,7 @@ _BATCH = 1024
 
 
 def rollout(
-    world: World | ExternalWorld,
+    world: BaseWorld,
     policy: Policy,
     *,
     rng: np.random.Generator | int = 0,
@@ -75,7 +74,7 @@ def rollout(
         return external_rollout(
             world,
             policy,
-            rng=rng,
+            rng=np.random.default_rng(rng),
             fibre=fibre,
             episodes=episodes,
             steps=steps,
@@ -83,7 +82,7 @@ def rollout(
             until_terminated=until_terminated,
             progress=progress,
         )
-    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    run = _Rollout(require_model(world), policy, fibre, episodes, steps, name, threads, until_terminated, batch)
     records = [record for _, played in run.batches(np.random.default_rng(rng), progress) for record in played]
     return run.trajectories(slice(None), records)
 
@@ -119,7 +118,7 @@ def rollout_to_parquet(
         PolicyError: as `rollout`.
     """
     _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
-    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    run = _Rollout(require_model(world), policy, fibre, episodes, steps, name, threads, until_terminated, batch)
     with TrajectoryWriter(Path(path)) as log:
         for played in run.batches(np.random.default_rng(rng), progress):
             log.append(run.trajectories(*played))

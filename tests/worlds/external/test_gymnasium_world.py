@@ -125,7 +125,7 @@ def test_names_and_shapes():
     world = stairs(shape=(2, 2), sensors=["height", "seed"], noise={"height": 0.5})
     assert world.actuators == ("action[0, 0]", "action[0, 1]", "action[1, 0]", "action[1, 1]")
     assert world.sensors == ("height", "seed")
-    assert world.deviations.tolist() == [0.5, 0.0]
+    assert world.deviations().tolist() == [0.5, 0.0]
     assert climb(world, (0.1, 0.2, 0.3, 0.4)).observations.shape == (4, 7, 2)
 
 

@@ -96,8 +96,8 @@ def test_settings_that_do_not_fit(settings, message):
 
 
 def test_gaussian_noise_is_its_deviation():
-    assert stairs(noise=GaussianNoise(0.5)).deviations.tolist() == [0.5, 0.5]
-    assert stairs(noise={"*": 1, "observation[0]": GaussianNoise(0.5)}).deviations.tolist() == [0.5, 1.0]
+    assert stairs(noise=GaussianNoise(0.5)).deviations().tolist() == [0.5, 0.5]
+    assert stairs(noise={"*": 1, "observation[0]": GaussianNoise(0.5)}).deviations().tolist() == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("missing", ["observation_space", "action_space"])
