@@ -178,6 +178,12 @@ def test_every_deployment_has_a_gap(make_deployment, make_gap, refused):
         build_instance([make_deployment("a")], [make_gap(0.0)] * 2, 0.1)
 
 
+def test_gaps_that_are_not_given_are_measured(deployed):
+    generator = np.random.default_rng(3)
+    gaps = [measure(each, rng=generator, threads=1) for each in deployed]
+    assert build_instance(deployed, rng=3, threads=1) == build_instance(deployed, gaps)
+
+
 def test_nothing_deployed_is_an_empty_instance():
     assert build_instance([], [], 0.1).acset.nparts("Policy") == 0
 

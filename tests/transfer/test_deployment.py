@@ -1,118 +1,94 @@
-"""Measuring a deployment: what cannot be measured is a note, never an exception."""
+"""Deploying a policy: what each side shows, where the random numbers come from, and what training adds."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.kl_gap import gap
-from sim2real_cat.transfer.deployment import Deployment
-from sim2real_cat.transfer.measurement import measure
+from sim2real_cat.errors import InstanceError
+from sim2real_cat.policies.policy import LinearPolicy
+from sim2real_cat.training.random_search import RandomSearch, train
+from sim2real_cat.transfer.deployment import deploy
+from sim2real_cat.worlds.external.gymnasium import GymnasiumWorld
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.simulation.rollout import rollout
+from sim2real_cat.worlds.world import World
+
+UPRIGHT = LinearPolicy(np.array([[0.5, 15.0, 1.0, 2.0]]), np.zeros(4), np.ones(4))
+HEAVIER = Ensemble.single({"body_inertial[pole]": {"scale": 1.3}})
+FIBRE = Randomization.from_table({"body_inertial[pole]": {"scale": [0.8, 1.2]}}).draw(3, rng=0)
 
 
-@pytest.fixture
-def make_walks(make_trajectories):
-    """Stationary episodes of two sensors around a centre."""
-
-    def make(seed, episodes=12, frames=25, centre=0.0, **more):
-        rng = np.random.default_rng(seed)
-        walks = rng.normal(size=(episodes, frames, 2))
-        for t in range(1, frames):
-            walks[:, t] = 0.5 * walks[:, t - 1] + np.sqrt(0.75) * walks[:, t]
-        return make_trajectories(walks + centre, **more)
-
-    return make
+@pytest.fixture(scope="module")
+def world():
+    return World.gymnasium("InvertedPendulum", 0.01)
 
 
-@pytest.fixture
-def deployment(make_walks):
-    """A policy in two worlds, the second of weight 0.9 and far away from the first; reality is like the second."""
-    fibre = Ensemble((), (), np.zeros((2, 0)), np.array([0.1, 0.9]))
-    sim = make_walks(1, 24, members=np.repeat([0, 1], 12))
-    sim.observations[12:] += 8.0
-    return Deployment("p", "r", "", None, fibre, sim, make_walks(2, centre=8.0))
+def deployed(world, policy=UPRIGHT, **options):
+    choices = {"fibre": FIBRE, "episodes": 4, "sim_episodes": 2, "steps": 15, "rng": 5, "threads": 1, **options}
+    return deploy(world, policy, name="upright", robot="heavy", **choices)
 
 
-def measured(deployment, method="gaussian"):
-    return measure(deployment, method=method, confidence=0.9, rng=np.random.default_rng(5))
+def alone(world, rng, fibre, episodes):
+    return rollout(world, UPRIGHT, rng=rng, fibre=fibre, episodes=episodes, steps=15, name="upright", threads=1)
 
 
-def test_the_gap_is_that_of_the_weighted_fibre(deployment):
-    found = measured(deployment)
-    assert found.note == ""
+def test_each_side_is_a_rollout(world):
+    found = deployed(world, reality=HEAVIER)
     rng = np.random.default_rng(5)
-    for level, estimate in (("transition", found.transition), ("occupancy", found.occupancy)):
-        weights = {0: 0.1, 1: 0.9}
-        expected = gap(
-            deployment.real, deployment.sim, method="gaussian", level=level, weights=weights, confidence=0.9, rng=rng
-        )
-        assert estimate == expected
-        assert (estimate.level, estimate.n_members, estimate.confidence) == (level, 2, 0.9)
-    assert found.occupancy.low <= np.log(1 / 0.9) <= found.occupancy.high
+    for side, expected in ((found.sim, alone(world, rng, FIBRE, 2)), (found.real, alone(world, rng, HEAVIER, 4))):
+        np.testing.assert_array_equal(side.observations, expected.observations)
+        assert side.policies == ("upright",) * len(expected)
+    assert (found.policy, found.robot, found.weights_digest) == ("upright", "heavy", UPRIGHT.digest)
+    assert (found.birth_digest, found.trainer, found.entropy_coefficient) == (None, None, None)
+    assert (found.world, found.fibre, found.reality) == (world, FIBRE, HEAVIER)
 
 
-def test_the_weights_matter(deployment):
-    turned = replace(deployment, fibre=replace(deployment.fibre, weights=np.array([0.9, 0.1])))
-    more = measured(turned).occupancy.plug_in - measured(deployment).occupancy.plug_in
-    assert more == pytest.approx(np.log(9), rel=1e-3)
+def test_the_real_side_can_have_a_stream_of_its_own(world):
+    found = deployed(world, reality=HEAVIER, real_rng=7)
+    np.testing.assert_array_equal(found.real.observations, alone(world, 7, HEAVIER, 4).observations)
+    np.testing.assert_array_equal(found.sim.observations, alone(world, 5, FIBRE, 2).observations)
 
 
-def test_the_method_is_passed_on(deployment):
-    assert measured(deployment, "knn").transition.method == "knn"
+def test_a_fibre_of_one_world_is_seen_as_often_as_the_robot(world):
+    found = deployed(world, reality=HEAVIER, fibre=None)
+    assert (len(found.fibre), len(found.sim), len(found.real)) == (1, 4, 4)
 
 
-def test_diverged_episodes_are_left_out(deployment):
-    real = replace(deployment.real, diverged=np.arange(12) < 4)
-    real.observations[:4] = 1e9
-    found = measured(replace(deployment, real=real))
-    assert found.transition.episodes_real == 8
-    assert found.transition.value < 1
+def test_recorded_episodes_are_the_real_side(world):
+    real = alone(world, 9, HEAVIER, 3)
+    found = deployed(world, real=real)
+    assert found.real is real
+    assert found.reality is None
+    np.testing.assert_array_equal(found.sim.observations, alone(world, 5, FIBRE, 2).observations)
+    assert deployed(world, real=real, reality=HEAVIER).reality is HEAVIER
 
 
-@pytest.mark.parametrize(
-    ("side", "change", "part"),
-    [
-        ("real", {"diverged": np.ones(12, dtype=bool)}, "the real side is empty"),
-        ("sim", {"diverged": np.arange(24) >= 12}, "weights are for members"),
-        ("real", {"control_period": 0.5}, "the control periods differ"),
-        ("sim", {"sensors": ("x", "z")}, "the sensors of the two sides differ"),
-    ],
-)
-def test_what_cannot_be_measured_is_a_note(deployment, side, change, part):
-    found = measured(replace(deployment, **{side: replace(getattr(deployment, side), **change)}))
-    assert found.transition is None
-    assert found.occupancy is None
-    transition, occupancy = found.note.split(" | ")
-    assert transition.startswith("transition: ")
-    assert occupancy.startswith("occupancy: ")
-    assert part in transition
-    assert "\n" not in found.note
+def test_training_says_where_a_policy_comes_from(world):
+    trained = train(world, RandomSearch(iterations=1, directions=2, top=1, steps=5), rng=3, fibre=FIBRE, threads=1)
+    found = deployed(world, trained, reality=HEAVIER)
+    assert (found.weights_digest, found.birth_digest) == (trained.policy.digest, trained.birth.digest)
+    assert (found.trainer, found.entropy_coefficient) == (trained.trainer, None)
 
 
-def test_levels_are_measured_apart(deployment, make_trajectories):
-    short = make_trajectories(np.random.default_rng(3).normal(size=(12, 2, 2)))
-    found = measured(replace(deployment, real=replace(short, lengths=np.zeros(12, dtype=np.int64))))
-    assert found.transition is None
-    assert found.occupancy is not None
-    assert found.note.startswith("transition: ")
+def test_progress_names_what_is_done(world):
+    seen = []
+    deployed(world, reality=HEAVIER, steps=3, progress=lambda doing, done: seen.append((doing, done)))
+    assert seen == [(f"{doing} upright", done) for doing in ("simulating", "deploying") for done in (1, 2, 3)]
 
 
-def test_why_a_gap_is_not_to_be_relied_on(deployment):
-    single = deployment.real.select(np.arange(1))
-    found = measured(replace(deployment, real=single))
-    assert not found.transition.reliable
-    assert found.transition.high == np.inf
-    assert "transition: no interval from the single real episode" in found.note
+def test_another_simulator_cannot_be_set_to_a_state():
+    world = GymnasiumWorld("Pendulum-v1")
+    policy = LinearPolicy(np.zeros((1, 3)), np.zeros(3), np.ones(3))
+    found = deployed(world, policy, fibre=None, reality=Ensemble.nominal(), episodes=2, steps=4)
+    assert found.world is None
+    assert found.real.lengths.tolist() == [4, 4]
 
 
-def test_without_a_world_samples_are_compared(deployment):
-    found = measured(deployment, "auto")
-    assert found.transition.method == "gaussian"
-    assert found.note.startswith("predictive: the simulated world cannot be set to a recorded state")
-    assert found.predictive is None
-    alone = measured(deployment, "predictive")
-    assert alone.transition is None
-    assert alone.occupancy.method == "gaussian"
+def test_a_real_side_is_needed_and_of_this_policy(world, refused):
+    with refused(InstanceError, "policy 'upright' has no real side: give the recording as real, or as reality"):
+        deployed(world)
+    other = rollout(world, UPRIGHT, rng=1, steps=3, name="other", threads=1)
+    with refused(InstanceError, "the recording is of 'other', not of 'upright' alone", "of_policy"):
+        deployed(world, real=other)
