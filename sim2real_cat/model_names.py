@@ -1,15 +1,24 @@
-"""Names of the objects of a MuJoCo model, and where the coordinates of its joints lie."""
+"""Names of the objects of a MuJoCo model, and the addresses of the coordinates of its joints."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
 
 if TYPE_CHECKING:
     import mujoco
+
+JointKind = Literal["free", "ball", "slide", "hinge"]
+
+_JOINT_KINDS: tuple[JointKind, ...] = ("free", "ball", "slide", "hinge")
+"""Kinds of joints in the order of ``mujoco.mjtJoint``."""
+
+_WIDTHS: dict[JointKind, tuple[int, int]] = {"free": (7, 6), "ball": (4, 3), "slide": (1, 1), "hinge": (1, 1)}
+"""Coordinates in ``qpos`` and in ``qvel`` of a joint of each kind."""
 
 _COUNTS = {
     "BODY": "nbody",
@@ -28,12 +37,13 @@ _COUNTS = {
     "FLEX": "nflex",
     "KEY": "nkey",
 }
+"""Fields of the model that count the objects of each kind."""
 
 _BRACKETS = re.compile(r"^(?P<field>[A-Za-z_][\w.]*)(?:\[(?P<elements>.*)\])?$")
 
 
 def names(model: mujoco.MjModel, kind: str) -> list[str]:
-    """Names of all objects of a kind (``"BODY"``, ``"JOINT"``, ...), '' for unnamed ones."""
+    """Return the names of all objects of a kind (``"BODY"``, ``"JOINT"``, ...), '' for unnamed ones."""
     import mujoco
 
     object_type = getattr(mujoco.mjtObj, f"mjOBJ_{kind}")
@@ -41,25 +51,65 @@ def names(model: mujoco.MjModel, kind: str) -> list[str]:
 
 
 def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Names of a model's nu actuators, ``"actuator 0"`` and so on for unnamed ones."""
+    """Return the names of a model's nu actuators, ``"actuator 0"`` and so on for unnamed ones."""
     return tuple(name or f"actuator {i}" for i, name in enumerate(names(model, "ACTUATOR")))
 
 
-def joint_address(model: mujoco.MjModel, joint: str, quantity: str) -> list[int]:
-    """Addresses of a joint's coordinates in ``qpos`` or ``qvel``.
+@dataclass(frozen=True)
+class Joint:
+    """A joint of a model.
+
+    Attributes:
+        name: its name, '' where it has none.
+        kind: its kind.
+        qpos: where its coordinates stand in ``qpos``.
+        qvel: where its velocities stand in ``qvel``.
+    """
+
+    name: str
+    kind: JointKind
+    qpos: tuple[int, ...]
+    qvel: tuple[int, ...]
+
+    @property
+    def quaternion(self) -> tuple[int, ...]:
+        """Where its unit quaternion stands in ``qpos``; () for joints without one."""
+        return self.qpos[-4:] if self.kind in ("free", "ball") else ()
+
+
+def joints(model: mujoco.MjModel) -> list[Joint]:
+    """Return the joints of a model, in its order."""
+    found = []
+    for joint, name in enumerate(names(model, "JOINT")):
+        kind = _JOINT_KINDS[int(model.jnt_type[joint])]
+        positions, velocities = _WIDTHS[kind]
+        qpos, qvel = int(model.jnt_qposadr[joint]), int(model.jnt_dofadr[joint])
+        found.append(Joint(name, kind, tuple(range(qpos, qpos + positions)), tuple(range(qvel, qvel + velocities))))
+    return found
+
+
+def joint_named(model: mujoco.MjModel, name: str) -> Joint:
+    """Return the joint of that name.
 
     Raises:
-        WorldError: the model has no joint of that name.
+        WorldError: the model has none.
     """
-    known = names(model, "JOINT")
-    if joint not in known:
-        raise WorldError(unknown_name("joint", joint, [name for name in known if name]))
-    entry = model.joint(joint)
-    if quantity == "qpos":
-        return list(range(int(entry.qposadr[0]), int(entry.qposadr[0]) + len(entry.qpos0)))
-    if quantity == "qvel":
-        return [dof for dof in range(model.nv) if int(model.dof_jntid[dof]) == int(entry.id)]
-    raise WorldError(f"joints have {listed(['qpos', 'qvel'])}, not '{quantity}'")
+    known = {joint.name: joint for joint in joints(model) if joint.name}
+    if name not in known:
+        raise WorldError(unknown_name("joint", name, known))
+    return known[name]
+
+
+def joint_address(model: mujoco.MjModel, joint: str, quantity: str) -> list[int]:
+    """Return the addresses of a joint's coordinates in ``qpos`` or ``qvel``.
+
+    Raises:
+        WorldError: the model has no joint of that name, or joints have no such quantity.
+    """
+    found = joint_named(model, joint)
+    if quantity not in ("qpos", "qvel"):
+        raise WorldError(f"joints have {listed(['qpos', 'qvel'])}, not '{quantity}'")
+    return list(found.qpos if quantity == "qpos" else found.qvel)
 
 
 def in_brackets(text: str) -> tuple[str, list[str]] | None:
@@ -72,5 +122,5 @@ def in_brackets(text: str) -> tuple[str, list[str]] | None:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name is meant by a pattern of ``*`` and ``?``; brackets are taken literally."""
+    """Return whether a name fits a pattern of ``*`` and ``?``; brackets are taken literally."""
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))

@@ -1,4 +1,4 @@
-"""What reading did to the rows of a log, for the notes: rows dropped, gaps split or bridged."""
+"""Alterations that reading made to the rows of a log, for its notes: rows dropped, gaps split or bridged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from sim2real_cat.arrays import Ints
 
 _SHOWN = 3
-"""Rows that a note names; it counts the rest."""
+"""Number of rows that a note names; the rest are counted."""
 
 
 @dataclass
-class Rows:
-    """Some rows of a file: how many, and where the first ones stand."""
+class LogRows:
+    """Some rows of a log: their number, and the places of the first ones."""
 
     count: int = 0
     where: list[str] = field(default_factory=list)
@@ -21,20 +21,20 @@ class Rows:
     def __str__(self) -> str:
         return f"({', '.join(self.where[:_SHOWN])}{', ...' if self.count > _SHOWN else ''})"
 
-    def add(self, other: Rows) -> None:
+    def add(self, other: LogRows) -> None:
         """Count the rows of another episode too."""
         self.count += other.count
         self.where = [*self.where, *other.where][:_SHOWN]
 
 
-def some_rows(rows: Ints | Sequence[int], label: Callable[[int], str]) -> Rows:
-    """Rows by index; only those that are shown get a label, which may have to be looked up in the file."""
-    return Rows(len(rows), [label(int(row)) for row in rows[:_SHOWN]])
+def some_rows(rows: Ints | Sequence[int], label: Callable[[int], str]) -> LogRows:
+    """Count rows by index; only those that are shown get a label, which may have to be looked up in the file."""
+    return LogRows(len(rows), [label(int(row)) for row in rows[:_SHOWN]])
 
 
 @dataclass
-class Gaps:
-    """Gaps that were split or bridged.
+class TimeGaps:
+    """Times without rows that were split or bridged.
 
     Attributes:
         rows: the rows after them.
@@ -43,7 +43,7 @@ class Gaps:
         joined: how many are one step from the row before to the row after, as rows are taken as they are.
     """
 
-    rows: Rows = field(default_factory=Rows)
+    rows: LogRows = field(default_factory=LogRows)
     longest: float = 0.0
     steps: int = 0
     joined: int = 0
@@ -51,7 +51,7 @@ class Gaps:
     def __str__(self) -> str:
         return f"{_gaps(self.rows.count)} of {'up to ' if self.rows.count > 1 else ''}{self.longest:.4g} s {self.rows}"
 
-    def add(self, other: Gaps) -> None:
+    def add(self, other: TimeGaps) -> None:
         """Count the gaps of another episode too."""
         self.rows.add(other.rows)
         self.longest = max(self.longest, other.longest)
@@ -60,22 +60,22 @@ class Gaps:
 
 
 @dataclass
-class Empty:
+class EmptyRows:
     """Rows without a value that were dropped from one column.
 
     Attributes:
-        rows: which.
+        rows: the rows.
         of: how many rows there were.
         longest: most seconds between two values around dropped rows.
-        filled: what stands at the control steps in between, where rows were resampled.
+        filled: words for the values at the control steps in between, where rows were resampled.
     """
 
-    rows: Rows = field(default_factory=Rows)
+    rows: LogRows = field(default_factory=LogRows)
     of: int = 0
     longest: float = 0.0
     filled: str = ""
 
-    def add(self, other: Empty) -> None:
+    def add(self, other: EmptyRows) -> None:
         """Count the rows of another episode too."""
         self.rows.add(other.rows)
         self.of += other.of
@@ -84,8 +84,8 @@ class Empty:
 
 
 @dataclass
-class Changes:
-    """What was done to the rows of an episode, or of all episodes of a file.
+class Alterations:
+    """Alterations of the rows of an episode, or of all episodes of a file.
 
     Attributes:
         repeated: rows dropped as they repeat a time, by the column of timestamps.
@@ -95,32 +95,32 @@ class Changes:
         empty: rows without a value, by column.
     """
 
-    repeated: dict[str, Rows] = field(default_factory=dict)
-    split: Gaps = field(default_factory=Gaps)
-    single: Rows = field(default_factory=Rows)
-    bridged: dict[str, Gaps] = field(default_factory=dict)
-    empty: dict[str, Empty] = field(default_factory=dict)
+    repeated: dict[str, LogRows] = field(default_factory=dict)
+    split: TimeGaps = field(default_factory=TimeGaps)
+    single: LogRows = field(default_factory=LogRows)
+    bridged: dict[str, TimeGaps] = field(default_factory=dict)
+    empty: dict[str, EmptyRows] = field(default_factory=dict)
 
-    def add(self, other: Changes) -> None:
-        """Count those of another episode too."""
+    def add(self, other: Alterations) -> None:
+        """Count the alterations of another episode too."""
         for name, rows in other.repeated.items():
-            self.repeated.setdefault(name, Rows()).add(rows)
+            self.repeated.setdefault(name, LogRows()).add(rows)
         self.split.add(other.split)
         self.single.add(other.single)
         for name, gaps in other.bridged.items():
-            self.bridged.setdefault(name, Gaps()).add(gaps)
+            self.bridged.setdefault(name, TimeGaps()).add(gaps)
         for name, empty in other.empty.items():
-            self.empty.setdefault(name, Empty()).add(empty)
+            self.empty.setdefault(name, EmptyRows()).add(empty)
 
     def within(self, place: str) -> None:
-        """Say of every row that is named in which part of the file it stands."""
+        """Add to every row that is named the part of the file in which it stands."""
         named = [*self.repeated.values(), self.split.rows, self.single]
         named += [gaps.rows for gaps in self.bridged.values()] + [empty.rows for empty in self.empty.values()]
         for rows in named:
             rows.where = [f"{row} in {place}" for row in rows.where]
 
     def notes(self) -> list[str]:
-        """A line for each kind of change, none where nothing was done."""
+        """Return a line for each kind of alteration, none where nothing was done."""
         found = []
         for name, rows in self.repeated.items():
             verb = "repeats" if rows.count == 1 else "repeat"

@@ -1,6 +1,6 @@
-"""When the rows of a table were recorded, in seconds since its first row, checked.
+"""Clocks: the times at which the rows of a table were recorded, in seconds since its first row.
 
-Timestamps of a log: are they in order, even, without gaps, of one clock?
+Timestamps are checked: in order, without repeated times or gaps, of one clock.
 """
 
 from __future__ import annotations
@@ -13,174 +13,12 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.logs.alterations import Changes, Gaps, some_rows
-from sim2real_cat.recordings.logs.mapping import Channel, Time, per_second
-from sim2real_cat.recordings.logs.tables import Table
-
-
-@dataclass(frozen=True, eq=False)
-class Clock:
-    """Checked times of some rows.
-
-    Attributes:
-        name: the column of timestamps, for messages.
-        rows: which rows of the table are kept, increasing in time.
-        times: (rows,) seconds since the table's first row.
-        resolution: seconds that the timestamps resolve.
-        report: what they were like before rows were dropped.
-    """
-
-    name: str
-    rows: Ints
-    times: Floats
-    resolution: float
-    report: TimeReport
-
-    def gaps(self) -> list[tuple[float, float]]:
-        """The times of the rows before and after every gap of the report."""
-        after = np.searchsorted(self.rows, self.report.gaps)
-        return [(float(self.times[row - 1]), float(self.times[row])) for row in after]
-
-
-class Clocks:
-    """The clocks of one table, each read and checked once.
-
-    Args:
-        table: the table.
-        time: how its timestamps are to be read.
-    """
-
-    def __init__(self, table: Table, time: Time) -> None:
-        self._table, self._time = table, time
-        self._known: dict[tuple[str, float], Clock] = {}
-        self._origin: Any = None
-
-    def of(self, channel: Channel) -> Clock:
-        """The clock of a channel: its own, that of its stream, or that of the log.
-
-        Raises:
-            WorldError: there is none, or its timestamps are out of order, repeated or have gaps.
-        """
-        table = self._table
-        stream = table.find(channel.columns[0])[0]
-        name = channel.time or self._time.column or table.clocks.get(stream) or table.time or ""
-        key = (name or f"rows of {len(table.columns[stream])}", channel.delay)
-        if key not in self._known:
-            self._known[key] = self._read(name, len(table.columns[stream]), channel.delay)
-        return self._known[key]
-
-    def known(self) -> list[Clock]:
-        """The clocks that were read."""
-        return list(self._known.values())
-
-    def reports(self) -> dict[str, TimeReport]:
-        """What the clocks that were read are like, by column; '' for rows without timestamps, the longest of them."""
-        found = sorted(self._known.values(), key=lambda clock: clock.report.rows)
-        return {clock.name: clock.report for clock in found}
-
-    def comparison(self) -> str | None:
-        """How the second clock runs against the first, None where there is none.
-
-        Raises:
-            WorldError: a clock is missing, or a value of it.
-        """
-        if self._time.second_clock is None:
-            return None
-        name = self._time.column or self._table.time or self._table.clocks.get(self._time.second_clock)
-        if name is None:
-            raise WorldError(f"{self._table.place}: second_clock needs a first one; name its column under [time]")
-        first, second = self._seconds(name)[0], self._seconds(self._time.second_clock)[0]
-        if len(first) != len(second) or len(first) < 2 or first[0] == first[-1]:
-            raise WorldError(
-                f"{self._table.place}: '{name}' and '{self._time.second_clock}' cannot be compared; they need two "
-                f"different times in the same rows"
-            )
-        return f"clock '{self._time.second_clock}' against '{name}': {compare_clocks(first, second)}"
-
-    def _read(self, name: str, rows: int, delay: float) -> Clock:
-        place, time = self._table.place, self._time
-        if name:
-            seconds, resolution = self._seconds(name)
-        elif (period := time.period or self._table.period) is not None:
-            seconds, resolution = np.arange(rows, dtype=np.float64) * period, 0.0
-        else:
-            raise WorldError(f"{place}: nothing says when its rows were recorded; give column or period under [time]")
-        if len(seconds) < 2:
-            raise WorldError(f"{place}: {_few(self._table, len(seconds))}; an episode needs two rows or more")
-        label = self._table.label
-        if np.isnan(seconds).any():
-            bad = np.flatnonzero(np.isnan(seconds))
-            raise WorldError(
-                f"{place}, {label(int(bad[0]))}: '{name}' has no time, in {len(bad)} of {len(seconds)} rows"
-            )
-        found = report(seconds, time.longest_gap)
-        refuse_disorder(found, seconds, place, name, label)
-        keep = np.arange(len(seconds))
-        if time.duplicates == "refuse":
-            refuse_duplicates(found, place, name, label)
-        elif len(found.duplicates):
-            keep = np.setdiff1d(keep, found.duplicates - (time.duplicates == "last"))
-        if time.at_gaps == "refuse":
-            refuse_gaps(found, seconds, place, name, label)
-        return Clock(name, keep, seconds[keep] - delay, resolution, found)
-
-    def _seconds(self, name: str) -> tuple[Floats, float]:
-        """A column of timestamps as seconds since the table's first, and what they resolve [s].
-
-        Whole numbers and dates are subtracted as such: nanoseconds since 1970 have more digits than a float.
-        """
-        table = self._table
-        column = table.columns[table.find(name)[0]]
-        if column.ndim != 1:
-            column = column.reshape(len(column), -1)[:, 0]
-        unit = table.time_unit or self._time.unit
-        if column.dtype.kind == "M":
-            column, unit = column.astype("datetime64[ns]").astype(np.int64), "ns"
-        if column.dtype.kind not in "fiu":
-            raise ExchangeError(f"{table.place}, {table.first_text(column)}: '{name}' needs numbers or dates")
-        if not len(column):
-            return np.zeros(0), 0.0
-        if column.dtype.kind in "iu":
-            column = column.astype(np.int64)
-        if self._origin is None:
-            self._origin = column[0]
-        scale = per_second(unit, "[time]")
-        resolution = 0.0
-        if column.dtype.kind == "f":
-            resolution = 2 * float(np.spacing(np.abs(column[np.isfinite(column)]).max(initial=0))) / scale
-            column = column.astype(np.float64)
-        return (column - self._origin) / scale, resolution
-
-
-def split_at_gaps(table: Table, time: Time, changes: Changes) -> list[Table]:
-    """The pieces of a table between its gaps, those of one row left out.
-
-    Args:
-        table: the table.
-        time: how its timestamps are to be read.
-        changes: where the gaps and the rows left out are counted.
-
-    Raises:
-        WorldError: the table has no timestamps, or several streams with a clock each.
-    """
-    name = time.column or table.time
-    if table.clocks or name is None:
-        raise WorldError(f'{table.place}: at_gaps = "split" needs one column of timestamps for all rows; set "bridge"')
-    clocks = Clocks(table, replace(time, at_gaps="bridge"))
-    found = clocks.of(Channel(name))
-    pieces = np.split(np.arange(found.report.rows), found.report.gaps)
-    longest = max((after - before for before, after in found.gaps()), default=0.0)
-    changes.split.add(Gaps(some_rows(found.report.gaps, table.label), longest))
-    changes.single.add(some_rows([int(piece[0]) for piece in pieces if len(piece) == 1], table.label))
-    return [table.rows(piece) for piece in pieces if len(piece) > 1]
-
-
-def _few(table: Table, rows: int) -> str:
-    return f"one row ({table.label(0)})" if rows == 1 else "no row"
-
+from sim2real_cat.recordings.logs.alterations import Alterations, TimeGaps, some_rows
+from sim2real_cat.recordings.logs.mapping import Channel, Time, ticks_per_second
+from sim2real_cat.recordings.logs.tables import LogTable
 
 GAP = 2.5
-"""Median periods without a row that are a gap, where no longest gap is given: two rows in sequence are lost."""
+"""Median periods without a row that make a gap, where no longest gap is given: two rows in sequence are lost."""
 
 _TWO_CLOCKS = 1000.0
 """Median periods of a jump that no lost row explains: the timestamps go on in another clock."""
@@ -188,7 +26,7 @@ _TWO_CLOCKS = 1000.0
 
 @dataclass(frozen=True, eq=False)
 class TimeReport:
-    """What the timestamps of one episode are like.
+    """Properties of the timestamps of one episode.
 
     Attributes:
         rows: how many.
@@ -198,7 +36,7 @@ class TimeReport:
         uneven: most seconds that a row stands off the even grid from the first row to the last.
         duplicates: rows with the time of the row before.
         backwards: rows earlier than the row before.
-        gaps: rows that come later than the longest allowed gap after the row before.
+        gaps: rows that come after a gap.
     """
 
     rows: int
@@ -220,7 +58,7 @@ class TimeReport:
 
 @dataclass(frozen=True)
 class ClockComparison:
-    """How a second clock runs against the first: ``second = offset + (1 + drift) · first``, by least squares.
+    """The run of a second clock against the first: ``second = offset + (1 + drift) · first``, by least squares.
 
     Attributes:
         offset: seconds between the two at the first row.
@@ -236,12 +74,12 @@ class ClockComparison:
         return f"offset {self.offset:.6g} s, drift {self.drift * 1e6:.3g} ppm, residual {self.residual * 1e3:.3g} ms"
 
 
-def report(times: Floats, longest_gap: float | None = None) -> TimeReport:
-    """Look at the timestamps of one episode.
+def time_report(times: Floats, longest_gap: float | None = None) -> TimeReport:
+    """Examine the timestamps of one episode.
 
     Args:
         times: (rows,) seconds.
-        longest_gap: seconds without a row that are no gap yet; `GAP` median periods where none are given.
+        longest_gap: seconds without a row beyond which there is a gap; `GAP` median periods where none are given.
     """
     steps = np.diff(times)
     forward = steps[steps > 0]
@@ -266,7 +104,7 @@ def refuse_disorder(found: TimeReport, times: Floats, place: str, column: str, l
     """Refuse timestamps that run backwards.
 
     Raises:
-        WorldError: it names the first row and how many there are.
+        WorldError: with the first row and how many there are.
     """
     if len(found.backwards):
         row = int(found.backwards[0])
@@ -281,7 +119,7 @@ def refuse_duplicates(found: TimeReport, place: str, column: str, label: Callabl
     """Refuse rows of the same time.
 
     Raises:
-        WorldError: it names the first rows and how many there are.
+        WorldError: with the first rows and how many there are.
     """
     if len(found.duplicates):
         shown = ", ".join(label(int(row)) for row in found.duplicates[:3])
@@ -296,7 +134,7 @@ def refuse_gaps(found: TimeReport, times: Floats, place: str, column: str, label
     """Refuse gaps.
 
     Raises:
-        WorldError: it names the longest and how many there are.
+        WorldError: with the longest and how many there are.
     """
     if len(found.gaps):
         row = int(found.gaps[np.argmax(times[found.gaps] - times[found.gaps - 1])])
@@ -325,7 +163,7 @@ def compare_clocks(first: Floats, second: Floats) -> ClockComparison:
 
 
 def summary(reports: Sequence[TimeReport]) -> str:
-    """One line over the episodes of a file: sums of rows and gaps, the median period, and the worst of the rest."""
+    """Return one line over the episodes of a file: sums of rows and gaps, median period, and the worst of the rest."""
     if len(reports) == 1:
         return str(reports[0])
     worst = TimeReport(
@@ -341,5 +179,167 @@ def summary(reports: Sequence[TimeReport]) -> str:
     return f"{len(reports)} episodes, {worst}"
 
 
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """Checked times of some rows.
+
+    Attributes:
+        name: the column of timestamps, for messages.
+        rows: the rows of the table that are kept, increasing in time.
+        times: (rows,) seconds since the table's first row.
+        resolution: least difference that the timestamps resolve [s].
+        report: the properties of the times before rows were dropped.
+    """
+
+    name: str
+    rows: Ints
+    times: Floats
+    resolution: float
+    report: TimeReport
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """Return the times of the rows before and after every gap of the report."""
+        after = np.searchsorted(self.rows, self.report.gaps)
+        return [(float(self.times[row - 1]), float(self.times[row])) for row in after]
+
+
+class Clocks:
+    """The clocks of one table, each read and checked once.
+
+    Args:
+        table: the table.
+        time: the reading of its timestamps.
+    """
+
+    def __init__(self, table: LogTable, time: Time) -> None:
+        self._table, self._time = table, time
+        self._known: dict[tuple[str, float], Clock] = {}
+        self._origin: Any = None
+
+    def of(self, channel: Channel) -> Clock:
+        """Return the clock of a channel: its own, that of its stream, or that of the log.
+
+        Raises:
+            WorldError: there is none, or its timestamps are out of order, repeated or have gaps.
+        """
+        table = self._table
+        stream = table.find(channel.columns[0])[0]
+        name = channel.time or self._time.column or table.clocks.get(stream) or table.time or ""
+        key = (name or f"rows of {len(table.columns[stream])}", channel.delay)
+        if key not in self._known:
+            self._known[key] = self._read(name, len(table.columns[stream]), channel.delay)
+        return self._known[key]
+
+    def known(self) -> list[Clock]:
+        """Return the clocks that were read."""
+        return list(self._known.values())
+
+    def reports(self) -> dict[str, TimeReport]:
+        """Return the reports of the clocks that were read, by column; '' for rows without timestamps, the longest."""
+        found = sorted(self._known.values(), key=lambda clock: clock.report.rows)
+        return {clock.name: clock.report for clock in found}
+
+    def comparison(self) -> str | None:
+        """Describe how the second clock runs against the first; None where there is none.
+
+        Raises:
+            WorldError: a clock is missing, or a value of it.
+        """
+        if self._time.second_clock is None:
+            return None
+        name = self._time.column or self._table.time or self._table.clocks.get(self._time.second_clock)
+        if name is None:
+            raise WorldError(f"{self._table.place}: second_clock needs a first one; name its column under [time]")
+        first, second = self._seconds(name)[0], self._seconds(self._time.second_clock)[0]
+        if len(first) != len(second) or len(first) < 2 or first[0] == first[-1]:
+            raise WorldError(
+                f"{self._table.place}: '{name}' and '{self._time.second_clock}' cannot be compared; they need two "
+                f"different times in the same rows"
+            )
+        return f"clock '{self._time.second_clock}' against '{name}': {compare_clocks(first, second)}"
+
+    def _read(self, name: str, rows: int, delay: float) -> Clock:
+        """Read and check the clock of a column of timestamps, or of rows without timestamps."""
+        place, time = self._table.place, self._time
+        if name:
+            seconds, resolution = self._seconds(name)
+        elif (period := time.period or self._table.period) is not None:
+            seconds, resolution = np.arange(rows, dtype=np.float64) * period, 0.0
+        else:
+            raise WorldError(f"{place}: nothing says when its rows were recorded; give column or period under [time]")
+        if len(seconds) < 2:
+            raise WorldError(f"{place}: {_few(self._table, len(seconds))}; an episode needs two rows or more")
+        label = self._table.label
+        if np.isnan(seconds).any():
+            bad = np.flatnonzero(np.isnan(seconds))
+            raise WorldError(
+                f"{place}, {label(int(bad[0]))}: '{name}' has no time, in {len(bad)} of {len(seconds)} rows"
+            )
+        found = time_report(seconds, time.longest_gap)
+        refuse_disorder(found, seconds, place, name, label)
+        keep = np.arange(len(seconds))
+        if time.duplicates == "refuse":
+            refuse_duplicates(found, place, name, label)
+        elif len(found.duplicates):
+            keep = np.setdiff1d(keep, found.duplicates - (time.duplicates == "last"))
+        if time.at_gaps == "refuse":
+            refuse_gaps(found, seconds, place, name, label)
+        return Clock(name, keep, seconds[keep] - delay, resolution, found)
+
+    def _seconds(self, name: str) -> tuple[Floats, float]:
+        """Return a column of timestamps in seconds since the table's first, and the least difference they resolve.
+
+        Whole numbers and dates are subtracted as such: nanoseconds since 1970 have more digits than a float.
+        """
+        table = self._table
+        column = table.columns[table.find(name)[0]]
+        if column.ndim != 1:
+            column = column.reshape(len(column), -1)[:, 0]
+        unit = table.time_unit or self._time.unit
+        if column.dtype.kind == "M":
+            column, unit = column.astype("datetime64[ns]").astype(np.int64), "ns"
+        if column.dtype.kind not in "fiu":
+            raise ExchangeError(f"{table.place}, {table.first_text(column)}: '{name}' needs numbers or dates")
+        if not len(column):
+            return np.zeros(0), 0.0
+        if column.dtype.kind in "iu":
+            column = column.astype(np.int64)
+        if self._origin is None:
+            self._origin = column[0]
+        scale = ticks_per_second(unit, "[time]")
+        resolution = 0.0
+        if column.dtype.kind == "f":
+            resolution = 2 * float(np.spacing(np.abs(column[np.isfinite(column)]).max(initial=0))) / scale
+            column = column.astype(np.float64)
+        return (column - self._origin) / scale, resolution
+
+
+def split_at_gaps(table: LogTable, time: Time, changes: Alterations) -> list[LogTable]:
+    """Cut a table at its gaps; pieces of one row are left out.
+
+    Args:
+        table: the table.
+        time: the reading of its timestamps.
+        changes: counts the gaps and the rows left out.
+
+    Raises:
+        WorldError: the table has no timestamps, or several streams with a clock each.
+    """
+    name = time.column or table.time
+    if table.clocks or name is None:
+        raise WorldError(f'{table.place}: at_gaps = "split" needs one column of timestamps for all rows; set "bridge"')
+    clocks = Clocks(table, replace(time, at_gaps="bridge"))
+    found = clocks.of(Channel(name))
+    pieces = np.split(np.arange(found.report.rows), found.report.gaps)
+    longest = max((after - before for before, after in found.gaps()), default=0.0)
+    changes.split.add(TimeGaps(some_rows(found.report.gaps, table.label), longest))
+    changes.single.add(some_rows([int(piece[0]) for piece in pieces if len(piece) == 1], table.label))
+    return [table.rows(piece) for piece in pieces if len(piece) > 1]
+
+
 def _counted(rows: Ints) -> str:
     return "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+
+
+def _few(table: LogTable, rows: int) -> str:
+    return f"one row ({table.label(0)})" if rows == 1 else "no row"

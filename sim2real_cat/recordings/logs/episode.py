@@ -1,6 +1,6 @@
-"""One table of a log as one episode: in the model's units, on control steps.
+"""Episodes: one table of a log in the model's units, on the grid of the control steps.
 
-Series of several clocks on one even grid: states and sensors linearly, actions held.
+Series of several clocks come onto one even grid: states and sensors linearly, actions held.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
-from sim2real_cat.recordings.logs.alterations import Changes, Empty, Gaps, some_rows
-from sim2real_cat.recordings.logs.clocks import Clock, Clocks, refuse_gaps, report
+from sim2real_cat.recordings.logs.alterations import Alterations, EmptyRows, TimeGaps, some_rows
+from sim2real_cat.recordings.logs.clocks import Clock, Clocks, refuse_gaps, time_report
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.logs.tables import Table
+from sim2real_cat.recordings.logs.tables import LogTable
 from sim2real_cat.recordings.logs.targets import Target, Targets
 
 EVEN = 0.01
@@ -24,6 +24,66 @@ EVEN = 0.01
 
 FRAMES = ("qpos", "qvel", "observation")
 """The arrays that channels fill at the ends of control steps; actions lie between them."""
+
+_ON_TIME = 1e-6
+"""Part of a control period by which a row may miss the grid and still be on it, less than any clock resolves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Values of one channel at their times.
+
+    Attributes:
+        times: (rows,) seconds, increasing.
+        values: (rows, k).
+    """
+
+    times: Floats
+    values: Floats
+
+
+def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Floats:
+    """Return the control steps from the time when every series has begun to the time when the first one ends."""
+    start, end = max(starts), min(ends)
+    steps = int(np.floor((end - start) / period + _ON_TIME)) if end > start else -1
+    return np.asarray(start + period * np.arange(steps + 1))
+
+
+def linear(series: Series, at: Floats, rotations: Sequence[int] = ()) -> Floats:
+    """Interpolate linearly between the rows, (len(at), k).
+
+    Args:
+        series: the rows.
+        at: (steps,) the times [s].
+        rotations: first columns of four that are a unit quaternion; between rows they stay one (normalised linear
+            interpolation, the shorter way round).
+    """
+    values = series.values.copy()
+    for first in rotations:
+        values[:, first : first + 4] = _shorter_way(values[:, first : first + 4])
+    columns = [np.interp(at, series.times, column) for column in values.T]
+    out = np.stack(columns, axis=1)
+    for first in rotations:
+        out[:, first : first + 4] /= np.linalg.norm(out[:, first : first + 4], axis=1, keepdims=True)
+    return out
+
+
+def held(series: Series, at: Floats, period: float) -> Floats:
+    """Return the last value before or at each time, (len(at), k), as an actuator holds it between two commands."""
+    row = np.searchsorted(series.times, at + _ON_TIME * period, side="right") - 1
+    return np.asarray(series.values[np.maximum(row, 0)])
+
+
+def on_grid(times: Floats, period: float, resolution: float = 0.0) -> bool:
+    """Return whether rows stand on an even grid already, up to the resolution of the timestamps [s]."""
+    even = times[0] + period * np.arange(len(times))
+    return bool(np.abs(times - even).max(initial=0.0) <= _ON_TIME * period + resolution)
+
+
+def _shorter_way(quaternions: Floats) -> Floats:
+    """Return unit quaternions, (rows, 4), signed such that neighbours are near: q and -q are one rotation."""
+    turned = np.where((quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0, -1.0, 1.0)
+    return np.asarray(quaternions * np.concatenate([[1.0], np.cumprod(turned)])[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +96,7 @@ class Episode:
         terminated: whether the task ended it.
         period: seconds between two control steps.
         resampled: whether the rows were interpolated to them.
-        changes: what was done to its rows.
+        changes: the alterations of its rows.
     """
 
     arrays: dict[str, Floats]
@@ -44,17 +104,17 @@ class Episode:
     terminated: bool
     period: float
     resampled: bool
-    changes: Changes
+    changes: Alterations
 
 
 @dataclass(frozen=True, eq=False)
 class _Filled:
-    """A channel, its values in the model's units, the clock that they go by, and which of its rows have none."""
+    """A channel with its values in the model's units, their clock, and its rows without a value."""
 
     target: Target
     series: Series
     clock: Clock
-    empty: Empty | None
+    empty: EmptyRows | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +126,7 @@ class _Steps:
     resampled: bool
 
 
-def read_episode(table: Table, clocks: Clocks, mapping: LogMapping, targets: Targets) -> Episode:
+def read_episode(table: LogTable, clocks: Clocks, mapping: LogMapping, targets: Targets) -> Episode:
     """Convert the channels of one table and put them on the control steps.
 
     Raises:
@@ -74,7 +134,9 @@ def read_episode(table: Table, clocks: Clocks, mapping: LogMapping, targets: Tar
             control steps are not to be resampled.
         ExchangeError: text where numbers are expected.
     """
-    filled = {name: _filled(table, clocks, mapping, getattr(targets, name), name) for name in (*FRAMES, "action")}
+    filled = {
+        name: _fill_channels(table, clocks, mapping, getattr(targets, name), name) for name in (*FRAMES, "action")
+    }
     steps = _control_steps(table, filled, mapping)
     widths = {"qpos": targets.sizes[0], "qvel": targets.sizes[1]}
     widths |= {"observation": len(targets.sensors), "action": len(targets.actuators)}
@@ -85,16 +147,16 @@ def read_episode(table: Table, clocks: Clocks, mapping: LogMapping, targets: Tar
 
 
 def _changes(
-    table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
-) -> Changes:
-    """Which rows were dropped, and how much stands in gaps."""
-    found = Changes()
+    table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
+) -> Alterations:
+    """Count the rows that were dropped and the steps that stand in gaps."""
+    found = Alterations()
     for clock in clocks.known():
         if len(clock.report.duplicates):
             dropped = clock.report.duplicates - (mapping.time.duplicates == "last")
             found.repeated[clock.name] = some_rows(dropped, table.label)
         if len(clock.report.gaps):
-            gaps = Gaps(some_rows(clock.report.gaps, table.label))
+            gaps = TimeGaps(some_rows(clock.report.gaps, table.label))
             margin = 1e-6 * steps.period
             for start, end in clock.gaps():
                 gaps.longest = max(gaps.longest, end - start)
@@ -112,7 +174,7 @@ def _changes(
 
 
 def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Floats:
-    """All channels of one array at the control steps."""
+    """Return all channels of one array at the control steps."""
     at = steps.times[:-1] if name == "action" else steps.times
     out = np.full((len(at), width), np.nan)
     for entry in entries:
@@ -125,8 +187,10 @@ def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) 
     return out
 
 
-def _filled(table: Table, clocks: Clocks, mapping: LogMapping, targets: Sequence[Target], name: str) -> list[_Filled]:
-    """The series of every channel of one array."""
+def _fill_channels(
+    table: LogTable, clocks: Clocks, mapping: LogMapping, targets: Sequence[Target], name: str
+) -> list[_Filled]:
+    """Return the series of every channel of one array."""
     found = []
     for target in targets:
         clock = clocks.of(target.channel)
@@ -135,8 +199,10 @@ def _filled(table: Table, clocks: Clocks, mapping: LogMapping, targets: Sequence
     return found
 
 
-def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, name: str) -> tuple[Series, Empty | None]:
-    """One channel of an array or of the reward in the model's units, without the rows in which it has no value."""
+def _series(
+    table: LogTable, clock: Clock, mapping: LogMapping, target: Target, name: str
+) -> tuple[Series, EmptyRows | None]:
+    """Return one channel in the model's units, without the rows in which it has no value, and those rows."""
     action, reward = name in ("action", "reward"), name == "reward"
     channel = target.channel
     raw = np.concatenate([table.numbers(text) for text in channel.columns], axis=1)
@@ -165,23 +231,25 @@ def _series(table: Table, clock: Clock, mapping: LogMapping, target: Target, nam
         kept = np.flatnonzero(~bad)
         around = np.flatnonzero(np.diff(kept) > 1)
         apart = times[kept[around + 1]] - times[kept[around]]
-        empty = Empty(some_rows(rows[bad], table.label), len(bad), float(apart.max(initial=0.0)))
+        empty = EmptyRows(some_rows(rows[bad], table.label), len(bad), float(apart.max(initial=0.0)))
         times, raw, rows = times[~bad], raw[~bad], rows[~bad]
         if len(times) < 2 and (channel.derivative or not reward):
             raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(times)} values; an episode needs two")
         if mapping.time.at_gaps == "refuse" and not reward:  # nothing is interpolated in a reward's holes
-            found = report(times, mapping.time.longest_gap)
+            found = time_report(times, mapping.time.longest_gap)
             refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
     values = target.factor * (raw - channel.zero)
     if channel.unwrap:
-        values = channel.scale * unwrapped(values / channel.scale)  # the column jumps by a turn, before any gear
+        values = channel.scale * np.unwrap(
+            values / channel.scale, axis=0
+        )  # the column jumps by a turn, before any gear
     if channel.derivative:
         values = np.gradient(values, times, axis=0)
     return Series(times, values), empty
 
 
-def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
-    """When the control steps are, and whether the rows have to be resampled to them."""
+def _control_steps(table: LogTable, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
+    """Find the times of the control steps, and whether the rows have to be resampled to them."""
     frames = [entry for name in FRAMES for entry in filled[name]]
     longest = max(frames, key=lambda entry: len(entry.series.times))
     times, clock = longest.series.times, longest.clock
@@ -208,13 +276,13 @@ def _control_steps(table: Table, filled: Mapping[str, Sequence[_Filled]], mappin
 
 
 def _goes_with(times: Floats, longest: Floats) -> bool:
-    """Whether a series has the rows of the longest one, but for the last: nobody need act there."""
+    """Return whether a series has the rows of the longest one; the last may lack, as nobody need act there."""
     return len(times) >= len(longest) - 1 and np.array_equal(times, longest[: len(times)])
 
 
-def _own_period(table: Table, times: Floats, clock: Clock, mapping: LogMapping) -> float:
-    """The period of rows that are control steps themselves; uneven ones are refused, and other ones than asked for."""
-    found = report(times, mapping.time.longest_gap)
+def _own_period(table: LogTable, times: Floats, clock: Clock, mapping: LogMapping) -> float:
+    """Return the period of rows that are control steps themselves; uneven rows and other periods are refused."""
+    found = time_report(times, mapping.time.longest_gap)
     mean = float(times[-1] - times[0]) / (len(times) - 1)
     if mapping.control_period is not None and not math.isclose(mean, mapping.control_period, rel_tol=EVEN):
         raise WorldError(
@@ -234,8 +302,8 @@ def _own_period(table: Table, times: Floats, clock: Clock, mapping: LogMapping) 
     return mean
 
 
-def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Floats, bool]:
-    """The rewards of every step, NaN where they are not recorded, and whether the task ended the episode."""
+def _ending(table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Floats, bool]:
+    """Return the rewards of every step, NaN where not recorded, and whether the task ended the episode."""
     reward, terminated = np.full(len(steps.times) - 1, np.nan), False
     if mapping.reward is not None:
         channel = mapping.reward
@@ -254,7 +322,7 @@ def _ending(table: Table, clocks: Clocks, mapping: LogMapping, steps: _Steps) ->
 
 
 def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None:
-    """The rewards of the steps by their times, (T,), NaN in holes; None where they have other times than the steps."""
+    """Return the rewards of the steps, (T,), NaN in holes; None where their times are not those of the steps."""
     reward = np.full(len(steps.times) - 1, np.nan)
     step = np.searchsorted(steps.times, series.times)
     known, acted = step < len(steps.times), step < len(reward)
@@ -265,69 +333,3 @@ def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None
         return None
     reward[step[acted]] = series.values[acted, 0]
     return reward
-
-
-_ON_TIME = 1e-6
-"""Part of a control period by which a row may miss the grid and still be on it: less than any clock resolves."""
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """Values of one channel at their times.
-
-    Attributes:
-        times: (rows,) seconds, increasing.
-        values: (rows, k).
-    """
-
-    times: Floats
-    values: Floats
-
-
-def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Floats:
-    """The control steps from the time when every series has begun to the time when the first one ends."""
-    start, end = max(starts), min(ends)
-    steps = int(np.floor((end - start) / period + _ON_TIME)) if end > start else -1
-    return np.asarray(start + period * np.arange(steps + 1))
-
-
-def linear(series: Series, at: Floats, rotations: Sequence[int] = ()) -> Floats:
-    """Values between the rows by linear interpolation, (len(at), k).
-
-    Args:
-        series: the rows.
-        at: (steps,) where values are asked for.
-        rotations: first columns of four that are a unit quaternion; between rows they stay one (normalised linear
-            interpolation, the shorter way round).
-    """
-    values = series.values.copy()
-    for first in rotations:
-        values[:, first : first + 4] = _shorter_way(values[:, first : first + 4])
-    columns = [np.interp(at, series.times, column) for column in values.T]
-    out = np.stack(columns, axis=1)
-    for first in rotations:
-        out[:, first : first + 4] /= np.linalg.norm(out[:, first : first + 4], axis=1, keepdims=True)
-    return out
-
-
-def held(series: Series, at: Floats, period: float) -> Floats:
-    """The last value before or at each time, (len(at), k): what an actuator does between two commands."""
-    row = np.searchsorted(series.times, at + _ON_TIME * period, side="right") - 1
-    return np.asarray(series.values[np.maximum(row, 0)])
-
-
-def on_grid(times: Floats, period: float, resolution: float = 0.0) -> bool:
-    """Whether rows stand on an even grid already, up to what the timestamps resolve [s]."""
-    even = times[0] + period * np.arange(len(times))
-    return bool(np.abs(times - even).max(initial=0.0) <= _ON_TIME * period + resolution)
-
-
-def unwrapped(values: Floats) -> Floats:
-    """Angles [rad] without the jumps of a full turn between two rows, column by column."""
-    return np.asarray(np.unwrap(values, axis=0))
-
-
-def _shorter_way(quaternions: Floats) -> Floats:
-    """Unit quaternions, (rows, 4), with signs such that neighbours are near: q and -q are one rotation."""
-    turned = np.where((quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0, -1.0, 1.0)
-    return np.asarray(quaternions * np.concatenate([[1.0], np.cumprod(turned)])[:, None])

@@ -1,6 +1,6 @@
-"""What the columns of a log mean: which joint, actuator or sensor each is, in which unit, with which sign and zero.
+"""Mappings: which joint, actuator or sensor each column of a log is, in which unit, with which sign and zero.
 
-The same in TOML, where a text alone stands for a column that needs nothing more::
+A mapping in TOML, where a text alone stands for a column that needs nothing more::
 
     control_period = 0.02              # seconds; resample to this
     policy = "swing-up"
@@ -18,8 +18,6 @@ The same in TOML, where a text alone stands for a column that needs nothing more
 
     [action]                           # actuators of the model
     motor = "torque"
-
-Units of logged columns, and the factor by which each becomes the unit that MuJoCo counts in.
 """
 
 from __future__ import annotations
@@ -37,6 +35,103 @@ from sim2real_cat.toml_table import TomlTable
 if TYPE_CHECKING:
     import mujoco
 
+UNITS: dict[str, tuple[str, float]] = {
+    "1": ("plain number", 1.0),
+    "%": ("plain number", 0.01),
+    "rad": ("angle", 1.0),
+    "mrad": ("angle", 1e-3),
+    "deg": ("angle", math.pi / 180),
+    "turn": ("angle", 2 * math.pi),
+    "rad/s": ("angular velocity", 1.0),
+    "deg/s": ("angular velocity", math.pi / 180),
+    "turn/s": ("angular velocity", 2 * math.pi),
+    "rpm": ("angular velocity", 2 * math.pi / 60),
+    "m": ("length", 1.0),
+    "cm": ("length", 1e-2),
+    "mm": ("length", 1e-3),
+    "m/s": ("velocity", 1.0),
+    "cm/s": ("velocity", 1e-2),
+    "mm/s": ("velocity", 1e-3),
+    "m/s^2": ("acceleration", 1.0),
+    "g": ("acceleration", 9.80665),  # standard gravity, CGPM 1901
+    "N": ("force", 1.0),
+    "mN": ("force", 1e-3),
+    "kN": ("force", 1e3),
+    "N m": ("torque", 1.0),
+    "mN m": ("torque", 1e-3),
+    "N mm": ("torque", 1e-3),
+}
+"""The quantity that each unit measures, and how many of MuJoCo's units (m, rad, s, N, N m) it is."""
+
+DERIVATIVES = {"angle": "angular velocity", "length": "velocity", "velocity": "acceleration"}
+"""The quantity that the change per second of another one is."""
+
+TIME_UNITS: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+"""How many of each unit of time make a second."""
+
+
+def unit_factor(unit: str, expected: str | None, place: str) -> float:
+    """Return how many of MuJoCo's units one of `unit` is.
+
+    Args:
+        unit: a key of `UNITS`.
+        expected: the quantity that the channel measures; None where that is not known.
+        place: the channel, for messages.
+
+    Raises:
+        WorldError: no such unit, or one that measures something else.
+    """
+    if unit not in UNITS:
+        raise WorldError(f"{place}: " + unknown_unit(unit, expected))
+    dimension, value = UNITS[unit]
+    if expected is not None and unit != "1" and dimension != expected:
+        fitting = [name for name, (what, _) in UNITS.items() if what == expected]
+        raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
+    return value
+
+
+_SPELLINGS = (
+    (r"\s*/\s*|\s+per\s+", "/"),
+    (r"deg\w*|°", "deg"),
+    (r"rads|radians?", "rad"),
+    (r"revolutions?|revs?|turns", "turn"),
+    (r"met(er|re)s?", "m"),
+    (r"seconds?|secs?", "s"),
+    (r"newtons?", "N"),
+    (r"N[ .*·-]*m", "N m"),
+)
+"""Patterns for other spellings of units, and the spelling that is read."""
+
+
+def unknown_unit(unit: str, expected: str | None = None) -> str:
+    """Return one line for a unit that does not exist, with the nearest one of that quantity.
+
+    Args:
+        unit: the unknown unit.
+        expected: the quantity that the channel measures; None where that is not known.
+    """
+    valid = [name for name, (what, _) in UNITS.items() if expected in (None, what)]
+    if unit in TIME_UNITS:
+        return f"'{unit}' is a unit of time, which goes under [time]. Valid: {listed(valid)}"
+    spoken = unit.strip()
+    for pattern, short in _SPELLINGS:
+        spoken = re.sub(pattern, short, spoken, flags=re.IGNORECASE)
+    if spoken in valid:
+        return f"unknown unit '{unit}': did you mean '{spoken}'? Valid: {listed(valid)}"
+    return unknown_name("unit", unit, valid)
+
+
+def ticks_per_second(unit: str, place: str) -> int:
+    """Return how many of a unit of time make a second.
+
+    Raises:
+        WorldError: no such unit.
+    """
+    if unit not in TIME_UNITS:
+        raise WorldError(f"{place}: " + unknown_name("unit of time", unit, TIME_UNITS))
+    return TIME_UNITS[unit]
+
+
 Duplicates = Literal["refuse", "first", "last"]
 AtGaps = Literal["refuse", "split", "bridge"]
 Missing = Literal["refuse", "drop"]
@@ -51,9 +146,9 @@ class Channel:
         column: the column's name; ``"name[2]"``, ``"name[:, 2]"`` or ``"name[wrist]"`` for one component of a column
             of vectors, ``"name[0:3]"`` for several; in an npz, a ``*`` in the name stands for one episode per array.
             Several names are the components of one vector.
-        unit: a key of `units.UNITS`; by default the one that MuJoCo counts in.
-        sign: 1, or -1 where the log counts the other way round than the model.
-        zero: what the column reads, in its own unit, where the model's quantity is 0.
+        unit: a key of `UNITS`; by default the unit that MuJoCo counts in.
+        sign: 1, or -1 where the log counts in the direction opposite to the model's.
+        zero: the reading of the column, in its own unit, where the model's quantity is 0.
         scale: a further factor, as a gear ratio.
         unwrap: whether the column, before `scale`, jumps by a full turn where it leaves (-pi, pi].
         derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
@@ -94,14 +189,14 @@ class Channel:
 
 @dataclass(frozen=True)
 class Time:
-    """When the rows of a log were recorded.
+    """The times at which the rows of a log were recorded.
 
     Attributes:
         column: the column of timestamps; where none is given the format's own, or `period`.
         unit: ``s``, ``ms``, ``us`` or ``ns``; dates need none.
         period: seconds between two rows, for logs without timestamps.
-        duplicates: what to do with rows of the same time: refuse them, or keep the first or last.
-        longest_gap: seconds without a row that are no gap yet; 2.5 median periods where none are given.
+        duplicates: refuse rows of the same time, or keep the first or last of them.
+        longest_gap: seconds without a row beyond which there is a gap; 2.5 median periods where none are given.
         at_gaps: refuse gaps, split the episode there, or bridge them by interpolation.
         second_clock: another column of timestamps that is compared with the first, in the same unit.
     """
@@ -146,14 +241,14 @@ class MappedWorld(Protocol):
 
 @dataclass(frozen=True)
 class LogMapping:
-    """What the columns of a log mean in a world.
+    """The meaning of the columns of a log in a world.
 
     Attributes:
         state: joints by ``"qpos[joint]"`` and ``"qvel[joint]"``, or elements of them as in ``"qpos[root, 0:3]"``.
         observation: sensors of the world by name; those of the same name as an entry of `state` need none.
         action: actuators of the model by name.
-        world: whose joints, sensors and actuators these are; without one there is no state, and names are free.
-        time: when the rows were recorded.
+        world: the world of these joints, sensors and actuators; without one there is no state, and names are free.
+        time: the times at which the rows were recorded.
         control_period: seconds between two control steps; None leaves the rows as they are.
         resampling: ``linear`` (actions hold, they never interpolate), or ``none``: every row is a control step.
         missing: refuse rows in which a channel has no value, or drop them for that channel.
@@ -161,9 +256,9 @@ class LogMapping:
         policy: name of the policy that acted.
         policy_column: a column with that name.
         policies: that name by pattern of the file's name, as ``{"ddp*": "DDP"}``.
-        reward: the reward of every row's action.
+        reward: the reward of the action of each row.
         terminated: a column that is not 0 in the row whose action ended the episode.
-        delimiter: what separates the columns of a CSV; found in its first line where none is given.
+        delimiter: character between the columns of a CSV; found in its first line where none is given.
         decimal_point: ``.`` or ``,``.
     """
 
@@ -257,100 +352,3 @@ def _one_of(place: str, value: str, choice: Any) -> None:
 def _positive(place: str, value: float | None) -> None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise WorldError(f"{place} needs to be > 0 seconds, got {value}")
-
-
-UNITS: dict[str, tuple[str, float]] = {
-    "1": ("plain number", 1.0),
-    "%": ("plain number", 0.01),
-    "rad": ("angle", 1.0),
-    "mrad": ("angle", 1e-3),
-    "deg": ("angle", math.pi / 180),
-    "turn": ("angle", 2 * math.pi),
-    "rad/s": ("angular velocity", 1.0),
-    "deg/s": ("angular velocity", math.pi / 180),
-    "turn/s": ("angular velocity", 2 * math.pi),
-    "rpm": ("angular velocity", 2 * math.pi / 60),
-    "m": ("length", 1.0),
-    "cm": ("length", 1e-2),
-    "mm": ("length", 1e-3),
-    "m/s": ("velocity", 1.0),
-    "cm/s": ("velocity", 1e-2),
-    "mm/s": ("velocity", 1e-3),
-    "m/s^2": ("acceleration", 1.0),
-    "g": ("acceleration", 9.80665),  # standard gravity, CGPM 1901
-    "N": ("force", 1.0),
-    "mN": ("force", 1e-3),
-    "kN": ("force", 1e3),
-    "N m": ("torque", 1.0),
-    "mN m": ("torque", 1e-3),
-    "N mm": ("torque", 1e-3),
-}
-"""By name: what a unit measures, and how many of MuJoCo's units (m, rad, s, N, N m) it is."""
-
-DERIVATIVES = {"angle": "angular velocity", "length": "velocity", "velocity": "acceleration"}
-"""What the change per second of a quantity measures."""
-
-TIME_UNITS: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-"""By name: how many of a unit of time make a second."""
-
-
-def factor(unit: str, expected: str | None, place: str) -> float:
-    """How many of MuJoCo's units one of `unit` is.
-
-    Args:
-        unit: a key of `UNITS`.
-        expected: what the channel measures, a value of `UNITS`; None where that is not known.
-        place: the channel, for messages.
-
-    Raises:
-        WorldError: no such unit, or one that measures something else.
-    """
-    if unit not in UNITS:
-        raise WorldError(f"{place}: " + unknown_unit(unit, expected))
-    dimension, value = UNITS[unit]
-    if expected is not None and unit != "1" and dimension != expected:
-        fitting = [name for name, (what, _) in UNITS.items() if what == expected]
-        raise WorldError(f"{place} measures {expected}, '{unit}' {dimension}; write one of {', '.join(fitting)}")
-    return value
-
-
-_SPELLINGS = (
-    (r"\s*/\s*|\s+per\s+", "/"),
-    (r"deg\w*|°", "deg"),
-    (r"rads|radians?", "rad"),
-    (r"revolutions?|revs?|turns", "turn"),
-    (r"met(er|re)s?", "m"),
-    (r"seconds?|secs?", "s"),
-    (r"newtons?", "N"),
-    (r"N[ .*·-]*m", "N m"),
-)
-"""How units are written elsewhere, and here."""
-
-
-def unknown_unit(unit: str, expected: str | None = None) -> str:
-    """One line for a unit that does not exist, with the nearest one of what the channel measures.
-
-    Args:
-        unit: no key of `UNITS`.
-        expected: what the channel measures, a value of `UNITS`; None where that is not known.
-    """
-    valid = [name for name, (what, _) in UNITS.items() if expected in (None, what)]
-    if unit in TIME_UNITS:
-        return f"'{unit}' is a unit of time, which goes under [time]. Valid: {listed(valid)}"
-    spoken = unit.strip()
-    for pattern, short in _SPELLINGS:
-        spoken = re.sub(pattern, short, spoken, flags=re.IGNORECASE)
-    if spoken in valid:
-        return f"unknown unit '{unit}': did you mean '{spoken}'? Valid: {listed(valid)}"
-    return unknown_name("unit", unit, valid)
-
-
-def per_second(unit: str, place: str) -> int:
-    """How many of a unit of time make a second.
-
-    Raises:
-        WorldError: no such unit.
-    """
-    if unit not in TIME_UNITS:
-        raise WorldError(f"{place}: " + unknown_name("unit of time", unit, TIME_UNITS))
-    return TIME_UNITS[unit]

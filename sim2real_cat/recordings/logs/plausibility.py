@@ -1,19 +1,22 @@
-"""Do recorded numbers look as if they were in the units that the mapping says? Warnings with the numbers."""
+"""Warnings of recorded numbers that hardly are in the units that the mapping says."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PlausibilityWarning
-from sim2real_cat.model_names import joint_address, names
+from sim2real_cat.model_names import joints, names
 from sim2real_cat.recordings.logs.mapping import MappedWorld
 from sim2real_cat.recordings.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    import mujoco
 
 _ALIKE = 0.8
 """Least correlation of velocities with the derivative of positions at which their ratio says something."""
@@ -38,7 +41,7 @@ _ANY = {
     1e2: "velocities look like cm/s",
     1e-2: "positions look like cm",
 }
-"""What a ratio of velocities to the derivative of positions means."""
+"""Explanations by the ratio of velocities to the derivative of positions."""
 
 
 def warn_of_the_unlikely(recording: Trajectories, world: MappedWorld, model: mujoco.MjModel, place: str) -> None:
@@ -58,31 +61,30 @@ def warn_of_the_unlikely(recording: Trajectories, world: MappedWorld, model: muj
 
 
 def _velocities(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """Velocities against the derivative of positions, joint by joint."""
+    """Compare velocities with the derivative of positions, joint by joint."""
     if not recording.qvel.shape[2]:
         return
-    for joint in names(model, "JOINT"):
-        if not joint:
+    for joint in joints(model):
+        if not joint.name or joint.kind == "ball":
             continue
-        kind = int(model.joint(joint).type[0])
-        if kind == mujoco.mjtJoint.mjJNT_BALL:
-            continue
-        count = 3 if kind == mujoco.mjtJoint.mjJNT_FREE else 1
-        positions = recording.qpos[:, :, joint_address(model, joint, "qpos")[:count]]
-        velocities = recording.qvel[:, :, joint_address(model, joint, "qvel")[:count]]
+        count = 3 if joint.kind == "free" else 1
+        positions = recording.qpos[:, :, joint.qpos[:count]]
+        velocities = recording.qvel[:, :, joint.qvel[:count]]
         ratio = _velocity_ratio(positions, velocities, recording.control_period)
         if ratio is None:
             continue
-        known = _ANY | _ANGLES if kind == mujoco.mjtJoint.mjJNT_HINGE else _ANY
+        known = _ANY | _ANGLES if joint.kind == "hinge" else _ANY
         if ratio < 0:
-            yield f"joint '{joint}': the velocities have the opposite sign of the positions' derivative; check sign"
+            yield (
+                f"joint '{joint.name}': the velocities have the opposite sign of the positions' derivative; check sign"
+            )
         elif not 1 / _RATIO < ratio < _RATIO:
             meaning = next((text for value, text in known.items() if 0.8 < ratio / value < 1.25), "check both units")
-            yield f"joint '{joint}': velocities are {ratio:.3g} times the derivative of the positions; {meaning}"
+            yield f"joint '{joint.name}': velocities are {ratio:.3g} times the derivative of the positions; {meaning}"
 
 
 def _velocity_ratio(positions: Floats, velocities: Floats, period: float) -> float | None:
-    """How many times the derivative of positions (n, frames, k) the velocities are; None where they are not alike."""
+    """Return the ratio of velocities to the derivative of positions, (n, frames, k); None where they are not alike."""
     derivative = (positions[:, 2:] - positions[:, :-2]) / (2 * period)
     measured = velocities[:, 1:-1]
     both = np.isfinite(derivative) & np.isfinite(measured)
@@ -91,52 +93,48 @@ def _velocity_ratio(positions: Floats, velocities: Floats, period: float) -> flo
     product = float(derivative @ measured)
     if size == 0 or abs(product) / size < _ALIKE:
         return None
-    # least squares with the velocities as what is given: quantised positions have a derivative that is noise mostly
+    # least squares that takes the velocities as given: the derivative of quantised positions is mostly noise
     return float(measured @ measured) / product
 
 
 def _ranges(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """Positions far outside the limits that the model gives their joint."""
-    for joint in names(model, "JOINT"):
-        if not joint or not recording.qpos.size or not model.joint(joint).limited[0]:
+    """Find positions far outside the limits that the model gives their joint."""
+    if not recording.qpos.size:
+        return
+    for i, joint in enumerate(joints(model)):
+        if not joint.name or not model.jnt_limited[i] or joint.kind not in ("hinge", "slide"):
             continue
-        kind = int(model.joint(joint).type[0])
-        if kind not in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE):
-            continue
-        low, high = (float(end) for end in model.joint(joint).range)
-        largest = float(np.nanmax(np.abs(recording.qpos[:, :, joint_address(model, joint, "qpos")[0]])))
+        low, high = (float(end) for end in model.jnt_range[i])
+        largest = float(np.nanmax(np.abs(recording.qpos[:, :, joint.qpos[0]])))
         if largest > 5 * max(abs(low), abs(high)):
-            unit = "rad, as deg would" if kind == mujoco.mjtJoint.mjJNT_HINGE else "m, as mm would"
+            unit = "rad, as deg would" if joint.kind == "hinge" else "m, as mm would"
             span = f"{low:.3g}..{high:.3g}"
-            yield f"joint '{joint}': positions reach {largest:.4g} {unit}; its range in the model is {span}"
+            yield f"joint '{joint.name}': positions reach {largest:.4g} {unit}; its range in the model is {span}"
 
 
 def _rotations(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """Quaternions that are none."""
+    """Find quaternions whose length is not 1."""
     if not recording.qpos.size:
         return
-    for joint in range(model.njnt):
-        kind, first = int(model.jnt_type[joint]), int(model.jnt_qposadr[joint])
-        if kind not in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
+    for joint in joints(model):
+        if not joint.quaternion:
             continue
-        first += 3 if kind == mujoco.mjtJoint.mjJNT_FREE else 0
-        norms = np.linalg.norm(recording.qpos[:, :, first : first + 4], axis=2)
+        norms = np.linalg.norm(recording.qpos[:, :, joint.quaternion], axis=2)
         worst = float(norms.ravel()[np.nanargmax(np.abs(norms - 1))])
         if abs(worst - 1) > 0.01:
-            yield f"joint '{names(model, 'JOINT')[joint]}': a rotation has length {worst:.4g}, a unit quaternion 1"
+            yield f"joint '{joint.name}': a rotation has length {worst:.4g}, a unit quaternion 1"
 
 
 def _falls(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """How fast free bodies fall where they fall freely: five steps or more of the same downward acceleration."""
+    """Compare with gravity how fast free bodies fall, over five steps or more of the same downward acceleration."""
     down = np.asarray(model.opt.gravity)
     gravity = float(np.linalg.norm(down))
     if not recording.qvel.size or gravity == 0:
         return
-    for joint in range(model.njnt):
-        if int(model.jnt_type[joint]) != mujoco.mjtJoint.mjJNT_FREE:
+    for joint in joints(model):
+        if joint.kind != "free":
             continue
-        first = int(model.jnt_dofadr[joint])
-        along = recording.qvel[:, :, first : first + 3] @ (down / gravity)
+        along = recording.qvel[:, :, joint.qvel[:3]] @ (down / gravity)
         acceleration = np.diff(along, axis=1) / recording.control_period
         windows = np.lib.stride_tricks.sliding_window_view(acceleration, min(5, acceleration.shape[1]), axis=1)
         middle = np.median(windows, axis=2)
@@ -148,13 +146,15 @@ def _falls(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
         if not 1 / _RATIO < fall / gravity < _RATIO:
             off = fall / gravity
             yield (
-                f"joint '{names(model, 'JOINT')[joint]}': it falls with {fall:.4g} m/s^2, gravity is {gravity:.4g}; "
+                f"joint '{joint.name}': it falls with {fall:.4g} m/s^2, gravity is {gravity:.4g}; "
                 f"the unit of length looks off by {off:.3g}, or that of time by {math.sqrt(off):.3g}"
             )
 
 
 def _accelerometers(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """Accelerometers, which read gravity on average wherever a robot stays on the ground."""
+    """Compare accelerometers with gravity, which they read on average wherever a robot stays on the ground."""
+    import mujoco
+
     gravity = float(np.linalg.norm(model.opt.gravity))
     for sensor, name in enumerate(names(model, "SENSOR")):
         channels = [f"sensordata[{name}] {i}" for i in range(3)]
@@ -170,7 +170,7 @@ def _accelerometers(recording: Trajectories, model: mujoco.MjModel) -> Iterator[
 
 
 def _commands(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
-    """Actions far outside the range that the model cuts them to."""
+    """Find actions far outside the range that the model cuts them to."""
     if not recording.actions.size:
         return
     for actuator, name in enumerate(recording.actuators):
@@ -184,7 +184,7 @@ def _commands(recording: Trajectories, model: mujoco.MjModel) -> Iterator[str]:
 
 
 def _period(recording: Trajectories, world: MappedWorld, model: mujoco.MjModel) -> list[str]:
-    """The control period against that of the world."""
+    """Compare the control period with that of the world."""
     own = world.substeps * float(model.opt.timestep)
     for power in (3, 6, 9):
         for ratio in (10.0**power, 10.0**-power):

@@ -1,4 +1,4 @@
-"""Recorded logs as trajectories: read, converted to the model's units, checked, and put on the control period."""
+"""Logs as trajectories: read, converted to the model's units, checked, and put on the control steps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import ExchangeError, WorldError, unknown_name
 from sim2real_cat.model_names import matches
-from sim2real_cat.recordings.logs.alterations import Changes
+from sim2real_cat.recordings.logs.alterations import Alterations
 from sim2real_cat.recordings.logs.clocks import Clocks, TimeReport, split_at_gaps, summary
 from sim2real_cat.recordings.logs.episode import EVEN, Episode, read_episode
 from sim2real_cat.recordings.logs.formats import read_tables
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping
 from sim2real_cat.recordings.logs.plausibility import warn_of_the_unlikely
-from sim2real_cat.recordings.logs.tables import Column, Table
-from sim2real_cat.recordings.logs.targets import Targets, resolve
+from sim2real_cat.recordings.logs.tables import Column, LogTable
+from sim2real_cat.recordings.logs.targets import Targets, find_targets
 from sim2real_cat.recordings.parquet import check_episodes, read_trajectories
 from sim2real_cat.recordings.trajectories import Trajectories
 
@@ -61,6 +61,7 @@ def read_log(
 
 
 def _refuse_no_mapping(mapping: object) -> None:
+    """Refuse something else in the place of a mapping."""
     if isinstance(mapping, str | Path):
         raise WorldError(f"mapping is a LogMapping, got a path; give LogMapping.from_toml({str(mapping)!r}, world)")
     if isinstance(mapping, Mapping):
@@ -72,7 +73,7 @@ def _refuse_no_mapping(mapping: object) -> None:
 def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     """Read logs whose columns a mapping explains; their episodes are joined in the order of the paths."""
     model = mapping.world.compile() if mapping.world is not None else None
-    targets = resolve(mapping, model)
+    targets = find_targets(mapping, model)
     columns = _columns(mapping)
     episodes: list[Episode] = []
     policies: list[str] = []
@@ -80,11 +81,11 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     for path in paths:
         reports: dict[str, list[TimeReport]] = {}
         remarks: dict[str, None] = {}
-        changes = Changes()
+        changes = Alterations()
         before = len(episodes)
         tables = read_tables(path, columns, mapping.delimiter, mapping.decimal_point)
         for table in tables:
-            done = Changes()
+            done = Alterations()
             for part in _parts(table, mapping, done):
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
@@ -118,8 +119,8 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     return recording
 
 
-def _parts(table: Table, mapping: LogMapping, changes: Changes) -> Iterator[Table]:
-    """The episodes of a table, as tables; gaps at which it was split are counted."""
+def _parts(table: LogTable, mapping: LogMapping, changes: Alterations) -> Iterator[LogTable]:
+    """Cut a table into its episodes; gaps at which it was split are counted."""
     column = mapping.episode_column or table.episode_column
     tables = [table]
     if column is not None:
@@ -133,8 +134,8 @@ def _parts(table: Table, mapping: LogMapping, changes: Changes) -> Iterator[Tabl
         yield from split_at_gaps(part, mapping.time, changes) if mapping.time.at_gaps == "split" else [part]
 
 
-def _numbered(table: Table, column: str) -> Column:
-    """The episode of every row, (rows,).
+def _numbered(table: LogTable, column: str) -> Column:
+    """Return the episode of every row, (rows,).
 
     Raises:
         WorldError: no such column, several numbers a row, or a row without an episode.
@@ -163,8 +164,8 @@ def _numbered(table: Table, column: str) -> Column:
     return np.asarray(values)
 
 
-def _policy(table: Table, mapping: LogMapping, path: Path) -> str:
-    """Who acted in an episode."""
+def _policy(table: LogTable, mapping: LogMapping, path: Path) -> str:
+    """Return the name of the policy that acted in an episode."""
     if mapping.policy_column is not None:
         found = list(dict.fromkeys(str(value) for value in table.columns[table.find(mapping.policy_column)[0]]))
         if len(found) > 1:
@@ -181,7 +182,7 @@ def _policy(table: Table, mapping: LogMapping, path: Path) -> str:
 def _common_period(
     episodes: Sequence[Episode], mapping: LogMapping, model: mujoco.MjModel | None, notes: list[str]
 ) -> float:
-    """The control period of all episodes; that of the world where the rows have it up to their jitter."""
+    """Return the control period of all episodes; that of the world where the rows have it up to their jitter."""
     if mapping.control_period is not None:
         return mapping.control_period
     periods = np.array([episode.period for episode in episodes])
@@ -202,6 +203,7 @@ def _common_period(
 def _stacked(
     episodes: Sequence[Episode], policies: Sequence[str], targets: Targets, period: float, notes: tuple[str, ...]
 ) -> Trajectories:
+    """Stack episodes to trajectories, padded with NaN to the longest."""
     n = len(episodes)
     lengths = np.array([len(episode.arrays["action"]) for episode in episodes], dtype=np.int64)
     longest = int(lengths.max(initial=0))
@@ -231,7 +233,7 @@ def _stacked(
 
 
 def _columns(mapping: LogMapping) -> list[str]:
-    """Every column that a mapping names."""
+    """Return every column that a mapping names."""
     channels: list[Channel] = [*mapping.state.values(), *mapping.observation.values(), *mapping.action.values()]
     channels += [channel for channel in (mapping.reward, mapping.terminated) if channel is not None]
     named = [text for channel in channels for text in (*channel.columns, channel.time or "")]
@@ -241,12 +243,12 @@ def _columns(mapping: LogMapping) -> list[str]:
 
 
 def _clock(name: str, mapping: LogMapping) -> str:
-    """What tells the time, for the notes."""
+    """Return words for the clock of some rows, for the notes."""
     if name:
         return f"timestamps '{name}'"
     return "rows without timestamps" if mapping.time.period is None else "rows without timestamps, as the mapping says"
 
 
 def _digest(path: Path) -> str:
-    """The SHA-256 of a file, shortened, for the notes; nothing for a folder."""
+    """Return the SHA-256 of a file, shortened, for the notes; '' for a folder."""
     return f" (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})" if path.is_file() else ""

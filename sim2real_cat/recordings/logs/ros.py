@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.errors import EngineError, ExchangeError, one_line, unknown_name
-from sim2real_cat.recordings.logs.tables import Column, Table
+from sim2real_cat.recordings.logs.tables import Column, LogTable
 
 _LOG_TIME, _STAMP = "log_time", "header.stamp"
 
@@ -25,8 +25,8 @@ _MAGIC = b"\x89MCAP0\r\n"
 _JOINT_ARRAYS = ("position", "velocity", "effort")
 
 
-def read_bag(path: Path, columns: Sequence[str]) -> Table:
-    """The topics that a mapping names.
+def read_bag(path: Path, columns: Sequence[str]) -> LogTable:
+    """Read the topics that a mapping names.
 
     Args:
         path: an MCAP or SQLite file, or the folder of a bag.
@@ -66,7 +66,7 @@ def read_bag(path: Path, columns: Sequence[str]) -> Table:
             found[f"{topic}.{field}"] = column
             clocks[f"{topic}.{field}"] = f"{topic}.{_STAMP if stamped else _LOG_TIME}"
         components |= {f"{topic}.{field}": names[field] for field in names}
-    return Table(str(path), found, components, label=lambda row: f"message {row}", clocks=clocks, time_unit="ns")
+    return LogTable(str(path), found, components, label=lambda row: f"message {row}", clocks=clocks, time_unit="ns")
 
 
 def _refuse_cut_short(path: Path) -> None:
@@ -82,7 +82,7 @@ def _refuse_cut_short(path: Path) -> None:
 
 
 def _topic(path: Path, text: str, known: Sequence[str]) -> str:
-    """The topic of a column: the longest that its name begins with."""
+    """Return the topic of a column: the longest one with which its name begins."""
     fitting = [topic for topic in known if text == topic or text.startswith(f"{topic}.")]
     if not fitting:
         raise ExchangeError(f"{path}: " + unknown_name("topic", text.split(".")[0], known))
@@ -90,7 +90,7 @@ def _topic(path: Path, text: str, known: Sequence[str]) -> str:
 
 
 def _stream(messages: Sequence[tuple[int, Any]]) -> tuple[dict[str, Column], dict[str, tuple[str, ...]]]:
-    """The fields of a topic's messages as columns, and the names of their components."""
+    """Return the fields of a topic's messages as columns, and the names of their components."""
     columns: dict[str, Column] = {_LOG_TIME: np.array([received for received, _ in messages], dtype=np.int64)}
     names: dict[str, tuple[str, ...]] = {}
     if not messages:
@@ -112,7 +112,7 @@ def _stream(messages: Sequence[tuple[int, Any]]) -> tuple[dict[str, Column], dic
 
 
 def _by_joint(rows: Sequence[Mapping[str, Any]], field: str, joints: Sequence[str]) -> Column:
-    """An array of joint states with a column for every joint, NaN where a message does not tell of it."""
+    """Return an array of joint states with a column for every joint, NaN where a message does not tell of it."""
     place = {joint: i for i, joint in enumerate(joints)}
     column = np.full((len(rows), len(joints)), np.nan)
     for row, entry in enumerate(rows):
@@ -123,7 +123,7 @@ def _by_joint(rows: Sequence[Mapping[str, Any]], field: str, joints: Sequence[st
 
 
 def _fields(message: Any, prefix: str = "") -> dict[str, Any]:
-    """The fields of a message by their path; stamps in ns."""
+    """Return the fields of a message by their path; stamps in ns."""
     found: dict[str, Any] = {}
     for field in message.__dataclass_fields__:
         value = getattr(message, field)

@@ -1,4 +1,4 @@
-"""Where the channels of a mapping belong: columns of qpos and qvel, of the observation and of the action."""
+"""Targets of the channels of a mapping: columns of qpos and qvel, of the observation and of the action."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.model_names import actuator_names, in_brackets, joint_address, names
-from sim2real_cat.recordings.logs.mapping import DERIVATIVES, Channel, LogMapping, factor
+from sim2real_cat.model_names import Joint, actuator_names, in_brackets, joint_named, joints, names
+from sim2real_cat.recordings.logs.mapping import DERIVATIVES, Channel, LogMapping, unit_factor
 
 if TYPE_CHECKING:
     import mujoco
 
 _SLICE = re.compile(r"^(\d*):(\d*)$")
 
+_MEASURED = {
+    "qpos": {"hinge": "angle", "slide": "length", "ball": "plain number"},
+    "qvel": {"hinge": "angular velocity", "slide": "velocity", "ball": "angular velocity"},
+}
+"""The quantity that a coordinate of each kind of joint measures; a free joint is three slides and a ball."""
+
 
 @dataclass(frozen=True)
 class Target:
-    """Where one channel belongs.
+    """The place of one channel.
 
     Attributes:
         name: the key in the mapping.
         channel: its columns, unit, sign and zero.
-        factor: what ``(column - zero)`` is multiplied by.
-        columns: which columns of its array it fills.
+        factor: the number by which ``(column - zero)`` is multiplied.
+        columns: the columns of its array that it fills.
         rotations: where in `columns` the four numbers of a unit quaternion begin.
     """
 
@@ -59,7 +65,7 @@ class Targets:
     sizes: tuple[int, int]
 
 
-def resolve(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
+def find_targets(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
     """Find every channel of a mapping in its world.
 
     Args:
@@ -68,7 +74,7 @@ def resolve(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
 
     Raises:
         WorldError: a joint, sensor or actuator that the world does not have (near names are listed), one that is
-            missing or filled twice, or a unit of another dimension.
+            missing or filled twice, or a unit of another quantity.
     """
     qpos, qvel = _state(mapping, model)
     sensors, observation = _observation(mapping, model)
@@ -78,6 +84,7 @@ def resolve(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
 
 
 def _state(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
+    """Return the targets in qpos and those in qvel."""
     if model is None:
         return (), ()
     found: dict[str, list[Target]] = {"qpos": [], "qvel": []}
@@ -87,26 +94,24 @@ def _state(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[Tar
         if quantity not in found or not 1 <= len(parts) <= 2:
             raise WorldError(f"{place}: write qpos[joint] or qvel[joint], or elements as in qpos[joint, 0:3]")
         try:
-            columns = joint_address(model, parts[0], quantity)
+            joint = joint_named(model, parts[0])
         except WorldError as error:
             raise WorldError(f"{place}: {error}") from None
-        if len(parts) == 2:
-            columns = [columns[i] for i in _elements(parts[1], len(columns), place)]
-        expected = _dimension(model, parts[0], quantity, columns)
-        rotations = _rotations(model, columns, place) if quantity == "qpos" else ()
-        found[quantity].append(Target(key, channel, _factor(channel, expected, place), tuple(columns), rotations))
+        columns, expected, rotations = _coordinates(joint, quantity, parts[1:], place)
+        found[quantity].append(Target(key, channel, _factor(channel, expected, place), columns, rotations))
     for quantity, size in (("qpos", model.nq), ("qvel", model.nv)):
         if found[quantity]:
-            _complete(found[quantity], size, "[state]", _coordinates(model, quantity))
+            _check_complete(found[quantity], size, "[state]", _labels(model, quantity))
     if found["qvel"] and not found["qpos"]:
         raise WorldError("[state] has velocities without positions; map qpos of every joint, or neither")
     return tuple(found["qpos"]), tuple(found["qvel"])
 
 
 def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[str, ...], tuple[Target, ...]]:
+    """Return the observed sensors, in the world's order, and their targets."""
     if mapping.world is None:
         sensors = tuple(mapping.observation)
-        return sensors, _named(mapping.observation, sensors, "observation", None)
+        return sensors, _by_name(mapping.observation, sensors, "observation", None)
     known = mapping.world.sensors
     channels = {key: channel for key, channel in mapping.state.items() if _sensors_of(key, known)}
     channels |= mapping.observation
@@ -121,23 +126,25 @@ def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tup
     for key, channel in channels.items():
         place = f"[observation] '{key}'"
         columns = tuple(sensors.index(name) for name in wanted[key])
-        expected, rotations = _meaning(model, key, place)
+        expected, rotations = _measured(model, key, place)
         targets.append(Target(key, channel, _factor(channel, expected, place), columns, rotations))
     # an entry of [observation] takes its sensors away from an entry of [state]
     own = {name for key in mapping.observation for name in wanted[key]}
     targets = [t for t in targets if t.name in mapping.observation or not own.intersection(wanted[t.name])]
-    _complete(targets, len(sensors), "[observation]", sensors)
+    _check_complete(targets, len(sensors), "[observation]", sensors)
     return sensors, tuple(targets)
 
 
 def _action(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[str, ...], tuple[Target, ...]]:
+    """Return the actuators, in the model's order, and their targets."""
     actuators = tuple(mapping.action) if model is None or not mapping.action else actuator_names(model)
-    targets = _named(mapping.action, actuators, "action", "actuator")
-    _complete(targets, len(actuators), "[action]", actuators)
+    targets = _by_name(mapping.action, actuators, "action", "actuator")
+    _check_complete(targets, len(actuators), "[action]", actuators)
     return actuators, targets
 
 
-def _named(channels: Mapping[str, Channel], known: Sequence[str], table: str, kind: str | None) -> tuple[Target, ...]:
+def _by_name(channels: Mapping[str, Channel], known: Sequence[str], table: str, kind: str | None) -> tuple[Target, ...]:
+    """Return a target for each channel that is named as one of the known columns."""
     targets = []
     for key, channel in channels.items():
         if kind is not None and key not in known:
@@ -148,7 +155,7 @@ def _named(channels: Mapping[str, Channel], known: Sequence[str], table: str, ki
 
 
 def _sensors_of(key: str, known: Sequence[str]) -> tuple[str, ...]:
-    """The sensors that a key means: one by its name, or the components ``"qpos[root] 0"``, ... of a channel."""
+    """Return the sensors of a key: one by its name, or the components ``"qpos[root] 0"``, ... of a channel."""
     if key in known:
         return (key,)
     field, comma, elements = key.rstrip("]").partition(",")
@@ -159,8 +166,45 @@ def _sensors_of(key: str, known: Sequence[str]) -> tuple[str, ...]:
     return tuple(components[i] for i in _elements(elements.strip(), len(components), f"[observation] '{key}'"))
 
 
+def _measured(model: mujoco.MjModel | None, key: str, place: str) -> tuple[str | None, tuple[int, ...]]:
+    """Return the quantity that a sensor measures and its rotations, where it is a joint's coordinates."""
+    quantity, parts = in_brackets(key) or ("", [])
+    if model is None or quantity not in _MEASURED or not parts or parts[0] not in names(model, "JOINT"):
+        return None, ()
+    _, expected, rotations = _coordinates(joint_named(model, parts[0]), quantity, parts[1:2], place)
+    return expected, rotations
+
+
+def _coordinates(
+    joint: Joint, quantity: str, elements: Sequence[str], place: str
+) -> tuple[tuple[int, ...], str | None, tuple[int, ...]]:
+    """Find some coordinates of a joint.
+
+    Args:
+        joint: the joint.
+        quantity: ``"qpos"`` or ``"qvel"``.
+        elements: the elements that are meant, ``"2"`` or ``"0:3"``; all where there are none.
+        place: the channel, for messages.
+
+    Returns:
+        Their columns; the quantity that they measure, None where they are of several kinds; and where among them unit
+        quaternions begin, which are mapped whole, as their four numbers turn together.
+    """
+    whole = joint.qpos if quantity == "qpos" else joint.qvel
+    columns = [whole[i] for text in elements for i in _elements(text, len(whole), place)] if elements else list(whole)
+    if joint.kind == "free":
+        kinds = {_MEASURED[quantity]["slide" if column in whole[:3] else "ball"] for column in columns}
+    else:
+        kinds = {_MEASURED[quantity][joint.kind]}
+    measured = kinds.pop() if len(kinds) == 1 else None
+    turning = [column for column in columns if quantity == "qpos" and column in joint.quaternion]
+    if turning and len(turning) != 4:
+        raise WorldError(f"{place}: a rotation is four numbers that turn together; list their columns in one entry")
+    return tuple(columns), measured, (columns.index(joint.quaternion[0]),) if turning else ()
+
+
 def _elements(text: str, size: int, place: str) -> list[int]:
-    """Indices that ``"2"``, ``"0:3"`` or ``":"`` mean among `size`."""
+    """Return the indices that ``"2"``, ``"0:3"`` or ``":"`` mean among `size`."""
     match = _SLICE.match(text)
     if match is not None:
         chosen = list(range(size))[slice(*(int(end) if end else None for end in match.groups()))]
@@ -172,15 +216,16 @@ def _elements(text: str, size: int, place: str) -> list[int]:
 
 
 def _factor(channel: Channel, expected: str | None, place: str) -> float:
+    """Return the number that turns ``column - zero`` into the unit that MuJoCo counts in."""
     if channel.derivative and expected is not None:
         integrals = [of for of, derivative in DERIVATIVES.items() if derivative == expected]
         if not integrals:
             raise WorldError(f"{place} measures {expected}, which is the derivative of nothing that is logged")
         expected = integrals[0]
-    return channel.sign * channel.scale * factor(channel.unit, expected, place)
+    return channel.sign * channel.scale * unit_factor(channel.unit, expected, place)
 
 
-def _complete(targets: Sequence[Target], size: int, table: str, labels: Sequence[str]) -> None:
+def _check_complete(targets: Sequence[Target], size: int, table: str, labels: Sequence[str]) -> None:
     """Refuse columns that are filled twice or not at all."""
     filled: dict[int, str] = {}
     for target in targets:
@@ -193,63 +238,14 @@ def _complete(targets: Sequence[Target], size: int, table: str, labels: Sequence
         raise WorldError(f"{table} is incomplete: map {listed(missing)} too")
 
 
-def _coordinates(model: mujoco.MjModel, quantity: str) -> list[str]:
-    """A label for every column of qpos or qvel."""
-    labels = [""] * (model.nq if quantity == "qpos" else model.nv)
-    for joint in names(model, "JOINT"):
-        columns = joint_address(model, joint, quantity) if joint else []
+def _labels(model: mujoco.MjModel, quantity: str) -> list[str]:
+    """Return a label for every column of qpos or qvel."""
+    labels = []
+    for joint in joints(model):
+        columns = joint.qpos if quantity == "qpos" else joint.qvel
         for i, column in enumerate(columns):
-            labels[column] = f"{quantity}[{joint}]" if len(columns) == 1 else f"{quantity}[{joint}, {i}]"
-    return [label or f"{quantity} {i} (its joint has no name)" for i, label in enumerate(labels)]
-
-
-def _rotations(model: mujoco.MjModel, columns: Sequence[int], place: str) -> tuple[int, ...]:
-    """Where among some columns of qpos the unit quaternions begin; they are mapped whole, as they turn together."""
-    import mujoco
-
-    first = []
-    for joint in range(model.njnt):
-        kind = int(model.jnt_type[joint])
-        address = int(model.jnt_qposadr[joint]) + (3 if kind == mujoco.mjtJoint.mjJNT_FREE else 0)
-        if kind not in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
-            continue
-        inside = [column for column in columns if address <= column < address + 4]
-        if len(inside) == 4:
-            first.append(columns.index(address))
-        elif inside:
-            raise WorldError(f"{place}: a rotation is four numbers that turn together; list their columns in one entry")
-    return tuple(first)
-
-
-_DIMENSIONS = {"qpos": ("angle", "length", "plain number"), "qvel": ("angular velocity", "velocity", "")}
-
-
-def _dimension(model: mujoco.MjModel, joint: str, quantity: str, columns: Sequence[int]) -> str | None:
-    """What some coordinates of a joint measure; None where they are of several kinds."""
-    import mujoco
-
-    entry = model.joint(joint)
-    kind = int(entry.type[0])
-    angle, length, number = _DIMENSIONS[quantity]
-    if kind == mujoco.mjtJoint.mjJNT_HINGE:
-        return angle
-    if kind == mujoco.mjtJoint.mjJNT_SLIDE:
-        return length
-    if kind == mujoco.mjtJoint.mjJNT_BALL:
-        return number or angle
-    first = int((entry.qposadr if quantity == "qpos" else entry.dofadr)[0])
-    kinds = {length if column - first < 3 else number or angle for column in columns}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _meaning(model: mujoco.MjModel | None, key: str, place: str) -> tuple[str | None, tuple[int, ...]]:
-    """What a sensor measures and which of its numbers are rotations, where it is a joint's coordinates."""
-    quantity, bracket, rest = key.rstrip("]").partition("[")
-    parts = [part.strip() for part in rest.split(",")]
-    if model is None or not bracket or quantity not in _DIMENSIONS or parts[0] not in names(model, "JOINT"):
-        return None, ()
-    columns = joint_address(model, parts[0], quantity)
-    if len(parts) == 2:
-        columns = [columns[i] for i in _elements(parts[1], len(columns), place)]
-    rotations = _rotations(model, columns, place) if quantity == "qpos" else ()
-    return _dimension(model, parts[0], quantity, columns), rotations
+            if not joint.name:
+                labels.append(f"{quantity} {column} (its joint has no name)")
+            else:
+                labels.append(f"{quantity}[{joint.name}]" if len(columns) == 1 else f"{quantity}[{joint.name}, {i}]")
+    return labels

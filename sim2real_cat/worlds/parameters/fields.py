@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim2real_cat.errors import WorldError, unknown_name
-from sim2real_cat.model_names import in_brackets, matches, names
+from sim2real_cat.model_names import in_brackets, joints, matches, names
 
 if TYPE_CHECKING:
     import mujoco
@@ -51,9 +51,6 @@ _PARTS_OF_FLEXES = re.compile(
     r"|stiffness|bending|texcoord)"
 )
 """Fields whose rows are vertices, edges or elements of flexes rather than flexes."""
-
-JOINT_WIDTH = {0: (7, 6), 1: (4, 3), 2: (1, 1), 3: (1, 1)}
-"""Coordinates in ``qpos`` and ``qvel`` of a joint of each type: free, ball, slide, hinge."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def _joint_of_rows(model: mujoco.MjModel, prefix: str, rows: int) -> list[int] |
     if prefix == "dof":
         return [int(joint) for joint in model.dof_jntid[:rows]]
     if prefix in ("qpos0", "qpos"):
-        return [joint for joint in range(model.njnt) for _ in range(JOINT_WIDTH[int(model.jnt_type[joint])][0])]
+        return [i for i, joint in enumerate(joints(model)) for _ in joint.qpos]
     return None
 
 

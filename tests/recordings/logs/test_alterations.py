@@ -7,7 +7,7 @@ import pytest
 from arm import MAPPING, columns, npz, write_csv
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.recordings.logs.alterations import Changes, Empty, Gaps, Rows, some_rows
+from sim2real_cat.recordings.logs.alterations import Alterations, EmptyRows, LogRows, TimeGaps, some_rows
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
 
@@ -86,13 +86,13 @@ def test_a_gap_in_one_column_is_refused_or_bridged(notes_of):
 def test_the_episodes_of_a_file_are_counted_together():
     def one(*rows):
         where = some_rows(list(rows), lambda row: f"row {row}")
-        return Changes(
+        return Alterations(
             repeated={"t": where},
-            bridged={"t": Gaps(where, 0.5, 4)},
-            empty={"angle": Empty(where, 10, 0.2)},
+            bridged={"t": TimeGaps(where, 0.5, 4)},
+            empty={"angle": EmptyRows(where, 10, 0.2)},
         )
 
-    total = Changes()
+    total = Alterations()
     for change in (one(1, 2), one(3), one(4)):
         total.add(change)
     shown = "(row 1, row 2, row 3, ...)"
@@ -105,7 +105,7 @@ def test_the_episodes_of_a_file_are_counted_together():
 
 def test_only_the_rows_that_are_shown_are_looked_up():
     asked = []
-    assert some_rows(np.arange(100), lambda row: asked.append(row) or "row") == Rows(100, ["row"] * 3)
+    assert some_rows(np.arange(100), lambda row: asked.append(row) or "row") == LogRows(100, ["row"] * 3)
     assert asked == [0, 1, 2]
 
 

@@ -5,13 +5,13 @@ import pytest
 from arm import MAPPING, columns, write_csv
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.recordings.logs.clocks import compare_clocks, report
+from sim2real_cat.recordings.logs.clocks import compare_clocks, time_report
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
 
 
 def test_an_even_clock():
-    found = report(0.01 * np.arange(101))
+    found = time_report(0.01 * np.arange(101))
     assert (found.rows, found.period) == (101, pytest.approx(0.01))
     assert max(found.jitter, found.uneven) < 1e-12
     assert not len(found.gaps) + len(found.duplicates) + len(found.backwards)
@@ -19,7 +19,7 @@ def test_an_even_clock():
 
 def test_jitter_and_unevenness_are_measured():
     """Steps of 9 and 11 ms in turn: standard deviation 1 ms, every second row 1 ms off the even grid."""
-    found = report(np.concatenate([[0.0], np.cumsum(np.tile([0.009, 0.011], 50))]))
+    found = time_report(np.concatenate([[0.0], np.cumsum(np.tile([0.009, 0.011], 50))]))
     assert found.jitter == pytest.approx(0.001)
     assert found.uneven == pytest.approx(0.001)
     assert found.longest == pytest.approx(0.011)
@@ -27,10 +27,10 @@ def test_jitter_and_unevenness_are_measured():
 
 def test_gaps_are_those_of_the_limit():
     times = np.delete(0.01 * np.arange(100), [10, 50, 51])
-    assert report(times).gaps.tolist() == [49]
-    assert report(times, longest_gap=0.015).gaps.tolist() == [10, 49]
-    assert report(times, longest_gap=1.0).gaps.tolist() == []
-    assert report(times).jitter == pytest.approx(np.std([0.01] * 94 + [0.02]))
+    assert time_report(times).gaps.tolist() == [49]
+    assert time_report(times, longest_gap=0.015).gaps.tolist() == [10, 49]
+    assert time_report(times, longest_gap=1.0).gaps.tolist() == []
+    assert time_report(times).jitter == pytest.approx(np.std([0.01] * 94 + [0.02]))
 
 
 def test_two_clocks_by_what_was_put_in():

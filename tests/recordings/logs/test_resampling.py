@@ -9,7 +9,7 @@ from scipy.interpolate import interp1d
 from scipy.spatial.transform import Rotation
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.recordings.logs.episode import Series, grid, held, linear, on_grid, unwrapped
+from sim2real_cat.recordings.logs.episode import Series, grid, held, linear, on_grid
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
 
@@ -71,10 +71,11 @@ def test_a_turn_is_interpolated_the_shorter_way_round():
     assert error.max() < 1e-4  # normalised linear instead of spherical: off by angle^3 / 78 at 0.1 rad
 
 
-def test_a_wrapped_angle_goes_on():
-    angle = np.linspace(0, 20, 200)[:, None]
-    wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
-    np.testing.assert_allclose(unwrapped(wrapped), angle, atol=1e-12)
+def test_a_wrapped_angle_goes_on(tmp_path):
+    angle = np.linspace(0, 20, 200)
+    path = write_csv(tmp_path / "log.csv", {"wrapped": (angle + np.pi) % (2 * np.pi) - np.pi})
+    table = {"time": {"period": 0.1}, "observation": {"angle": {"column": "wrapped", "unwrap": True}}}
+    np.testing.assert_allclose(read_log(path, LogMapping.from_table(table)).observations[0, :, 0], angle, atol=1e-12)
 
 
 def test_what_is_on_the_grid():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.logs.tables import Table
+from sim2real_cat.recordings.logs.tables import LogTable
 
 VECTORS = np.arange(12.0).reshape(4, 3)
-TABLE = Table(
+TABLE = LogTable(
     "log",
     {"v": VECTORS, "x": np.arange(4), "a[0]": np.ones(4), "name": np.array(["a", None, "b", "c"], dtype=object)},
     components={"v": ("hip.pos", "knee.pos", "ankle.pos")},
@@ -64,5 +64,5 @@ def test_some_rows_know_where_they_stood():
 
 
 def test_a_column_may_end_a_row_earlier():
-    table = Table("log", {"o": np.arange(4), "u": np.arange(3)})
+    table = LogTable("log", {"o": np.arange(4), "u": np.arange(3)})
     assert table.rows(np.array([2, 3])).numbers("u").tolist() == [[2]]

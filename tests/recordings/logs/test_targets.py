@@ -6,7 +6,7 @@ from rig import rig_world
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.mapping import LogMapping
-from sim2real_cat.recordings.logs.targets import resolve
+from sim2real_cat.recordings.logs.targets import find_targets
 
 BODIES = """
 <mujoco><worldbody>
@@ -17,7 +17,7 @@ BODIES = """
 
 
 def resolved(world, table):
-    return resolve(LogMapping.from_table(table, world), world.compile())
+    return find_targets(LogMapping.from_table(table, world), world.compile())
 
 
 @pytest.fixture
@@ -130,5 +130,5 @@ def test_a_rotation_is_mapped_whole(bodies):
 
 
 def test_without_a_world_names_are_free():
-    found = resolve(LogMapping.from_table({"observation": {"height": "h"}, "action": {"u": "a"}}), None)
+    found = find_targets(LogMapping.from_table({"observation": {"height": "h"}, "action": {"u": "a"}}), None)
     assert (found.sensors, found.actuators, found.sizes) == (("height",), ("u",), (0, 0))

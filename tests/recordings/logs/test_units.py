@@ -14,8 +14,8 @@ from sim2real_cat.recordings.logs.mapping import (
     UNITS,
     Channel,
     LogMapping,
-    factor,
-    per_second,
+    ticks_per_second,
+    unit_factor,
     unknown_unit,
 )
 from sim2real_cat.recordings.logs.reader import read_log
@@ -77,11 +77,11 @@ def world_and_done(tmp_path_factory):
 
 
 def test_units_by_their_definition():
-    assert factor("deg", "angle", "") == math.radians(1)
-    assert factor("rpm", "angular velocity", "") == pytest.approx(0.10471975511965977, rel=1e-15)
-    assert factor("turn", None, "") == 2 * math.pi
-    assert factor("1", "angle", "") == 1
-    assert [per_second(unit, "") for unit in ("s", "ms", "us", "ns")] == [1, 10**3, 10**6, 10**9]
+    assert unit_factor("deg", "angle", "") == math.radians(1)
+    assert unit_factor("rpm", "angular velocity", "") == pytest.approx(0.10471975511965977, rel=1e-15)
+    assert unit_factor("turn", None, "") == 2 * math.pi
+    assert unit_factor("1", "angle", "") == 1
+    assert [ticks_per_second(unit, "") for unit in ("s", "ms", "us", "ns")] == [1, 10**3, 10**6, 10**9]
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_units_by_their_definition():
 )
 def test_a_unit_that_does_not_fit(unit, expected, message):
     with pytest.raises(WorldError) as caught:
-        factor(unit, expected, "[state] 'x'")
+        unit_factor(unit, expected, "[state] 'x'")
     assert message in str(caught.value)
 
 
 def test_an_unknown_unit_of_time():
     with pytest.raises(WorldError, match=r"\[time\]: unknown unit of time 'msec': did you mean 'ms'"):
-        per_second("msec", "[time]")
+        ticks_per_second("msec", "[time]")
 
 
 @pytest.mark.parametrize(
