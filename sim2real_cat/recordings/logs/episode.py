@@ -239,10 +239,8 @@ def _series(
             found = time_report(times, mapping.time.longest_gap)
             refuse_gaps(found, times, table.place, channel.columns[0], lambda row: table.label(int(rows[row])))
     values = target.factor * (raw - channel.zero)
-    if channel.unwrap:
-        values = channel.scale * np.unwrap(
-            values / channel.scale, axis=0
-        )  # the column jumps by a turn, before any gear
+    if channel.unwrap:  # the column jumps by a turn, before any gear
+        values = channel.scale * np.unwrap(values / channel.scale, axis=0)
     if channel.derivative:
         values = np.gradient(values, times, axis=0)
     return Series(times, values), empty
