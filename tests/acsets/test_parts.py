@@ -1,10 +1,13 @@
+"""Removal, restriction and disjoint union."""
+
 import numpy as np
 import pytest
-from acset_strategies import FIXED, STUDY, acsets, refused, study
+from acset_strategies import FIXED, STUDY, acsets, refused, schemas, study
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, SchemaError
 
@@ -206,3 +209,150 @@ def test_what_cannot_be_cleared_is_refused(arguments, error, parts):
     with refused(error, *parts):
         x.clear(*arguments)
     assert x == study()
+
+
+@st.composite
+def kept_parts(draw, x):
+    """Some parts of some objects, in any order."""
+    obs = [ob for ob in x.schema.obs if draw(st.booleans())]
+    return {ob: [part for part in draw(st.permutations(range(x.nparts(ob)))) if draw(st.booleans())] for ob in obs}
+
+
+@FIXED
+@given(acsets(), st.data())
+def test_what_is_kept_keeps_its_values(x, data):
+    before = x.copy()
+    kept = data.draw(kept_parts(x))
+    part, maps = x.restrict(kept)
+    assert x == before
+    assert list(maps) == list(x.schema.obs)
+    for ob in x.schema.obs:
+        old = kept.get(ob, range(x.nparts(ob)))
+        assert part.nparts(ob) == len(old)
+        assert [maps[ob][i] for i in old] == list(range(len(old)))
+        assert np.count_nonzero(maps[ob] == -1) == x.nparts(ob) - len(old)
+        for hom in x.schema.homs_from(ob):
+            onto = maps[x.schema.homs[hom][1]]
+            targets = [x.subpart(hom, i) for i in old]
+            assert part.column_ids(hom).tolist() == [-1 if target is None else onto[target] for target in targets]
+        for attr in x.schema.attrs_from(ob):
+            assert [part.subpart(attr, i) for i in range(len(old))] == [x.subpart(attr, i) for i in old]
+
+
+@FIXED
+@given(acsets(), st.data())
+def test_restrictions_compose(x, data):
+    first = x.restrict(data.draw(kept_parts(x)))
+    second = first.instance.restrict(data.draw(kept_parts(first.instance)))
+    both = x.restrict(
+        {
+            ob: [np.flatnonzero(first.maps[ob] == np.flatnonzero(second.maps[ob] == i)[0])[0] for i in parts]
+            for ob, parts in ((ob, range(second.instance.nparts(ob))) for ob in x.schema.obs)
+        }
+    )
+    assert both.instance == second.instance
+
+
+@FIXED
+@given(acsets())
+def test_restriction_to_everything_changes_nothing(x):
+    assert x.restrict({}).instance == x
+    assert x.restrict({ob: x.parts(ob) for ob in x.schema.obs}, dangling="error").instance == x
+
+
+def test_homs_to_what_is_left_out():
+    x = study()
+    part, maps = x.restrict({"Policy": [2, 1]})
+    assert part.column("train").tolist() == [0, None, None, 1]
+    assert maps["Policy"].tolist() == [-1, 1, 0]
+    with refused(InstanceError, "'train' sends 'SimEnv' 1 to 'Policy' 0", "left out", "dangling='undefined'"):
+        x.restrict({"Policy": [2, 1]}, dangling="error")
+    whole, _ = x.restrict({"Policy": [0, 2], "SimEnv": [0, 1]}, dangling="error")
+    assert whole.column("train").tolist() == [1, 0]
+
+
+def test_indexes_are_kept():
+    x = ACSet(STUDY, index=["train"], unique_index=["policy_name"])
+    x.add_parts("Policy", 2, policy_name=["a", "b"])
+    part, _ = x.restrict({"Policy": 1})
+    assert (part.index, part.unique_index) == (("train",), ("policy_name",))
+    part.add("Policy", policy_name="a")
+    with refused(InstanceError, "unique", "ids 0 and 2"):
+        part.add("Policy", policy_name="b")
+
+
+@pytest.mark.parametrize(
+    ("parts", "dangling", "error", "message"),
+    [
+        ({"Polcy": [0]}, "undefined", SchemaError, ["unknown object 'Polcy'", "did you mean 'Policy'"]),
+        ({"Policy": [3]}, "undefined", InstanceError, ["restrict", "3 does not exist", "0..2"]),
+        ({"Policy": [-1]}, "undefined", InstanceError, ["-1"]),
+        ({"Policy": [1, 1]}, "undefined", InstanceError, ["1 is given twice"]),
+        ({"Policy": [1]}, "total", InstanceError, ["dangling='total'", "'undefined' or 'error'"]),
+    ],
+)
+def test_what_is_no_restriction_is_refused(parts, dangling, error, message):
+    with refused(error, *message):
+        study().restrict(parts, dangling)
+
+
+PAIRS = schemas().flatmap(lambda schema: st.tuples(acsets(schema), acsets(schema)))
+
+
+@FIXED
+@given(PAIRS)
+def test_the_inclusions_are_natural_injective_and_jointly_onto(pair):
+    x, y = pair
+    before = x.copy(), y.copy()
+    union, left, right = x.disjoint_union(y)
+    assert (x, y) == before
+    for ob in x.schema.obs:
+        assert [*left[ob], *right[ob]] == list(range(union.nparts(ob)))
+    for kind in x.schema.attrtypes:
+        assert [*left[kind], *right[kind]] == list(range(union.nvars(kind)))
+    for part, inclusion in ((x, left), (y, right)):
+        for name, (dom, codom) in {**x.schema.homs, **x.schema.attrs}.items():
+            for i in range(part.nparts(dom)):
+                value = part.subpart(name, i)
+                if isinstance(value, Var):
+                    value = Var(inclusion[codom][value.k])
+                elif name in x.schema.homs and value is not None:
+                    value = inclusion[codom][value]
+                assert union.subpart(name, inclusion[dom][i]) == value
+
+
+@FIXED
+@given(PAIRS)
+def test_each_half_is_the_restriction_to_its_inclusion(pair):
+    x, y = pair
+    union, left, right = x.disjoint_union(y)
+    for part, inclusion in ((x, left), (y, right)):
+        half, _ = union.restrict({ob: inclusion[ob] for ob in x.schema.obs}, dangling="error")
+        for name, (dom, _) in {**x.schema.homs, **x.schema.attrs}.items():
+            assert half.column(name).tolist() == part.column(name).tolist(), dom
+
+
+@FIXED
+@given(acsets())
+def test_the_empty_instance_is_neutral(x):
+    nothing = ACSet(x.schema)
+    assert x.disjoint_union(nothing).instance == x == nothing.disjoint_union(x).instance
+
+
+def test_an_instance_and_itself():
+    union, left, right = study().disjoint_union(study())
+    assert union.column("train").tolist() == [2, 0, 0, 1, 5, 3, 3, 4]
+    assert [union.subpart("kl_gap", i) for i in (2, 5)] == [Var(1), Var(3)]
+    assert left["Policy"].tolist() == [0, 1, 2]
+    assert right["Policy"].tolist() == [3, 4, 5]
+    assert right["TransferGap"].tolist() == [2, 3]
+    x = ACSet(STUDY, index=["train"], unique_index=["policy_name"])
+    x.add("Policy", policy_name="a")
+    union = x.disjoint_union(x).instance
+    assert union.column("policy_name").tolist() == ["a", "a"]
+    assert (union.index, union.unique_index) == (("train",), ())
+
+
+def test_two_schemas_have_no_union():
+    with refused(SchemaError, "Study", "Other", "one schema"):
+        study().disjoint_union(ACSet(Schema("Other", ["X"])))
