@@ -1,4 +1,4 @@
-"""Run every Python block of the README and the documentation, each page in a folder of its own.
+"""Run every Python block of the README, the documentation and the benchmarks' READMEs, each page in its own folder.
 
 The blocks of one page run in order and share their names, as a reader would run them.
 """
@@ -30,7 +30,9 @@ def run(page: Path) -> int:
 
 def main() -> None:
     """Run all pages, or those named on the command line."""
-    pages = [Path(name).resolve() for name in sys.argv[1:]] or [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+    sys.path.insert(0, str(ROOT))  # a benchmark's README imports the benchmark
+    every = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("benchmarks/*/README.md"))]
+    pages = [Path(name).resolve() for name in sys.argv[1:]] or every
     total = 0
     for page in pages:
         started = time.perf_counter()

@@ -2,7 +2,7 @@
 
 Nothing is timed here: every figure is an error, with its unit, of a model against what was recorded.
 
-    python benchmarks/machines.py --data ../shared/data
+    python -m benchmarks.machines --data FOLDER
 """
 
 from __future__ import annotations
