@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var
+from sim2real_cat.acsets.columns import DEFINED, Cells, Ids, Var
 from sim2real_cat.acsets.schema import Path
-from sim2real_cat.acsets.storage import Storage
+from sim2real_cat.acsets.storage import Storage, masked
 
 _SHOWN = 3
 
@@ -24,8 +24,8 @@ class EquationViolation:
         equation: the text ``left = right``, an identity written as ``id``.
         ob: the object in which both sides start.
         ids: the parts at which they differ, sorted, shape (n,).
-        left: what the left side sends them to, shape (n,): ids, -1 where undefined; for an attribute
-            an object array of its values, None where undefined and ``Var(k)`` for a variable.
+        left: the values of the left side there, shape (n,): ids in a masked array, masked where undefined; for an
+            attribute an object array of its values, None where undefined and ``Var(k)`` for a variable.
         right: the same for the right side.
     """
 
@@ -73,7 +73,7 @@ def _differ(left: Ids | Cells, right: Ids | Cells) -> NDArray[np.bool_]:
 
 def _values(side: Ids | Cells, ids: Ids) -> NDArray[Any]:
     if not isinstance(side, Cells):
-        return side[ids]
+        return masked(side[ids])
     values = np.full(len(ids), None, np.dtype(object))
     status = side.status[ids]
     defined = np.flatnonzero(status == DEFINED)
@@ -84,5 +84,4 @@ def _values(side: Ids | Cells, ids: Ids) -> NDArray[Any]:
 
 
 def _shown(values: NDArray[Any]) -> list[str]:
-    nothing = None if values.dtype == object else UNDEFINED
-    return ["undefined" if value == nothing else brief(value) for value in values[:_SHOWN].tolist()]
+    return ["undefined" if value is None else brief(value) for value in values[:_SHOWN].tolist()]

@@ -195,8 +195,10 @@ def _end(codom: str, instance: ACSet, value: object) -> str:
 
 
 def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """A mask of the ids, or values as objects, that are undefined."""
-    return np.array([value is None for value in values.tolist()]) if values.dtype == object else values < 0
+    """Return a mask of the ids, or values as objects, that are undefined."""
+    if values.dtype == object:
+        return np.array([value is None for value in values.tolist()], np.bool_)
+    return np.ma.getmaskarray(values)
 
 
 def _plain(value: Any) -> str:
