@@ -28,7 +28,7 @@ from .maps.subobjects import preimage as preimage
 from .migration.delta import delta as delta
 from .migration.delta import delta_morphism as delta_morphism
 from .migration.functor import SchemaFunctor as SchemaFunctor
-from .migration.sigma import Extension as Extension
+from .migration.sigma import KanExtension as KanExtension
 from .migration.sigma import left_kan_extension as left_kan_extension
 from .migration.sigma import sigma as sigma
 from .parts import DisjointUnion as DisjointUnion

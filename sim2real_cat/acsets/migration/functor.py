@@ -1,7 +1,7 @@
-"""Functors between schemas: along them instances migrate.
+"""Functors between schemas, along which instances migrate.
 
-A functor sends objects to objects, homs to paths, attribute types to attribute types and attributes to
-paths that end in an attribute, so that ends fit and equations are kept. A hom may go to an identity.
+A functor sends objects to objects, homs to paths, attribute types to attribute types, and attributes to paths that end
+in an attribute. It preserves domains, codomains and equations. It may send a hom to an identity.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.schema import Equation, Path, PathLike, Schema
+from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import SchemaError, unknown_name
 
 SEARCHED = 200
-"""How many paths equal to one side of an equation are looked at before it counts as undecided."""
+"""The number of paths equal to one side of an equation that are searched before the equation counts as undecided."""
 
 
 class SchemaFunctor:
     """A functor F: dom -> codom of schemas, given by the images of the generators.
 
-    That the image of an equation holds in the codomain is the word problem of categories, which no
-    program decides. What is done: the two images are rewritten with the codomain's equations, shortest
-    paths first. Where they meet, the equation is kept. Where all paths equal to one of them have been
-    seen and the other is not among them, it is broken: an error. Where neither happens within
-    ``SEARCHED`` paths for each side, the equation is listed in ``undecided`` and the functor is taken on
-    trust; whether the equation holds in a migrated instance can then be checked there.
+    Whether the image of an equation holds in the codomain is an instance of the word problem of categories, which is
+    undecidable. So the two images are rewritten with the codomain's equations, shortest paths first. Where they meet,
+    the equation is preserved. Where all paths equal to one of them are known and the other is not among them, it is
+    not, which is an error. Where neither happens within ``SEARCHED`` paths for each side, the equation is listed in
+    ``undecided`` and taken on trust; :meth:`ACSet.check <sim2real_cat.acsets.acset.ACSet.check>` tells whether a
+    migrated instance satisfies it.
 
     >>> graph = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
     >>> dynamics = Schema("Dynamics", ["X"], {"next": ("X", "X")})
@@ -43,7 +45,7 @@ class SchemaFunctor:
         attrs: the image of each attribute, a path whose last arrow is an attribute.
 
     Attributes:
-        undecided: the equations of the domain of which it is not known whether they are kept.
+        undecided: the equations of the domain of which it is not known whether they are preserved.
 
     Raises:
         SchemaError: naming the generator whose image is missing, unknown or does not fit, or the equation
@@ -101,7 +103,7 @@ class SchemaFunctor:
             store(self, "homs" if kind == "hom" else "attrs", MappingProxyType(paths))
         undecided = []
         for left, right in dom.equations:
-            kept = equal_paths(codom, self.path(left.arrows, left.dom), self.path(right.arrows, right.dom))
+            kept = _equal_paths(codom, self.path(left.arrows, left.dom), self.path(right.arrows, right.dom))
             if kept is None:
                 undecided.append((left, right))
             elif not kept:
@@ -113,12 +115,12 @@ class SchemaFunctor:
 
     @staticmethod
     def identity(schema: Schema) -> SchemaFunctor:
-        """The functor that sends every generator of a schema to itself."""
+        """Return the identity functor of a schema."""
         return SchemaFunctor.inclusion(schema, schema)
 
     @staticmethod
     def inclusion(base: Schema, extension: Schema) -> SchemaFunctor:
-        """The functor that sends every generator of a schema to itself in an extension of it.
+        """Return the inclusion of a schema in an extension of it.
 
         Raises:
             SchemaError: where ``extension`` does not extend ``base``.
@@ -135,7 +137,7 @@ class SchemaFunctor:
         )
 
     def path(self, path: PathLike, ob: str | None = None) -> Path:
-        """The image of a path of the domain: the composite of the images of its arrows.
+        """Return the image of a path of the domain: the composite of the images of its arrows.
 
         Raises:
             SchemaError: for a path that the domain does not have.
@@ -147,7 +149,7 @@ class SchemaFunctor:
         return Path(ends[route.dom], arrows, ends[route.codom])
 
     def then(self, other: SchemaFunctor) -> SchemaFunctor:
-        """The composite in diagrammatic order: first this functor, then ``other``.
+        """Compose in diagrammatic order: first this functor, then ``other``.
 
         Raises:
             SchemaError: where ``other`` does not start in the schema where this one ends.
@@ -199,8 +201,43 @@ class SchemaFunctor:
         )
 
 
-def equal_paths(schema: Schema, left: Path, right: Path) -> bool | None:
-    """Whether the schema's equations make two paths equal; None where the search did not find out."""
+def require_instance(
+    schema: Schema, instance: Storage, operation: Literal["delta", "sigma"], verb: Literal["starts", "ends"]
+) -> None:
+    """Refuse an instance of another schema than the one in which a functor starts or ends."""
+    if instance.schema != schema:
+        raise SchemaError(
+            f"{operation}: the functor {verb} in schema {schema.name}, but the instance is one of "
+            f"{instance.schema.name}, which has other generators or equations"
+        )
+
+
+def _check_generators(
+    where: str, kind: str, argument: str, images: Mapping[str, object], valid: Collection[str]
+) -> None:
+    """Refuse images for unknown generators, and generators without an image."""
+    for name in images:
+        if name not in valid:
+            raise SchemaError(f"{where}: {argument} has an {unknown_name(kind, str(name), valid)}")
+    for name in valid:
+        if name not in images:
+            raise SchemaError(f"{where}: {kind} '{name}' has no image: give {argument}={{{name!r}: ...}}")
+
+
+def _image(place: str, codom: Schema, image: PathLike, start: str, end: str) -> Path:
+    """The image of an arrow as a path of the codomain, whose ends must be the images of the arrow's ends."""
+    try:
+        route = codom.path(image, None if image else start)
+    except SchemaError as error:
+        raise SchemaError(f"{place}: {error}") from None
+    if (route.dom, route.codom) != (start, end):
+        text = f"'{route}'" if route.arrows else "the identity"
+        raise SchemaError(f"{place} must go from {start} to {end}, but {text} goes from {route.dom} to {route.codom}")
+    return route
+
+
+def _equal_paths(schema: Schema, left: Path, right: Path) -> bool | None:
+    """Whether the schema's equations make two paths equal; None where the search does not find out."""
     if (left.dom, left.codom) != (right.dom, right.codom):
         return False
     seen: tuple[set[Path], set[Path]] = ({left}, {right})
@@ -229,25 +266,3 @@ def _rewritten(schema: Schema, path: Path) -> Iterator[Path]:
                 end = start + len(old.arrows)
                 if stop == old.dom and path.arrows[start:end] == old.arrows:
                     yield Path(path.dom, path.arrows[:start] + new.arrows + path.arrows[end:], path.codom)
-
-
-def _check_generators(
-    where: str, kind: str, argument: str, images: Mapping[str, object], valid: Collection[str]
-) -> None:
-    for name in images:
-        if name not in valid:
-            raise SchemaError(f"{where}: {argument} has an {unknown_name(kind, str(name), valid)}")
-    for name in valid:
-        if name not in images:
-            raise SchemaError(f"{where}: {kind} '{name}' has no image: give {argument}={{{name!r}: ...}}")
-
-
-def _image(place: str, codom: Schema, image: PathLike, start: str, end: str) -> Path:
-    try:
-        route = codom.path(image, None if image else start)
-    except SchemaError as error:
-        raise SchemaError(f"{place}: {error}") from None
-    if (route.dom, route.codom) != (start, end):
-        text = f"'{route}'" if route.arrows else "the identity"
-        raise SchemaError(f"{place} must go from {start} to {end}, but {text} goes from {route.dom} to {route.codom}")
-    return route

@@ -1,6 +1,8 @@
 """Sigma: an instance pushed forward along a functor of schemas, its left Kan extension, by the chase.
 
-The chase: parts are added and identified until functions are total and equations hold.
+The chase adds and identifies parts until every hom is total and all equations hold. It runs in the *collage* of the
+functor F: the schemas of domain and codomain side by side, with an arrow from each c to F(c), the unit η, and with an
+equation ``f·η = η·F(f)`` for each arrow f of the domain.
 """
 
 from __future__ import annotations
@@ -10,21 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import migration as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of, fill_of
-from sim2real_cat.acsets.migration.delta import cells_along, check_schema
-from sim2real_cat.acsets.migration.functor import SchemaFunctor
-from sim2real_cat.acsets.schema import Path, Schema
-from sim2real_cat.acsets.storage import PartRows
+from sim2real_cat.acsets.maps.partitions import classes, on_classes
+from sim2real_cat.acsets.migration.functor import SchemaFunctor, require_instance
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.acsets.values import build
 from sim2real_cat.errors import InstanceError
 
 
-class Extension(NamedTuple):
+class KanExtension(NamedTuple):
     """A left Kan extension with its unit.
 
     Attributes:
@@ -38,10 +38,10 @@ class Extension(NamedTuple):
 
 
 def sigma(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> ACSet:
-    """The instance Σ_F(X) of the functor's codomain; see :func:`left_kan_extension`.
+    """Return the instance Σ_F(X) of the functor's codomain; see :func:`left_kan_extension`.
 
-    For an instance that lives in Catlab this is Catlab's, for schemas without attributes and functors that send homs
-    to homs; that it is finite has been found out here before, within ``limit``.
+    For an instance that lives in Catlab it is Catlab's, for schemas without attributes and functors that send homs
+    to homs. That it is finite is found out here first, within ``limit``, because Catlab's chase has no bound.
 
     Raises:
         EngineError: where the instance lives in Catlab, and Catlab cannot migrate it.
@@ -50,51 +50,51 @@ def sigma(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> 
     return by_catlab.sigma(functor, instance) if instance.engine == "catlab" else extension
 
 
-def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> Extension:
-    """The instance of the functor's codomain that an instance of its domain generates freely.
+def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> KanExtension:
+    """Compute the instance of the functor's codomain that an instance of its domain generates freely.
 
     Σ_F is left adjoint to Δ_F on instances whose homs are total: Hom(Σ_F(X), Y) = Hom(X, Δ_F(Y)). There is
-    a part for every part of X; where a hom of the codomain has no value yet a new part is added for it;
-    parts are identified where the homs of X, carried along F, or the equations of the codomain say so. In
-    the result every hom is total, and an attribute without a value holds a variable of its own. A hom
-    that is undefined in X says nothing. The variables of X come first, in order, unless identified.
+    a part for every part of X, and a new part wherever a hom of the codomain has no value yet. Parts are identified
+    where the homs of X, carried along F, or the equations of the codomain say so. In the result every hom is total,
+    and an attribute without a value holds a variable of its own. A hom that is undefined in X imposes nothing. The
+    variables of X come first, in order, unless identified.
 
     Args:
         functor: the functor F.
         instance: the instance X of its domain.
         limit: how many new parts may be added on the way, those identified later included; by default
-            1000 and a hundred for each part of X. The result may be infinite, and whether it is no program
-            decides in general: an endomorphism that no equation restrains makes it so.
+            1000 and a hundred for each part of X. The result may be infinite, which is undecidable in general: an
+            endomorphism that is bound by no equation makes it so.
 
     Raises:
         SchemaError: where the instance is not one of the functor's domain.
         InstanceError: where the limit is reached, or two different values would have to be the same.
     """
-    check_schema(functor.dom, instance, "sigma", "starts")
+    require_instance(functor.dom, instance, "sigma", "starts")
     if limit is None:
         limit = 1000 + 100 * sum(instance.nparts(ob) for ob in functor.dom.obs)
-    chase = Chase(functor.codom)
+    chase = _Chase(functor.codom)
     _start(chase, functor, instance)
     _complete(chase, functor.codom, limit)
     unit = {ob: chase.columns[_unit(ob)] for ob in functor.dom.obs}
-    return Extension(_finished(chase, functor.codom), unit)
+    return KanExtension(_finished(chase, functor.codom, instance), unit)
 
 
-# The chase runs in the collage of F: both schemas side by side, with an arrow from c to F(c) for every c,
-# the unit, and an equation for every arrow f of the domain: f.unit = unit.F(f). The names of the domain
-# and of the unit get a dot, which no name of a schema has.
+# Names of the collage. No name of a schema has a dot.
 
 
 def _given(name: str) -> str:
+    """An object, attribute type or arrow of the functor's domain."""
     return f"given.{name}"
 
 
 def _unit(name: str) -> str:
+    """The component of the unit at an object or attribute type of the functor's domain."""
     return f"unit.{name}"
 
 
-def _start(chase: Chase, functor: SchemaFunctor, instance: ACSet) -> None:
-    """Put the given instance into the chase, and a part of the codomain for each of its parts and values."""
+def _start(chase: _Chase, functor: SchemaFunctor, instance: ACSet) -> None:
+    """Put the instance into the chase, with a part of the codomain for each of its parts, variables and values."""
     dom = functor.dom
     for ob, image in functor.obs.items():
         chase.add_arrow(_unit(ob), _given(ob), image, chase.add(image, instance.nparts(ob)))
@@ -104,9 +104,8 @@ def _start(chase: Chase, functor: SchemaFunctor, instance: ACSet) -> None:
     for kind, image in functor.attrtypes.items():
         chase.sizes[_given(kind)] = instance.nvars(kind)
         chase.add_arrow(_unit(kind), _given(kind), image, chase.add(image, instance.nvars(kind)))
-        for f in (f for f, (_, codom) in dom.attrs.items() if codom == kind):
-            ob = dom.attrs[f][0]
-            cells = cells_along(instance, Path(ob, (f,), kind))
+        for f in dom.attrs_into(kind):
+            ob, cells = dom.attrs[f][0], instance.cells(f)
             valued = np.flatnonzero(cells.status == DEFINED)
             targets = np.maximum(cells.status, UNDEFINED)
             targets[valued] = chase.sizes[_given(kind)] + np.arange(len(valued))
@@ -120,8 +119,8 @@ def _start(chase: Chase, functor: SchemaFunctor, instance: ACSet) -> None:
     chase.equations += [(left.dom, left.arrows, right.arrows) for left, right in functor.codom.equations]
 
 
-def _complete(chase: Chase, schema: Schema, limit: int) -> None:
-    """Give every hom and then every attribute its values: first what the equations say, then new ones.
+def _complete(chase: _Chase, schema: Schema, limit: int) -> None:
+    """Make every hom and then every attribute total: first by what the equations imply, then by new parts.
 
     The homs take turns, so each is completed at a part sooner or later, and a finite result is found.
     """
@@ -150,31 +149,26 @@ def _complete(chase: Chase, schema: Schema, limit: int) -> None:
     chase.deduce()
 
 
-def _finished(chase: Chase, schema: Schema) -> ACSet:
+def _finished(chase: _Chase, schema: Schema, pattern: ACSet) -> ACSet:
     """The instance in a chase that is complete: values without a constant are its variables."""
-    result = ACSet(schema)
-    status = {}
+    nvars, attrs = {}, {}
     for kind in schema.attrtypes:
-        known = chase.values[kind].origin != UNDEFINED
-        status[kind] = np.where(known, DEFINED, np.cumsum(~known) - 1)
-        result.add_vars(kind, int(np.count_nonzero(~known)))
-    for ob in schema.obs:
-        homs = {f: chase.columns[f] for f in schema.homs_from(ob)}
-        attrs = {}
-        for f in schema.attrs_from(ob):
-            kind, nodes = schema.attrs[f][1], chase.columns[f]
-            attrs[f] = Cells(chase.values[kind].data[nodes], status[kind][nodes])
-        result.append_rows(ob, chase.sizes[ob], PartRows(homs, attrs))
-    return result
+        data, origin, _ = chase.values[kind]
+        unknown = origin == UNDEFINED
+        status = np.where(unknown, np.cumsum(unknown) - 1, DEFINED)
+        nvars[kind] = int(np.count_nonzero(unknown))
+        for f in schema.attrs_into(kind):
+            attrs[f] = Cells(data[chase.columns[f]], status[chase.columns[f]])
+    return build(pattern, schema, chase.sizes, nvars, {f: chase.columns[f] for f in schema.homs}, attrs)
 
 
-class Values(NamedTuple):
-    """The values of an attribute type during the chase; a value is a part that may know its constant.
+class _Values(NamedTuple):
+    """The values of an attribute type during the chase: parts, some of them with a known constant.
 
     Attributes:
         data: the constants, the type's fill where there is none.
         origin: the running number of the given value that a constant comes from, -1 where there is none.
-        sources: what the given values were, in the order of their numbers: the attribute and the parts.
+        sources: where the given values were, in the order of their numbers: attributes and parts.
     """
 
     data: NDArray[Any]
@@ -182,7 +176,7 @@ class Values(NamedTuple):
     sources: list[tuple[str, Ids]]
 
     def source(self, number: int) -> str:
-        """Where a given value was."""
+        """The attribute and part at which a given value was."""
         for attribute, parts in self.sources:
             if number < len(parts):
                 return f"{attribute} {parts[number]}"
@@ -190,15 +184,15 @@ class Values(NamedTuple):
         raise IndexError(number)
 
 
-class Chase:
-    """Sets of parts with partial functions between them, and equations between composites to be made true.
+class _Chase:
+    """Sets of parts with partial functions between them, and equations that the chase makes true.
 
     Attributes:
         sizes: the number of parts of each object and attribute type.
         arrows: each function's domain and codomain.
         columns: each function, -1 where it is undefined.
-        equations: a domain and two composable lists of arrows from it that shall agree.
-        values: what is known of the parts of each attribute type.
+        equations: a domain, and two lists of composable arrows from it whose composites must agree.
+        values: the constants of each attribute type.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -207,7 +201,7 @@ class Chase:
         self.columns: dict[str, Ids] = {name: np.zeros(0, np.int64) for name in self.arrows}
         self.equations: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self.values = {
-            kind: Values(np.zeros(0, dtype_of(python_type)), np.zeros(0, np.int64), [])
+            kind: _Values(np.zeros(0, dtype_of(python_type)), np.zeros(0, np.int64), [])
             for kind, python_type in schema.attrtypes.items()
         }
         self._fill = {kind: fill_of(python_type) for kind, python_type in schema.attrtypes.items()}
@@ -227,11 +221,11 @@ class Chase:
         if ob in self.values:
             data, origin, sources = self.values[ob]
             more = np.full(n, self._fill[ob], data.dtype)
-            self.values[ob] = Values(np.append(data, more), np.append(origin, np.full(n, UNDEFINED)), sources)
+            self.values[ob] = _Values(np.append(data, more), np.append(origin, np.full(n, UNDEFINED)), sources)
         return np.arange(first, first + n)
 
     def add_values(self, kind: str, constants: NDArray[Any], attribute: str, parts: Ids) -> Ids:
-        """Add constants of an attribute type, and return their parts; ``attribute`` and ``parts`` say whence."""
+        """Add constants of an attribute type, which were at ``parts`` of ``attribute``; return their new parts."""
         new = self.add(kind, len(constants))
         data, origin, sources = self.values[kind]
         data[new] = constants
@@ -240,7 +234,11 @@ class Chase:
         return new
 
     def deduce(self) -> None:
-        """Make the equations true wherever both sides are defined, or one is and the other but for its last arrow."""
+        """Make the equations true by defining and identifying, without new parts.
+
+        Where only the last arrow of one side is undefined, it is defined by the other side. Where both sides are
+        defined, their values are identified.
+        """
         changed = True
         while changed:
             changed = False
@@ -253,6 +251,7 @@ class Chase:
                     changed = True
 
     def _follow(self, ob: str, arrows: tuple[str, ...]) -> Ids:
+        """The composite of some arrows, -1 where undefined."""
         parts = np.arange(self.sizes[ob])
         for name in arrows:
             # -1 takes the slot after the last, which is undefined.
@@ -260,7 +259,7 @@ class Chase:
         return parts
 
     def _define_last(self, ob: str, arrows: tuple[str, ...], wanted: Ids) -> bool:
-        """Where a composite lacks only the value of its last arrow, and it is known, define it."""
+        """Define the last arrow of a composite where it is all that lacks and its value is known; tell if anywhere."""
         if not arrows:
             return False
         before = self._follow(ob, arrows[:-1])
@@ -271,38 +270,33 @@ class Chase:
         return len(lacking) > 0
 
     def _identify(self, ob: str, some: Ids, others: Ids) -> None:
-        """Identify parts in pairs, and then whatever the functions send them to.
+        """Identify parts in pairs, and then their images under all functions.
 
         A class takes the place of its first member, so the order of the parts is kept.
         """
         waiting = {ob: [(some, others)]}
         while waiting:
             ob, pairs = waiting.popitem()
-            rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
-            size = self.sizes[ob]
-            graph = coo_array((np.ones(len(rows), np.bool_), (rows, columns)), shape=(size, size))
-            _, labels = connected_components(graph, directed=False)
-            _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
-            place = np.argsort(np.argsort(first))[labels]
-            self.sizes[ob] = len(first)
+            class_of = classes(self.sizes[ob], *(np.concatenate(side) for side in zip(*pairs, strict=True)))
+            self.sizes[ob] = int(class_of.max()) + 1
             if ob in self.values:
-                self._identify_values(ob, place)
+                self._identify_values(ob, class_of)
             for name, (dom, codom) in self.arrows.items():
                 if codom == ob:
-                    self.columns[name] = np.append(place, UNDEFINED)[self.columns[name]]
+                    self.columns[name] = np.append(class_of, UNDEFINED)[self.columns[name]]
                 if dom == ob:
                     old = self.columns[name]
-                    new, clashing = first_defined(old, place, self.sizes[ob])
+                    new, differing = on_classes(old, class_of, self.sizes[ob])
                     self.columns[name] = new
-                    if len(clashing):
-                        waiting.setdefault(codom, []).append((new[place[clashing]], old[clashing]))
+                    if len(differing):
+                        waiting.setdefault(codom, []).append((new[class_of[differing]], old[differing]))
 
-    def _identify_values(self, kind: str, place: Ids) -> None:
-        """Identify parts of an attribute type; a class knows the constant that its members know."""
+    def _identify_values(self, kind: str, class_of: Ids) -> None:
+        """Identify values of an attribute type; a class has the constant that its members have."""
         data, origin, sources = self.values[kind]
         known = np.where(origin == UNDEFINED, UNDEFINED, np.arange(len(data)))
-        chosen, others = first_defined(known, place, self.sizes[kind])
-        firsts = chosen[place[others]]
+        chosen, others = on_classes(known, class_of, self.sizes[kind])
+        firsts = chosen[class_of[others]]
         same = (data[firsts] == data[others]) | ((data[firsts] != data[firsts]) & (data[others] != data[others]))
         if not np.all(same):
             clash = int(np.flatnonzero(~same)[0])
@@ -313,14 +307,6 @@ class Chase:
             raise InstanceError(
                 f"{one} and {two} would have to be the same {kind}: make them equal, or leave one undefined"
             )
-        self.values[kind] = Values(
+        self.values[kind] = _Values(
             np.append(data, self._fill[kind])[chosen], np.append(origin, UNDEFINED)[chosen], sources
         )
-
-
-def first_defined(column: Ids, place: Ids, size: int) -> tuple[Ids, Ids]:
-    """A column of classes from that of their members: the first that is defined, and who has another one."""
-    new = np.full(size, UNDEFINED)
-    defined = np.flatnonzero(column != UNDEFINED)
-    new[place[defined[::-1]]] = column[defined[::-1]]
-    return new, defined[new[place[defined]] != column[defined]]
