@@ -45,11 +45,11 @@ from .gaps.kl_gap import gap as gap
 from .gaps.support import Coverage as Coverage
 from .gaps.support import coverage as coverage
 from .policies.action_table import ActionTable as ActionTable
+from .policies.external import OnnxPolicy as OnnxPolicy
 from .policies.files import load_policy as load_policy
 from .policies.function import CallablePolicy as CallablePolicy
 from .policies.function import RecurrentPolicy as RecurrentPolicy
 from .policies.mlp import MlpPolicy as MlpPolicy
-from .policies.onnx import OnnxPolicy as OnnxPolicy
 from .policies.policy import LinearPolicy as LinearPolicy
 from .policies.policy import Policy as Policy
 from .predictive.estimate import PredictiveGap as PredictiveGap

@@ -73,7 +73,7 @@ class Joint:
 
     @property
     def quaternion(self) -> tuple[int, ...]:
-        """Where its unit quaternion stands in ``qpos``; () for joints without one."""
+        """Addresses of its unit quaternion in ``qpos``; () for joints without one."""
         return self.qpos[-4:] if self.kind in ("free", "ball") else ()
 
 

@@ -1,9 +1,9 @@
 from .action_table import ActionTable as ActionTable
+from .external import OnnxPolicy as OnnxPolicy
+from .external import Sb3Policy as Sb3Policy
 from .files import load_policy as load_policy
 from .function import CallablePolicy as CallablePolicy
 from .function import RecurrentPolicy as RecurrentPolicy
 from .mlp import MlpPolicy as MlpPolicy
-from .onnx import OnnxPolicy as OnnxPolicy
 from .policy import LinearPolicy as LinearPolicy
 from .policy import Policy as Policy
-from .sb3 import Sb3Policy as Sb3Policy

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import PolicyError, listed
 from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.external import OnnxPolicy, Sb3Policy
 from sim2real_cat.policies.mlp import MlpPolicy
-from sim2real_cat.policies.onnx import OnnxPolicy
 from sim2real_cat.policies.policy import LinearPolicy, Policy, read_archive
-from sim2real_cat.policies.sb3 import Sb3Policy
 
 KINDS = {
     ".npz": "linear policies, networks and tables of actions written by sim2real_cat",

@@ -1,7 +1,6 @@
 """Policies: functions from readings of the sensors to commands of the actuators, and the linear one.
 
-Below them stands what several kinds of policies share: weights in an ``.npz`` file beside their digest, read without
-opening pickles, and the evaluation of a function in blocks of one size.
+The weights of a policy stand in an ``.npz`` file beside their digest, which is read without opening pickles.
 """
 
 from __future__ import annotations
@@ -209,29 +208,3 @@ def read_archive(
     if policy.digest != digest:
         raise PolicyError(f"{path}: the weights do not match their digest; the file was changed, save it again")
     return policy
-
-
-ROWS = 16
-"""Rows of a block: a multiple of every vector width in use, so that no row falls into a scalar remainder."""
-
-
-def in_blocks(
-    function: Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]], arrays: Sequence[NDArray[Any]], size: int
-) -> list[NDArray[Any]]:
-    """Evaluate a function of arrays of n rows, `size` rows at a time.
-
-    A matrix product rounds a row differently when it is one of many, so that the actions of an episode would depend
-    on how many run beside it. In blocks of one size every call does the same arithmetic.
-
-    Args:
-        function: from arrays of `size` rows to arrays of `size` rows.
-        arrays: arrays of n rows.
-        size: rows of a block; the last block is filled up with its first row.
-    """
-    n = len(arrays[0])
-    answers = []
-    for first in range(0, n, size):
-        rows = np.arange(first, first + size)
-        rows[rows >= n] = first
-        answers.append(function([array[rows] for array in arrays]))
-    return [np.concatenate(parts)[:n] for parts in zip(*answers, strict=True)]

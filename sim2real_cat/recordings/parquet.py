@@ -36,10 +36,10 @@ NOTES = b"sim2real_cat.notes"
 VERSION = 2
 
 _FRAMES = 1 << 16
-"""Frames that fill a row group, which is what a writer holds back and what a reader of one episode has to decode."""
+"""Frames that fill a row group; a writer holds them back, and a reader of one episode has to decode them."""
 
 _REPEATING = ("member_index", "policy", "reason")
-"""Columns of few values; a dictionary of any other would only be thrown away."""
+"""Columns of few values, which alone are worth a dictionary."""
 
 
 def write_log(path: str | Path, trajectories: Trajectories) -> str:
@@ -157,7 +157,7 @@ def _refuse_another_robot(one: Trajectories, other: Trajectories) -> None:
 
 
 def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
-    """The frames of some episodes, the first of which is number `number` of the file."""
+    """Return the frames of some episodes, the first of which is number `number` of the file."""
     lengths = part.lengths[rows]
     local, frame = np.nonzero(part.within()[rows])
     acted = frame < lengths[local]
@@ -185,14 +185,14 @@ def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
 
 
 def _acted_rows(values: Floats, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: Bools) -> Floats:
-    """The values of each frame, NaN on the frames in which nobody acted."""
+    """Return the values of each frame, NaN on the frames in which nobody acted."""
     rows = np.full((len(episode), *values.shape[2:]), np.nan)
     rows[acted] = values[episode[acted], frame[acted]]
     return rows
 
 
 def _lists(rows: Floats, missing: Bools | None = None) -> pa.Array:
-    """Rows of a matrix as an Arrow array of fixed-size lists, null where missing; a matrix without columns is null."""
+    """Return the rows of a matrix as fixed-size lists, null where missing; without columns all are null."""
     if not rows.shape[1]:
         return pa.nulls(len(rows))
     mask = None if missing is None else pa.array(missing)
@@ -243,7 +243,7 @@ def logged_actuators(table: pa.Table) -> tuple[str, ...]:
 
 
 def check_episodes(path: str | Path, episodes: object) -> None:
-    """Refuse a choice of episodes that is no slice.
+    """Refuse a choice of episodes other than a slice.
 
     Raises:
         ExchangeError: it is something else, or a slice of texts or with a stride of 0.
@@ -270,7 +270,7 @@ def _range(file: TrajectoryReader, episodes: slice | None) -> tuple[int, int]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse what cannot be a file of ours, whatever its ending: a folder, or a file that is no Parquet."""
+    """Refuse folders and files other than Parquet, which cannot be ours whatever their ending."""
     if path.is_dir():
         kind = "a folder"
     elif path.suffix.lower() == ".parquet" or not path.is_file() or _is_parquet(path):
@@ -309,7 +309,7 @@ class TrajectoryReader:
         self.episodes = max((high + 1 for _, high in self._groups), default=0)
 
     def read(self, first: int, end: int) -> Trajectories:
-        """Episodes `first` to `end - 1`; only the row groups that hold some of them are decoded."""
+        """Return episodes `first` to `end - 1`; only the row groups that hold some of them are decoded."""
         groups = [i for i, (low, high) in enumerate(self._groups) if low < end and high >= first]
         table = self._file.read_row_groups(groups)
         episode = table["episode_index"].to_numpy()
@@ -321,7 +321,7 @@ class TrajectoryReader:
         return _trajectories(table, self._head, first, end)
 
     def parts(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """Ranges of episodes that together are `first` to `end - 1`, each as large as a row group."""
+        """Yield ranges of episodes that together are `first` to `end - 1`, each as large as a row group."""
         edges = sorted({first, end, *(high + 1 for _, high in self._groups if first <= high < end)})
         yield from pairwise(edges)
 
@@ -349,7 +349,7 @@ def opened(path: Path) -> Iterator[TrajectoryReader]:
 
 
 def _missing(error: KeyError) -> str:
-    """What a key error is about: a column, which pyarrow puts into a sentence, or an entry of the metadata."""
+    """Name what a key error misses: a column, which pyarrow puts into a sentence, or an entry of the metadata."""
     key = error.args[0]
     quoted = re.match(r'(?:Field|Column) "?(.*?)"? does not exist', str(key))
     if quoted is not None or key == "episode_index":
@@ -358,7 +358,7 @@ def _missing(error: KeyError) -> str:
 
 
 def _episodes(group: pq.RowGroupMetaData) -> tuple[int, int]:
-    """The first and the last episode of a row group, from its statistics."""
+    """Return the first and the last episode of a row group, from its statistics."""
     columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
     statistics = columns["episode_index"].statistics
     if statistics is None:
@@ -367,6 +367,7 @@ def _episodes(group: pq.RowGroupMetaData) -> tuple[int, int]:
 
 
 def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -> Trajectories:
+    """Build the trajectories of episodes `first` to `end - 1` from their frames and the metadata of the file."""
     episode = table["episode_index"].to_numpy() - first
     frame = table["frame_index"].to_numpy()
     n = end - first
@@ -377,7 +378,7 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
         raise ValueError("its frames are not in order")
 
     def spread(name: str, frames: int) -> Floats:
-        """A column as (n, frames, ...), NaN where there is no value."""
+        """Return a column as (n, frames, ...), NaN where there is no value."""
         column = table[name].combine_chunks()
         values = column.to_numpy(zero_copy_only=False) if pa.types.is_floating(column.type) else _matrix(column)
         out = np.full((n, longest + 1, *values.shape[1:]), np.nan)
@@ -421,7 +422,7 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
 
 
 def _matrix(column: pa.Array) -> Floats:
-    """An Arrow array of fixed-size lists as a matrix, NaN where null."""
+    """Return an Arrow array of fixed-size lists as a matrix, NaN where null."""
     if pa.types.is_null(column.type):
         return np.zeros((len(column), 0))
     width = column.type.list_size

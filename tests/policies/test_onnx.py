@@ -21,7 +21,7 @@ import graphs
 import onnx
 from graphs import DOUBLE, FLOAT, graph_bytes, network, save, summing
 
-from sim2real_cat.policies.onnx import OnnxPolicy
+from sim2real_cat.policies.external import OnnxPolicy
 
 RNG = np.random.default_rng(0)
 WEIGHTS = [RNG.standard_normal(shape) for shape in ((64, 4), (64, 64), (2, 64))]

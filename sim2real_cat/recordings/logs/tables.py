@@ -100,7 +100,7 @@ class LogTable:
         return replace(self, columns=columns, label=lambda row: self.label(int(index[row])))
 
     def first_text(self, column: Column) -> str:
-        """Return the place and the text of the first entry of a column that is no number."""
+        """Return the place and the text of the first entry of a column that cannot be read as a number."""
         for row, value in enumerate(column if column.ndim == 1 else column[:, 0]):
             try:
                 float(value)
