@@ -22,7 +22,7 @@ from sim2real_cat.errors import Sim2RealError
 
 PACKAGE = Path(sim2real_cat.__file__).parent
 HOUSE = House(PACKAGE)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
 
 STILL_RED = {
     "circles",
