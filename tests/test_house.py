@@ -19,6 +19,7 @@ from places import ROOT
 
 import sim2real_cat
 from sim2real_cat.errors import Sim2RealError
+from sim2real_cat.transfer.laws.law import Law
 
 PACKAGE = Path(sim2real_cat.__file__).parent
 HOUSE = House(PACKAGE)
@@ -143,6 +144,8 @@ def test_public_names_are_described(package, name, home):
         pytest.skip(str(error))
     if isinstance(found, ModuleType) or callable(found):
         described = found.__doc__
+    elif isinstance(found, Law):
+        described = found.statement
     else:  # a value: its description is the text under its assignment
         described = described_values(Path(importlib.import_module(home).__file__)).get(name)
     assert described, f"{name} has no docstring"
