@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import files
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
 from house import RIDDLE, House
@@ -142,7 +142,7 @@ def test_public_names_are_described(package, name, home):
         if "pip install" not in str(error):
             raise
         pytest.skip(str(error))
-    if isinstance(found, ModuleType) or callable(found):
+    if isinstance(found, ModuleType | type | FunctionType):
         described = found.__doc__
     elif isinstance(found, Law):
         described = found.statement
@@ -166,9 +166,9 @@ def described_values(path: Path) -> dict[str, str]:
     """Return the texts that follow assignments at the top of a module, by the name assigned."""
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return {
-        first.targets[0].id: second.value.value
+        (first.target if isinstance(first, ast.AnnAssign) else first.targets[0]).id: second.value.value
         for first, second in pairwise(body)
-        if isinstance(first, ast.Assign)
+        if isinstance(first, ast.Assign | ast.AnnAssign)
         and isinstance(second, ast.Expr)
         and isinstance(second.value, ast.Constant)
         and isinstance(second.value.value, str)

@@ -22,6 +22,7 @@ DEFAULT_EPSILON = 0.5
 """Nats per control step under which a policy transfers: above it the source document calls a transition a mismatch."""
 
 Verdict = Literal["holds", "violated", "undecided"]
+"""The answer of a law that was asked."""
 
 
 @dataclass(frozen=True)
