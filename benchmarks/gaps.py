@@ -217,9 +217,7 @@ def predictive(options: argparse.Namespace) -> None:
     gain = 0.3 * np.random.default_rng(0).normal(size=(3, 11))
     policy = LinearPolicy(gain, np.zeros(11), np.ones(11))
     real = rollout(world, policy, fibre=reality, episodes=options.transitions // 15, steps=100, rng=0)
-    lengths = real.lengths
-    episode = np.repeat(np.arange(len(real)), lengths)
-    step = np.arange(len(episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    episode, step = real.transitions()
     model = world.compile()
     batch = Batch(model, 4096, nthread=0)
     apply_to_model(batch, model, fibre, np.repeat(np.arange(64), 64))
