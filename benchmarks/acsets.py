@@ -24,7 +24,7 @@ from sim2real_cat.acsets.maps.canonical_query import canonical_query
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
-from sim2real_cat.acsets.query import Engine, answer, count, parse, query
+from sim2real_cat.acsets.query import QueryEngine, answer, count, parse, query
 from sim2real_cat.acsets.schema import Schema
 
 # This file is called as its subject is, and would stand in the way of the package `acsets` on PyPI.
@@ -216,7 +216,7 @@ class Asked:
     counted: bool = False
     most: int = 1_000_000
 
-    def of(self, x: ACSet, engine: Engine) -> object:
+    def of(self, x: ACSet, engine: QueryEngine) -> object:
         """The answer, or the number of answers."""
         asked = parse(self.body, self.out, self.where)
         if self.counted:

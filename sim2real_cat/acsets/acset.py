@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import pyarrow
 
     from sim2real_cat.acsets.io.duckdb import Keys
-    from sim2real_cat.acsets.query import Table
-    from sim2real_cat.acsets.query.engine import Engine
+    from sim2real_cat.acsets.query.engine import QueryEngine
+    from sim2real_cat.acsets.query.table import Table
 
 
 class ACSet(Storage):
@@ -260,7 +260,7 @@ class ACSet(Storage):
         where: str | None = None,
         params: Mapping[str, object] | None = None,
         distinct: bool = False,
-        engine: Engine = "auto",
+        engine: QueryEngine = "auto",
     ) -> Table:
         """Answer a conjunctive query, ``"SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)"``, as Catlab's @relation.
 
@@ -277,7 +277,7 @@ class ACSet(Storage):
             InstanceError: for a value that does not fit, and an answer that is too large.
             EngineError: for an engine that is not known or not installed.
         """
-        from sim2real_cat.acsets.query import query
+        from sim2real_cat.acsets.query.engine import query
 
         return query(self, body, out, where=where, params=params, distinct=distinct, engine=engine)
 

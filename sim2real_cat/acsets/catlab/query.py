@@ -24,9 +24,9 @@ from sim2real_cat.acsets.catlab.crossing import (
 from sim2real_cat.acsets.catlab.instances import handle_of
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.columns import Ids, dtype_of
-from sim2real_cat.acsets.query.resolve import Kind, Resolved, compare
-from sim2real_cat.acsets.query.syntax import ID, Constant
+from sim2real_cat.acsets.query.resolve import Resolved, VariableType, compare
 from sim2real_cat.acsets.query.table import Table
+from sim2real_cat.acsets.query.text import ID, Constant
 from sim2real_cat.acsets.storage import Storage
 
 Column = NDArray[Any]
@@ -44,15 +44,15 @@ def join(instance: Storage, resolved: Resolved) -> Table:
         require_no_variables("queries that name attributes", instance)
     parts = [np.zeros(0, np.int64)] * len(resolved.patterns) if resolved.impossible else _parts(instance, resolved)
     values, keep = _values(instance, resolved, parts)
-    for restriction in resolved.restrictions:
-        right = restriction.right
+    for condition in resolved.conditions:
+        right = condition.right
         other = right.value if isinstance(right, Constant) else values[right]
-        keep &= compare(values[restriction.left], restriction.op, other)
+        keep &= compare(values[condition.left], condition.op, other)
     order = np.flatnonzero(keep)
     order = order[np.lexsort([ids[order] for ids in reversed(parts)])]
     columns = {}
     for name, number in resolved.out:
-        columns[name] = values[number][order].astype(_dtype(resolved.unknowns[number].kind), copy=False)
+        columns[name] = values[number][order].astype(_dtype(resolved.unknowns[number].type), copy=False)
     return Table(columns, len(order))
 
 
@@ -62,7 +62,7 @@ def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
     parameters: list[tuple[str, str, object]] = []
     stated: set[int] = set()
 
-    def fixed(variable: str, kind: Kind, value: Any) -> None:
+    def fixed(variable: str, kind: VariableType, value: Any) -> None:
         if kind.python_type is None:
             value += 1  # ids count from 1 there
         elif kind.python_type is float:
@@ -88,7 +88,7 @@ def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
     for number in sorted(stated):
         unknown = resolved.unknowns[number]
         if unknown.fixed is not None and _is_finite(unknown.fixed):
-            fixed(_variable(number), unknown.kind, unknown.fixed)
+            fixed(_variable(number), unknown.type, unknown.fixed)
     out = list(dict.fromkeys(_variable(pattern.part) for pattern in resolved.patterns))
     found = julia.call("answer_query", handle_of(instance), *map(sent_json, (atoms, out, parameters)))
     columns = {variable: received_ids(column) for variable, column in zip(out, found, strict=True)}
@@ -133,15 +133,15 @@ def _variable(number: int) -> str:
     return f"v{number}"
 
 
-def _kind(instance: Storage, name: str) -> Kind:
+def _kind(instance: Storage, name: str) -> VariableType:
     schema = instance.schema
     codom = (schema.homs if name in schema.homs else schema.attrs)[name][1]
-    return Kind(codom, schema.attrtypes.get(codom))
+    return VariableType(codom, schema.attrtypes.get(codom))
 
 
-def _type(kind: Kind) -> str:
+def _type(kind: VariableType) -> str:
     return "id" if kind.python_type is None else type_name(kind.python_type)
 
 
-def _dtype(kind: Kind) -> np.dtype[Any]:
+def _dtype(kind: VariableType) -> np.dtype[Any]:
     return np.dtype(np.int64) if kind.python_type is None else dtype_of(kind.python_type)

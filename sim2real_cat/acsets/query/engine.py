@@ -1,67 +1,101 @@
-"""Answering and counting queries, by the engine that suits their size.
+"""Answers to queries, by the engine that suits their size.
 
-The rows of an answer are sorted by the parts of the atoms, the first atom first; those of a distinct answer by
-their values. Both engines give the same rows in the same order.
+The way from text to table: :func:`~sim2real_cat.acsets.query.text.parse` reads the text, `resolve` gives names their
+types, `relations` selects the parts of each atom, `join` (numpy) or `duckdb` joins them, and here the outputs are read
+from the joined rows.
+
+The rows of an answer are sorted by the parts of the atoms, the first atom first; those of a distinct answer by their
+values. Both engines give the same rows in the same order.
+
+>>> from sim2real_cat.acsets.acset import ACSet
+>>> from sim2real_cat.acsets.schema import Schema
+>>> graph = ACSet(Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")}))
+>>> _ = graph.add_parts("V", 3), graph.add_parts("E", 3, src=[0, 1, 1], tgt=[1, 2, 0])
+>>> query(graph, "E(src=a, tgt=b), E(src=b, tgt=c)", where="a != c")
+<Table of 1 row>
+a  b  c
+0  1  2
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.query import duckdb
-from sim2real_cat.acsets.query.join import Join, Rows, lexicographic, row_keys, too_many
-from sim2real_cat.acsets.query.plan import Plan, Wanted, components, plan
-from sim2real_cat.acsets.query.relations import Problem, Reading, ranks, relations_of
+from sim2real_cat.acsets.query.join import Block, Join, Plan, Wanted, components, plan, row_keys, sorted_by, too_many
+from sim2real_cat.acsets.query.relations import Lookup, Problem, ranks, relations_of
 from sim2real_cat.acsets.query.resolve import Resolved, resolve
-from sim2real_cat.acsets.query.syntax import ConjunctiveQuery, Constant
 from sim2real_cat.acsets.query.table import Table
-from sim2real_cat.errors import EngineError, listed
+from sim2real_cat.acsets.query.text import ConjunctiveQuery, Constant, parse
+from sim2real_cat.acsets.storage import Storage
+from sim2real_cat.errors import EngineError, SchemaError, listed
 
-Engine = Literal["auto", "numpy", "duckdb"]
-ENGINES = ("auto", "numpy", "duckdb")
+QueryEngine = Literal["auto", "numpy", "duckdb"]
+QUERY_ENGINES: tuple[QueryEngine, ...] = get_args(QueryEngine)
 
 LIMIT = 50_000_000
-"""How many rows an answer may have, unless the caller says otherwise."""
+"""The largest number of rows of an answer, unless the caller says otherwise."""
 
 THRESHOLD = 5e6
-"""From how many rows made on the way, but not part of the answer, "auto" uses DuckDB.
+"""The number of rows made on the way, beyond what DuckDB needs to read and hand over, from which "auto" uses DuckDB.
 
-Measured on two cores: DuckDB needs 30 to 60 ms to start and 10 to 20 ns for each row on the way, numpy nothing to
-start and 20 to 40 ns. Counting the paths of 5 different nodes in 1,000 nodes with 10,000 edges (10^7 rows): numpy
-388 ms, DuckDB 245 ms; in 1,000 nodes with 5,000 edges (6 * 10^5 rows): 68 and 62 ms. Counting the triangles of 10^5
-nodes with 10^6 edges: 1.3 and 0.7 s. Two- and three-way joins along homs of 10^3 to 10^6 rows: numpy 0.4 to 60 ms,
-DuckDB 25 to 280 ms.
+DuckDB takes 15 to 60 ms to start, and then about as long as numpy for a row on one core; it uses all cores. Up to 10^6
+rows numpy takes 0.02 to 1 times as long; see `benchmarks/acsets.py`.
 """
 
-READ = 4.0
-"""What a part costs DuckDB that it must read from the instance, in rows on the way."""
-
-HANDED_OVER = 5.0
-"""What a row of the answer costs DuckDB, likewise."""
-
 FIRST_BLOCK = 2**10
-"""How many rows a step makes at once where answers are wanted one after the other."""
+"""The number of rows that a step makes at once where answers are asked for one after the other."""
 
-_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+def query(
+    instance: Storage,
+    body: str,
+    out: Sequence[str] | None = None,
+    *,
+    where: str | None = None,
+    params: Mapping[str, object] | None = None,
+    distinct: bool = False,
+    engine: QueryEngine = "auto",
+) -> Table:
+    """Answer a query written as the body of Catlab's ``@relation``.
+
+    Args:
+        instance: the instance to ask.
+        body: atoms like ``SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)``: a variable that stands in two
+            places has the same value there; ``_id`` is the part itself. Numbers, texts in quotes, true, false and
+            ``$parameters`` are values.
+        out: the variables to give out; None for all of them, in the order of their first appearance.
+        where: comparisons like ``g > 0.1 and name != $name``.
+        params: values of ``$names``, and, as in Catlab, of variables, by name.
+        distinct: whether to leave out repeated rows; otherwise each assignment of parts to atoms is a row.
+        engine: "numpy", "duckdb" or "auto"; see :func:`answer`, also for what matches and for the order of rows.
+
+    Raises:
+        SchemaError: for a text that is not a query, and for names or types that do not fit the schema.
+        InstanceError: for a value that does not fit, and an answer that is too large.
+        EngineError: for an engine that is not known or not installed.
+    """
+    if isinstance(out, str):
+        raise SchemaError(f"out is a list of variables, not the text {out!r}: write [{out!r}]")
+    asked = parse(body, None if out is None else tuple(out), where)
+    return answer(instance, asked, params, distinct=distinct, engine=engine)
 
 
 def answer(
-    instance: ACSet,
+    instance: Storage,
     query: ConjunctiveQuery,
     params: Mapping[str, object] | None = None,
     *,
     distinct: bool = False,
-    engine: Engine = "auto",
+    engine: QueryEngine = "auto",
     limit: int = LIMIT,
 ) -> Table:
-    """All answers of a query: a row for each assignment of parts to its atoms.
+    """Return all answers of a query: a row for each assignment of parts to its atoms.
 
     An undefined hom or attribute, and an attribute variable, is equal to nothing, not even to itself: an atom
     that names the arrow does not match such a part. NaN equals NaN, as in ``incident``, and is neither less nor
@@ -80,70 +114,69 @@ def answer(
         A column for each output: ids as int64, attributes in the dtype of their type.
 
     Raises:
-        SchemaError: where names or types do not fit the schema, or a parameter has no value.
-        InstanceError: where a value does not fit its type or an id does not exist, or the answer has more rows
-            than ``limit``.
+        SchemaError: for names or types that do not fit the schema, and a parameter without a value.
+        InstanceError: for a value that does not fit its type, an id that does not exist, and an answer of more
+            than ``limit`` rows.
         EngineError: for an engine that is not known or not installed.
     """
     resolved = _resolved(instance, query, params, engine)
-    if engine == "auto" and instance.engine == "catlab" and resolved.patterns:
+    if _is_for_catlab(instance, resolved, engine):
         table = _by_catlab(instance, resolved, limit)
         return _distinct(table) if distinct else table
     problem = relations_of(instance, resolved)
     wanted: Wanted = "set" if distinct else "bag"
-    needed = {reading.key for _, reading, _ in problem.out if isinstance(reading, Reading)}
-    order = plan(problem, needed=frozenset(needed), wanted=wanted)
+    kept = _keys(problem)
+    order = plan(problem, kept, wanted)
     in_duckdb = _chosen(engine, problem, order, order.rows) == "duckdb"
-    by_parts = not distinct and (in_duckdb or not order.in_order)
-    if by_parts:
-        needed.update(order.text_order)
+    must_sort = not distinct and (in_duckdb or not order.in_order)
+    if must_sort:
+        kept = kept.union(order.sorters)
     if in_duckdb:
-        rows = duckdb.join(problem, sorted(needed), distinct, limit)
+        rows = duckdb.join(problem, sorted(kept), distinct, limit)
+        rows = rows.unique(problem.domains) if distinct else rows
     else:
-        rows = Join(problem, order, frozenset(needed), wanted).collect(limit)
-    if by_parts or distinct:
-        by = sorted(needed) if distinct else order.text_order
-        sequence = lexicographic([rows.values[v] for v in by], [problem.domains[v] for v in by], rows.n)
-        rows = rows if sequence is None else rows.take(sequence, rows.n)
+        rows = Join(problem, order, kept, wanted).collect(limit)
+    if must_sort:
+        keys = row_keys([rows.values[v] for v in order.sorters], [problem.domains[v] for v in order.sorters], rows.n)
+        rows = rows.take(sorted_by(keys, np.arange(rows.n), rows.n)[0], rows.n)
     table = _table(problem, rows)
     return _distinct(table) if distinct else table
 
 
 def answers(
-    instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None = None, *, block: int = FIRST_BLOCK
+    instance: Storage, query: ConjunctiveQuery, params: Mapping[str, object] | None = None, *, block: int = FIRST_BLOCK
 ) -> Iterator[Table]:
-    """The answers of a query as tables that follow each other, found as they are asked for (numpy).
+    """Yield the answers of a query as tables that follow each other, found as they are asked for (numpy).
 
     The first come soon and memory stays small, however many there are. Their order is that of the search, the
     same every time. Arguments and errors are those of :func:`answer`; a smaller ``block`` gives smaller tables.
     """
     problem = relations_of(instance, _resolved(instance, query, params, "numpy"))
-    needed = frozenset(reading.key for _, reading, _ in problem.out if isinstance(reading, Reading))
-    for rows in Join(problem, plan(problem), needed, "bag", block).blocks():
+    kept = _keys(problem)
+    for rows in Join(problem, plan(problem, kept, "bag"), kept, "bag", block).blocks():
         yield _table(problem, rows)
 
 
 def count(
-    instance: ACSet,
+    instance: Storage,
     query: ConjunctiveQuery,
     params: Mapping[str, object] | None = None,
     *,
     distinct: bool = False,
-    engine: Engine = "auto",
+    engine: QueryEngine = "auto",
 ) -> int:
-    """The number of answers, exactly, without making the rows; arguments and errors are those of :func:`answer`.
+    """Return the number of answers, exactly, without making the rows; arguments and errors are those of :func:`answer`.
 
     A query that falls into parts without a common variable is counted part by part.
     """
     if distinct:
         return len(answer(instance, query, params, distinct=True, engine=engine))
     resolved = _resolved(instance, query, params, engine)
-    if engine == "auto" and instance.engine == "catlab" and resolved.patterns:
+    if _is_for_catlab(instance, resolved, engine):
         return len(_by_catlab(instance, resolved, LIMIT))
-    problem = relations_of(instance, resolved)
     total = 1
-    for component in components(problem):
-        order = plan(component, wanted="count")
+    for component in components(relations_of(instance, resolved)):
+        order = plan(component, frozenset(), "count")
         if _chosen(engine, component, order, 1.0) == "duckdb":
             total *= duckdb.count(component)
         else:
@@ -153,13 +186,17 @@ def count(
     return total
 
 
-def _resolved(instance: ACSet, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Resolved:
-    if engine not in ENGINES:
-        raise EngineError(f"queries have no engine {engine!r}; valid: {listed(ENGINES)}")
-    return resolve(instance, query, params or _NOTHING)
+def _resolved(instance: Storage, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Resolved:
+    if engine not in QUERY_ENGINES:
+        raise EngineError(f"queries have no engine {engine!r}; valid: {listed(QUERY_ENGINES)}")
+    return resolve(instance, query, params or {})
 
 
-def _by_catlab(instance: ACSet, resolved: Resolved, limit: int) -> Table:
+def _is_for_catlab(instance: Storage, resolved: Resolved, engine: QueryEngine) -> bool:
+    return engine == "auto" and instance.engine == "catlab" and bool(resolved.patterns)
+
+
+def _by_catlab(instance: Storage, resolved: Resolved, limit: int) -> Table:
     from sim2real_cat.acsets.catlab.query import join
 
     table = join(instance, resolved)
@@ -168,37 +205,41 @@ def _by_catlab(instance: ACSet, resolved: Resolved, limit: int) -> Table:
     return table
 
 
-def _chosen(engine: Engine, problem: Problem, order: Plan, rows: float) -> Literal["numpy", "duckdb"]:
-    """The engine to use, where ``rows`` of the answer must be handed over; a query without atoms is answered at once.
+def _keys(problem: Problem) -> frozenset[int]:
+    """Return the joined variables from which the outputs are read."""
+    return frozenset(output.source.key for output in problem.out if isinstance(output.source, Lookup))
 
-    DuckDB pays off where many rows are made on the way that are not in the answer: reading the columns and handing
-    over the rows takes it longer than numpy.
+
+def _chosen(engine: QueryEngine, problem: Problem, order: Plan, rows: float) -> Literal["numpy", "duckdb"]:
+    """Return the engine to use, if ``rows`` of the answer must be handed over.
+
+    DuckDB pays off where many rows are made on the way that are not in the answer: to read a part costs it as much as
+    four of them, to hand over a row as much as five. It does not pay off where numpy merges most of the rows.
     """
     if not problem.relations:
         return "numpy"
     if engine != "auto":
         return engine
-    if order.unmerged > 2 * order.cost:
-        return "numpy"
-    passing = order.cost - READ * sum(map(len, problem.relations)) - HANDED_OVER * rows
-    return "duckdb" if passing > THRESHOLD and find_spec("duckdb") is not None else "numpy"
+    passing = order.cost - 4 * sum(map(len, problem.relations)) - 5 * rows
+    pays_off = passing > THRESHOLD and order.unmerged <= 2 * order.cost
+    return "duckdb" if pays_off and find_spec("duckdb") is not None else "numpy"
 
 
-def _table(problem: Problem, rows: Rows) -> Table:
-    """The outputs, read off the rows."""
+def _table(problem: Problem, rows: Block) -> Table:
+    """Read the outputs from the joined rows."""
     columns: dict[str, NDArray[Any]] = {}
-    for name, reading, dtype in problem.out:
-        if isinstance(reading, Constant):
-            columns[name] = np.empty(rows.n, dtype)
-            columns[name].fill(reading.value)
+    for output in problem.out:
+        if isinstance(output.source, Constant):
+            columns[output.name] = np.empty(rows.n, output.dtype)
+            columns[output.name].fill(output.source.value)
         else:
-            values = reading.read(rows.values)
-            columns[name] = values if values.base is None else values.copy()  # never a view of the instance
+            values = output.source.read(rows.values)
+            columns[output.name] = values if values.base is None else values.copy()  # never a view of the instance
     return Table(columns, rows.n)
 
 
 def _distinct(table: Table) -> Table:
-    """The rows without repetitions, sorted by their values; NaN comes last and once."""
+    """Return the rows without repetitions, sorted by their values; NaN comes last and once."""
     coded = [(codes, len(values)) for ((codes,), values) in (ranks([column]) for column in table.columns.values())]
     keys = row_keys([codes for codes, _ in coded], [size for _, size in coded], len(table))
     _, first = np.unique(keys, return_index=True)

@@ -1,15 +1,15 @@
-"""A resolved query as relations of integers, which is all that an engine has to join.
+"""A resolved query as relations of integers, which an engine then joins.
 
-Everything that concerns one atom alone is done here: values and parameters select its parts, arrows must be
-defined, comparisons within the atom hold. What remains to be joined are ids. An attribute that two atoms share
-is replaced by the rank of its value among the values that occur; an attribute that stands once is no matter of
-joins at all: it is read at the end, at the part it belongs to.
+All that concerns one atom alone is done here: values and parameters select its parts, its arrows must be defined,
+comparisons within the atom must hold. Ids are left to join. An attribute that several atoms share is joined by the rank
+of its value among the values that occur; one that stands in a single atom is not joined, but read at the end from the
+part it belongs to.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,24 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, HomColumn, Ids, dtype_of
-from sim2real_cat.acsets.query.resolve import Pattern, Resolved, Restriction, compare
-from sim2real_cat.acsets.query.syntax import Constant
+from sim2real_cat.acsets.query.resolve import Condition, Pattern, Resolved, compare
+from sim2real_cat.acsets.query.text import Constant
+from sim2real_cat.acsets.storage import Storage
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass
 class Relation:
-    """The parts that an atom may be, and the arrows of theirs that other atoms speak of.
+    """The parts that fit one atom, and the arrows of theirs that other atoms share.
 
     Attributes:
         part: the variable of the part itself.
-        size: how many parts the object has; columns have this length.
+        size: the number of parts of the object; all columns have this length.
         ids: the parts that were selected, sorted; None for all.
-        columns: for each variable the ids, or ranks, that the parts have there.
-        homs: the columns that are a hom of the instance, which may have an index.
+        columns: for each variable the ids, or ranks, of the parts.
+        homs: the columns that are a hom of the instance, whose index can be used.
     """
 
     part: int
@@ -48,83 +48,88 @@ class Relation:
 
     @property
     def variables(self) -> set[int]:
-        """The variables of the part and the columns."""
+        """The variables of the part and of the columns."""
         return {self.part, *self.columns}
 
     @cached_property
     def selected(self) -> Mask:
-        """For each part whether it is among ``ids``."""
+        """For each part of the object, whether it was selected."""
         mask = np.full(self.size, self.ids is None)
         if self.ids is not None:
             mask[self.ids] = True
         return mask
 
     def parts(self) -> Ids:
-        """The selected parts as an array."""
+        """Return the selected parts as an array."""
         return np.arange(self.size) if self.ids is None else self.ids
 
     def at(self, variable: int) -> Ids:
-        """The values of a variable at the selected parts."""
+        """Return the values of a variable at the selected parts."""
         if variable == self.part:
             return self.parts()
         column = self.columns[variable]
         return column if self.ids is None else column[self.ids]
 
-    def restricted(self, variable: int, allowed: Mask) -> Relation:
-        """The relation with only those parts whose ``variable`` is allowed."""
-        return Relation(self.part, self.size, self.parts()[allowed[self.at(variable)]], self.columns, {})
-
 
 @dataclass(frozen=True)
-class Reading:
-    """How to read a variable off the rows of a join.
+class Lookup:
+    """The way to read a variable from joined rows.
 
     Attributes:
-        key: the joined variable it is read from.
-        values: its value for each value of the key; None where it is the key itself.
+        key: the joined variable that determines it.
+        values: its value for each value of the key; None if it is the key itself.
     """
 
     key: int
     values: NDArray[Any] | None = None
 
-    def read(self, rows: dict[int, Ids]) -> NDArray[Any]:
-        """The values in the given rows."""
+    def read(self, rows: Mapping[int, Ids]) -> NDArray[Any]:
+        """Return the variable's values in rows, given as one column for each joined variable."""
         keys = rows[self.key]
         return keys if self.values is None else self.values[keys]
 
 
+@dataclass(frozen=True)
+class Output:
+    """A column of the answer: its name, the way to read it, or its one value, and its dtype."""
+
+    name: str
+    source: Lookup | Constant
+    dtype: np.dtype[Any]
+
+
 @dataclass
 class Problem:
-    """What an engine joins.
+    """A join for an engine to do.
 
     Attributes:
         relations: one for each atom.
-        domains: for each joined variable the number of values it could take.
-        readings: how the variables that are not fixed are read.
-        comparisons: those between two variables that no atom alone decides.
-        out: name, reading, or the value where it is fixed, and dtype of each output.
+        domains: for each joined variable the number of values that it could take.
+        lookups: the way to read each variable that is not fixed.
+        conditions: the comparisons between two variables of different atoms.
+        out: the columns of the answer.
     """
 
     relations: list[Relation]
     domains: dict[int, int]
-    readings: dict[int, Reading]
-    comparisons: list[Restriction]
-    out: list[tuple[str, Reading | Constant, np.dtype[Any]]]
+    lookups: dict[int, Lookup]
+    conditions: list[Condition]
+    out: list[Output]
 
-    def needs(self, comparison: Restriction) -> set[int]:
-        """The joined variables that a comparison reads."""
-        return {self.readings[variable].key for variable in comparison.variables}
+    def needs(self, condition: Condition) -> set[int]:
+        """Return the joined variables that a condition reads."""
+        return {self.lookups[variable].key for variable in condition.variables}
 
-    def holds(self, comparison: Restriction, rows: dict[int, Ids]) -> Mask:
-        """For each row whether a comparison holds."""
-        left, right = (self.readings[variable].read(rows) for variable in comparison.variables)
-        return compare(left, comparison.op, right)
+    def holds(self, condition: Condition, rows: Mapping[int, Ids]) -> Mask:
+        """Return for each row whether a condition holds."""
+        left, right = (self.lookups[variable].read(rows) for variable in condition.variables)
+        return compare(left, condition.op, right)
 
 
 def ranks(columns: Sequence[NDArray[Any]]) -> tuple[list[Ids], NDArray[Any]]:
-    """For the values of several columns their ranks among the distinct values of all, and these values.
+    """Return the ranks of several columns' values among the distinct values of all of them, and these values.
 
-    They are sorted, or, where a codec's values have no order, as they first appear. NaN equals NaN.
+    The distinct values are sorted; values of a codec, which have no order, stand as they first appear. NaN equals NaN.
     """
     values = np.concatenate(columns)
     if values.dtype == object:
@@ -139,22 +144,22 @@ def ranks(columns: Sequence[NDArray[Any]]) -> tuple[list[Ids], NDArray[Any]]:
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1]), table
 
 
-def relations_of(instance: ACSet, query: Resolved) -> Problem:
-    """Select the parts of each atom and prepare what is to be joined."""
+def relations_of(instance: Storage, query: Resolved) -> Problem:
+    """Select the parts of each atom and collect what is to be joined."""
     selections = [_Selection(instance, query, pattern) for pattern in query.patterns]
-    relations = [s.relation() for s in selections]
+    relations = [selection.relation() for selection in selections]
     domains: dict[int, int] = {}
-    readings: dict[int, Reading] = {}
-    shared = Counter(variable for s in selections for variable in s.places)
+    lookups: dict[int, Lookup] = {}
+    shared = Counter(variable for selection in selections for variable in selection.arrows)
     for number, unknown in enumerate(query.unknowns):
-        owners = [position for position, s in enumerate(selections) if number in s.places]
+        owners = [k for k, selection in enumerate(selections) if number in selection.arrows]
         if not owners:
             continue
-        if unknown.kind.python_type is None:
-            domains[number] = instance.nparts(unknown.kind.name)
-            readings[number] = Reading(number)
+        if unknown.type.python_type is None:
+            domains[number] = instance.nparts(unknown.type.name)
+            lookups[number] = Lookup(number)
         elif unknown.fixed is None and shared[number] == 1:
-            readings[number] = Reading(relations[owners[0]].part, selections[owners[0]].data(number))
+            lookups[number] = Lookup(relations[owners[0]].part, selections[owners[0]].data(number))
         elif unknown.fixed is None:
             columns, table = ranks([selections[k].data(number)[relations[k].parts()] for k in owners])
             for k, column in zip(owners, columns, strict=True):
@@ -162,84 +167,87 @@ def relations_of(instance: ACSet, query: Resolved) -> Problem:
                 codes[relations[k].parts()] = column
                 relations[k].columns[number] = codes
             domains[number] = len(table)
-            readings[number] = Reading(number, table)
-    out: list[tuple[str, Reading | Constant, np.dtype[Any]]] = []
+            lookups[number] = Lookup(number, table)
+    out = []
     for name, number in query.out:
         unknown = query.unknowns[number]
-        value = readings[number] if unknown.fixed is None else Constant(unknown.fixed)
-        kind = unknown.kind.python_type
-        out.append((name, value, np.dtype(np.int64) if kind is None else dtype_of(kind)))
-    across = [r for r in query.restrictions if not any(set(r.variables) <= s.places.keys() for s in selections)]
-    return Problem(relations, domains, readings, across, out)
+        source = lookups[number] if unknown.fixed is None else Constant(unknown.fixed)
+        python_type = unknown.type.python_type
+        out.append(Output(name, source, np.dtype(np.int64) if python_type is None else dtype_of(python_type)))
+    across = [c for c in query.conditions if not any(set(c.variables) <= s.arrows.keys() for s in selections)]
+    return Problem(relations, domains, lookups, across, out)
 
 
 class _Selection:
-    """The parts of one atom, narrowed condition by condition."""
+    """The parts of one atom, narrowed condition by condition.
 
-    def __init__(self, instance: ACSet, query: Resolved, pattern: Pattern) -> None:
+    Attributes:
+        arrows: for each variable of the atom a hom or attribute that holds it; None for the part itself.
+        ids: the parts that are left, sorted; None for all.
+    """
+
+    def __init__(self, instance: Storage, query: Resolved, pattern: Pattern) -> None:
         self.instance, self.query, self.pattern = instance, query, pattern
         self.size = instance.nparts(pattern.ob)
         self.ids: Ids | None = np.zeros(0, np.int64) if query.impossible else None
-        self.places: dict[int, str | None] = {pattern.part: None}
+        self.arrows: dict[int, str | None] = {pattern.part: None}
         fixed = query.unknowns[pattern.part].fixed
         if fixed is not None and not query.impossible:
             self.ids = np.array([fixed], np.int64)
-        for name, meant in pattern.arrows:
+        for name, operand in pattern.arrows:
             self.keep(self.defined(name))
-            if isinstance(meant, Constant):
-                self.keep(compare(self.at(name), "==", meant.value))
+            if isinstance(operand, Constant):
+                self.keep(compare(self.at(name), "==", operand.value))
                 continue
-            value = query.unknowns[meant].fixed
-            if meant in self.places:
-                self.keep(compare(self.at(name), "==", self.at(self.places[meant])))
+            value = query.unknowns[operand].fixed
+            if operand in self.arrows:
+                self.keep(compare(self.at(name), "==", self.at(self.arrows[operand])))
             elif value is not None:
                 self.keep(compare(self.at(name), "==", value))
-            self.places.setdefault(meant, name)
-        for restriction in query.restrictions:
-            if set(restriction.variables) <= self.places.keys():
-                left, right = self.operand(restriction.left), self.operand(restriction.right)
-                self.keep(compare(left, restriction.op, right))
+            self.arrows.setdefault(operand, name)
+        for condition in query.conditions:
+            if set(condition.variables) <= self.arrows.keys():
+                right = condition.right
+                other = right.value if isinstance(right, Constant) else self.at(self.arrows[right])
+                self.keep(compare(self.at(self.arrows[condition.left]), condition.op, other))
 
     def keep(self, mask: Mask) -> None:
         if not mask.all():
             self.ids = np.flatnonzero(mask) if self.ids is None else self.ids[mask]
 
-    def column(self, name: str) -> NDArray[Any]:
-        """A hom or attribute of all parts, not copied."""
-        if name in self.instance.schema.homs:
-            return self.instance.column_ids(name)
-        return self.instance.cells(name).data
-
     def defined(self, name: str) -> Mask:
-        """For each selected part whether an arrow has a value there."""
+        """Return for each part that is left whether an arrow has a value there."""
         if name in self.instance.schema.homs:
             held: Mask = self.chosen(self.instance.column_ids(name)) != UNDEFINED
         else:
             held = self.chosen(self.instance.cells(name).status) == DEFINED
         return held
 
-    def chosen(self, column: NDArray[Any]) -> NDArray[Any]:
-        return column if self.ids is None else column[self.ids]
-
     def at(self, name: str | None) -> NDArray[Any]:
-        """The values of an arrow at the selected parts; of None the parts themselves."""
+        """Return the values of an arrow at the parts that are left; the parts themselves for None."""
         if name is None:
             return np.arange(self.size) if self.ids is None else self.ids
         return self.chosen(self.column(name))
 
-    def operand(self, side: int | Constant) -> Any:
-        return side.value if isinstance(side, Constant) else self.at(self.places[side])
+    def chosen(self, column: NDArray[Any]) -> NDArray[Any]:
+        return column if self.ids is None else column[self.ids]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a hom or attribute of all parts, not copied."""
+        if name in self.instance.schema.homs:
+            return self.instance.column_ids(name)
+        return self.instance.cells(name).data
 
     def data(self, number: int) -> NDArray[Any]:
-        """The column of an attribute's variable."""
-        name = self.places[number]
-        assert name is not None, "an attribute is no part"
+        """Return the column of an attribute, given by its variable."""
+        name = self.arrows[number]
+        assert name is not None, "a part has no attribute's type"
         return self.column(name)
 
     def relation(self) -> Relation:
         homs = {
             number: self.instance.hom_columns[name]
-            for number, name in self.places.items()
+            for number, name in self.arrows.items()
             if name in self.instance.hom_columns and self.query.unknowns[number].fixed is None
         }
         columns = {number: hom.targets for number, hom in homs.items()}

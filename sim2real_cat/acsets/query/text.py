@@ -1,31 +1,116 @@
-"""Reading queries written as text: the body of Catlab's ``@relation``, and a filter of comparisons.
+"""Conjunctive queries: as values, and as the text that people write.
 
-body        = [atom {separator atom}]            separator = "," | ";" | end of line
-atom        = name "(" [argument {"," argument}] ")"
-argument    = name "=" term
-filter      = [comparison {"and" comparison}]
-comparison  = term operator term
-term        = name | "$" name | number | string | "true" | "false"
+The text is the body of Catlab's ``@relation`` and a filter of comparisons:
+
+    body        = [atom {separator atom}]            separator = "," | ";" | end of line
+    atom        = name "(" [argument {"," argument}] ")"
+    argument    = name "=" term
+    filter      = [comparison {"and" comparison}]
+    comparison  = term operator term
+    term        = name | "$" name | number | string | "true" | "false"
+
+The search for homomorphisms puts its queries together from the classes: the canonical query of an instance has one atom
+for each part.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from typing import NamedTuple, NoReturn
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn, cast, get_args
 
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.query.syntax import (
-    OPERATORS,
-    Atom,
-    Comparison,
-    ConjunctiveQuery,
-    Constant,
-    Parameter,
-    Term,
-    Value,
-    Variable,
-)
 from sim2real_cat.errors import SchemaError, listed
+
+Value = Any
+"""An id, or a value of an attribute type: float, int, str, bool, or whatever its codec has."""
+
+ID = "_id"
+"""The name of the argument that stands for the part itself, as in the exchange format."""
+
+Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A name that has one value in each row of the answer: a part of an object, or a value of an attribute."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value written in the query: an id where a part is meant, otherwise a value of an attribute."""
+
+    value: Value
+
+    def __str__(self) -> str:
+        return json.dumps(self.value, ensure_ascii=False, default=repr)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A value, written ``$name``, that is handed over beside the query."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"${self.name}"
+
+
+Term = Variable | Constant | Parameter
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A pattern for one part of an object, such as ``SimEnv(_id=e, train=p)``.
+
+    Attributes:
+        ob: the object.
+        arguments: pairs of a name and a term: ``_id`` names the part itself, others are homs and attributes of ``ob``.
+    """
+
+    ob: str
+    arguments: tuple[tuple[str, Term], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.ob}({', '.join(f'{name}={term}' for name, term in self.arguments)})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A condition ``left op right``, such as ``g > 0.1``."""
+
+    left: Term
+    op: Operator
+    right: Term
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.op} {self.right}"
+
+
+@dataclass(frozen=True)
+class ConjunctiveQuery:
+    """A query for all choices of parts, one for each atom, that agree on shared variables and pass the comparisons.
+
+    Attributes:
+        atoms: the atoms, in the order that sorts the rows of the answer.
+        out: the variables to give out; None for all of them in the order of their first appearance.
+        comparisons: conditions on the variables of the atoms.
+    """
+
+    atoms: tuple[Atom, ...]
+    out: tuple[str, ...] | None = None
+    comparisons: tuple[Comparison, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.atoms))
+
 
 _TOKENS = re.compile(
     r"""
@@ -51,24 +136,24 @@ class _Token(NamedTuple):
 
 
 def parse(body: str, out: tuple[str, ...] | None = None, where: str | None = None) -> ConjunctiveQuery:
-    """Read a query.
+    """Read a query from text.
 
     >>> print(parse("Policy(_id=p, kl_gap=g); SimEnv(train=p)", ("p",), "g > $eps").atoms[1])
     SimEnv(train=p)
 
     Raises:
-        SchemaError: where the text is not a query, with the place.
+        SchemaError: if the text is not a query; the message names the position.
     """
     comparisons = () if where is None else _Parser(where, "where").comparisons()
     return ConjunctiveQuery(_Parser(body, "query").atoms(), out, comparisons)
 
 
 class _Parser:
-    """Recursive descent over the tokens of one text.
+    """A recursive-descent parser over the tokens of one text.
 
     Args:
-        text: what to read.
-        what: what messages call it.
+        text: the text to read.
+        what: the name of the text in messages.
     """
 
     def __init__(self, text: str, what: str) -> None:
@@ -79,7 +164,7 @@ class _Parser:
         self._next = 0
 
     def atoms(self) -> tuple[Atom, ...]:
-        """The whole text as a body."""
+        """Read the whole text as a body."""
         found: list[Atom] = []
         self._skip("\n", ";")
         while self._token.kind != "end":
@@ -95,13 +180,13 @@ class _Parser:
         return tuple(found)
 
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The whole text as a filter."""
+        """Read the whole text as a filter."""
         found: list[Comparison] = []
         self._skip("\n")
         while self._token.kind != "end" or found:
             left = self._term()
             op = self._take("operator", f"one of {listed(OPERATORS)}").text
-            found.append(Comparison(left, op, self._term()))
+            found.append(Comparison(left, cast(Operator, op), self._term()))
             self._skip("\n")
             if self._token.kind == "end":
                 break
@@ -194,7 +279,7 @@ class _Parser:
         while position < len(self._text):
             match = _TOKENS.match(self._text, position)
             if match is None:
-                self._refuse("this is no part of a query", _Token("", self._text[position:], position))
+                self._refuse("cannot be read as part of a query", _Token("", self._text[position:], position))
             assert match.lastgroup is not None, "every alternative of the pattern has a name"
             if match.lastgroup != "space":
                 tokens.append(_Token(match.lastgroup, match[0], position))

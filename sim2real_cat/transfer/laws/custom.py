@@ -16,8 +16,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import Ids
 from sim2real_cat.acsets.query.engine import answer
-from sim2real_cat.acsets.query.syntax import ID, Parameter, Variable
-from sim2real_cat.acsets.query.text import parse
+from sim2real_cat.acsets.query.text import ID, Parameter, Variable, parse
 from sim2real_cat.acsets.schema import PathLike, names_of
 from sim2real_cat.errors import LawError, SchemaError, unknown_name
 from sim2real_cat.transfer.laws.law import Law, Witness, Witnesses, WitnessRows

@@ -43,7 +43,7 @@ def test_the_parts_of_the_text():
 
 
 @BOTH
-def test_what_is_not_a_value_matches_nothing(engine):
+def test_undefined_and_variable_values_match_nothing(engine):
     x = study()
     assert query(x, "Policy(_id=p, kl_gap=g)", engine=engine).to_dict() == {"p": [0, 1], "g": [0.02, 0.7]}
     assert list(query(x, "Policy(_id=p, deploy=r)", ["p"], engine=engine)) == [(0,), (1,)]
@@ -53,7 +53,7 @@ def test_what_is_not_a_value_matches_nothing(engine):
 
 
 @BOTH
-def test_values_are_no_sql(engine):
+def test_values_never_become_sql(engine):
     x = study()
     x.set("Policy", 1, policy_name=EVIL)
     asked = "Policy(_id=p, policy_name=n)"
@@ -156,14 +156,14 @@ def test_an_answer_is_no_view_of_the_instance():
         ("Policy(_id=p) SimEnv(train=p)", ["position 15", "between atoms"]),
         ("Policy(_id=p),", ["an atom after the comma"]),
         ("Policy(_id=p),,SimEnv()", ["position 15", "the name of an object"]),
-        ("Policy(kl_gap=0.1x)", ["position 15", "no part of a query"]),
-        ('Policy(policy_name="abc)', ["position 20", "no part of a query"]),
+        ("Policy(kl_gap=0.1x)", ["position 15", "cannot be read"]),
+        ('Policy(policy_name="abc)', ["position 20", "cannot be read"]),
         ('Policy(policy_name="\\q")', ["unknown escape"]),
         ("Policy(_id=p); DROP TABLE x", ["expected '('"]),
         (3, ["must be a text", "int"]),
     ],
 )
-def test_a_body_that_is_none_is_refused(body, parts):
+def test_a_faulty_body_is_refused(body, parts):
     with refused(SchemaError, *parts):
         query(study(), body)
 
@@ -187,7 +187,7 @@ def test_a_body_that_is_none_is_refused(body, parts):
         ("g < 1 and", ["the end"]),
     ],
 )
-def test_a_filter_that_is_none_is_refused(where, parts):
+def test_a_faulty_filter_is_refused(where, parts):
     with refused(SchemaError, *parts):
         query(study(), "Policy(_id=p, kl_gap=g, policy_name=n), SimEnv(_id=e, train=p)", where=where)
 

@@ -1,0 +1,13 @@
+from .engine import QueryEngine as QueryEngine
+from .engine import answer as answer
+from .engine import answers as answers
+from .engine import count as count
+from .engine import query as query
+from .table import Table as Table
+from .text import Atom as Atom
+from .text import Comparison as Comparison
+from .text import ConjunctiveQuery as ConjunctiveQuery
+from .text import Constant as Constant
+from .text import Parameter as Parameter
+from .text import Variable as Variable
+from .text import parse as parse
