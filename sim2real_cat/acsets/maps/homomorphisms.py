@@ -25,7 +25,7 @@ from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
 from sim2real_cat.acsets.maps.isomorphism import Prescribed, count_isomorphisms, isomorphisms, sort_sizes
 from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema, unheld_variables
 from sim2real_cat.acsets.query.engine import answers, count
-from sim2real_cat.acsets.query.syntax import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
+from sim2real_cat.acsets.query.text import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import EngineName, engine_of
 from sim2real_cat.acsets.values import Codes, build, codes
