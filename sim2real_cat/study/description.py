@@ -21,7 +21,7 @@ from sim2real_cat.transfer.measurement import METHODS, Method
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
-from sim2real_cat.worlds.sensors.noise_table import noise_from_table
+from sim2real_cat.worlds.sensors.noise import noise_from_table
 from sim2real_cat.worlds.tasks.gymnasium import MODELS
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import Noise, World

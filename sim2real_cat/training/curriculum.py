@@ -187,24 +187,24 @@ class Widening:
 
     Attributes:
         randomization: what varies at level 1, bound to its world where it needs to be.
-        members: how many worlds the fibre has.
+        n_members: worlds in the fibre.
         curriculum: when it widens.
     """
 
     randomization: Randomization
-    members: int
+    n_members: int
     curriculum: Curriculum
 
     def __post_init__(self) -> None:
-        _require(self.members >= 1, f"a fibre needs members >= 1, got {self.members}")
+        _require(self.n_members >= 1, f"a fibre needs n_members >= 1, got {self.n_members}")
 
     def fibre(self, state: CurriculumState, seed: int) -> Ensemble:
         """The worlds at a state's level; of one seed, every world moves outwards as the level grows."""
-        return self.randomization.at(state.level).draw(self.members, rng=seed)
+        return self.randomization.at(state.level).draw(self.n_members, rng=seed)
 
     def boundary(self, state: CurriculumState, seed: int) -> Ensemble:
         """As many worlds on the boundary of the ranges at a state's level."""
-        return self.randomization.at(state.level).draw_boundary(self.members, rng=seed)
+        return self.randomization.at(state.level).draw_boundary(self.n_members, rng=seed)
 
 
 def _stepped(level: float, step: float, least: float) -> float:

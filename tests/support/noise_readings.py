@@ -6,7 +6,7 @@ import numpy as np
 
 from sim2real_cat.worlds.parameters.apply import SensorParameters
 from sim2real_cat.worlds.sensors.noise import NoiseChain
-from sim2real_cat.worlds.sensors.sensing import Sensing
+from sim2real_cat.worlds.sensors.sensing import SensorModel
 from sim2real_cat.worlds.sensors.streams import spawn_streams
 
 PERIOD = 0.02
@@ -19,5 +19,5 @@ def readings(chain, clean, seed=0):
     parameters = SensorParameters(np.full((n, 1), chain.deviation), np.zeros((n, 1)), np.zeros((n, 1)))
     generators = np.random.default_rng(seed).spawn(n)
     normals = np.stack([generator.standard_normal((frames, 1)) for generator in generators])
-    started = Sensing([chain], parameters, PERIOD).start(normals, spawn_streams(generators))
+    started = SensorModel([chain], parameters, PERIOD).start(normals, spawn_streams(generators))
     return np.stack([started.read(clean[:, [k]], slice(None), k)[:, 0] for k in range(frames)], axis=1)

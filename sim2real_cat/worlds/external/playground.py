@@ -29,6 +29,7 @@ from sim2real_cat.worlds.external.world import (
 )
 
 Implementation = Literal["jax", "warp"]
+"""The physics engine of MuJoCo Playground that computes a world."""
 
 
 class PlaygroundWorld(ExternalWorld):

@@ -20,7 +20,7 @@ from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.noise import GaussianNoise
-from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.tasks.task import Selection, State
 from sim2real_cat.worlds.world import BaseWorld, by_sensor, check_noisy_sensors
 
@@ -341,7 +341,7 @@ def external_rollout(
     seeds = [int(generator.integers(_SEEDS)) for generator in generators]
     room = _noise(world, steps, generators)
     policy = policy.start(n)
-    records: list[Recorder] = []
+    records: list[EpisodeRecord] = []
     reasons: list[str] = []
     with closing(world.lanes(n)) as lanes:
         waves = range(0, n, lanes.count)
@@ -357,7 +357,7 @@ def external_rollout(
                     progress((done * steps + step + 1) // len(waves))
             records.append(play.record)
             reasons += play.reasons
-    played = joined(records, member_index, name, world.sensors, world.actuators, world.control_period)
+    played = join_records(records, member_index, name, world.sensors, world.actuators, world.control_period)
     return replace(played, reasons=tuple(reasons))
 
 
@@ -379,7 +379,7 @@ class _Wave:
     def __init__(self, world: ExternalWorld, start: Frame, room: Floats, episodes: NDArray[np.intp]) -> None:
         self._world, self._episodes = world, episodes
         self.reasons = [""] * len(episodes)
-        self.record = Recorder(room, len(world.actuators), *_shown(start, room[:, 0], slice(None)))
+        self.record = EpisodeRecord(room, len(world.actuators), *_shown(start, room[:, 0], slice(None)))
         self.running = np.arange(len(episodes))
         self._held = np.zeros((len(episodes), len(world.actuators)))
         self._keep_going(start, "reset")

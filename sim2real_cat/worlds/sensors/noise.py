@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
-from sim2real_cat.errors import WorldError, listed
+from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.toml_table import TomlTable, is_number
 
 Source = Literal["normal", "uniform", "constant", "none"]
 """Random numbers of an episode: standard normals or uniforms in [0, 1) for every frame, one standard normal, none."""
@@ -391,3 +392,66 @@ def uniform_between(low: Floats, high: Floats, half_width: float) -> Floats:
     covered = np.clip(high, -half_width, half_width) - np.clip(low, -half_width, half_width)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(covered / (2 * half_width)))
+
+
+NOISE_MODELS: dict[str, type[NoiseModel]] = {
+    "gaussian": GaussianNoise,
+    "uniform": UniformNoise,
+    "bias": EpisodeBias,
+    "drift": Drift,
+    "quantisation": Quantisation,
+    "dropout": Dropout,
+}
+"""The noise models by their names in a TOML table."""
+
+
+def noise_from_table(entry: object, place: str = "noise") -> dict[str, float | NoiseChain]:
+    """Read noise by sensor from an entry such as ``{"*" = 0.01, hinge = [{gaussian = 0.02}, {quantisation = 0.001}]}``.
+
+    A sensor has a number (the deviation of Gaussian noise), a model (``{uniform = 0.1}``; one of several numbers is
+    ``{drift = {deviation = 0.1, time_constant = 5.0}}``) or a list of them, which act in that order. Instead of a
+    table by sensor the entry may be a number or a list, for all sensors.
+
+    Raises:
+        WorldError: a model that is not known, a key it does not have, a number that is none or out of its range.
+    """
+    if not isinstance(entry, Mapping):
+        return {"*": _chain_of_entry(entry, place)}
+    table = TomlTable(entry, place, WorldError)
+    return {str(sensor): _chain_of_entry(value, table.beside(str(sensor))) for sensor, value in entry.items()}
+
+
+def _chain_of_entry(entry: object, place: str) -> float | NoiseChain:
+    """Return the noise of one sensor; a number stays one."""
+    if not isinstance(entry, list | tuple):
+        model = _model_of_entry(entry, place)
+        return NoiseChain((model,)) if isinstance(model, NoiseModel) else model
+    models = [_model_of_entry(part, place) for part in entry]
+    try:
+        return NoiseChain.of(models)
+    except WorldError as error:
+        raise WorldError(f"{place}: {error}") from None
+
+
+def _model_of_entry(part: object, place: str) -> float | NoiseModel:
+    """Return one model, or the deviation of a Gaussian one."""
+    if is_number(part):
+        return float(part)
+    if not isinstance(part, Mapping):
+        wanted = "a finite number, or a model such as { gaussian = 0.1 }, or a list of them"
+        raise WorldError(f"{place}: needs to be {wanted}, got {part!r}")
+    table = TomlTable(part, place, WorldError)
+    if len(part) != 1:
+        raise table.refusal(
+            f"needs to be one model, one of {listed(NOISE_MODELS)}, got {dict(part)!r}; several make a list"
+        )
+    (name,) = part
+    if name not in NOISE_MODELS:
+        raise table.refusal(unknown_name("noise model", str(name), NOISE_MODELS))
+    settings = table.raw(name)
+    keys = [field.name for field in fields(NOISE_MODELS[name])]  # type: ignore[arg-type]  # every model is a dataclass
+    if not isinstance(settings, Mapping):
+        if len(keys) > 1:
+            raise table.refusal(f"needs to be {{ {name} = {{ {' = ..., '.join(keys)} = ... }} }}, got {dict(part)!r}")
+        settings = {keys[0]: settings}
+    return TomlTable(settings, table.beside(name), WorldError).fill(NOISE_MODELS[name])

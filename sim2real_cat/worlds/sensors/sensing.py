@@ -24,7 +24,7 @@ from sim2real_cat.worlds.tasks.task import FrameIndex, Selection
 from sim2real_cat.worlds.world import World
 
 
-class Sensing:
+class SensorModel:
     """The sensors of n simulations of one world.
 
     A reading is what was measured one delay ago, plus the bias, put through the sensor's noise. The first Gaussian
@@ -201,7 +201,7 @@ def sensed(
         )
     ensemble = Ensemble.nominal() if fibre is None else fibre
     parameters = sensor_parameters(world, ensemble, trajectories.member_index)
-    sensing = Sensing(world.noise_chains(), parameters, trajectories.control_period)
+    sensing = SensorModel(world.noise_chains(), parameters, trajectories.control_period)
     generators = np.random.default_rng(rng).spawn(len(trajectories))
     truth = trajectories.observations
     normals, observations = np.empty_like(truth), np.empty_like(truth)

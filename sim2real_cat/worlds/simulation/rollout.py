@@ -19,7 +19,7 @@ from sim2real_cat.worlds.external.world import ExternalWorld, external_rollout
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.batch import available_cores
-from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.simulation.turns import in_turns
 from sim2real_cat.worlds.world import BaseWorld, World, require_model
@@ -170,7 +170,7 @@ class _Rollout:
 
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
-    ) -> Iterator[tuple[slice, list[Recorder]]]:
+    ) -> Iterator[tuple[slice, list[EpisodeRecord]]]:
         """The episodes of every batch and what they left behind."""
         starts = range(0, len(self.member_index), self.batch)
         for number, first in enumerate(starts):
@@ -187,18 +187,18 @@ class _Rollout:
 
         return report
 
-    def trajectories(self, rows: slice, records: list[Recorder]) -> Trajectories:
+    def trajectories(self, rows: slice, records: list[EpisodeRecord]) -> Trajectories:
         """What the episodes `rows` left behind."""
         simulator = self._simulators[0]
         robot = (self.world.sensors, simulator.actuators, simulator.control_period)
-        return joined(records, self.member_index[rows], self.name, *robot)
+        return join_records(records, self.member_index[rows], self.name, *robot)
 
     def _play(
         self,
         rows: slice,
         generators: list[np.random.Generator],
         progress: Callable[[int], None] | None,
-    ) -> list[Recorder]:
+    ) -> list[EpisodeRecord]:
         """Play one batch, in halves where that pays."""
         n = len(generators)
         room = np.empty((n, self.steps + 1, len(self.world.sensors)))

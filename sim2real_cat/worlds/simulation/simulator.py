@@ -18,10 +18,10 @@ from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import action_parameters, compile_members, sensor_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import Commands
-from sim2real_cat.worlds.sensors.sensing import Readings, Sensing
+from sim2real_cat.worlds.sensors.sensing import Readings, SensorModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
 from sim2real_cat.worlds.simulation.batch import WorldBatch
-from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.simulation.turns import Play, in_turns
 from sim2real_cat.worlds.tasks.task import Carry, Selection, State
 from sim2real_cat.worlds.world import World
@@ -55,7 +55,7 @@ class Simulator:
         self.control_period = world.substeps * float(self.model.opt.timestep)
         self._batch = WorldBatch(world, self.model, fibre, self.member_index, threads)
         sensors = sensor_parameters(world, fibre, self.member_index)
-        self._sensing = Sensing(world.noise_chains(), sensors, self.control_period)
+        self._sensing = SensorModel(world.noise_chains(), sensors, self.control_period)
         self._commands = Commands(self._batch.physics, action_parameters(fibre, self.member_index))
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ class Simulator:
         with to_logging(), on_one_thread():
             records = in_turns([play], progress)
         robot = (self.world.sensors, self.actuators, self.control_period)
-        return joined(records, self.member_index, name, *robot)
+        return join_records(records, self.member_index, name, *robot)
 
     def play(
         self,
@@ -103,7 +103,7 @@ class Simulator:
         until_terminated: bool = True,
         first: int = 0,
         room: Floats | None = None,
-    ) -> Play[Recorder]:
+    ) -> Play[EpisodeRecord]:
         """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
 
         The arguments are those of `run`, but for the policy, which has been started for the whole rollout; the first
@@ -116,7 +116,7 @@ class Simulator:
         start = self._batch.state(slice(None))
         carry = task.initial_carry(len(self), start, [stream.memory for stream in streams])
         read = readings.read(self._observe(start, carry, slice(None)), slice(None), 0)
-        record = Recorder(readings.noise, int(self.model.nu), start, read)
+        record = EpisodeRecord(readings.noise, int(self.model.nu), start, read)
         running = np.arange(len(self))
         for step in range(steps):
             rows = self._rows(running)

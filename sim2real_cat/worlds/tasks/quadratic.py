@@ -18,8 +18,8 @@ from sim2real_cat.worlds.tasks.task import State, Task
 if TYPE_CHECKING:
     import mujoco
 
-QUANTITIES = ("qpos", "qvel", "sensordata")
-"""What a channel can read: a joint's position or velocity, or a sensor of the model."""
+READ_BY_CHANNELS = ("qpos", "qvel", "sensordata")
+"""The quantities that a channel can read: a joint's position or velocity, or a sensor of the model."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class _Channel:
 
     def __init__(self, model: mujoco.MjModel, text: str) -> None:
         quantity, parts = split(text)
-        if quantity not in QUANTITIES or len(parts) != 1:
-            raise WorldError(f"channel '{text}': write one of {listed(f'{name}[...]' for name in QUANTITIES)}")
+        if quantity not in READ_BY_CHANNELS or len(parts) != 1:
+            raise WorldError(f"channel '{text}': write one of {listed(f'{name}[...]' for name in READ_BY_CHANNELS)}")
         self.quantity = quantity
         if quantity == "sensordata":
             known = names(model, "SENSOR")

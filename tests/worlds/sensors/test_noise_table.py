@@ -13,8 +13,8 @@ from sim2real_cat.worlds.sensors.noise import (
     NoiseChain,
     Quantisation,
     UniformNoise,
+    noise_from_table,
 )
-from sim2real_cat.worlds.sensors.noise_table import noise_from_table
 from sim2real_cat.worlds.world import World
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rig import equal
 
-from sim2real_cat.worlds.simulation import recorder
-from sim2real_cat.worlds.simulation.recorder import Recorder, joined
+from sim2real_cat.worlds.simulation import episode_record
+from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.tasks.task import State
 
 STEPS, ROBOT = 20, (("x", "y"), ("a",), 0.1)
@@ -19,7 +19,7 @@ def played(lengths, seed, room=None):
     room = np.full((n, STEPS + 1, 2), 7.0) if room is None else room
     state = lambda rows: State(rng.standard_normal((len(rows), 3)), rng.standard_normal((len(rows), 2)))  # noqa: E731
     everyone = np.arange(n)
-    record = Recorder(room, 1, state(everyone), rng.standard_normal((n, 2)))
+    record = EpisodeRecord(room, 1, state(everyone), rng.standard_normal((n, 2)))
     for step in range(max(lengths)):
         rows = np.flatnonzero(np.asarray(lengths) > step)
         action, reward, readings = rng.standard_normal((len(rows), 1)), rng.standard_normal(len(rows)), len(rows)
@@ -28,13 +28,13 @@ def played(lengths, seed, room=None):
 
 
 def together(records):
-    return joined(records, np.zeros(sum(map(len, records)), dtype=np.int64), "it", *ROBOT)
+    return join_records(records, np.zeros(sum(map(len, records)), dtype=np.int64), "it", *ROBOT)
 
 
 @pytest.mark.parametrize("block", [1, 5, 20, 21, 64])
 def test_the_length_of_a_block_does_not_show(monkeypatch, block):
     expected = together([played([20, 3, 0], 0), played([7], 1)])
-    monkeypatch.setattr(recorder, "_BLOCK", block)
+    monkeypatch.setattr(episode_record, "_BLOCK", block)
     assert equal(together([played([20, 3, 0], 0), played([7], 1)]), expected)
 
 

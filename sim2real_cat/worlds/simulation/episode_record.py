@@ -20,7 +20,7 @@ _STEPWISE = ("actions", "rewards")
 """Recorded once per control step; everything else also where the last step led."""
 
 
-class Recorder:
+class EpisodeRecord:
     """The record of n episodes that run side by side.
 
     Observations are written to the room that is given. Of the rest, a block of frames is made when the first episode
@@ -68,7 +68,7 @@ class Recorder:
         """Forget the start of an episode that never began."""
         self.observations[row, 0] = self._at("qpos", 0)[row] = self._at("qvel", 0)[row] = np.nan
 
-    def finish(self) -> Recorder:
+    def finish(self) -> EpisodeRecord:
         """Give back the room that no episode needed."""
         needed = int(self.lengths.max(initial=0)) + 1
         if needed < self.observations.shape[1]:
@@ -114,7 +114,7 @@ def _mapped(shape: tuple[int, ...]) -> Floats:
     return np.frombuffer(mmap.mmap(-1, max(8 * size, 1)), dtype=np.float64, count=size).reshape(shape)
 
 
-def _shared_room(records: Sequence[Recorder]) -> Floats:
+def _shared_room(records: Sequence[EpisodeRecord]) -> Floats:
     """The array whose rows are the records' rooms; nothing where they are not one."""
     first = records[0].observations
     whole = first if first.base is None else first.base
@@ -122,8 +122,8 @@ def _shared_room(records: Sequence[Recorder]) -> Floats:
     return whole if shared and isinstance(whole, np.ndarray) else np.empty((0, 0, 0))
 
 
-def joined(
-    records: Sequence[Recorder],
+def join_records(
+    records: Sequence[EpisodeRecord],
     member_index: NDArray[np.int64],
     name: str,
     sensors: tuple[str, ...],

@@ -1,0 +1,16 @@
+from .curriculum import Curriculum as Curriculum
+from .curriculum import CurriculumState as CurriculumState
+from .curriculum import LinearCurriculum as LinearCurriculum
+from .curriculum import Measure as Measure
+from .curriculum import StepWhenSaturated as StepWhenSaturated
+from .curriculum import ThresholdCurriculum as ThresholdCurriculum
+from .curriculum import Widening as Widening
+from .ppo import PPO as PPO
+from .ppo import PPOTraining as PPOTraining
+from .ppo import train_ppo as train_ppo
+from .random_search import RandomSearch as RandomSearch
+from .random_search import Training as Training
+from .random_search import train as train
+from .trained import Trained as Trained
+from .trained import Trainer as Trainer
+from .vector_env import VectorEnv as VectorEnv
