@@ -17,7 +17,7 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
-from sim2real_cat.transfer.measurement import METHODS, Method
+from sim2real_cat.transfer.measurement import METHODS, MeasureMethod
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
@@ -107,7 +107,7 @@ class Description:
     name: str
     seed: int
     epsilon: float
-    method: Method
+    method: MeasureMethod
     confidence: float
     real_episodes: int
     sim_episodes: int

@@ -12,19 +12,15 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, WorldError, unknown_name
 from sim2real_cat.gaps.estimate import Estimate, SampleMethod
 from sim2real_cat.gaps.kl_gap import gap
+from sim2real_cat.gaps.samples import Level
 from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
-from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.deployment import Deployment
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
-Method = Literal["auto", "predictive", "gaussian", "knn", "ratio"]
-"""How the gap of a deployment can be measured: by predictions where the world allows it, or from samples."""
+MeasureMethod = Literal["auto", "predictive", "gaussian", "knn", "ratio"]
+"""The ways to measure the gap of a deployment: by predictions where the world allows it, or from samples."""
 
-METHODS: tuple[Method, ...] = get_args(Method)
-
-Level = Literal["occupancy", "transition"]
-"""What is compared: single observations, or what follows an observation within a control step."""
+METHODS: tuple[MeasureMethod, ...] = get_args(MeasureMethod)
 
 _T = TypeVar("_T")
 
@@ -68,7 +64,7 @@ class MeasuredGap:
 def measure(
     deployment: Deployment,
     *,
-    method: Method = "auto",
+    method: MeasureMethod = "auto",
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
@@ -88,106 +84,98 @@ def measure(
     Raises:
         GapError: a method that is not known.
     """
-    notes: list[str] = []
-    rng = np.random.default_rng(rng)
-    found, transition = _transition(deployment, method, confidence, rng, threads, notes)
-    samples = _of_samples(method)
-    occupancy = _noting(notes, "occupancy", lambda: _compare(deployment, samples, "occupancy", confidence, rng))
+    asked = _Measuring(deployment, method, confidence, np.random.default_rng(rng), threads)
+    found, transition = asked.transition()
+    occupancy = asked.noting("occupancy", lambda: asked.compare("occupancy"))
     for level, estimate in (("transition", transition), ("occupancy", occupancy)):
         if estimate is not None and not estimate.reliable:
-            notes.append(f"{level}: {'; '.join(estimate.why)}")
-    by_world = member_gaps(
-        deployment.fibre, deployment.sim, deployment.real, found, method=samples, confidence=confidence, rng=rng
-    )
-    return MeasuredGap(transition, occupancy, " | ".join(notes), found, by_world)
+            asked.notes.append(f"{level}: {'; '.join(estimate.why)}")
+    by_world = member_gaps(deployment, found, method=asked.of_samples, confidence=confidence, rng=asked.rng)
+    return MeasuredGap(transition, occupancy, " | ".join(asked.notes), found, by_world)
 
 
 def measure_again(
-    deployment: Deployment, *, method: Method, confidence: float, rng: np.random.Generator, threads: int = 0
+    deployment: Deployment, *, method: MeasureMethod, confidence: float, rng: np.random.Generator, threads: int = 0
 ) -> tuple[Estimate | None, str]:
     """Measure the gap per control step as `measure` does with the same generator, and return it with its notes.
 
     What takes most of `measure`'s time is left out: the null, the marginal distributions and single worlds.
     """
-    notes: list[str] = []
-    _, transition = _transition(deployment, method, confidence, rng, threads, notes, null=False)
-    return transition, " | ".join(notes)
+    asked = _Measuring(deployment, method, confidence, rng, threads)
+    _, transition = asked.transition(null=False)
+    return transition, " | ".join(asked.notes)
 
 
-def _transition(
-    deployment: Deployment,
-    method: Method,
-    confidence: float,
-    rng: np.random.Generator,
-    threads: int,
-    notes: list[str],
-    *,
-    null: bool = True,
-) -> tuple[PredictiveGap | None, Estimate | None]:
-    """The gap per control step, and what it was taken from where that is predictive."""
-    if method not in METHODS:
-        raise GapError(unknown_name("method", method, METHODS))
-    found: PredictiveGap | None = None
-    if method in ("auto", "predictive"):
-        found = _noting(notes, "predictive", lambda: _predict(deployment, confidence, rng, threads, null))
-    if found is not None or method == "predictive":
-        return found, None if found is None else found.estimate
-    splits = None if null else 0
-    return None, _noting(
-        notes, "transition", lambda: _compare(deployment, _of_samples(method), "transition", confidence, rng, splits)
-    )
+@dataclass(frozen=True, eq=False)
+class _Measuring:
+    """A deployment that is being measured, how, and the notes so far."""
 
+    deployment: Deployment
+    method: MeasureMethod
+    confidence: float
+    rng: np.random.Generator
+    threads: int
+    notes: list[str] = field(default_factory=list)
 
-def _of_samples(method: Method) -> SampleMethod:
-    """The method by which samples are compared."""
-    return "gaussian" if method == "auto" or method == "predictive" else method
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise GapError(unknown_name("method", self.method, METHODS))
 
+    @property
+    def of_samples(self) -> SampleMethod:
+        """The method by which samples are compared."""
+        return "gaussian" if self.method == "auto" or self.method == "predictive" else self.method
 
-def _predict(
-    deployment: Deployment, confidence: float, rng: np.random.Generator, threads: int, null: bool
-) -> PredictiveGap:
-    """The predictive gap, with its null where that is asked for."""
-    if deployment.world is None:
-        raise GapError("the simulated world cannot be set to a recorded state")
-    return predictive_gap(
-        deployment.world,
-        deployment.real,
-        fibre=deployment.fibre,
-        reality=deployment.reality,
-        sim=deployment.sim if null else None,
-        confidence=confidence,
-        rng=rng,
-        threads=threads,
-    )
+    def transition(self, *, null: bool = True) -> tuple[PredictiveGap | None, Estimate | None]:
+        """The gap per control step, and the predictive gap where it was taken from one."""
+        found: PredictiveGap | None = None
+        if self.method in ("auto", "predictive"):
+            found = self.noting("predictive", lambda: self.predict(null=null))
+        if found is not None or self.method == "predictive":
+            return found, None if found is None else found.estimate
+        splits = None if null else 0
+        return None, self.noting("transition", lambda: self.compare("transition", splits))
 
+    def predict(self, *, null: bool) -> PredictiveGap:
+        """The predictive gap, with its null where that is asked for."""
+        deployment = self.deployment
+        if deployment.world is None:
+            raise GapError("the simulated world cannot be set to a recorded state")
+        return predictive_gap(
+            deployment.world,
+            deployment.real,
+            fibre=deployment.fibre,
+            reality=deployment.reality,
+            sim=deployment.sim if null else None,
+            confidence=self.confidence,
+            rng=self.rng,
+            threads=self.threads,
+        )
 
-def _compare(
-    deployment: Deployment,
-    method: SampleMethod,
-    level: Level,
-    confidence: float,
-    rng: np.random.Generator,
-    splits: int | None = None,
-) -> Estimate:
-    """The gap of the samples of both sides."""
-    weights = {member: float(weight) for member, weight in enumerate(deployment.fibre.weights)}
-    sides = deployment.real, deployment.sim
-    return gap(*sides, method=method, level=level, weights=weights, confidence=confidence, rng=rng, splits=splits)
+    def compare(self, level: Level, splits: int | None = None) -> Estimate:
+        """The gap of the samples of both sides."""
+        return gap(
+            self.deployment.real,
+            self.deployment.sim,
+            method=self.of_samples,
+            level=level,
+            weights={member: float(weight) for member, weight in enumerate(self.deployment.fibre.weights)},
+            confidence=self.confidence,
+            rng=self.rng,
+            splits=splits,
+        )
 
-
-def _noting(notes: list[str], what: str, estimate: Callable[[], _T]) -> _T | None:
-    """An estimate, or None and a note where the samples or the world allow none."""
-    try:
-        return estimate()
-    except (GapError, WorldError) as error:
-        notes.append(f"{what}: {error}")
-        return None
+    def noting(self, what: str, estimate: Callable[[], _T]) -> _T | None:
+        """An estimate, or None and a note where the samples or the world allow none."""
+        try:
+            return estimate()
+        except (GapError, WorldError) as error:
+            self.notes.append(f"{what}: {error}")
+            return None
 
 
 def member_gaps(
-    fibre: Ensemble,
-    sim: Trajectories,
-    real: Trajectories,
+    deployment: Deployment,
     predictive: PredictiveGap | None,
     *,
     method: SampleMethod,
@@ -197,25 +185,24 @@ def member_gaps(
     """Measure the gap and the square of every world of a fibre.
 
     Args:
-        fibre: the worlds.
-        sim: episodes in them; `member_index` says in which.
-        real: episodes on the robot.
+        deployment: the fibre, with episodes in it and on the robot.
         predictive: the fibre's predictive gap, which knows that of its members; None to compare the samples of each
             world by `method`, at the level "transition". The squares always compare samples.
         method: one of the methods of `sim2real_cat.gap`.
         confidence: nominal coverage of the intervals.
         rng: deals episodes into blocks.
     """
+    sim = deployment.sim
 
     def between(member: int, level: Level) -> tuple[float, float, float]:
         own = sim.select(np.flatnonzero(sim.member_index == member))
         try:
-            found = gap(real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
+            found = gap(deployment.real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
         except GapError:  # too few episodes of one world are no fault of the fibre, whose gap has a note of its own
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high
 
-    worlds = range(len(fibre))
+    worlds = range(len(deployment.fibre))
     return MemberGaps(
         np.array([between(e, "transition") for e in worlds]) if predictive is None else predictive.member_gaps,
         np.array([between(e, "occupancy") for e in worlds]),

@@ -107,7 +107,7 @@ def test_each_world_is_compared_by_itself(deployment):
 def test_a_world_that_cannot_be_compared_says_nothing(deployment):
     lost = replace(deployment.sim, diverged=np.arange(24) < 12)
     rng = np.random.default_rng(5)
-    found = member_gaps(deployment.fibre, lost, deployment.real, None, method="gaussian", confidence=0.9, rng=rng)
+    found = member_gaps(replace(deployment, sim=lost), None, method="gaussian", confidence=0.9, rng=rng)
     assert np.isnan(found.gaps[0]).all()
     assert np.isfinite(found.squares[1]).all()
 
