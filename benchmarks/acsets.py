@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sim2real_cat.acsets.maps.canonical_query import canonical_query
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms

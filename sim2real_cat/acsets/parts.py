@@ -115,23 +115,22 @@ def restrict(instance: S, parts: Mapping[str, int | ArrayLike], dangling: Dangli
     for ob, ids in kept.items():
         maps[ob] = np.full(instance.nparts(ob), UNDEFINED)
         maps[ob][ids] = np.arange(len(ids))
-    part = instance.like(None, instance.index, instance.unique_index, instance.engine)
-    for attrtype in schema.attrtypes:
-        part.add_vars(attrtype, instance.nvars(attrtype))
+    attrs = {name: instance.attr_columns[name].take(kept[ob]) for name, (ob, _) in schema.attrs.items()}
+    homs = {}
     for ob, ids in kept.items():
-        rows = PartRows({}, {name: instance.attr_columns[name].take(ids) for name in schema.attrs_from(ob)})
         for name in schema.homs_from(ob):
             codom = schema.homs[name][1]
             old = instance.hom_columns[name].take(ids)
-            rows.homs[name] = np.append(maps[codom], UNDEFINED)[old]
-            lost = np.flatnonzero((rows.homs[name] == UNDEFINED) & (old != UNDEFINED))
+            homs[name] = np.append(maps[codom], UNDEFINED)[old]
+            lost = np.flatnonzero((homs[name] == UNDEFINED) & (old != UNDEFINED))
             if dangling == "error" and len(lost):
                 raise InstanceError(
                     f"restrict: '{name}' sends '{ob}' {ids[lost[0]]} to '{codom}' {old[lost[0]]}, which is left out: "
                     f"keep it, leave '{ob}' {ids[lost[0]]} out, or write dangling='undefined'"
                 )
-        part.append_rows(ob, len(ids), rows)
-    return Restriction(part, maps)
+    part = instance.like(None, instance.index, instance.unique_index, instance.engine)
+    nvars = {attrtype: instance.nvars(attrtype) for attrtype in schema.attrtypes}
+    return Restriction(part.fill({ob: len(ids) for ob, ids in kept.items()}, nvars, homs, attrs), maps)
 
 
 class DisjointUnion(NamedTuple, Generic[S]):

@@ -146,6 +146,31 @@ class Storage:
         """Return an empty instance of this instance's class, of its schema where no other is given."""
         return type(self)(schema or self.schema, index, unique_index, engine)
 
+    def fill(
+        self,
+        nparts: Mapping[str, int],
+        nvars: Mapping[str, int],
+        homs: Mapping[str, Ids],
+        attrs: Mapping[str, Cells],
+    ) -> Self:
+        """Fill an empty instance with whole columns that fit its schema, and return it; what is left out is undefined.
+
+        Args:
+            nparts: the number of parts of each object.
+            nvars: the number of variables of attribute types, none where one is not named.
+            homs: columns of homs.
+            attrs: columns of attributes.
+        """
+        for attrtype, n in nvars.items():
+            self.add_vars(attrtype, n)
+        for ob in self.schema.obs:
+            rows = PartRows(
+                {name: homs[name] for name in self.schema.homs_from(ob) if name in homs},
+                {name: attrs[name] for name in self.schema.attrs_from(ob) if name in attrs},
+            )
+            self.append_rows(ob, nparts[ob], rows)
+        return self
+
     # Parts and variables
 
     def nparts(self, ob: str) -> int:

@@ -1,4 +1,4 @@
-"""Attribute values as integers, and instances built from whole columns.
+"""Attribute values as integers that are equal where the values are.
 
 Maps between instances compare, join and identify values by the million; on integers that is one numpy
 operation for every Python type of attribute.
@@ -7,7 +7,7 @@ operation for every Python type of attribute.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.coercion import as_cells
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, fill_of
-from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import PartRows, Storage
-
-S = TypeVar("S", bound=Storage)
+from sim2real_cat.acsets.storage import Storage
 
 Variables = Mapping[str, tuple[Any, ...]]
 """For each attribute type the image of each attribute variable: a value or a ``Var``."""
@@ -97,24 +94,3 @@ def decoded(codes_of_parts: Ids, values: NDArray[Any], python_type: type | Codec
     data[valued] = values[codes_of_parts[valued]]
     variables = np.where(codes_of_parts < 0, UNDEFINED, codes_of_parts - len(values))
     return Cells(data, np.where(valued, DEFINED, variables))
-
-
-def build(
-    pattern: S,
-    schema: Schema,
-    nparts: Mapping[str, int],
-    nvars: Mapping[str, int],
-    homs: Mapping[str, Ids],
-    attrs: Mapping[str, Cells],
-) -> S:
-    """Return the instance of ``pattern``'s class with these numbers of parts and variables and these columns."""
-    instance = pattern.like(schema)
-    for attrtype, n in nvars.items():
-        instance.add_vars(attrtype, n)
-    for ob in schema.obs:
-        rows = PartRows(
-            {f: homs[f] for f in schema.homs_from(ob) if f in homs},
-            {f: attrs[f] for f in schema.attrs_from(ob) if f in attrs},
-        )
-        instance.append_rows(ob, nparts[ob], rows)
-    return instance

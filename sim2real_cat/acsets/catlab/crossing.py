@@ -18,7 +18,7 @@ from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import PartRows, Storage
+from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, InstanceError
 
 S = TypeVar("S", bound=Storage)
@@ -99,19 +99,17 @@ def sent(instance: Storage, schema: Schema | None = None) -> Any:
 def received(handle: Any, into: S) -> S:
     """Read an instance in Julia into an empty one of its schema, which is returned."""
     schema = into.schema
-    for attrtype in schema.attrtypes:
-        into.add_vars(attrtype, int(julia.call("size_of", handle, attrtype)))
-    for ob in schema.obs:
-        n = int(julia.call("size_of", handle, ob))
-        ids = np.arange(n)
-        rows = PartRows({}, {})
-        for name in schema.homs_from(ob):
-            rows.homs[name] = received_ids(julia.call("follow_homs", handle, sent_json([name]), sent_ids(ids)))
-        for name in schema.attrs_from(ob):
-            python_type = schema.attrtypes[schema.attrs[name][1]]
-            rows.attrs[name] = received_cells(julia.call("attr_values", handle, name, sent_ids(ids)), python_type)
-        into.append_rows(ob, n, rows)
-    return into
+    sizes = {name: int(julia.call("size_of", handle, name)) for name in (*schema.obs, *schema.attrtypes)}
+    ids = {ob: sent_ids(np.arange(sizes[ob])) for ob in schema.obs}
+    homs = {
+        name: received_ids(julia.call("follow_homs", handle, sent_json([name]), ids[ob]))
+        for name, (ob, _) in schema.homs.items()
+    }
+    attrs = {
+        name: received_cells(julia.call("attr_values", handle, name, ids[ob]), schema.attrtypes[attrtype])
+        for name, (ob, attrtype) in schema.attrs.items()
+    }
+    return into.fill(sizes, {attrtype: sizes[attrtype] for attrtype in schema.attrtypes}, homs, attrs)
 
 
 def require_defined(what: str, instance: Storage, arrows: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require
 from sim2real_cat.acsets.maps.partitions import classes, on_classes
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
-from sim2real_cat.acsets.values import Codes, build, codes, decoded
+from sim2real_cat.acsets.values import Codes, codes, decoded
 from sim2real_cat.errors import InstanceError
 
 
@@ -177,7 +177,7 @@ def quotient(f: Morphism, g: Morphism) -> Morphism:
             attrs[name] = decoded(np.append(meaning, UNDEFINED)[column], coded.values[kind], python_type)
         known = len(coded.values[kind])
         variables[kind] = tuple(coded.image(kind, code) for code in meaning[known:].tolist())
-    return Morphism(Y, build(Y, schema, counts, nvars, homs, attrs), class_of, variables)
+    return Morphism(Y, Y.like().fill(counts, nvars, homs, attrs), class_of, variables)
 
 
 def _congruence(Y: ACSet, pairs: dict[str, Pairs]) -> dict[str, Ids]:

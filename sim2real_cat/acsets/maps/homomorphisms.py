@@ -28,7 +28,7 @@ from sim2real_cat.acsets.query.engine import answers, count
 from sim2real_cat.acsets.query.text import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import EngineName, engine_of
-from sim2real_cat.acsets.values import Codes, build, codes
+from sim2real_cat.acsets.values import Codes, codes
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 Sorts = bool | Iterable[str]
@@ -393,4 +393,4 @@ def _target(search: _Search, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
     sizes = {ob: Y.nparts(ob) for ob in schema.obs}
     sizes |= {attrtype: len(coded.values[attrtype]) + Y.nvars(attrtype) for attrtype in schema.attrtypes}
     homs = {f: Y.column_ids(f) if f in schema.homs else coded.columns[1][f] for f in asked}
-    return build(Y, Schema(f"{schema.name} with values as parts", tuple(sizes), asked), sizes, {}, homs, {})
+    return Y.like(Schema(f"{schema.name} with values as parts", tuple(sizes), asked)).fill(sizes, {}, homs, {})

@@ -23,7 +23,7 @@ from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_para
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
-from sim2real_cat.acsets.values import build, codes, decoded
+from sim2real_cat.acsets.values import codes, decoded
 from sim2real_cat.errors import InstanceError, SchemaError
 
 
@@ -199,7 +199,7 @@ def _limit(
         column[rest] = known + np.array(new, np.int64)[which]
         attrs[name] = decoded(column, coded.values[attrtype], schema.attrtypes[attrtype])
     nvars = {attrtype: len(found) for attrtype, found in numbers.items()}
-    apex = build(factors[0], schema, {ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
+    apex = factors[0].like(schema).fill({ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
     legs = tuple(
         Morphism(
             apex,

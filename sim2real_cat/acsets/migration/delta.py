@@ -7,7 +7,6 @@ from sim2real_cat.acsets.catlab import migration as by_catlab
 from sim2real_cat.acsets.columns import Cells
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.migration.functor import SchemaFunctor, require_instance
-from sim2real_cat.acsets.values import build
 
 
 def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
@@ -33,7 +32,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
         attrs[f] = cells
     nparts = {ob: instance.nparts(image) for ob, image in functor.obs.items()}
     nvars = {kind: instance.nvars(image) for kind, image in functor.attrtypes.items()}
-    return build(instance, functor.dom, nparts, nvars, homs, attrs)
+    return instance.like(functor.dom).fill(nparts, nvars, homs, attrs)
 
 
 def delta_morphism(functor: SchemaFunctor, morphism: Morphism) -> Morphism:

@@ -20,7 +20,6 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.maps.partitions import classes, on_classes
 from sim2real_cat.acsets.migration.functor import SchemaFunctor, require_instance
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.values import build
 from sim2real_cat.errors import InstanceError
 
 
@@ -159,7 +158,7 @@ def _finished(chase: _Chase, schema: Schema, pattern: ACSet) -> ACSet:
         nvars[kind] = int(np.count_nonzero(unknown))
         for f in schema.attrs_into(kind):
             attrs[f] = Cells(data[chase.columns[f]], status[chase.columns[f]])
-    return build(pattern, schema, chase.sizes, nvars, {f: chase.columns[f] for f in schema.homs}, attrs)
+    return pattern.like(schema).fill(chase.sizes, nvars, chase.columns, attrs)
 
 
 class _Values(NamedTuple):
