@@ -19,8 +19,7 @@ from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parame
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import whole_periods
 from sim2real_cat.worlds.sensors.noise import NoiseChain
-from sim2real_cat.worlds.simulation.hidden_states import HiddenStates
-from sim2real_cat.worlds.simulation.prediction import observe_states, predict_steps
+from sim2real_cat.worlds.simulation.prediction import HiddenStates, observe_states, predict_steps
 from sim2real_cat.worlds.simulation.tangent import moved
 from sim2real_cat.worlds.world import World
 

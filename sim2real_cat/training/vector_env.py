@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.simulation.stepper import Stepper
+from sim2real_cat.worlds.simulation.simulator import Stepper
 from sim2real_cat.worlds.world import World
 
 try:

@@ -1,4 +1,4 @@
-"""Give every simulation of a batch the parameters of its member of the ensemble."""
+"""Parameters of an ensemble, written into the simulations of a batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTION_FIELDS = ("action_delay_spread", "action_jitter", "action_drop")
 
 
 class SensorParameters(NamedTuple):
-    """What is particular to the sensors of n simulations, (n, d) each.
+    """Parameters of the sensors in n simulations, (n, d) each.
 
     Attributes:
         deviations: standard deviation of the (first) Gaussian noise, in the sensor's unit.
@@ -41,7 +41,7 @@ class SensorParameters(NamedTuple):
 
 
 class ActionParameters(NamedTuple):
-    """What is random on the way to the actuators in n simulations, (n,) each.
+    """Random delays and losses on the way to the actuators in n simulations, (n,) each.
 
     Attributes:
         spread: an episode's actions are late by a further time, uniform between 0 and this [s].
@@ -55,7 +55,7 @@ class ActionParameters(NamedTuple):
 
 
 def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
-    """The world's model, with history buffers long enough for the longest delays among the members.
+    """Compile the world's model with history buffers that are long enough for the longest delays of the members.
 
     Raises:
         WorldError: as `World.compile`, or a delay of an actuator or sensor that the model does not have.
@@ -70,13 +70,13 @@ def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
 
 
 def actuator_delays(world: World, fibre: Ensemble) -> Floats:
-    """How late each actuator acts in each member, (members, nu) [s]; on average where that is random."""
+    """Return the delay of each actuator in each member, (members, nu) [s]; its mean where it is random."""
     random = action_parameters(fibre, np.arange(len(fibre)))
     return _delays(world.compile(), fibre, "actuator_delay") + 0.5 * (random.spread + random.jitter)[:, None]
 
 
 def _delays(model: mujoco.MjModel, fibre: Ensemble, field: str) -> Floats:
-    """A field of delays in each member, (members, elements)."""
+    """Return a field of delays in each member, (members, elements)."""
     delays = np.tile(np.asarray(getattr(model, field)), (len(fibre), 1))
     for parameter, mode, drawn in _columns(fibre, np.arange(len(fibre))):
         if split(parameter)[0] == field:
@@ -124,7 +124,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
 
 
 def sensor_parameters(world: World, fibre: Ensemble, member_index: NDArray[np.int64]) -> SensorParameters:
-    """What is particular to the sensors in every simulation.
+    """Return the parameters of the sensors in every simulation.
 
     Raises:
         WorldError: a sensor that the world does not have, or a negative deviation or delay.
@@ -150,7 +150,7 @@ def sensor_parameters(world: World, fibre: Ensemble, member_index: NDArray[np.in
 
 
 def action_parameters(fibre: Ensemble, member_index: NDArray[np.int64]) -> ActionParameters:
-    """What is random on the way to the actuators in every simulation.
+    """Return the random delays and losses on the way to the actuators in every simulation.
 
     Raises:
         WorldError: a negative time, no probability, or elements where an action goes as a whole.
@@ -185,7 +185,7 @@ def check_parameters(world: World, fibre: Ensemble) -> None:
 
 
 def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Floats]]:
-    """Each parameter with its mode and the number of every simulation, (n, 1).
+    """Return each parameter with its mode and the number of every simulation, (n, 1).
 
     Raises:
         WorldError: a simulation of a member that there is not.
@@ -198,7 +198,7 @@ def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str
 
 
 def _changed(values: Floats, mode: Mode, drawn: Floats, parameter: str) -> Floats:
-    """The values after a change.
+    """Return the values after a change.
 
     Raises:
         WorldError: all of them are 0, and would stay so however much they are scaled.

@@ -2,11 +2,8 @@
 
 A *parameter* is a field of the MuJoCo model and, in brackets, the elements meant: a name, a name
 pattern, an index or ``:``, then after a comma the column. Without brackets every element is meant. It can
-also be said in words, ``"joint damping of leg_*"``, see `quantities`.
-
-Parameters in words: ``"joint damping of leg_*"`` for ``"dof_damping[leg_*]"``.
-
-The form is ``<object> <quantity> of <pattern>``; without a pattern every element is meant.
+also be said in words, ``<object> <quantity> of <pattern>``: ``"joint damping of leg_*"`` for
+``"dof_damping[leg_*]"``; without a pattern every element is meant.
 """
 
 from __future__ import annotations
@@ -44,7 +41,7 @@ OBJECT_OF_PREFIX = {
     "flex": "FLEX",
     "key": "KEY",
 }
-"""Which MuJoCo objects the rows of a field are, by the prefix of the field's name."""
+"""The kind of MuJoCo objects that the rows of a field belong to, by the prefix of the field's name."""
 
 _PARTS_OF_FLEXES = re.compile(
     r"flex_(matid|(node|vert)(0|bodyid|cell)?|edge(flap)?|elem\w*(?<!adr)(?<!num)|shell"
@@ -55,14 +52,19 @@ _PARTS_OF_FLEXES = re.compile(
 
 @dataclass(frozen=True)
 class Field:
-    """Elements of a model field: its `name` and the flat indices of its elements that are meant."""
+    """Some elements of a model field.
+
+    Attributes:
+        name: the field.
+        elements: flat indices of the elements.
+    """
 
     name: str
     elements: tuple[int, ...]
 
 
 def split(parameter: str) -> tuple[str, list[str]]:
-    """The field of a parameter and the comma-separated parts in its brackets."""
+    """Take a parameter apart into its field and the comma-separated parts in its brackets."""
     words = in_words(parameter.strip())
     if words is not None:
         return words
@@ -73,7 +75,7 @@ def split(parameter: str) -> tuple[str, list[str]]:
 
 
 def values(model: mujoco.MjModel, field: str) -> np.ndarray:
-    """The values of a model field by its name; fields of the options are ``opt.<name>``."""
+    """Return the values of a model field by its name; fields of the options are ``opt.<name>``."""
     from mujoco.batch import MODEL_FIELDS
 
     if field not in MODEL_FIELDS:
@@ -83,14 +85,14 @@ def values(model: mujoco.MjModel, field: str) -> np.ndarray:
 
 
 def unknown_field(field: str, valid: frozenset[str]) -> str:
-    """The message for a field that a model does not have: the list of all is long, so name its relatives."""
+    """Return the message for a field that a model does not have; it lists fields of the same kind, as all are many."""
     prefix = field.split("_")[0]
     related = sorted(name for name in valid if name.startswith(f"{prefix}_")) or ["body_mass", "geom_friction"]
     return unknown_name("model field", field, related)
 
 
 def resolve(model: mujoco.MjModel, parameter: str) -> Field:
-    """The elements of the model that a parameter names.
+    """Find the elements of the model that a parameter names.
 
     Raises:
         WorldError: no such field, element or column in this model, or a pattern that matches nothing.
@@ -99,7 +101,7 @@ def resolve(model: mujoco.MjModel, parameter: str) -> Field:
 
 
 def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list[str]) -> Field:
-    """As `resolve`, with the parameter taken apart; its whole name is for the messages."""
+    """Find the elements as `resolve` does, from the parts of a parameter; its whole name is for the messages."""
     shape = values(model, field).shape
     if len(parts) > max(len(shape), 1):
         raise WorldError(f"'{parameter}': {field} has {len(shape)} axes, the brackets name {len(parts)}")
@@ -114,7 +116,7 @@ def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list
 
 
 def element_name(model: mujoco.MjModel, field: str, element: int) -> str:
-    """The parameter that means one element of a field, by the name of its row where that names nothing else."""
+    """Return the parameter that means one element of a field, by the name of its row where that is unique."""
     shape = values(model, field).shape
     if not shape:
         return field
@@ -131,7 +133,7 @@ def element_name(model: mujoco.MjModel, field: str, element: int) -> str:
 
 
 def row_names(model: mujoco.MjModel, field: str) -> list[str]:
-    """What each row of a field is called, '' where it has no name."""
+    """Return the name of each row of a field, '' where it has none."""
     rows = values(model, field).shape[0]
     prefix = field.split("_")[0]
     if not _has_names(field):
@@ -142,12 +144,12 @@ def row_names(model: mujoco.MjModel, field: str) -> list[str]:
 
 
 def _has_names(field: str) -> bool:
-    """Whether the rows of a field are objects, which have names."""
+    """Return whether the rows of a field are objects, which have names."""
     return field.split("_")[0] in OBJECT_OF_PREFIX and not _PARTS_OF_FLEXES.fullmatch(field)
 
 
 def _joint_of_rows(model: mujoco.MjModel, prefix: str, rows: int) -> list[int] | None:
-    """The joint that each row of a field of coordinates belongs to; None for the other fields."""
+    """Return the joint that each row of a field of coordinates belongs to; None for the other fields."""
     if prefix == "dof":
         return [int(joint) for joint in model.dof_jntid[:rows]]
     if prefix in ("qpos0", "qpos"):
@@ -156,7 +158,7 @@ def _joint_of_rows(model: mujoco.MjModel, prefix: str, rows: int) -> list[int] |
 
 
 def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: str, size: int) -> list[int]:
-    """Indices along one axis that one part of the brackets means."""
+    """Return the indices along one axis that one part of the brackets means."""
     if part in (":", ""):
         return list(range(size))
     if _is_index(part):
@@ -224,13 +226,13 @@ QUANTITIES: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
     "site": {"position": ("site_pos", None)},
     "sensor": {"noise": ("observation_noise", None), "bias": ("observation_bias", None)},
 }
-"""The fields, and the column of each, that the quantities of an object are."""
+"""The field, and the column in it, of every quantity of an object."""
 
 _WORDS = re.compile(r"^(?P<object>[a-z]+) (?P<rest>[a-z].*)$")
 
 
 def in_words(parameter: str) -> tuple[str, list[str]] | None:
-    """The field and the parts of the brackets that a parameter in words means; None where it is not in words.
+    """Return the field and the bracketed parts that a parameter in words means; None where it is not in words.
 
     Raises:
         WorldError: an object that has no quantities, or a quantity that the object does not have.

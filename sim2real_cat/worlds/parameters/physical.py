@@ -1,4 +1,4 @@
-"""Which fields of a model may change, and which values make a model that physics could have.
+"""Rules for changes of a model: the fields that may change, and the values that are physically possible.
 
 Source of what is safe to change: MuJoCo's manual, "Programming: mjModel changes", and the table
 ``MJSETCONST_ARRAYS`` of its header ``mjxmacro.h``.
@@ -56,7 +56,7 @@ _INTERVAL = re.compile(r"\w+range")
 
 
 def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[Field]:
-    """The elements that a change of a parameter changes.
+    """Find the elements that a change of a parameter changes.
 
     Raises:
         WorldError: the model does not have them, or they are not what can change.
@@ -86,7 +86,7 @@ def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[Field]:
 
 
 def _variable(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field) -> Field:
-    """A field's elements, if they can change."""
+    """Return a field's elements, if they can change."""
     field = values(model, target.name)
     if not np.issubdtype(field.dtype, np.floating):
         if not WHOLE.fullmatch(target.name):
@@ -112,7 +112,7 @@ def _refuse_static(model: mujoco.MjModel, parameter: str, bodies: set[int]) -> N
 
 
 def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field, new: Floats) -> NDArray[Any]:
-    """New values (n, elements) of a target in the field's own type, if each by itself makes sense.
+    """Return new values (n, elements) of a target in the field's own type, if each of them is possible.
 
     Raises:
         WorldError: a value is not finite, negative or zero where it cannot be, or no whole number where one is due.
@@ -139,7 +139,7 @@ def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field,
 
 
 def settled(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[Any]:
-    """All values of a changed field, (n, *shape), if they make sense together; unit vectors are made unit again.
+    """Return all values of a changed field, (n, *shape), if they are possible together; unit vectors are normalised.
 
     Raises:
         WorldError: principal inertias that no body has, an empty range, or a direction of length 0.
@@ -167,7 +167,7 @@ def settled(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[An
 
 
 def _row(model: mujoco.MjModel, field: str, bad: NDArray[np.bool_]) -> str:
-    """What the first row that is bad in some simulation is called."""
+    """Return the name of the first row that is bad in some simulation."""
     row = int(np.argwhere(bad)[0, -1])
     width = int(np.prod(values(model, field).shape[1:], dtype=int))
     name = element_name(model, field, row * width)

@@ -1,4 +1,4 @@
-"""Random changes: how one number of a model is drawn, and how its range narrows for a curriculum."""
+"""Random changes of one number of a model: its distribution, and its range at a level of a curriculum."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Change:
         return np.clip(rng.uniform(self.low, self.high, n), self.low, self.high)
 
     def quantile(self, probability: Floats) -> Floats:
-        """Return what numbers that are uniform on [0, 1) become, same shape: the inverse distribution function."""
+        """Evaluate the inverse distribution function at numbers in [0, 1), any shape."""
         if self.distribution == "discrete":
             order = np.argsort(self.values, kind="stable")
             chances = np.array(self.probabilities or [1 / len(self.values)] * len(self.values))[order]

@@ -1,4 +1,4 @@
-"""How the draws of several parameters hang together: correlated, or moved so that their total stays as it is."""
+"""Dependence between parameters: correlated draws, and draws that are moved so that their total stays fixed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Correlation:
             raise WorldError(f"{where}: the coefficient needs to be from -1 to 1, got {self.coefficient:g}")
 
     def array(self) -> Floats:
-        """The correlation matrix, (k, k).
+        """Return the correlation matrix, (k, k).
 
         Raises:
             WorldError: it is not symmetric with a diagonal of 1, has another size than there are parameters, or
@@ -64,7 +64,7 @@ class Correlation:
         return matrix
 
     def uniforms(self, n: int, rng: np.random.Generator) -> Floats:
-        """`n` draws of k numbers, uniform on [0, 1) each and correlated through the copula, (n, k)."""
+        """Draw n rows of k numbers, uniform on [0, 1) each and correlated through the copula, (n, k)."""
         from scipy.special import ndtr
 
         with on_one_thread():
@@ -96,7 +96,7 @@ class FixedTotal:
     total: float | None = None
 
     def restore(self, drawn: Floats, changes: Mapping[str, Change]) -> Floats:
-        """The draws (n, p) of the parameters, moved until they have the total.
+        """Move the draws (n, p) of the parameters until they have the total.
 
         Raises:
             WorldError: as `check`.
@@ -107,7 +107,7 @@ class FixedTotal:
         return _summing_to(total, weights, base, slope, low, high)
 
     def check(self, changes: Mapping[str, Change]) -> tuple[float, Floats, Floats, Floats]:
-        """The total, and the weights and ends of the p columns, if their ranges allow it.
+        """Return the total, and the weights and ends of the p columns, if their ranges allow it.
 
         Raises:
             WorldError: the randomization is not bound to a world, a range is unbounded, discrete or has no
@@ -134,7 +134,7 @@ class FixedTotal:
 
 
 def _summing_to(total: float, weights: Floats, base: Floats, slope: Floats, low: Floats, high: Floats) -> Floats:
-    """Rows ``clip(base + t slope, low, high)`` of (n, p) numbers whose weighted sum is the total."""
+    """Return rows ``clip(base + t slope, low, high)``, (n, p), whose weighted sum is the total."""
 
     def moved(t: Floats) -> Floats:
         return np.clip(base + t[:, None] * slope, low, high)

@@ -1,4 +1,4 @@
-"""Randomizations that others published, for models that have the parts they speak of.
+"""Randomizations that others published, for models that have the parts which they name.
 
 Only figures and names are theirs. Sources: Google DeepMind's MuJoCo Playground,
 ``mujoco_playground/_src/locomotion/go1/randomize.py``, for the quadruped Unitree Go1, as copied in two forks on GitHub
@@ -34,7 +34,7 @@ KSIM = (
 
 
 def playground_go1(model: mujoco.MjModel, floor: str = "floor") -> Randomization:
-    """What MuJoCo Playground varies of the Unitree Go1, ready to be drawn from.
+    """Return the randomization of MuJoCo Playground for the Unitree Go1, ready to be drawn from.
 
     Friction of the floor set to U(0.4, 1.0); friction loss of every joint times U(0.9, 1.1); armature of every joint
     times U(1.0, 1.05); centre of mass of the trunk plus U(-0.05, 0.05) m along each axis; mass of every link times
@@ -73,7 +73,7 @@ def playground_go1(model: mujoco.MjModel, floor: str = "floor") -> Randomization
 def ksim_randomizers(
     model: mujoco.MjModel, randomizers: Sequence[str] = KSIM[:5], *, body: str | None = None, floor: str = "floor"
 ) -> Randomization:
-    """What ksim's randomizers vary by default, ready to be drawn from.
+    """Return the randomization of ksim's randomizers at their defaults, ready to be drawn from.
 
     ``static_friction``: friction loss of every joint times U(0.5, 2.0). ``armature``: of every joint times
     U(0.95, 1.05). ``all_bodies_mass_multiplication``: mass of every body times U(0.98, 1.02). ``joint_damping``: of
@@ -122,19 +122,19 @@ def ksim_randomizers(
 
 
 def _scaled(model: mujoco.MjModel, field: str, low: float, high: float) -> dict[str, Change]:
-    """A factor of its own for every element of a field that is not 0."""
+    """Return a change for every element of a field that is not 0, each with a factor of its own."""
     found = values(model, field)
     return {element_name(model, field, i): Change("scale", low, high) for i in range(len(found)) if found[i] != 0}
 
 
 def _zero_positions(model: mujoco.MjModel) -> list[str]:
-    """The zero position of every hinge and slide joint."""
+    """Return the parameters of the zero positions of all hinge and slide joints."""
     joints = [joint for joint in range(model.njnt) if model.jnt_type[joint] >= 2]
     return [element_name(model, "qpos0", int(model.jnt_qposadr[joint])) for joint in joints]
 
 
 def _floating_body(model: mujoco.MjModel) -> str | None:
-    """The name of the first body with a free joint, its index where it has none."""
+    """Return the name of the first body with a free joint, its index where it has no name; None without such a body."""
     for joint in range(model.njnt):
         if model.jnt_type[joint] == 0:
             body = int(model.jnt_bodyid[joint])
@@ -149,5 +149,5 @@ def _require_parts(what: str, model: mujoco.MjModel, parts: dict[str, bool]) -> 
 
 
 def _model_name(model: mujoco.MjModel) -> str:
-    """The name in the model's file."""
+    """Return the name that the model's file gives it."""
     return bytes(model.names).split(b"\0", 1)[0].decode(errors="replace")

@@ -1,9 +1,8 @@
-"""Domain randomization: what varies from one simulated world to the next.
+"""Domain randomization: a distribution over simulated worlds.
 
 A `Change` says what happens to one parameter: its value is scaled, shifted or set. A `Randomization`
-holds a change for every parameter that varies, and how they hang together; drawing from it gives an `Ensemble`, a
-table with a named column for every parameter and a row for every world. The real world of an experiment is
-an ensemble of one row.
+holds a change for every parameter that varies, and their dependence; drawing from it gives an `Ensemble`, a table with
+a named column for every parameter and a row for every world. The real world of an experiment is an ensemble of one row.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ class Randomization:
             raise WorldError(f"{place}: {error}") from None
 
     def bind(self, world: World) -> Randomization:
-        """The randomization on a world: a change for each element where one was asked for, totals as the model's.
+        """Fit the randomization to a world: a change for each element where one was asked for, totals as the model's.
 
         Raises:
             WorldError: a parameter that the world does not have, or that cannot vary.
@@ -85,7 +84,7 @@ class Randomization:
         return bind(self, require_model(world).compile(), world.sensors)
 
     def at(self, level: float) -> Randomization:
-        """The randomization with every range narrowed to `level` times its width around its centre.
+        """Return the randomization with every range narrowed to `level` times its width around its centre.
 
         Raises:
             WorldError: a level outside [0, 1], or a randomization that is narrowed already.
@@ -135,13 +134,13 @@ class Randomization:
         return self._ensemble(self._with_totals(columns))
 
     def extremes(self) -> Ensemble:
-        """Two worlds: every parameter at its low end, and at its high end (three deviations where it is normal)."""
+        """Return two worlds: all parameters at their low ends, and at their high ends (3 deviations where normal)."""
         ends = [change.ends for change in self.changes.values()]
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, np.array(ends).reshape(-1, 2).T, np.full(2, 0.5), self.level)
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
-        """A column for every parameter, before the totals: the independent ones first, in order."""
+        """Draw a column for every parameter, before the totals: the independent ones first, in order."""
         for name, change in self.changes.items():
             if change.each:
                 raise WorldError(f"'{name}' is drawn for each element: bind the randomization to its world first")
@@ -153,7 +152,7 @@ class Randomization:
         return drawn
 
     def _with_totals(self, columns: dict[str, Floats]) -> Floats:
-        """The columns as a matrix, (n, p), those of a fixed total moved to it."""
+        """Return the columns as a matrix, (n, p), those of a fixed total moved to it."""
         for total in self.totals:
             moved = total.restore(np.stack([columns[name] for name in total.parameters], axis=1), self.changes)
             columns |= dict(zip(total.parameters, moved.T, strict=True))
@@ -165,7 +164,7 @@ class Randomization:
 
 
 def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[str] = ()) -> Randomization:
-    """The randomization on a model, every change for one column.
+    """Fit a randomization to a model, so that every change stands for one column.
 
     Args:
         randomization: what varies.
@@ -200,7 +199,7 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
 
 
 def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: Change) -> list[str]:
-    """The parameters that a change stands for: itself, or one for each element.
+    """Return the parameters that a change stands for: itself, or one for each element.
 
     An element that is 0 in the model stays 0 when it is scaled, so it gets no column.
     """
@@ -231,7 +230,7 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
 
 
 def _sensor_columns(sensors: Sequence[str], name: str, field: str, pattern: str) -> list[str]:
-    """A parameter for each sensor that a pattern means."""
+    """Return a parameter for each sensor that a pattern means."""
     found = [sensor for sensor in sensors if pattern in ("", ":") or matches(sensor, pattern)]
     if not found:
         raise WorldError(f"'{name}': " + unknown_name("sensor", pattern, sensors))
@@ -241,7 +240,7 @@ def _sensor_columns(sensors: Sequence[str], name: str, field: str, pattern: str)
 def _total(
     model: mujoco.MjModel, total: FixedTotal, columns: dict[str, list[str]], changes: dict[str, Change]
 ) -> FixedTotal:
-    """A total with its weights: what the model's elements of each column contribute to the sum."""
+    """Return a total with its weights: what the model's elements of each column contribute to the sum."""
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
     if any(split(name)[0] in SENSOR_FIELDS + ACTION_FIELDS for name in names):
@@ -265,5 +264,5 @@ def _total(
 
 
 def _flat(columns: dict[str, list[str]], names: Sequence[str]) -> tuple[str, ...]:
-    """The columns of several parameters, one after the other."""
+    """Return the columns of several parameters, one after the other."""
     return tuple(column for name in names for column in columns[name])

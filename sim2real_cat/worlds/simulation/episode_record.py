@@ -1,4 +1,4 @@
-"""What episodes leave behind while they run, in memory that grows with the longest of them."""
+"""The record of running episodes, in memory that grows with the longest of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EpisodeRecord:
         return len(self.lengths)
 
     def state(self, rows: Selection, step: int) -> State:
-        """The recorded states before a step, without derived fields."""
+        """Return the recorded states before a step, without derived fields."""
         return State(self._at("qpos", step)[rows], self._at("qvel", step)[rows])
 
     def step(self, rows: Selection, step: int, action: Floats, reward: Floats, after: State, readings: Floats) -> None:
@@ -69,7 +69,7 @@ class EpisodeRecord:
         self.observations[row, 0] = self._at("qpos", 0)[row] = self._at("qvel", 0)[row] = np.nan
 
     def finish(self) -> EpisodeRecord:
-        """Give back the room that no episode needed."""
+        """Give back the memory that no episode needed; return the record itself."""
         needed = int(self.lengths.max(initial=0)) + 1
         if needed < self.observations.shape[1]:
             self.observations = self.observations[:, :needed].copy()
@@ -90,7 +90,7 @@ class EpisodeRecord:
         out[np.arange(out.shape[1]) >= recorded[:, None]] = np.nan
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of one frame of every array of the record."""
+        """Return the shape of one frame of every array of the record."""
         return {"observations": self.observations.shape[2:], **self._shapes}
 
     def _frame(self, rows: Selection, frame: int, state: State, readings: Floats) -> None:
@@ -101,12 +101,12 @@ class EpisodeRecord:
         self._at("qpos", frame)[rows], self._at("qvel", frame)[rows] = state.qpos, state.qvel
 
     def _at(self, name: str, frame: int) -> Floats:
-        """One frame of all episodes, (n, ...)."""
+        """Return one frame of all episodes, (n, ...)."""
         return np.asarray(self._blocks[name][frame // _BLOCK][frame % _BLOCK])
 
 
 def _mapped(shape: tuple[int, ...]) -> Floats:
-    """An array whose memory goes back to the system when it is dropped.
+    """Return an array whose memory goes back to the system when it is dropped.
 
     Memory that is allocated in small pieces stays with the process, so that a record would count twice once copied.
     """
@@ -115,7 +115,7 @@ def _mapped(shape: tuple[int, ...]) -> Floats:
 
 
 def _shared_room(records: Sequence[EpisodeRecord]) -> Floats:
-    """The array whose rows are the records' rooms; nothing where they are not one."""
+    """Return the array that the rooms of the records are parts of; an empty one where they share none."""
     first = records[0].observations
     whole = first if first.base is None else first.base
     shared = all(record.observations.base is whole for record in records[1:])
@@ -130,7 +130,7 @@ def join_records(
     actuators: tuple[str, ...],
     control_period: float,
 ) -> Trajectories:
-    """All that was recorded, one record after the other, cut to the longest episode.
+    """Return all that was recorded, one record after the other, cut to the longest episode.
 
     The records give their memory away as it is copied, so that hardly more is needed than what is kept; they hold
     nothing afterwards. Observations are not copied where the records' rooms make up one array and all of it is used.

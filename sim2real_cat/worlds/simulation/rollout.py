@@ -1,4 +1,4 @@
-"""Roll a policy out in a world: every episode and every member of the ensemble, a batch at a time."""
+"""Rollouts of a policy in a world: every episode in every member of the ensemble, a batch at a time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def rollout(
     nor on how many episodes are stepped together.
 
     Args:
-        world: model, task, sensors; or a world that another simulator computes, see `external_rollout`.
+        world: model, task, sensors; or a world that another simulator computes.
         policy: what acts; it is not changed.
         rng: a generator, or a seed for one.
         fibre: the ensemble; the world as it is where none is given.
@@ -102,7 +102,7 @@ def rollout_to_parquet(
     batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> str:
-    """As `rollout`, but every batch goes to a Parquet file when it is done, so that memory holds one batch.
+    """Roll a policy out to a Parquet file, batch by batch, so that memory holds one batch only.
 
     A policy with memory keeps that of all episodes.
 
@@ -126,7 +126,7 @@ def rollout_to_parquet(
 
 
 def _check(policy: object, fibre: object, **counts: object) -> None:
-    """Refuse what is easily taken for a policy, an ensemble or a number of something."""
+    """Refuse what users easily pass instead of a policy, an ensemble or a count."""
     if not isinstance(policy, Policy):
         raise PolicyError(
             f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
@@ -141,7 +141,7 @@ def _check(policy: object, fibre: object, **counts: object) -> None:
 
 
 class _Rollout:
-    """The arguments of a rollout, checked, and its batches."""
+    """A rollout with checked arguments, played in batches."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _Rollout:
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
     ) -> Iterator[tuple[slice, list[EpisodeRecord]]]:
-        """The episodes of every batch and what they left behind."""
+        """Play batch by batch; yield the episodes of each and their records."""
         starts = range(0, len(self.member_index), self.batch)
         for number, first in enumerate(starts):
             rows = slice(first, min(first + self.batch, len(self.member_index)))
@@ -179,7 +179,7 @@ class _Rollout:
             yield rows, self._play(rows, rng.spawn(rows.stop - rows.start), share)
 
     def _share(self, progress: Callable[[int], None], number: int, batches: int) -> Callable[[int], None]:
-        """What batch `number` reports its steps to: `progress` hears of every step of all batches together."""
+        """Return what batch `number` calls after its steps: `progress` then counts the steps of all batches."""
 
         def report(done: int) -> None:
             if (number * self.steps + done) % batches == 0:
@@ -188,7 +188,7 @@ class _Rollout:
         return report
 
     def trajectories(self, rows: slice, records: list[EpisodeRecord]) -> Trajectories:
-        """What the episodes `rows` left behind."""
+        """Return what the episodes `rows` recorded."""
         simulator = self._simulators[0]
         robot = (self.world.sensors, simulator.actuators, simulator.control_period)
         return join_records(records, self.member_index[rows], self.name, *robot)
@@ -222,14 +222,14 @@ class _Rollout:
             return in_turns(plays, progress)
 
     def _started(self, simulator: Simulator) -> Policy:
-        """What acts in all batches; a policy with memory has room for every episode."""
+        """Return the policy that acts in all batches, started once with room for every episode."""
         if self._acting is None:
             self.policy.check_fit(self.world.sensors, simulator.actuators, self.world.name)
             self._acting = self.policy.start(len(self.member_index))
         return self._acting
 
     def _simulator(self, half: int, member_index: NDArray[np.int64], threads: int) -> Simulator:
-        """A simulator of these members: that of the last batch where it has the same."""
+        """Return a simulator of these members; that of the last batch again where it has the same."""
         made = self._simulators.get(half)
         if made is None or not np.array_equal(made.member_index, member_index):
             made = self._simulators[half] = Simulator(self.world, self.fibre, member_index, threads)

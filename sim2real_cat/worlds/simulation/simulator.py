@@ -1,15 +1,20 @@
-"""Many episodes of a world at once, each in its own member of an ensemble, on MuJoCo's batch."""
+"""Many episodes of a world at once, each in its own member of an ensemble, on MuJoCo's batch.
+
+A `Simulator` plays whole episodes with a policy; a `Stepper` is stepped by its caller.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
-from sim2real_cat.errors import PolicyError
+from sim2real_cat.errors import PolicyError, WorldError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.model_names import actuator_names
 from sim2real_cat.policies.policy import Policy
@@ -104,7 +109,7 @@ class Simulator:
         first: int = 0,
         room: Floats | None = None,
     ) -> Play[EpisodeRecord]:
-        """As `run`, but physics is left to who asks: it is yielded as a function, once per control step.
+        """Play as `run` does, but let the caller do the physics: it is yielded as a function, once per control step.
 
         The arguments are those of `run`, but for the policy, which has been started for the whole rollout; the first
         episode counts as number `first` of it, and `room` is where to record the observations, (n, steps + 1, d).
@@ -142,7 +147,7 @@ class Simulator:
         return record.finish()
 
     def _streams(self, generators: Sequence[np.random.Generator]) -> list[Streams]:
-        """Streams of the episodes for what draws more than where they start and plain Gaussian noise, if anything."""
+        """Return random streams for all but starts and plain Gaussian noise; none where nothing else draws."""
         asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
         return spawn_streams(generators) if asked else []
 
@@ -153,7 +158,7 @@ class Simulator:
         streams: Sequence[Streams],
         rows: NDArray[np.intp],
     ) -> Readings:
-        """Put some simulations at their start and draw what their sensors and actuators will suffer.
+        """Put some simulations at their start and draw the noise, losses and delays of their episodes.
 
         Args:
             normals: (k, frames, d) memory that becomes the noise of the sensors.
@@ -170,7 +175,7 @@ class Simulator:
         return self._sensing.start(normals, streams, rows)
 
     def _observe(self, state: State, carry: Carry, rows: Selection) -> Floats:
-        """What the sensors measure in some simulations; the memory of theirs goes on."""
+        """Return what the sensors measure in some simulations, and update the memory of those sensors."""
         if not self.world.task.remembers:
             return self.world.task.observe(state)
         observed, kept = self.world.task.observe_stateful(state, tuple(memory[rows] for memory in carry))
@@ -179,11 +184,11 @@ class Simulator:
         return observed
 
     def _rows(self, running: NDArray[np.intp]) -> Selection:
-        """The simulations that still run; a slice while all do, which numpy reads without copying."""
+        """Return the simulations that still run; a slice while all do, which numpy reads without copying."""
         return slice(None) if len(running) == len(self) else running
 
     def _checked(self, action: Floats, running: NDArray[np.intp], step: int) -> Floats:
-        """The policy's answer, if it has the right shape and is finite."""
+        """Return the policy's answer, if it has the right shape and is finite."""
         where = f"world '{self.world.name}'"
         expected = (len(running), self.model.nu)
         if action.shape != expected:
@@ -195,3 +200,138 @@ class Simulator:
                 f"{running[row]}, control step {step}, of {where}; check its weights and its observations"
             )
         return action
+
+
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """The outcome of one control step in n simulations.
+
+    Attributes:
+        observations: (n, d) what the sensors read after it; before it, where the simulation diverged.
+        rewards: (n,); 0 where the simulation diverged.
+        terminated: (n,) whether the task ended the episode.
+        truncated: (n,) whether the episode's time was up.
+        diverged: (n,) whether the simulation blew up.
+    """
+
+    observations: Floats
+    rewards: Floats
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    diverged: NDArray[np.bool_]
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Episodes that ended for any reason, (n,)."""
+        return self.terminated | self.truncated | self.diverged
+
+
+class Stepper(Simulator):
+    """A `Simulator` that its caller steps, and whose simulations are reset one by one.
+
+    An episode started with a generator is, action for action, the one that `Simulator.run` plays with it.
+
+    Args:
+        world: model, task, sensors.
+        fibre: the ensemble; the world as it is where none is given.
+        member_index: (n,) which member each simulation is; every member once where none is given.
+        steps: control steps after which an episode is truncated; the task's own number where none is given.
+        threads: physics threads; 0 means one per available core.
+
+    Raises:
+        WorldError: as `Simulator`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        fibre: Ensemble | None = None,
+        member_index: NDArray[np.int64] | None = None,
+        *,
+        steps: int | None = None,
+        threads: int = 0,
+    ) -> None:
+        super().__init__(world, fibre, member_index, threads)
+        self.steps = world.task.steps if steps is None else steps
+        self.elapsed = np.zeros(len(self), dtype=np.int64)
+        self._readings: Readings | None = None
+        self._carry: Carry = ()
+        self._observations = np.zeros((len(self), len(world.sensors)))
+
+    def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Floats:
+        """Start an episode in some simulations, all of them the first time, and return what their sensors read.
+
+        Args:
+            rows: (k,) which simulations, in ascending order.
+            generators: k generators, one for each episode.
+
+        Returns:
+            (k, d) readings.
+        """
+        if not len(rows):
+            return self._observations[rows]
+        with to_logging():
+            streams = self._streams(generators)
+            room = np.empty((len(rows), self.steps + 1, len(self.world.sensors)))
+            fresh = self._start(room, generators, streams, rows)
+            start = self._batch.state(rows)
+            carry = self.world.task.initial_carry(len(rows), start, [stream.memory for stream in streams])
+            if len(rows) == len(self):
+                self._readings, self._carry = fresh, carry
+            else:
+                self._started().begin(rows, fresh)
+                for memory, part in zip(self._carry, carry, strict=True):
+                    memory[rows] = part
+            self.elapsed[rows] = 0
+            self._read(start, rows)
+        return self._observations[rows]
+
+    def advance(self, actions: Floats) -> Stepped:
+        """Do one control step in every simulation, with actions (n, nu).
+
+        Raises:
+            PolicyError: the actions have the wrong shape, or are NaN or infinite.
+            WorldError: MuJoCo refused to simulate, or a simulation has not been reset before.
+        """
+        self._started()
+        if (self.elapsed >= self.steps).any():
+            row = int(np.argmax(self.elapsed >= self.steps))
+            raise WorldError(f"world '{self.world.name}': the time of episode {row} is up; reset it before it goes on")
+        task, everywhere = self.world.task, np.arange(len(self))
+        longest = int(self.elapsed.max())
+        self._checked(actions, everywhere, longest)
+        with to_logging():
+            before = State(self._batch.qpos.copy(), self._batch.qvel.copy())
+            self._commands.send(actions, everywhere, slice(None), self.elapsed)
+            self._batch.step(step=longest)
+            diverged = self._batch.blown_up()
+            self.elapsed += 1
+            rows = np.flatnonzero(~diverged)
+            rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)
+            after = self._batch.state(rows)
+            start = State(before.qpos[rows], before.qvel[rows])
+            rewards[rows] = task.reward(start, after, actions[rows], self.control_period)
+            terminated[rows] = task.terminated(after)
+            self._read(after, rows)
+        truncated = (self.elapsed >= self.steps) & ~terminated & ~diverged
+        return Stepped(self._observations.copy(), rewards, terminated, truncated, diverged)
+
+    def control_bounds(self) -> tuple[Floats, Floats]:
+        """Return the smallest and the largest controls, (nu,) each.
+
+        Where an actuator has no range they are ±mjMAXVAL, beyond which MuJoCo ignores controls.
+        """
+        limited = np.asarray(self.model.actuator_ctrllimited, dtype=bool)
+        bounds = np.where(limited[:, None], self.model.actuator_ctrlrange, [-mujoco.mjMAXVAL, mujoco.mjMAXVAL])
+        return bounds[:, 0], bounds[:, 1]
+
+    def _read(self, state: State, rows: NDArray[np.intp]) -> None:
+        """Read the sensors of some simulations in their present states."""
+        observed = self._observe(state, self._carry, rows)
+        self._observations[rows] = self._started().read(observed, rows, self.elapsed[rows])
+
+    def _started(self) -> Readings:
+        """Return the sensors, once all simulations have been reset."""
+        if self._readings is None:
+            raise WorldError(f"world '{self.world.name}': reset all simulations before the first step")
+        return self._readings

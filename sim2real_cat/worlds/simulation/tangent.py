@@ -1,4 +1,4 @@
-"""Moving recorded states along their tangent space, where a rotation has three coordinates and not four."""
+"""Moves of states along their tangent space, where a rotation has three coordinates instead of four."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sim2real_cat.recordings.trajectories import Trajectories
 
 
 def moved(model: mujoco.MjModel, trajectories: Trajectories, step: Floats) -> Trajectories:
-    """The trajectories with every recorded state moved by the same step, (2 nv,): positions, then velocities."""
+    """Return the trajectories with every state moved by the same step, (2 nv,): positions, then velocities."""
     qpos = positions_moved(model, trajectories.qpos, step[: model.nv])
     return replace(trajectories, qpos=qpos, qvel=trajectories.qvel + step[model.nv :])
 
 
 def positions_moved(model: mujoco.MjModel, qpos: Floats, step: Floats) -> Floats:
-    """Positions moved along tangent vectors, as ``mj_integratePos`` does for one.
+    """Move positions along tangent vectors, as ``mj_integratePos`` does for one.
 
-    A quaternion is multiplied from the right by the rotation that the step's three coordinates are.
+    A quaternion is multiplied from the right by the rotation of the step's three coordinates, a rotation vector.
 
     Args:
         model: whose positions they are.
@@ -39,7 +39,7 @@ def positions_moved(model: mujoco.MjModel, qpos: Floats, step: Floats) -> Floats
 
 
 def positions_apart(model: mujoco.MjModel, after: Floats, before: Floats) -> Floats:
-    """The tangent vectors (..., nv) that move the positions `before` (..., nq) to those `after`."""
+    """Return the tangent vectors (..., nv) that move the positions `before` (..., nq) to those `after`."""
     from scipy.spatial.transform import Rotation
 
     shape = np.broadcast_shapes(after.shape[:-1], before.shape[:-1])
@@ -54,7 +54,7 @@ def positions_apart(model: mujoco.MjModel, after: Floats, before: Floats) -> Flo
 
 
 def _turned(quaternion: Floats, step: Floats) -> Floats:
-    """Quaternions (..., 4), scalar first, turned by rotation vectors (..., 3) in their own frame; NaN stays."""
+    """Turn quaternions (..., 4), scalar first, by rotation vectors (..., 3) in their own frame; NaN stays."""
     from scipy.spatial.transform import Rotation
 
     flat, by = quaternion.reshape(-1, 4), step.reshape(-1, 3)
@@ -66,7 +66,7 @@ def _turned(quaternion: Floats, step: Floats) -> Floats:
 
 
 def _coordinates(model: mujoco.MjModel) -> tuple[NDArray[np.intp], list[tuple[int, int]]]:
-    """Pairs (position, velocity) of coordinates that add, and where each quaternion and its three velocities start."""
+    """Return pairs (position, velocity) of coordinates that add, and where quaternions and their velocities start."""
     linear: list[tuple[int, int]] = []
     rotations = []
     for joint in range(model.njnt):

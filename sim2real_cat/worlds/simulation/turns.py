@@ -1,4 +1,4 @@
-"""Plays that take turns: while the physics of one runs in the background, Python works on the next."""
+"""Turns of several plays: while the physics of one runs in the background, Python works on the next."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Play = Generator[Callable[[], None], None, Result]
-"""Something that needs physics now and then: it yields a function, and goes on once that has run."""
+"""A generator that yields a function of physics, and goes on once that has run."""
 
 
 def in_turns(plays: Sequence[Play[Result]], progress: Callable[[int], None] | None = None) -> list[Result]:
-    """Run plays to their ends, one round of each after the other; what each returned.
+    """Run plays to their ends, one round of each after the other, and return what each returned.
 
     Their physics run side by side on threads of their own (MuJoCo holds no lock of Python). All else runs on the
     caller's thread in a fixed order, so policies and tasks need not be safe for threads.

@@ -12,8 +12,7 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.sensors.noise import Drift, Dropout, EpisodeBias, GaussianNoise, Quantisation, UniformNoise
 from sim2real_cat.worlds.sensors.stateful import DelayedJointPositionObservation, with_observations
-from sim2real_cat.worlds.simulation.simulator import Simulator
-from sim2real_cat.worlds.simulation.stepper import Stepper
+from sim2real_cat.worlds.simulation.simulator import Simulator, Stepper
 from sim2real_cat.worlds.world import World
 
 STEPS = 40

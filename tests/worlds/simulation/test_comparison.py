@@ -9,7 +9,7 @@ import pytest
 from rig import Constant, rig_world
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.comparison import observed_columns
+from sim2real_cat.worlds.simulation.replay import observed_columns
 from sim2real_cat.worlds.simulation.rollout import rollout
 
 NO_VELOCITIES = "log them, or map qvel under [state] to columns of positions with derivative = true"
