@@ -124,10 +124,10 @@ def fit_reality(simulated: Predictor, recording: Trajectories) -> FittedReality:
         known += [recording.qpos[episode, step], recording.qvel[episode, step]]
     if simulated.filters or not simulated.uncertain:
         known.append(before)  # readings that the members know of, or that say no more than the state does
-    return cross_fit(after, own, np.hstack(known), episode)
+    return fit_residuals(after, own, np.hstack(known), episode)
 
 
-def cross_fit(reading: Floats, simulated: Floats, features: Floats, episode: Ints) -> FittedReality:
+def fit_residuals(reading: Floats, simulated: Floats, features: Floats, episode: Ints) -> FittedReality:
     """Fit reality's one-step density to residuals of the simulation, leaving whole episodes out in turn.
 
     The residual of a reading is regressed linearly on the features and the simulation's own expectation, with a ridge

@@ -17,7 +17,7 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
-from sim2real_cat.transfer.measurement import METHODS, MeasureMethod
+from sim2real_cat.transfer.measurement import MEASURE_METHODS, MeasureMethod
 from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
@@ -145,8 +145,8 @@ def read_description(path: Path) -> Description:
     if not _NAME.fullmatch(head.text("name")):
         raise StudyError(f"{head.place}: the name '{head.text('name')}' {_NAME_NEEDS}")
     method = head.text("method", "auto")
-    if method not in METHODS:
-        raise StudyError(f"{head.place}: " + unknown_name("method", method, METHODS))
+    if method not in MEASURE_METHODS:
+        raise StudyError(f"{head.place}: " + unknown_name("method", method, MEASURE_METHODS))
     confidence = head.number("confidence", 0.95, above=0.0)
     if confidence >= 1:
         raise StudyError(f"{head.place}: confidence needs to be under 1, got {confidence:g}")

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.columns import Ids, Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import EngineName
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
@@ -25,16 +24,19 @@ if TYPE_CHECKING:
 
     from sim2real_cat.ranking.table import PolicyTable
 
-Ids = NDArray[np.int64]
-
-NAMES = {"SimEnv": "sim_name", "RealEnv": "real_name", "Policy": "policy_name", "Observation": "observation_name"}
+NAME_ATTRIBUTES = {
+    "SimEnv": "sim_name",
+    "RealEnv": "real_name",
+    "Policy": "policy_name",
+    "Observation": "observation_name",
+}
 """The attribute that names the parts of an object, in `SchTransferStudy`."""
 
 
 def part_name(acset: ACSet, ob: str, part: int) -> str:
     """Return the name of a part of any instance: its own where the schema has one, else ``Policy 3``."""
-    if NAMES.get(ob) in acset.schema.attrs:
-        value = acset.subpart(NAMES[ob], part)
+    if NAME_ATTRIBUTES.get(ob) in acset.schema.attrs:
+        value = acset.subpart(NAME_ATTRIBUTES[ob], part)
         if isinstance(value, str):
             return value
     return f"{ob} {part}"

@@ -20,7 +20,7 @@ from sim2real_cat.transfer.deployment import Deployment
 MeasureMethod = Literal["auto", "predictive", "gaussian", "knn", "ratio"]
 """The ways to measure the gap of a deployment: by predictions where the world allows it, or from samples."""
 
-METHODS: tuple[MeasureMethod, ...] = get_args(MeasureMethod)
+MEASURE_METHODS: tuple[MeasureMethod, ...] = get_args(MeasureMethod)
 
 _T = TypeVar("_T")
 
@@ -75,8 +75,8 @@ def measure(
 
     Args:
         deployment: what was deployed, and both recordings.
-        method: one of `METHODS`; "auto" is "predictive" where the world allows it and "gaussian", with a note why,
-            where it does not. The gap of the marginal distributions is "gaussian" beside "predictive".
+        method: "auto" is "predictive" where the world allows it and "gaussian", with a note why, where it does not.
+            The gap of the marginal distributions is "gaussian" beside "predictive".
         confidence: nominal coverage of the intervals.
         rng: a generator, or a seed for one; deals episodes into blocks.
         threads: physics threads; 0 means one per core.
@@ -118,8 +118,8 @@ class _Measuring:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise GapError(unknown_name("method", self.method, METHODS))
+        if self.method not in MEASURE_METHODS:
+            raise GapError(unknown_name("method", self.method, MEASURE_METHODS))
 
     @property
     def of_samples(self) -> SampleMethod:

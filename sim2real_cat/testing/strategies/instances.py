@@ -13,10 +13,10 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, LawError, unknown_name
-from sim2real_cat.testing.strategies.databases import attribute, targets, targets_below
-from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, Kind, drawn_gaps, side_of
+from sim2real_cat.testing.strategies.databases import attribute, hom_targets, hom_targets_below
+from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, GapKind, drawn_gaps, side_of
 from sim2real_cat.testing.strategies.text_table import LazyText, describe
-from sim2real_cat.transfer.instance import NAMES, TransferInstance
+from sim2real_cat.transfer.instance import NAME_ATTRIBUTES, TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
@@ -99,7 +99,7 @@ def _instances(
     deploy, needed = _numbered([policy.robot for policy in policies])
     # as many draws whatever is needed, so that Hypothesis can leave a policy out without another meaning for the rest
     robots = draw(st.tuples(*[place] * 4))[: needed + draw(st.integers(0, 1))]
-    trained = targets_below(len(policies), total)
+    trained = hom_targets_below(len(policies), total)
     worlds = draw(st.lists(st.tuples(trained, place), max_size=4)) if policies else []
     seen, needed = _numbered([*robots, *(observation for _, observation in worlds)])
     counts = {"SimEnv": len(worlds), "RealEnv": len(robots), "Policy": len(policies)}
@@ -127,7 +127,7 @@ def _numbered(places: Sequence[int | None]) -> tuple[list[int | None], int]:
 
 def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[DrawnGap]:
     """Gaps of all kinds that are asked for."""
-    kinds: list[Kind] = ["unmeasured", "under", "over", "variable"]
+    kinds: list[GapKind] = ["unmeasured", "under", "over", "variable"]
     kinds += ["straddling", "unreliable"] if intervals and not decided else []
     kinds += [] if "gap-valid" in lawful else ["invalid"]
     return st.one_of([drawn_gaps(kind, epsilon, intervals) for kind in kinds])
@@ -188,7 +188,7 @@ def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     for hom, (ob, codom) in x.schema.homs.items():
         open_ = np.flatnonzero(x.column_ids(hom) < 0)
         if hom not in base.homs or (total and hom != "transfer"):
-            x.set(ob, open_, **{hom: [draw(targets(x, codom, total)) for _ in open_]})
+            x.set(ob, open_, **{hom: [draw(hom_targets(x, codom, total)) for _ in open_]})
     for name, (ob, attrtype) in x.schema.attrs.items():
         if name not in base.attrs:
             values: st.SearchStrategy[Any] = attribute(x, attrtype, {})
@@ -197,7 +197,7 @@ def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
 
 def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     """Names, the weights of every fibre, and a number drawn for every world or for none."""
-    for ob, attribute_name in NAMES.items():
+    for ob, attribute_name in NAME_ATTRIBUTES.items():
         x.set(ob, x.parts(ob), **{attribute_name: [f"{ob.lower()} {part}" for part in x.parts(ob)]})
     weights = [float(draw(st.integers(1, 3))) for _ in x.parts("SimEnv")]
     train = x.column_ids("train").tolist()

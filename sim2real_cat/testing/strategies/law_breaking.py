@@ -15,13 +15,10 @@ from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, unknown_name
-from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, Side, side_of, values_over, values_under
-from sim2real_cat.testing.strategies.text_table import LazyText, describe
+from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, GapSide, side_of, values_over, values_under
+from sim2real_cat.testing.strategies.text_table import LazyText, PartName, describe
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
-
-Row = tuple[str, int]
-"""An object and a 0-based id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +34,7 @@ class Mutation:
 
     instance: TransferInstance = field(repr=False)
     law: str
-    rows: frozenset[Row]
+    rows: frozenset[PartName]
     what: str
 
     def __str__(self) -> str:
@@ -105,8 +102,8 @@ class Edit:
         rows: the rows at which the law is violated afterwards.
     """
 
-    changes: Mapping[Row, Mapping[str, Any]]
-    rows: tuple[Row, ...]
+    changes: Mapping[PartName, Mapping[str, Any]]
+    rows: tuple[PartName, ...]
 
 
 class PolicyColumns:
@@ -130,12 +127,12 @@ class PolicyColumns:
             known = {"value": "kl_gap"}
         parts = acset.parts("Policy").tolist()
         found = [DrawnGap(**{key: acset.subpart((name,), part) for key, name in known.items()}) for part in parts]
-        self.sides: list[Side] = [side_of(gap, epsilon) for gap in found]
+        self.sides: list[GapSide] = [side_of(gap, epsilon) for gap in found]
 
     def __len__(self) -> int:
         return len(self.deploy)
 
-    def on(self, *sides: Side) -> list[int]:
+    def on(self, *sides: GapSide) -> list[int]:
         """Return the policies on some sides of epsilon that act accordingly: to themselves exactly where under it."""
         return [
             policy
@@ -152,7 +149,7 @@ class PolicyColumns:
         ends = [name for name in ("gap_low", "gap_high", "gap_reliable") if name in self.acset.schema.attrs]
         return {"kl_gap": value, **dict.fromkeys(ends)}
 
-    def new(self, *rows: tuple[str, Mapping[str, Any]], robots: int = 0) -> dict[Row, dict[str, Any]]:
+    def new(self, *rows: tuple[str, Mapping[str, Any]], robots: int = 0) -> dict[PartName, dict[str, Any]]:
         """Make rows to be added, with the parts that their total homs lead to: one that is there, or a new one.
 
         Args:
@@ -160,7 +157,7 @@ class PolicyColumns:
             robots: so many new ones come first.
         """
         sizes = {ob: self.acset.nparts(ob) for ob in self.acset.schema.obs}
-        added: dict[Row, dict[str, Any]] = {}
+        added: dict[PartName, dict[str, Any]] = {}
 
         def add(ob: str, given: Mapping[str, Any]) -> None:
             row = (ob, sizes[ob])

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sim2real_cat.acsets.columns import Var
 
-Side = Literal["under", "over", "open", "unmeasured"]
+GapSide = Literal["under", "over", "open", "unmeasured"]
 """The verdict of a gap: its policy transfers, it does not, nothing certain, or nothing at all."""
 
-Kind = Literal["unmeasured", "variable", "under", "over", "straddling", "unreliable", "invalid"]
+GapKind = Literal["unmeasured", "variable", "under", "over", "straddling", "unreliable", "invalid"]
 """Kinds of gaps: not measured, an attribute variable, on one side of epsilon, around it, doubted, or no gap at all."""
 
 
@@ -26,7 +26,7 @@ class DrawnGap(NamedTuple):
     reliable: bool | None = None
 
 
-def side_of(gap: DrawnGap, epsilon: float) -> Side:
+def side_of(gap: DrawnGap, epsilon: float) -> GapSide:
     """Return the side of epsilon on which a gap is.
 
     A gap without an interval is taken at its word, a lower end without an upper one reaches to infinity, and a gap
@@ -58,7 +58,7 @@ def invalid_values() -> st.SearchStrategy[float]:
     return st.sampled_from([-1.0, -5e-324, math.inf, -math.inf, math.nan])
 
 
-def drawn_gaps(kind: Kind, epsilon: float, intervals: bool) -> st.SearchStrategy[DrawnGap]:
+def drawn_gaps(kind: GapKind, epsilon: float, intervals: bool) -> st.SearchStrategy[DrawnGap]:
     """Draw gaps of a kind.
 
     Args:

@@ -11,8 +11,8 @@ from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.io.display import shown
 from sim2real_cat.transfer.instance import TransferInstance
 
-MarkedRows = Collection[tuple[str, int]]
-"""Rows by object and 0-based id."""
+PartName = tuple[str, int]
+"""An object and the 0-based id of one of its parts."""
 
 _MARK = "  <--"
 
@@ -27,7 +27,7 @@ class LazyText:
         return self._text()
 
 
-def describe(instance: TransferInstance | ACSet, marked: MarkedRows = ()) -> str:
+def describe(instance: TransferInstance | ACSet, marked: Collection[PartName] = ()) -> str:
     """Return the instance as text: a table for each object, without the columns in which nothing is defined.
 
     Numbers have six digits, or all where six would be another number: a gap just under epsilon is seen to be.
