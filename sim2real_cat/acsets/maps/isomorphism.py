@@ -160,31 +160,31 @@ def _coloured(schema: Schema, first: Mapping[str, int], n: int, *values: Mapping
     return colour
 
 
-def _refinements(graph: _Graph, colour: Ids) -> Iterator[Ids]:
+def _refinements(graph: _Graph, colour: Ids) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
     """Ever finer colourings, up to one whose colours have alike coloured neighbours along each label.
 
-    The multiset of a vertex's neighbours is summed up in 64 mixed bits, so that two different ones are
-    taken for alike with a chance of about 2^-64.
+    Each comes with the hashes by which the next one splits it: the multiset of a vertex's neighbours is summed up in 64
+    mixed bits, so that two different ones are taken for alike with a chance of about 2^-64.
     """
     used = np.zeros(int(colour.max(initial=-1)) + 1, np.bool_)
     used[colour] = True
     colour = (np.cumsum(used) - 1)[colour]
-    yield colour
     labels = graph.label.astype(np.uint64) * np.uint64(2)
     step = np.uint64(2 * (int(graph.label.max(initial=0)) + 1))
-    count = -1
-    while count != (count := int(colour.max(initial=-1))) and count + 1 < graph.n:
+    count = 0
+    while count < (count := int(colour.max(initial=-1)) + 1) < graph.n:
         numbers = (colour.astype(np.uint64) + np.uint64(1)) * step
         neighbours = np.zeros(graph.n, np.uint64)
         np.add.at(neighbours, graph.source, _mixed(numbers[graph.target] + labels))
         np.add.at(neighbours, graph.target, _mixed(numbers[graph.source] + labels + np.uint64(1)))
+        yield colour, neighbours
         colour = _split(colour, neighbours)
-        yield colour
+    yield colour, np.zeros(graph.n, np.uint64)
 
 
 def _refined(graph: _Graph, colour: Ids) -> Ids:
     """The coarsest finer colouring in which vertices of a colour have alike coloured neighbours along each label."""
-    for finer in _refinements(graph, colour):
+    for finer, _ in _refinements(graph, colour):
         colour = finer
     return colour
 
@@ -291,9 +291,12 @@ def _search(pair: _Pair, colour: Ids) -> Iterator[Ids]:
 
 def _refined_alike(pair: _Pair, colour: Ids) -> Ids | None:
     """The refined colouring; None where X and Y do not have as many vertices of each colour."""
-    for finer in _refinements(pair.both, colour):
+    for finer, neighbours in _refinements(pair.both, colour):
         in_x, in_y = np.split(finer, 2)
         if not np.array_equal(np.bincount(in_x), np.bincount(in_y)):
+            return None
+        of_x, of_y = np.split(_mixed(neighbours), 2)
+        if of_x.sum() != of_y.sum():  # the next colours will differ: no need to find them
             return None
         colour = finer
     return colour
