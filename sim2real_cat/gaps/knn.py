@@ -20,8 +20,8 @@ from scipy.linalg import solve_triangular
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, listed, unknown_name
-from sim2real_cat.gaps import gaussianity
 from sim2real_cat.gaps.estimate import VARIANTS, MethodResult, MethodSettings, Variant
+from sim2real_cat.gaps.gaussian import against_distances, against_value, along_directions
 from sim2real_cat.gaps.gaussian_kl import (
     GaussianEstimate,
     GaussianMixture,
@@ -130,7 +130,7 @@ def _measured(
         whole += sign * float(terms.mean())
         plug_in += sign * float(plain.mean())
         groups = _added(groups, sign, near.left_out(rule))
-    directions = gaussianity.along_directions(real, sim, weights, rng)
+    directions = along_directions(real, sim, weights, rng)
     missed: list[str] = []
     notes: tuple[str, ...] = ()
     if fitted is not None:
@@ -140,7 +140,7 @@ def _measured(
         slope = _slope(groups, fitted.strata)
         spread = jackknife(whole + (1 - slope) * fitted.plug_in, _added(groups, 1 - slope, fitted.strata))
         doubt = float(np.hypot(_BIAS_DOUBT * shape, np.sqrt(error.variance)))
-        missed += gaussianity.against_distances(directions, shape, raw)
+        missed += against_distances(directions, shape, raw)
         d = len(real.sensors)
         if d > _FEW_DIMENSIONS and abs(shape) > max(_CORRECTION, 0.5 * abs(raw)):
             reasons.append(f"{shape:+.2f} nats are shape, of which distances in {d} dimensions see a part only")
@@ -158,7 +158,7 @@ def _measured(
         elif settings.variant is None:
             notes = ("too few points for the covariance of a side or of a member: variant 'extrapolated'",)
     low, high = spread.interval(raw, settings.confidence, doubt)
-    missed += gaussianity.against_value(directions, high)
+    missed += against_value(directions, high)
     if missed or any(reason.endswith(_INFINITE) for reason in reasons):
         high = np.inf
     reasons += missed

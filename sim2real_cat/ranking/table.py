@@ -1,7 +1,4 @@
-"""Policies with their real and simulated scores, checked: what a ranking is made from.
-
-Policies from a CSV file: one line each, with successes and trials, or scores, on both sides.
-"""
+"""Policies with their real and simulated scores, checked, and read from a CSV file with one line for each."""
 
 from __future__ import annotations
 
@@ -12,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, GapError, listed
-
-Ints = NDArray[np.int64]
 
 MOST_TRIALS = 10**12
 """More trials than anybody makes: a number above is a mistake."""
@@ -37,24 +32,24 @@ class Counts:
 
     @property
     def rates(self) -> Floats:
-        """(n,) successes by trials."""
+        """Compute (n,) successes by trials."""
         return self.successes / self.trials
 
     @property
     def angles(self) -> Floats:
-        """(n,) arcsin √rate by Anscombe's formula (1948, Biometrika 35:246-254), nearly normal for any true rate."""
+        """Compute (n,) arcsin √rate as Anscombe does (1948, Biometrika 35:246-254): nearly normal for any true rate."""
         found: Floats = np.arcsin(np.sqrt((self.successes + 0.375) / (self.trials + 0.75)))
         return found
 
     @property
     def variances(self) -> Floats:
-        """(n,) of the angles, whatever the true rates."""
+        """Compute (n,) the variances of the angles, whatever the true rates."""
         return 1 / (4 * self.trials + 2)
 
 
 @dataclass(frozen=True)
 class PolicyTable:
-    """What n policies scored on both sides. Make one by `of_counts` or `of_scores`, which check it.
+    """The scores of n policies on both sides. Make one by `of_counts` or `of_scores`, which check it.
 
     Attributes:
         names: Of the policies, all different.
@@ -79,7 +74,7 @@ class PolicyTable:
         sim_successes: ArrayLike,
         sim_trials: ArrayLike,
     ) -> PolicyTable:
-        """Policies whose score is the rate of success.
+        """Check policies whose score is the rate of success.
 
         Args:
             names: Of the n policies.
@@ -99,7 +94,7 @@ class PolicyTable:
 
     @classmethod
     def of_scores(cls, names: Sequence[str], real: ArrayLike, sim: ArrayLike) -> PolicyTable:
-        """Policies with plain scores, such as returns, of which more is better.
+        """Check policies with plain scores, such as returns, of which more is better.
 
         Args:
             names: Of the n policies.
@@ -115,7 +110,7 @@ class PolicyTable:
 
 
 def count_problem(side: str, successes: float, trials: float) -> str | None:
-    """What is wrong with one policy's counts, and the remedy; None where nothing is."""
+    """Say what is wrong with one policy's counts, and the remedy; None where nothing is."""
     for column, value in ((f"{side}_successes", successes), (f"{side}_trials", trials)):
         if not (value == np.floor(value) and 0 <= value <= MOST_TRIALS):
             return f"{column} is {value:.15g}: give a whole number of at most {MOST_TRIALS:.0e}"
@@ -127,6 +122,7 @@ def count_problem(side: str, successes: float, trials: float) -> str | None:
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of the policies."""
     if isinstance(names, str):
         raise GapError(f"names is the text '{names}': give a list of names")
     named = tuple(str(name) for name in names)
@@ -141,6 +137,7 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _numbers(names: tuple[str, ...], column: str, values: ArrayLike) -> Floats:
+    """Check that there is one number for each policy."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -151,16 +148,18 @@ def _numbers(names: tuple[str, ...], column: str, values: ArrayLike) -> Floats:
 
 
 def _counts(names: tuple[str, ...], side: str, successes: ArrayLike, trials: ArrayLike) -> Counts:
+    """Check the counts of one side."""
     good = _numbers(names, f"{side}_successes", successes)
     of = _numbers(names, f"{side}_trials", np.full(len(names), trials) if np.ndim(trials) == 0 else trials)
     for name, some, all_ in zip(names, good.tolist(), of.tolist(), strict=True):
         problem = count_problem(side, some, all_)
         if problem is not None:
             raise GapError(f"policy '{name}': {problem}")
-    return Counts(good.astype(np.int64), of.astype(np.int64))
+    return Counts(good.astype(np.intp), of.astype(np.intp))
 
 
 def _scores(names: tuple[str, ...], column: str, values: ArrayLike) -> Floats:
+    """Check the scores of one side."""
     scores = _numbers(names, column, values)
     for name, score in zip(names, scores.tolist(), strict=True):
         if not np.isfinite(score):
@@ -233,7 +232,7 @@ def read_policy_table(path: str | Path) -> PolicyTable:
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The filled lines of a file as fields, with their numbers."""
+    """Read the filled lines of a file as fields, with their numbers."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = next((line for line in file if line.strip()), "")
@@ -257,7 +256,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _columns(path: Path, line: int, columns: list[str]) -> tuple[str, ...]:
-    """Which columns the numbers are in: `COUNTS` or `SCORES`."""
+    """Find the columns that the numbers are in: `COUNTS` or `SCORES`."""
     where = f"{path}, line {line}"
     twice = next((name for name in columns if name and columns.count(name) > 1), None)
     if twice is not None:
@@ -278,6 +277,7 @@ def _columns(path: Path, line: int, columns: list[str]) -> tuple[str, ...]:
 
 
 def _number(where: str, column: str, text: str) -> float:
+    """Read a number from a field."""
     try:
         if "_" in text:  # Python would read 1_000
             raise ValueError
@@ -289,6 +289,7 @@ def _number(where: str, column: str, text: str) -> float:
 
 
 def _check_counts(where: str, numbers: list[float]) -> None:
+    """Check the counts of one line."""
     for side, start in (("real", 0), ("sim", 2)):
         problem = count_problem(side, numbers[start], numbers[start + 1])
         if problem is not None:

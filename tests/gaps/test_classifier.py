@@ -9,8 +9,16 @@ from threadpoolctl import threadpool_limits
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps import classifier
-from sim2real_cat.gaps.classifier import FOLDS, cross_fit, deal_folds, with_actions
-from sim2real_cat.gaps.classifier_models import NAMES, Calibration, Labelled, fit
+from sim2real_cat.gaps.classifier import (
+    CANDIDATES,
+    FOLDS,
+    Calibration,
+    Labelled,
+    cross_fit,
+    deal_folds,
+    fit_candidates,
+    with_actions,
+)
 from sim2real_cat.gaps.estimate import MethodSettings
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.samples import arrange, as_samples, clouds
@@ -143,7 +151,10 @@ def test_estimate_is_put_together_from_its_parts(monkeypatch):
     trained, fewer = np.where(real, 0.6, np.log(0.8)), np.where(real, 0.4, np.log(0.9))
     points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
     scope = classifier.CrossFitted(
-        np.tile(trained, (len(NAMES), 1)), np.zeros(FOLDS, int), np.arange(40) % FOLDS, np.tile(fewer, (FOLDS - 1, 1))
+        np.tile(trained, (len(CANDIDATES), 1)),
+        np.zeros(FOLDS, int),
+        np.arange(40) % FOLDS,
+        np.tile(fewer, (FOLDS - 1, 1)),
     )
     monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
     real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
@@ -160,7 +171,7 @@ def test_noise_of_a_correction_that_is_left_out_widens_the_interval(monkeypatch)
     real = np.arange(40) < 20
     logits = np.where(real, 0.6, np.where(np.arange(40) % 2, np.log(2.0), -50.0))
     points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
-    tiled = np.tile(logits, (len(NAMES), 1))
+    tiled = np.tile(logits, (len(CANDIDATES), 1))
     scope = classifier.CrossFitted(tiled, np.zeros(FOLDS, int), np.arange(40) % FOLDS, tiled[: FOLDS - 1])
     monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
     real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
@@ -242,7 +253,7 @@ def test_no_point_has_a_say_in_its_own_answer(monkeypatch):
     # A classifier that only remembers what it was shown: its logit is 1 at those points and 0 elsewhere.
     def remembers(training, seed):
         seen = set(training.points[:, 0].tolist())
-        return lambda points: np.repeat([[float(x in seen)] for x in points[:, 0].tolist()], len(NAMES), axis=1)
+        return lambda points: np.repeat([[float(x in seen)] for x in points[:, 0].tolist()], len(CANDIDATES), axis=1)
 
     shown = []
 
@@ -303,11 +314,13 @@ def test_candidates_hold_what_they_claim():
     truth = stats.norm.logpdf(at).sum(axis=1) - stats.norm.logpdf(at, [0.5, 0.0], 1.5).sum(axis=1)
     real = np.arange(2 * n) < n
     with threadpool_limits(limits=1):
-        logits = fit(Labelled(draws, real, np.where(real, -1, 0), np.ones(2 * n)), 0)(at)
+        logits = fit_candidates(Labelled(draws, real, np.where(real, -1, 0), np.ones(2 * n)), 0)(at)
     error = np.abs(logits - truth[:, None]).mean(axis=0)
-    assert (error[[NAMES.index("gaussian"), NAMES.index("quadratic"), NAMES.index("tails")]] < 0.06).all()
-    assert error[NAMES.index("linear")] > 0.3
-    assert error[NAMES.index("40 trees")] < 0.3
+    assert (
+        error[[CANDIDATES.index("gaussian"), CANDIDATES.index("quadratic"), CANDIDATES.index("tails")]] < 0.06
+    ).all()
+    assert error[CANDIDATES.index("linear")] > 0.3
+    assert error[CANDIDATES.index("40 trees")] < 0.3
 
 
 def test_gaussian_candidate_is_the_mixture_of_the_members():
@@ -319,7 +332,7 @@ def test_gaussian_candidate_is_the_mixture_of_the_members():
     points = Labelled(draws, real, np.repeat([-1, 4, 9], n), weight)
     at = np.linspace(-3, 3, 9)[:, None]
     with threadpool_limits(limits=1):
-        logit = fit(points, 0)(at)[:, NAMES.index("gaussian")]
+        logit = fit_candidates(points, 0)(at)[:, CANDIDATES.index("gaussian")]
     mixture = 0.2 * stats.norm.pdf(at, -3, 0.5) + 0.8 * stats.norm.pdf(at, 3, 1)
     assert logit == pytest.approx((stats.norm.logpdf(at) - np.log(mixture))[:, 0], abs=0.25)
 

@@ -14,8 +14,16 @@ from scipy import stats
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.ranking import ranking as ranking_module
-from sim2real_cat.ranking.ranking import DRAWS, draw_rates, permutations, rank
-from sim2real_cat.ranking.statistics import CONVENTIONS, CORRELATIONS, mmrv, worst_violation
+from sim2real_cat.ranking.ranking import (
+    CONVENTIONS,
+    CORRELATIONS,
+    DRAWS,
+    draw_rates,
+    mmrv,
+    permutations,
+    rank,
+    worst_violation,
+)
 from sim2real_cat.ranking.table import Counts, PolicyTable
 
 # Success rates in reality and in SIMPLER's simulation of RT-2-X, RT-1 converged, RT-1 15%, RT-1-X, RT-1 begin and

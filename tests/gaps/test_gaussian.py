@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim2real_cat.gaps.gaussianity import (
+from sim2real_cat.gaps.gaussian import (
     Direction,
     against_distances,
     along_directions,
