@@ -203,7 +203,7 @@ class Calibration:
         return cls(float(model.intercept_[0]), slope) if slope > 0 else cls(0.0, 0.0)
 
     def __call__(self, logits: Floats) -> Floats:
-        """Calibrated logits."""
+        """Return calibrated logits."""
         return self.offset + self.slope * logits
 
 

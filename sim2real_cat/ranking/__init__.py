@@ -1,1 +1,5 @@
-"""Ranking of policies in simulation against their ranking in reality."""
+"""The agreement of simulation and reality in how they rank policies."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

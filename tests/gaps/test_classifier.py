@@ -261,7 +261,7 @@ def test_no_point_has_a_say_in_its_own_answer(monkeypatch):
         shown.append(logits)
         return Calibration(0.0, 1.0)
 
-    monkeypatch.setattr(classifier, "fit", remembers)
+    monkeypatch.setattr(classifier, "fit_candidates", remembers)
     monkeypatch.setattr(Calibration, "fit", told)
     rng = np.random.default_rng(14)
     points = labelled(rng, 40)

@@ -1,0 +1,13 @@
+from .distance import Distance as Distance
+from .distance import distances as distances
+from .estimate import Estimate as Estimate
+from .estimate import Null as Null
+from .estimate import SampleMethod as SampleMethod
+from .estimate import Variant as Variant
+from .kl_gap import gap as gap
+from .kl_gap import pointwise as pointwise
+from .samples import EpisodicSamples as EpisodicSamples
+from .samples import Level as Level
+from .samples import Observations as Observations
+from .support import Coverage as Coverage
+from .support import coverage as coverage

@@ -1,0 +1,9 @@
+from .ranking import Convention as Convention
+from .ranking import PolicyScore as PolicyScore
+from .ranking import Ranking as Ranking
+from .ranking import RankStatistic as RankStatistic
+from .ranking import mmrv as mmrv
+from .ranking import rank as rank
+from .table import Counts as Counts
+from .table import PolicyTable as PolicyTable
+from .table import read_policy_table as read_policy_table
