@@ -36,6 +36,8 @@ from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, SchemaError, listed
 
 QueryEngine = Literal["auto", "numpy", "duckdb"]
+"""The engine that answers a query; "auto" takes numpy, or DuckDB where there is much to join and it is installed."""
+
 QUERY_ENGINES: tuple[QueryEngine, ...] = get_args(QueryEngine)
 
 LIMIT = 50_000_000
