@@ -1,4 +1,4 @@
-"""How often a 95 % interval holds the truth, and how often "no more than A/A" is a false alarm.
+"""Shares of 95 % intervals that hold the truth, and of false alarms of "no more than A/A".
 
 Each line draws both sides anew many times from a world whose gap is known in closed form, and counts. Independent
 rows are standard normal on the simulated side; episodes are first-order autoregressions with a memory of 0.95 in each
@@ -36,7 +36,7 @@ SEED = 20_000
 
 @dataclass(frozen=True)
 class Side:
-    """How much is drawn: `episodes` of `steps`; independent rows where `steps` is 1."""
+    """The size of a side: `episodes` of `steps`; independent rows where `steps` is 1."""
 
     episodes: int
     steps: int
@@ -54,7 +54,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: what is drawn, and by what it is measured.
+    """One line of the table: the sides to draw and the method to measure them by.
 
     Attributes:
         name: First column; `--only` looks in here.
@@ -82,7 +82,7 @@ class Case:
 
     @property
     def truth(self) -> float:
-        """The gap in nats: Gaussians that differ in mean and scale, independently in every sensor."""
+        """Compute the gap in nats: Gaussians that differ in mean and scale, independently in every sensor."""
         mean = self.shift
         if self.real.steps > 1 and self.level == "occupancy":
             mean *= PACE / (1 - RHO)  # the stationary mean of the autoregression
@@ -91,11 +91,11 @@ class Case:
 
     @property
     def sizes(self) -> str:
-        """Two columns of the table."""
+        """Return two columns of the table."""
         return " | ".join(f"{side.episodes} x {side.steps}" for side in (self.real, self.sim))
 
     def draw(self, rng: np.random.Generator) -> tuple[Observations, Observations]:
-        """Both sides anew."""
+        """Draw both sides anew."""
         real = self._side(rng, self.real, self.shift, self.scale)
         sim = self._side(rng, self.sim, 0.0, 1.0)
         if self.real.steps == 1:
@@ -116,7 +116,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """The sweep."""
+    """Yield the cases of the sweep."""
     for d in (1, 2, 5, 10):
         for shift, scale in ((0.0, 1.0), (0.3, 1.0), (0.0, 1.5)):
             rows = Side(500, 1)
@@ -150,7 +150,7 @@ def cases() -> Iterator[Case]:
 
 
 def intervals(chosen: list[Case], repetitions: int) -> None:
-    """How often the interval holds the truth."""
+    """Count how often the interval holds the truth."""
     print(
         "| case | method | level | d | real | simulated | truth | mean raw | covered | finite | reliable | width "
         "| s each |"
@@ -175,7 +175,7 @@ def intervals(chosen: list[Case], repetitions: int) -> None:
 
 
 def alarms(chosen: list[Case], repetitions: int) -> None:
-    """How often a p-value is at most 0.05 where there is no gap: "no more than A/A", and of `coverage`."""
+    """Count how often a p-value is at most 0.05 where there is no gap: "no more than A/A", and of `coverage`."""
     print("\n| case | level | d | real | simulated | members | A/A p <= .05 | coverage p <= .05 |")
     print("|" + "---|" * 8)
     for case in chosen:

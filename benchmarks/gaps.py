@@ -1,4 +1,4 @@
-"""How wrong the estimators are where the truth is known, and how long they take, beside peers and bare simulation.
+"""Errors of the estimators where the truth is known, and their times beside peers and bare simulation.
 
 Estimators meet the same samples. Measurements of time that are compared take turns in one process; the median of the
 ratios within a turn counts.
@@ -38,7 +38,7 @@ class Case:
 
 
 def one_dimension() -> list[Case]:
-    """The tests of kldest, an R package, and others whose truth is a closed form or an integral."""
+    """Return the tests of kldest, an R package, and others whose truth is a closed form or an integral."""
     laplace = integrate.quad(
         lambda x: stats.laplace.pdf(x) * (stats.laplace.logpdf(x) - stats.norm.logpdf(x)), -60, 60
     )[0]
@@ -75,7 +75,7 @@ SPREAD = _spread_of(0.723553)
 
 
 def many_dimensions(d: int) -> list[Case]:
-    """Gaussians that differ in one mean or in every scale, and shapes that Gaussians do not have."""
+    """Return Gaussians that differ in one mean or in every scale, and shapes that Gaussians do not have."""
     student = integrate.quad(lambda x: stats.t.pdf(x, 5) * (stats.t.logpdf(x, 5) - stats.t.logpdf(x, 5, 0.5)), -80, 80)[
         0
     ]
@@ -127,7 +127,7 @@ ESTIMATORS = {
 
 
 def truth(options: argparse.Namespace) -> None:
-    """Mean over the seeds, its error, the standard deviation, how often the interval covers and is called reliable."""
+    """Print mean, error and deviation over the seeds, and how often the interval covers and is called reliable."""
     work = [(1, options.rows_1d, case) for case in one_dimension()]
     work += [(d, options.rows, case) for d in options.dimensions for case in many_dimensions(d)]
     print(
@@ -152,7 +152,7 @@ def truth(options: argparse.Namespace) -> None:
 
 
 def neighbours(options: argparse.Namespace) -> None:
-    """Six nearest neighbours of every point of a normal cloud: ours, scipy's k-d tree and scikit-learn's default."""
+    """Time the six nearest neighbours of every normal point: ours, scipy's k-d tree and scikit-learn's default."""
     from sklearn.neighbors import NearestNeighbors
 
     print(
@@ -182,7 +182,7 @@ def neighbours(options: argparse.Namespace) -> None:
 
 
 def growth(options: argparse.Namespace) -> None:
-    """The exponent b of time ~ rows^b of a whole estimate with its interval, at 6 sensors and at 16."""
+    """Print the exponent b of time ~ rows^b of a whole estimate with its interval, at 6 sensors and at 16."""
     sizes = [options.points // factor for factor in (16, 8, 4, 2)]
     for d in (6, 16):
         for name in ("gaussian", "knn anchored"):
@@ -199,7 +199,7 @@ def growth(options: argparse.Namespace) -> None:
 
 
 def predictive(options: argparse.Namespace) -> None:
-    """The predictive gap of Hoppers, 64 members, over the bare batch that steps as often from recorded states."""
+    """Time the predictive gap of Hoppers, 64 members, over the bare batch that steps as often from recorded states."""
     import mujoco
     from mujoco.batch import Batch
 
@@ -249,7 +249,7 @@ def predictive(options: argparse.Namespace) -> None:
 
 
 def interleaved(ways: dict[str, Callable[[], np.ndarray]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every way, one of each in turn; all must find the same distances."""
+    """Measure seconds of every way, one of each in turn; all must find the same distances."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     first: np.ndarray | None = None
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""What a method says where there is no gap: A/A comparisons, and a p-value of "no more than A/A".
+"""A/A comparisons: the values of a method where there is no gap, and a p-value of "no more than A/A".
 
 The A/A values compare a side with itself. Its whole episodes are dealt into two halves and the same method measures one
 against the other, at the same level: real against real, and simulated against simulated with half of every member's

@@ -1,4 +1,4 @@
-"""How well simulated scores rank policies: rank violations and correlations, with what they are worth.
+"""Rank violations and correlations of simulated with real scores of policies, and what they are worth.
 
 A rank violation or a correlation takes scores (..., n) of n policies on both sides and reduces the last axis, so that
 one call serves the scores observed, scores drawn and scores permuted. The order of the policies does not matter.
