@@ -65,20 +65,38 @@ from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import MethodResult, MethodSettings
 from sim2real_cat.gaps.gaussian_kl import Normal
 from sim2real_cat.gaps.resampling import LeftOut, deal_sides, jackknife
-from sim2real_cat.gaps.samples import Cloud, require_density
+from sim2real_cat.gaps.samples import Cloud, Scopes, require_density
 from sim2real_cat.linear_algebra import whitening
+
+_STAGES = (8, 20, 40)
+CANDIDATES = ("gaussian", "linear", "quadratic", "tails", *(f"{trees} trees" for trees in _STAGES))
+"""The candidates, in the order of the columns of their logits."""
 
 FOLDS = 4
 """The number of folds of episodes: classifiers see 3/4 of the points, and 2/4 to choose among them."""
 
-Scopes: TypeAlias = tuple[tuple[int, int], ...]
-"""(width, sign) of every KL that a level adds up, each over the leading columns."""
+Logits: TypeAlias = Callable[[Floats], Floats]
+"""From points (n, D) to logits (n, len(CANDIDATES))."""
 
+# The strength of the L2 penalty as scikit-learn counts it: against the sum over points, so it fades as they grow.
+_PENALTY = 1.0
+# More quadratic features than this are left to the Gaussians, whose covariances are cheap.
+_MOST_FEATURES = 1000
+# Where trees may split a coordinate: finely where there are few coordinates and edges of a support show.
+_FEW, _TREE_BINS_OF_FEW, _TREE_BINS = 4, 255, 63
+# Beyond this logit a Gaussian extrapolates, and e^f would only overflow.
+_FARTHEST = 50.0
+# Added to variances in whitened coordinates, so that repeated points still have a Gaussian.
+_RIDGE = 1e-10
+
+# With fewer points on a side a fold would be all but empty.
+_LEAST = 4 * FOLDS
 # The most points of either side that a classifier is trained on; more are thinned evenly.
 _MOST_TRAINING = 20_000
 # An action of which the observations and the other actions leave a smaller share than this unexplained is a linear
 # function of them: it says nothing more, and has no density.
 _DEPENDENT = 1e-6
+
 _MOST_BLOCKS = 64
 # The weight of the difference in the extrapolation from 2/4 and 3/4 of the points.
 _STEP = (FOLDS / (FOLDS - 1)) / (FOLDS / (FOLDS - 2) - FOLDS / (FOLDS - 1))
@@ -96,24 +114,6 @@ _MISCALIBRATED = 0.1
 _BINS = 10
 # A correction of more nats than this that makes up more than half of the result is not a measurement any more.
 _CORRECTION = 0.1
-_LEAST = 4 * FOLDS
-_STAGES = (8, 20, 40)
-CANDIDATES = ("gaussian", "linear", "quadratic", "tails", *(f"{trees} trees" for trees in _STAGES))
-"""The candidates, in the order of the columns of their logits."""
-
-# The strength of the L2 penalty as scikit-learn counts it: against the sum over points, so it fades as they grow.
-_PENALTY = 1.0
-# More quadratic features than this are left to the Gaussians, whose covariances are cheap.
-_MOST_FEATURES = 1000
-# Where trees may split a coordinate: finely where there are few coordinates and edges of a support show.
-_FEW, _TREE_BINS_OF_FEW, _TREE_BINS = 4, 255, 63
-# Beyond this logit a Gaussian extrapolates, and e^f would only overflow.
-_FARTHEST = 50.0
-# Added to variances in whitened coordinates, so that repeated points still have a Gaussian.
-_RIDGE = 1e-10
-
-Logits: TypeAlias = Callable[[Floats], Floats]
-"""From points (n, D) to logits (n, len(CANDIDATES))."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ UNITS: dict[Level, Unit] = {
 }
 """The unit of each level."""
 
+Scopes: TypeAlias = tuple[tuple[int, int], ...]
+"""(width, sign) of every KL that a level adds up, each over the leading `width` columns of its points."""
+
 # A column whose spread is below this share of its magnitude holds one value and rounding noise.
 _CONSTANT = 1e-12
 # Smallest eigenvalue of a correlation matrix that still leaves half the digits of a Mahalanobis distance.
@@ -120,8 +123,8 @@ class Cloud:
     actions: Floats | None = None
 
     @property
-    def scopes(self) -> tuple[tuple[int, int], ...]:
-        """Return (width, sign) of every KL that the level adds up, each over the leading `width` columns.
+    def scopes(self) -> Scopes:
+        """Return the KLs that the level adds up.
 
         The chain rule: E_real KL(P_real(o'|o) || P_sim(o'|o)) = KL of the joint (o, o') - KL of o.
         """

@@ -10,7 +10,6 @@ from sim2real_cat.gaps.gaussian import corrected, of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
 from sim2real_cat.gaps.kl_gap import METHODS, gap
 from sim2real_cat.gaps.null import SPLITS, calibrate, hold_out, pool
-from sim2real_cat.gaps.permutation import p_value
 from sim2real_cat.gaps.samples import clouds
 
 
@@ -206,12 +205,6 @@ def test_actions_go_with_their_points(recorded):
     pooled = pool(real, parts.held, rng)
     for cloud in (parts.sim, parts.held, pooled.cloud, pooled.of(pooled.deals(1, rng)[1])):
         np.testing.assert_array_equal(cloud.actions, 2 * cloud.points[:, :1])
-
-
-def test_p_value_counts_the_observed_deal_and_what_is_no_number():
-    assert p_value(np.array([1.0, 2, 3, 4]), 3.0, sampled=True) == 0.6
-    assert p_value(np.array([np.nan, 2, 1]), 3.0, sampled=True) == 0.5
-    assert p_value(np.array([1.0]), np.nan, sampled=True) == 1
 
 
 def test_floor_of_few_and_many_deals():
