@@ -1,4 +1,4 @@
-"""Curricula: how wide the ranges of a randomization are, from a level of 0 to one of 1, as training goes on.
+"""Curricula: the level of a randomization, from 0 (no width) to 1 (full ranges), as training goes on.
 
 A curriculum is a pure state machine: `update` takes a state and a performance and gives the next state. What the
 performance is that it needs, its `measure` says; a trainer measures that and keeps the state.
@@ -16,13 +16,13 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 
 Measure = Literal["return", "boundary return", "terminations"]
-"""What a curriculum looks at: the mean return in the fibre, the mean return in worlds on the boundary of the ranges
-(`Randomization.draw_boundary`), or how often an episode of the fibre was ended by its task."""
+"""The performance that a curriculum decides by: the mean return in the fibre, the mean return in worlds on the boundary
+of the ranges (`Randomization.draw_boundary`), or how often an episode of the fibre was ended by its task."""
 
 
 @dataclass(frozen=True)
 class CurriculumState:
-    """Where a curriculum stands.
+    """The state of a curriculum.
 
     Attributes:
         level: how wide the ranges are, from 0 to 1.
@@ -36,21 +36,23 @@ class CurriculumState:
 
 
 class Curriculum(ABC):
-    """When to widen the ranges, and when to narrow them.
+    """A rule that widens or narrows the ranges of a randomization.
 
     Attributes:
+        first: the level at the start.
         measure: the performance that `update` is to be given.
     """
 
+    first: float
     measure: ClassVar[Measure]
 
-    @abstractmethod
     def start(self) -> CurriculumState:
-        """The state before any training."""
+        """Return the state before any training."""
+        return CurriculumState(self.first)
 
     @abstractmethod
     def update(self, state: CurriculumState, performance: float) -> CurriculumState:
-        """The state after one more update of the policy.
+        """Return the state after one more update of the policy.
 
         Args:
             state: the state so far.
@@ -78,12 +80,8 @@ class LinearCurriculum(Curriculum):
         _require(self.steps >= 1, f"a linear curriculum needs steps >= 1, got {self.steps}")
         _check_level("first", self.first)
 
-    def start(self) -> CurriculumState:
-        """The state before any training."""
-        return CurriculumState(self.first)
-
     def update(self, state: CurriculumState, performance: float) -> CurriculumState:
-        """The next level, a step wider."""
+        """Return the state at the next level, a step wider."""
         _check_performance(performance)
         updates = state.updates + 1
         return CurriculumState(min(1.0, self.first + (1 - self.first) * min(updates / self.steps, 1.0)), updates)
@@ -121,12 +119,8 @@ class ThresholdCurriculum(Curriculum):
         _require(self.window >= 1, f"a threshold curriculum needs window >= 1, got {self.window}")
         _check_level("first", self.first)
 
-    def start(self) -> CurriculumState:
-        """The state before any training."""
-        return CurriculumState(self.first)
-
     def update(self, state: CurriculumState, performance: float) -> CurriculumState:
-        """The level after one more return on the boundary."""
+        """Return the state after one more return on the boundary."""
         _check_performance(performance)
         recent = (*state.recent, performance)
         if len(recent) < self.window:
@@ -168,12 +162,8 @@ class StepWhenSaturated(Curriculum):
         )
         _check_level("first", self.first)
 
-    def start(self) -> CurriculumState:
-        """The state before any training."""
-        return CurriculumState(self.first)
-
     def update(self, state: CurriculumState, performance: float) -> CurriculumState:
-        """The level after one more update, decided by the last performance alone."""
+        """Return the state after one more update, decided by the last performance alone."""
         _check_performance(performance)
         if len(state.recent) < self.wait:
             return CurriculumState(state.level, state.updates + 1, (*state.recent, performance))
@@ -199,16 +189,16 @@ class Widening:
         _require(self.n_members >= 1, f"a fibre needs n_members >= 1, got {self.n_members}")
 
     def fibre(self, state: CurriculumState, seed: int) -> Ensemble:
-        """The worlds at a state's level; of one seed, every world moves outwards as the level grows."""
+        """Draw the worlds at a state's level; with one seed, every world moves outwards as the level grows."""
         return self.randomization.at(state.level).draw(self.n_members, rng=seed)
 
     def boundary(self, state: CurriculumState, seed: int) -> Ensemble:
-        """As many worlds on the boundary of the ranges at a state's level."""
+        """Draw as many worlds on the boundary of the ranges at a state's level."""
         return self.randomization.at(state.level).draw_boundary(self.n_members, rng=seed)
 
 
 def _stepped(level: float, step: float, least: float) -> float:
-    """A level one step on, from the least level to 1; rounded, as ten steps of a tenth are to be 1."""
+    """Return a level one step on, from the least level to 1; rounded, so that ten steps of a tenth make 1."""
     return min(max(round(level + step, 12), least), 1.0)
 
 

@@ -195,7 +195,7 @@ def train(
 
 
 def _shifted_returns(tried: Trajectories, shift: float) -> Floats:
-    """Returns less the shift per step; a diverged episode counts as the worst that was seen."""
+    """Return the returns less the shift per step; a diverged episode counts as the worst that was seen."""
     returns = tried.returns - shift * tried.lengths
     if tried.diverged.any():
         returns = np.where(tried.diverged, returns[tried.kept].min(), returns)
@@ -203,12 +203,12 @@ def _shifted_returns(tried: Trajectories, shift: float) -> Floats:
 
 
 def _mean_by(group: NDArray[np.intp], values: Floats, groups: int) -> Floats:
-    """Mean of the values in each of the groups 0..groups-1."""
+    """Return the mean of the values in each of the groups 0..groups-1."""
     return np.bincount(group, values, groups) / np.bincount(group, minlength=groups)
 
 
 class TrainingFibre:
-    """The worlds of random search, in which directions take turns, and how wide they are by now.
+    """The worlds of random search, in which directions take turns, and their present level.
 
     Args:
         world: model, task, sensors.
@@ -246,11 +246,11 @@ class TrainingFibre:
 
     @property
     def level(self) -> float:
-        """How wide the worlds are, from 0 to 1."""
+        """The present level of the worlds, from 0 to 1."""
         return self._state.level
 
     def judged(self, tried: Trajectories, policy: Policy, steps: int, rng: np.random.Generator) -> Trajectories:
-        """The episodes that the curriculum judges: those tried, or new ones of the policy on the boundary."""
+        """Return the episodes that the curriculum judges: those tried, or new ones of the policy on the boundary."""
         if self._curriculum is None or self._curriculum.curriculum.measure != "boundary return":
             return tried
         boundary = self._curriculum.boundary(self._state, int(rng.integers(2**63)))
@@ -274,7 +274,7 @@ class TrainingFibre:
 
 
 def performance_of(seen: Trajectories, measure: Measure) -> float:
-    """What a curriculum is told of episodes: a mean return, or the share that their task ended.
+    """Compute the performance of episodes: their mean return, or the share that their task ended.
 
     A diverged episode counts as ended, and as the worst return that was seen; minus infinity where all diverged.
     """

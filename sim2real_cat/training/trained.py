@@ -1,4 +1,4 @@
-"""The common part of what every trainer returns."""
+"""Trained policies: the part that the results of all trainers share."""
 
 from __future__ import annotations
 

@@ -120,24 +120,24 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         return observations, done.rewards, done.ended, infos
 
     def close(self) -> None:
-        """Nothing is left open: the simulations are memory."""
+        """Do nothing: the simulations are memory only."""
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """An attribute of this object, which all environments share, once for each."""
+        """Return an attribute of this object, which all environments share, once for each."""
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refused: the environments are one batch and have nothing of their own to set."""
+        """Refuse to set an attribute: the environments are one batch and have nothing of their own."""
         raise PolicyError(f"'{attr_name}' cannot be set: the environments are one batch; make another VectorEnv")
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Refused: the environments are one batch and have no methods of their own."""
+        """Refuse to call a method: the environments are one batch and have none of their own."""
         raise PolicyError(f"'{method_name}' cannot be called: the environments are one batch and have no methods")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Indices = None) -> list[bool]:
-        """No environment is wrapped by itself."""
+        """Return that no environment is wrapped by itself."""
         return [False for _ in self._get_indices(indices)]
 
     def _begin(self, rows: NDArray[np.intp]) -> Floats:
@@ -176,7 +176,7 @@ class UnitActions(VecEnvWrapper):  # type: ignore[misc]
 
 
 class EpisodeReturns(BaseCallback):  # type: ignore[misc]
-    """Remembers the returns of the episodes that ended before each update."""
+    """A callback that keeps the returns of the episodes that ended before each update."""
 
     def __init__(self, progress: Callable[[int, float], None] | None) -> None:
         super().__init__()

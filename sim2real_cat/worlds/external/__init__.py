@@ -1,1 +1,1 @@
-"""Worlds whose physics is another simulator's."""
+"""Worlds that other simulators compute."""

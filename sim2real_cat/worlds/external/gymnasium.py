@@ -1,6 +1,6 @@
-"""Any Gymnasium environment as a world: slower than MuJoCo's batch, and only to roll out policies.
+"""Gymnasium environments as worlds: slower than MuJoCo's batch, and only to roll out policies.
 
-Gymnasium environments as lanes: some of one kind, each on its own, or one VectorEnv.
+Some environments of one kind are stepped one by one, or one VectorEnv steps them all.
 """
 
 from __future__ import annotations
@@ -127,13 +127,13 @@ class GymnasiumWorld(ExternalWorld):
         return self._actions.taken(answer, place)
 
     def _another(self) -> gymnasium.Env[Any, Any]:
-        """One more environment, which is no VectorEnv if the first was none."""
+        """Make one more environment; it is not a VectorEnv, as the first was none."""
         return cast("gymnasium.Env[Any, Any]", _made(self._make, self.name))
 
 
 @dataclass(frozen=True)
 class _Traits:
-    """What an environment says of itself; None where it does not."""
+    """The properties of an environment that it tells; None where it does not."""
 
     name: str
     observations: gymnasium.Space[Any]
@@ -160,7 +160,7 @@ def _traits(make: Callable[[], Environment] | str, world: str) -> _Traits:
 
 
 def _spaces(environment: Environment, world: str, prefix: str) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
-    """The spaces of observations and actions of an environment.
+    """Return the spaces of observations and actions of an environment.
 
     Raises:
         WorldError: it does not have them.
@@ -178,7 +178,7 @@ def _spaces(environment: Environment, world: str, prefix: str) -> tuple[gymnasiu
 
 
 def _described(environment: Environment, observations: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> _Traits:
-    """What an environment says of itself besides its spaces."""
+    """Collect the properties of an environment besides its spaces."""
     spec, inner = environment.spec, environment.unwrapped
     frames = environment.metadata.get("render_fps")
     periods = (getattr(inner, "dt", None), getattr(inner, "tau", None), 1.0 / frames if frames else None)
@@ -189,7 +189,7 @@ def _described(environment: Environment, observations: gymnasium.Space[Any], act
 
 
 def _made(make: Callable[[], Environment] | str, world: str) -> Environment:
-    """An environment from a function or the id of a registered one.
+    """Make an environment with a function, or by the id of a registered one.
 
     Raises:
         WorldError: it cannot be made, or is something else.
@@ -212,7 +212,7 @@ def _made(make: Callable[[], Environment] | str, world: str) -> Environment:
 
 
 class ActionColumns(ABC):
-    """How the nu columns of an action become what an environment steps with."""
+    """The nu columns of an action, to be turned into what an environment steps with."""
 
     @property
     @abstractmethod
@@ -222,15 +222,15 @@ class ActionColumns(ABC):
     @property
     @abstractmethod
     def answers(self) -> tuple[int, ...]:
-        """See `ExternalWorld.answers`."""
+        """The numbers of columns that an answer may have; the first is nu."""
 
     @abstractmethod
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
-        """See `ExternalWorld.taken`."""
+        """Return the actions for answers of a policy, see `ExternalWorld.taken`."""
 
     @abstractmethod
     def native(self, actions: Floats) -> NDArray[Any]:
-        """Actions (k, nu) as k of the environment's own, in its own shape and type."""
+        """Return actions (k, nu) as k of the environment's own, in its own shape and type."""
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ class ChoiceColumns(ActionColumns):
 
 
 def action_columns(space: gymnasium.Space[Any], world: str) -> ActionColumns:
-    """The columns of an action space.
+    """Return the columns of an action space.
 
     Raises:
         WorldError: a space that is neither Box nor Discrete.
@@ -315,7 +315,7 @@ def action_columns(space: gymnasium.Space[Any], world: str) -> ActionColumns:
 
 
 def observation_columns(space: gymnasium.Space[Any], world: str) -> tuple[str, ...]:
-    """Names for the d channels of an observation space, flattened in row-major order.
+    """Name the d channels of an observation space, flattened in row-major order.
 
     Raises:
         WorldError: a space that is no Box.
@@ -329,7 +329,7 @@ def observation_columns(space: gymnasium.Space[Any], world: str) -> tuple[str, .
 
 
 def _short(space: gymnasium.Space[Any]) -> str:
-    """A space in at most a line."""
+    """Return a space as a text of at most one line."""
     text = one_line(space)
     return text if len(text) <= 120 else f"{text[:117]}..."
 
@@ -396,13 +396,13 @@ class SeparateLanes(Lanes):
         self._environments = {}
 
     def _another(self) -> gymnasium.Env[Any, Any]:
-        """An environment that no lane has yet."""
+        """Make an environment that no lane has yet."""
         made = self._make()
         _check_apart([*self._environments.values(), made], self._world)
         return made
 
     def _broken(self, lane: int, error: Exception) -> str:
-        """Throw away an environment that raised, as its state may be anything; what it raised, in one line."""
+        """Throw away an environment that raised, as its state may be anything; return its error in one line."""
         with contextlib.suppress(Exception):
             self._environments[lane].close()
         del self._environments[lane]
@@ -492,13 +492,13 @@ class VectorLanes(Lanes):
             ) from None
 
     def _rows(self, observations: Any) -> Floats:
-        """The observations of the lanes that were asked for, (m, d)."""
+        """Return the observations of the lanes that were asked for, (m, d)."""
         flat = np.array(observations, dtype=np.float64).reshape(self.count, -1)
         return flat[: self._asked]
 
 
 def _check_apart(environments: Sequence[gymnasium.Env[Any, Any]], world: str) -> None:
-    """Refuse environments of which two are the same: each would go on where the other stands."""
+    """Refuse environments of which two are the same object: each would go on where the other stands."""
     if len({id(environment.unwrapped) for environment in environments}) < len(environments):
         raise WorldError(
             f"world '{world}': the function that makes an environment gave the same one twice, so that episodes would "
@@ -507,7 +507,7 @@ def _check_apart(environments: Sequence[gymnasium.Env[Any, Any]], world: str) ->
 
 
 def _flat(observation: Any, d: int) -> Floats:
-    """An observation as d numbers."""
+    """Return an observation as d numbers."""
     flat = np.array(observation, dtype=np.float64).ravel()
     if len(flat) != d:
         raise ValueError(f"an observation of {len(flat)} numbers, where the observation space has {d}")

@@ -88,7 +88,7 @@ class PlaygroundWorld(ExternalWorld):
         return answer.astype(np.float32).astype(np.float64)
 
     def models(self, rows: Sequence[Row]) -> Any:
-        """The models of some rows of parameters, stacked; None where the world has no parameters.
+        """Return the models of some rows of parameters, stacked; None where the world has no parameters.
 
         Raises:
             WorldError: configure failed, or changed more than numbers.
@@ -103,7 +103,7 @@ class PlaygroundWorld(ExternalWorld):
         return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *made)
 
     def _model(self, row: Row) -> Any:
-        """The model of one row of parameters, with the constants that follow from them."""
+        """Return the model of one row of parameters, with the constants that follow from them."""
         from mujoco import mjx
 
         key = tuple(row.values())
@@ -118,7 +118,7 @@ class PlaygroundWorld(ExternalWorld):
         return self._models[key]
 
     def _on(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """A method of the environment as a function of its model too, as Playground's own randomization has it."""
+        """Make a function of a model out of a method of the environment, as Playground's own randomization does."""
         environment = self._environment.unwrapped
 
         def call(model: Any, *arguments: Any) -> Any:
@@ -146,7 +146,7 @@ def playground_world(
     environments: int = 16,
     implementation: Implementation = "jax",
 ) -> PlaygroundWorld:
-    """A world from a dm_control_suite task of MuJoCo Playground, e.g. ``"CartpoleBalance"``.
+    """Make a world of a dm_control_suite task of MuJoCo Playground, e.g. ``"CartpoleBalance"``.
 
     The compiler makes another program for another number of environments, and single precision does not forgive
     it: the same seed gives the same bytes for the same `environments`, however many episodes are asked for.
@@ -192,7 +192,7 @@ def playground_world(
 
 
 class _PlaygroundLanes(Lanes):
-    """Episodes of one compiled program; lanes of which nothing is asked do as the first."""
+    """Episodes of one compiled program; unused lanes do the same as the first."""
 
     def __init__(self, world: PlaygroundWorld, count: int) -> None:
         self.count = count

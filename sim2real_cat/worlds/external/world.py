@@ -36,7 +36,7 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What m lanes show after a reset or a control step; rows of lanes that did not run mean nothing.
+    """The output of m lanes after a reset or a control step; rows of lanes that did not run mean nothing.
 
     Attributes:
         observations: (m, d) without noise.
@@ -77,7 +77,7 @@ class Lanes(ABC):
 
     @abstractmethod
     def step(self, actions: Floats, running: NDArray[np.bool_]) -> Frame:
-        """One control step of the m lanes that were reset.
+        """Do one control step of the m lanes that were reset.
 
         Args:
             actions: (m, nu), as `ExternalWorld.taken` gives them; in lanes that do not run, some valid action.
@@ -86,7 +86,7 @@ class Lanes(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the simulators hold."""
+        """Release what the simulators hold."""
 
 
 class ExternalWorld(BaseWorld):
@@ -153,11 +153,11 @@ class ExternalWorld(BaseWorld):
 
     @abstractmethod
     def lanes(self, episodes: int) -> Lanes:
-        """Simulators for so many episodes."""
+        """Make simulators for so many episodes."""
 
     @abstractmethod
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
-        """The actions that the simulator gets for a policy's answer, (k, nu), in the precision of its action space.
+        """Return the actions (k, nu) for a policy's answer, in the precision of the simulator's action space.
 
         Args:
             answer: (k, one of `answers`) finite numbers.
@@ -168,7 +168,7 @@ class ExternalWorld(BaseWorld):
         """
 
     def actions(self, answer: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
-        """The actions, (k, nu), for what a policy answered in some episodes.
+        """Return the actions (k, nu) for what a policy answered in some episodes.
 
         Raises:
             PolicyError: the wrong shape, NaN or infinity, or no action of this world.
@@ -192,7 +192,7 @@ class ExternalWorld(BaseWorld):
         return self.taken(answer, place)
 
     def rows(self, fibre: Ensemble) -> list[Row]:
-        """The parameters of every member of an ensemble.
+        """Return the parameters of every member of an ensemble.
 
         Raises:
             WorldError: a parameter that the world does not have.
@@ -215,14 +215,14 @@ class ExternalWorld(BaseWorld):
 
 
 def channels(kind: str, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """A name for every number of an array in row-major order, ``"action[1, 2]"``."""
+    """Name every number of an array in row-major order, ``"action[1, 2]"``."""
     if not shape:
         return (kind,)
     return tuple(f"{kind}[{', '.join(map(str, index))}]" for index in itertools.product(*map(range, shape)))
 
 
 def named(kind: str, given: Sequence[str] | None, default: tuple[str, ...], world: str) -> tuple[str, ...]:
-    """The names that a user gave to a world's channels, or those that they have by default.
+    """Return the names that a user gave to a world's channels, or the default ones.
 
     Raises:
         WorldError: there are more or fewer names than channels.
@@ -237,7 +237,7 @@ def named(kind: str, given: Sequence[str] | None, default: tuple[str, ...], worl
 def check_configure(
     configure: Callable[..., None] | None, parameters: Mapping[str, float] | None, world: str
 ) -> Mapping[str, float]:
-    """The parameters, if there are both parameters and a function that sets them, or neither.
+    """Return the parameters, if there are both parameters and a function that sets them, or neither.
 
     Raises:
         WorldError: one without the other.
@@ -249,7 +249,7 @@ def check_configure(
 
 
 def configured(world: str, configure: Callable[[Any, Row], None], environment: Any, row: Any) -> None:
-    """Set parameters.
+    """Set the parameters of an environment by a user's function.
 
     Raises:
         WorldError: the function raised.
@@ -261,7 +261,7 @@ def configured(world: str, configure: Callable[[Any, Row], None], environment: A
 
 
 def padded(entries: Sequence[Any] | Floats, count: int) -> list[Any]:
-    """An entry for each of `count` lanes; lanes of which nothing is asked do as the first."""
+    """Return an entry for each of `count` lanes; unused lanes get the first one."""
     return [*entries, *[entries[0]] * (count - len(entries))]
 
 
@@ -428,7 +428,7 @@ def _shown(frame: Frame, noise: Floats, rows: Selection) -> tuple[State, Floats]
 
 
 def _not_finite(frame: Frame, lane: int, sensors: Sequence[str]) -> str:
-    """What in a lane is NaN or infinite, '' where nothing is."""
+    """Describe what in a lane is NaN or infinite; '' where nothing is."""
     bad = np.flatnonzero(~np.isfinite(frame.observations[lane]))
     if len(bad):
         return f"sensor '{sensors[bad[0]]}' reads {frame.observations[lane, bad[0]]}"

@@ -1,12 +1,11 @@
-"""An ensemble: worlds that differ in named parameters, a table with a row for each.
+"""Ensembles: worlds that differ in named parameters, and their form as Arrow tables and Parquet files.
 
-Ensembles as Arrow tables and Parquet files: named columns, one row per simulated world.
-
-Columns: ``member`` (from 0), ``weight``, ``level``, and a float column for every parameter under its name, whose field
-metadata says how it changes the model (``change``). Where the policy is given that the ensemble trains, a column
-``sim_name`` comes first: the name that the world has as a SimEnv of the instance, ``POLICY/MEMBER``, on which the
-table joins with the instance's ``SimEnv`` (and through ``drawn_in`` with its ``Draw`` rows). The schema's metadata hold
-the SHA-256 of names, modes and numbers, as Parquet has checksums of its pages but not of its names.
+A table has one row per world. Its columns are ``member`` (from 0), ``weight``, ``level``, and a float column for every
+parameter under its name, whose field metadata say how it changes the model (``change``). Where the policy is given that
+the ensemble trains, a column ``sim_name`` comes first: the name of the world as a SimEnv of the instance,
+``POLICY/MEMBER``, on which the table joins with the instance's ``SimEnv`` (and through ``drawn_in`` with its ``Draw``
+rows). The schema's metadata hold the SHA-256 of names, modes and numbers, as Parquet has checksums of its pages but not
+of its names.
 """
 
 from __future__ import annotations
@@ -31,10 +30,16 @@ from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.entries import read_mode
 
+_KEY, _FORMAT = b"sim2real_cat", b"ensemble 1"
+_CHANGE = b"change"
+_DIGEST = b"sim2real_cat.digest"
+_KEYS = {"sim_name": pa.string(), "member": pa.int64(), "weight": pa.float64(), "level": pa.float64()}
+_AGAIN = "write or copy it again"
+
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Worlds that differ in named parameters: one row each.
+    """A table of worlds that differ in named parameters, one row each.
 
     Attributes:
         parameters: p names, as in ``"body_mass[torso]"``.
@@ -65,12 +70,12 @@ class Ensemble:
 
     @classmethod
     def nominal(cls) -> Ensemble:
-        """One world: the model as it is."""
+        """Return one world: the model as it is."""
         return cls((), (), np.zeros((1, 0)), np.ones(1))
 
     @classmethod
     def single(cls, table: Mapping[str, object], place: str = "world") -> Ensemble:
-        """One world that differs from the model as the table says, ``{"body_mass[torso]": {"scale": 1.3}}``.
+        """Return one world that differs from the model, ``{"body_mass[torso]": {"scale": 1.3}}``.
 
         Raises:
             WorldError: an entry without a mode, with an unknown key, or whose value is not a finite number.
@@ -88,17 +93,17 @@ class Ensemble:
     @classmethod
     def from_draws(
         cls,
-        members: Sequence[int],
+        member_index: Sequence[int],
         parameters: Sequence[str],
         changes: Sequence[str],
         values: Sequence[float],
         weights: Sequence[float],
         level: float = 1.0,
     ) -> Ensemble:
-        """The ensemble of single draws, a row each: the `Draw` rows of an instance, for the fibre of a policy.
+        """Put single draws together, the `Draw` rows of an instance for the fibre of a policy.
 
         Args:
-            members: which world each draw belongs to, from 0.
+            member_index: the world that each draw belongs to, from 0.
             parameters: the parameter of each draw.
             changes: the mode of each draw.
             values: the number drawn.
@@ -111,7 +116,7 @@ class Ensemble:
         columns = {parameter: i for i, parameter in enumerate(dict.fromkeys(parameters))}
         table = np.full((len(weights), len(columns)), np.nan)
         modes: dict[str, Any] = {}
-        for member, parameter, mode, value in zip(members, parameters, changes, values, strict=True):
+        for member, parameter, mode, value in zip(member_index, parameters, changes, values, strict=True):
             if modes.setdefault(parameter, mode) != mode:
                 raise WorldError(
                     f"'{parameter}' is both {modes[parameter]} and {mode}; draws of a column have one mode"
@@ -128,143 +133,118 @@ class Ensemble:
         return len(self.values)
 
     def row(self, member: int) -> dict[str, float]:
-        """The numbers of one world by parameter name."""
+        """Return the numbers of one world by parameter name."""
         return dict(zip(self.parameters, (float(v) for v in self.values[member]), strict=True))
 
     def select(self, rows: NDArray[np.intp] | Sequence[int]) -> Ensemble:
-        """The worlds in `rows`, with the weights they have here."""
+        """Return the worlds in `rows`, with the weights that they have here."""
         index = np.asarray(rows, dtype=np.intp)
         return Ensemble(self.parameters, self.modes, self.values[index], self.weights[index], self.level)
 
-    def to_arrow(self, policy: str | None = None) -> Any:
-        """The ensemble as a `pyarrow.Table`, see `ensemble_table.to_arrow`."""
-        return to_arrow(self, policy)
+    def to_arrow(self, policy: str | None = None) -> pa.Table:
+        """Return the ensemble as a table; the text of this module describes its columns.
+
+        Args:
+            policy: the policy that they train, to name them as the instance does.
+
+        Raises:
+            WorldError: a parameter that is there twice, or has the name of one of the other columns.
+        """
+        n = len(self)
+        for name in self.parameters:
+            if name in _KEYS or self.parameters.count(name) > 1:
+                raise WorldError(f"an ensemble cannot be a table with two columns '{name}'; rename the parameter")
+        columns = [] if policy is None else [pa.array([f"{policy}/{i}" for i in range(n)], _KEYS["sim_name"])]
+        columns += [pa.array(np.arange(n)), pa.array(self.weights), pa.array(np.full(n, float(self.level)))]
+        fields = [pa.field(key, kind) for key, kind in _KEYS.items() if key != "sim_name" or policy is not None]
+        for name, mode, values in zip(self.parameters, self.modes, self.values.T, strict=True):
+            fields.append(pa.field(name, pa.float64(), metadata={_CHANGE: mode.encode()}))
+            columns.append(pa.array(np.ascontiguousarray(values)))
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=_metadata(self)))
 
     def to_parquet(self, path: str | Path, policy: str | None = None) -> None:
-        """Write the table to a Parquet file, whole or not at all, see `ensemble_table.to_arrow` for its columns."""
-        to_parquet(self, path, policy)
+        """Write the ensemble to a Parquet file, whole or not at all; the same ensemble gives the same bytes.
 
-    @staticmethod
-    def from_parquet(path: str | Path) -> Ensemble:
+        Raises:
+            WorldError: as `to_arrow`.
+            ExchangeError: the file cannot be written.
+        """
+        table = self.to_arrow(policy)
+        try:
+            with replacing(Path(path)) as temporary:
+                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        except OSError as error:
+            raise ExchangeError(
+                f"{path}: cannot be written ({error.strerror or error}); choose another place"
+            ) from None
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> Ensemble:
+        """Return the ensemble that a table of `to_arrow` holds.
+
+        Raises:
+            ExchangeError: a table that is none of an ensemble, or whose numbers no ensemble has.
+        """
+        metadata = table.schema.metadata or {}
+        if metadata.get(_KEY) != _FORMAT:
+            raise ExchangeError("not a table of an ensemble written by sim2real_cat")
+        held = table.column_names
+        if len(set(held)) != len(held):
+            raise ExchangeError("two of its columns have one name")
+        for key in ("member", "weight", "level"):
+            if key not in held:
+                raise ExchangeError(unknown_name("column", key, held))
+        parameters = [field for field in table.schema if field.name not in _KEYS]
+        columns = {field.name: _numbers(table, field) for field in table.schema if field.name != "sim_name"}
+        n = table.num_rows
+        if not n or not np.array_equal(columns["member"], np.arange(n)):
+            raise ExchangeError(f"its column 'member' does not count its {n} rows from 0")
+        weights, levels = columns["weight"], columns["level"]
+        if (weights < 0).any() or not math.isclose(weights.sum(), 1.0, rel_tol=1e-9):
+            raise ExchangeError(f"its weights need to be >= 0 and sum to 1, they sum to {weights.sum():g}")
+        if not 0 <= levels[0] <= 1 or (levels != levels[0]).any():
+            raise ExchangeError(f"its column 'level' needs to hold one level from 0 to 1, got {levels.min():g}")
+        if "sim_name" in held:
+            _check_sim_names(table)
+        values = np.array([columns[field.name] for field in parameters]).reshape(len(parameters), n).T
+        modes = tuple(_mode(field) for field in parameters)
+        names, level = tuple(field.name for field in parameters), float(levels[0])
+        ensemble = cls(names, modes, np.ascontiguousarray(values), weights, level)
+        if metadata.get(_DIGEST) != _metadata(ensemble)[_DIGEST]:
+            raise ExchangeError("its names and numbers do not match their digest, so it was changed")
+        return ensemble
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Ensemble:
         """Read an ensemble that `to_parquet` wrote.
 
         Raises:
-            ExchangeError: the file is missing, cut short, or no table of an ensemble.
+            ExchangeError: the file is missing, cut short or damaged, is no table of an ensemble, or holds numbers that
+                no ensemble has.
         """
-        return from_parquet(path)
-
-
-_KEY, _FORMAT = b"sim2real_cat", b"ensemble 1"
-_CHANGE = b"change"
-_DIGEST = b"sim2real_cat.digest"
-_KEYS = {"sim_name": pa.string(), "member": pa.int64(), "weight": pa.float64(), "level": pa.float64()}
-_AGAIN = "write or copy it again"
-
-
-def to_arrow(ensemble: Ensemble, policy: str | None = None) -> pa.Table:
-    """The ensemble as a table, see the module.
-
-    Args:
-        ensemble: the worlds.
-        policy: the policy that they train, to name them as the instance does.
-
-    Raises:
-        WorldError: a parameter that is there twice, or has the name of one of the other columns.
-    """
-    n = len(ensemble)
-    for name in ensemble.parameters:
-        if name in _KEYS or ensemble.parameters.count(name) > 1:
-            raise WorldError(f"an ensemble cannot be a table with two columns '{name}'; rename the parameter")
-    columns = [] if policy is None else [pa.array([f"{policy}/{i}" for i in range(n)], _KEYS["sim_name"])]
-    columns += [pa.array(np.arange(n)), pa.array(ensemble.weights), pa.array(np.full(n, float(ensemble.level)))]
-    fields = [pa.field(key, kind) for key, kind in _KEYS.items() if key != "sim_name" or policy is not None]
-    for name, mode, values in zip(ensemble.parameters, ensemble.modes, ensemble.values.T, strict=True):
-        fields.append(pa.field(name, pa.float64(), metadata={_CHANGE: mode.encode()}))
-        columns.append(pa.array(np.ascontiguousarray(values)))
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=_metadata(ensemble)))
+        if not Path(path).is_file():
+            raise ExchangeError(f"{path}: no such table of an ensemble")
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                table = file.read()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = one_line(error)
+            raise ExchangeError(f"{path}: not a whole Parquet file ({reason}); {_AGAIN}") from None
+        try:
+            return cls.from_arrow(table)
+        except ExchangeError as error:
+            raise ExchangeError(f"{path}: {error}; {_AGAIN}") from None
 
 
 def _metadata(ensemble: Ensemble) -> dict[bytes, bytes]:
-    """What the schema says of the whole table."""
+    """Return the metadata of a table's schema: the format and the digest."""
     head = json.dumps([ensemble.parameters, ensemble.modes, len(ensemble), float(ensemble.level)])
     numbers = (np.ascontiguousarray(part, dtype="<f8").tobytes() for part in (ensemble.values, ensemble.weights))
     return {_KEY: _FORMAT, _DIGEST: hashlib.sha256(b"".join([head.encode(), *numbers])).hexdigest().encode()}
 
 
-def to_parquet(ensemble: Ensemble, path: str | Path, policy: str | None = None) -> None:
-    """Write the ensemble to a Parquet file, whole or not at all; the same ensemble gives the same bytes.
-
-    Raises:
-        WorldError: as `to_arrow`.
-        ExchangeError: the file cannot be written.
-    """
-    table = to_arrow(ensemble, policy)
-    try:
-        with replacing(Path(path)) as temporary:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-    except OSError as error:
-        raise ExchangeError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-
-
-def from_parquet(path: str | Path) -> Ensemble:
-    """Read an ensemble that `to_parquet` wrote.
-
-    Raises:
-        ExchangeError: the file is missing, cut short or damaged, is no table of an ensemble, or holds numbers that
-            no ensemble has.
-    """
-    if not Path(path).is_file():
-        raise ExchangeError(f"{path}: no such table of an ensemble")
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = one_line(error)
-        raise ExchangeError(f"{path}: not a whole Parquet file ({reason}); {_AGAIN}") from None
-    try:
-        return from_arrow(table)
-    except ExchangeError as error:
-        raise ExchangeError(f"{path}: {error}; {_AGAIN}") from None
-
-
-def from_arrow(table: pa.Table) -> Ensemble:
-    """The ensemble that a table of `to_arrow` holds.
-
-    Raises:
-        ExchangeError: a table that is none of an ensemble, or whose numbers no ensemble has.
-    """
-    metadata = table.schema.metadata or {}
-    if metadata.get(_KEY) != _FORMAT:
-        raise ExchangeError("not a table of an ensemble written by sim2real_cat")
-    held = table.column_names
-    if len(set(held)) != len(held):
-        raise ExchangeError("two of its columns have one name")
-    for key in ("member", "weight", "level"):
-        if key not in held:
-            raise ExchangeError(unknown_name("column", key, held))
-    parameters = [field for field in table.schema if field.name not in _KEYS]
-    columns = {field.name: _numbers(table, field) for field in table.schema if field.name != "sim_name"}
-    n = table.num_rows
-    if not n or not np.array_equal(columns["member"], np.arange(n)):
-        raise ExchangeError(f"its column 'member' does not count its {n} rows from 0")
-    weights, levels = columns["weight"], columns["level"]
-    if (weights < 0).any() or not math.isclose(weights.sum(), 1.0, rel_tol=1e-9):
-        raise ExchangeError(f"its weights need to be >= 0 and sum to 1, they sum to {weights.sum():g}")
-    if not 0 <= levels[0] <= 1 or (levels != levels[0]).any():
-        raise ExchangeError(f"its column 'level' needs to hold one level from 0 to 1, got {levels.min():g}")
-    if "sim_name" in held:
-        _check_sim_names(table)
-    values = np.array([columns[field.name] for field in parameters]).reshape(len(parameters), n).T
-    modes = tuple(_mode(field) for field in parameters)
-    names, level = tuple(field.name for field in parameters), float(levels[0])
-    ensemble = Ensemble(names, modes, np.ascontiguousarray(values), weights, level)
-    if metadata.get(_DIGEST) != _metadata(ensemble)[_DIGEST]:
-        raise ExchangeError("its names and numbers do not match their digest, so it was changed")
-    return ensemble
-
-
 def _numbers(table: pa.Table, field: pa.Field) -> Any:
-    """A column as an array, if it has its type and holds a finite number in every row."""
+    """Return a column as an array, if it has its type and holds a finite number in every row."""
     expected = _KEYS.get(field.name, pa.float64())
     if field.type != expected:
         raise ExchangeError(f"its column '{field.name}' holds {field.type}, not {expected}")
@@ -278,7 +258,7 @@ def _numbers(table: pa.Table, field: pa.Field) -> Any:
 
 
 def _mode(field: pa.Field) -> Mode:
-    """How a parameter's column changes the model."""
+    """Return the mode of a parameter's column."""
     mode = (field.metadata or {}).get(_CHANGE, b"").decode(errors="replace")
     for known in get_args(Mode):
         if mode == known:
@@ -287,7 +267,7 @@ def _mode(field: pa.Field) -> Mode:
 
 
 def _check_sim_names(table: pa.Table) -> None:
-    """The names of the worlds need to be those of the members of one policy's fibre."""
+    """Refuse names of worlds that are not those of the members of one policy's fibre."""
     if table.schema.field("sim_name").type != pa.string():
         raise ExchangeError(f"its column 'sim_name' holds {table.schema.field('sim_name').type}, not string")
     found = table["sim_name"].to_pylist()

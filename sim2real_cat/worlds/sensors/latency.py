@@ -1,4 +1,4 @@
-"""What comes late or not at all: observations on their way to the policy, actions on their way to the actuators.
+"""Delays and losses: of observations on their way to the policy, of actions on their way to the actuators.
 
 Delays of actuators and of the model's sensors are MuJoCo's own, counted in physics steps; this module
 gives them what changes from episode to episode and from step to step, and starts the sensors' buffers.
@@ -23,7 +23,7 @@ _MOST_PERIODS = 100_000
 
 
 def whole_periods(delays: Floats, period: float) -> NDArray[np.int64]:
-    """The least whole numbers of periods that are as long as the delays [s]: what is read is held until the next.
+    """Round delays [s] up to whole numbers of periods, as a reading is held until the next one.
 
     Raises:
         WorldError: a delay of more than 100,000 periods.
@@ -37,9 +37,9 @@ def whole_periods(delays: Floats, period: float) -> NDArray[np.int64]:
 
 
 class DelayLine:
-    """Holds observations back for a number of frames, by simulation and sensor.
+    """A line that holds observations back for a number of frames, by simulation and sensor.
 
-    What is asked from before the start is the observation at the start, as if the robot had stood there.
+    Before the start the observation was that at the start, as if the robot had stood there.
 
     Args:
         frames: (n, d) how many frames late each sensor is in each simulation.
@@ -50,7 +50,7 @@ class DelayLine:
         self._ring = np.empty((len(frames), int(frames.max(initial=0)) + 1, frames.shape[1]))
 
     def through(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
-        """Take in the (m, d) observations of a frame, give those that arrive in it."""
+        """Take in the observations (m, d) of a frame, and return those that arrive in it."""
         size = self._ring.shape[1]
         self._ring[rows, frame % size] = observed
         slot = np.maximum(np.reshape(frame, (-1, 1)) - self._late[rows], 0) % size
@@ -59,7 +59,7 @@ class DelayLine:
 
 
 class Commands:
-    """Sends actions to the actuators of a batch: some come later than others, some never.
+    """The way of actions to the actuators of a batch: some arrive late, some never.
 
     Args:
         batch: the simulations; its actuators' delays are those without anything random.
@@ -77,7 +77,7 @@ class Commands:
             self._shortest = self._delay.copy()
 
     def start(self, steps: int, streams: Sequence[Streams], rows: NDArray[np.intp] | None = None) -> None:
-        """Draw what happens to the actions of an episode in some simulations.
+        """Draw the delays and losses of the actions of an episode in some simulations.
 
         An episode has one uniform for its delay, then two for every step: one for its jitter, one for its loss.
 
@@ -97,7 +97,7 @@ class Commands:
             stream.actions.random(out=self._fates[i])
 
     def send(self, action: Floats, running: NDArray[np.intp], rows: Selection, step: FrameIndex) -> None:
-        """Write the (m, nu) actions of the running simulations to their controls; one that is lost changes nothing."""
+        """Write the actions (m, nu) of the running simulations to their controls; a lost one changes nothing."""
         if not self.random:
             self._ctrl[rows] = action
             return
@@ -110,12 +110,12 @@ class Commands:
 
 
 def reads_delayed_sensors(task: Task, model: mujoco.MjModel) -> bool:
-    """Whether a task observes sensors that the model itself delays."""
+    """Return whether a task observes sensors that the model itself delays."""
     return "sensordata" in task.derived and bool((model.sensor_history[:, 0] > 0).any())
 
 
 class SensorHistory:
-    """Starts the history buffers of a batch's delayed sensors.
+    """The history buffers of the delayed sensors of a batch, and how they start.
 
     MuJoCo starts them with zeros, so a delayed sensor would first report a state in which the robot never was. Here
     they start with what the sensor reads at the start, as if the robot had stood there.
@@ -132,7 +132,7 @@ class SensorHistory:
         self._slots, self._columns = _sensor_slots(model)
 
     def start(self, rows: NDArray[np.intp]) -> None:
-        """Fill the buffers of some simulations at their present state, and compute what the sensors read then."""
+        """Fill the buffers of some simulations with their present readings, and compute what the sensors read then."""
         delay, interval = self._delay[rows], self._interval[rows]
         self._delay[rows] = 0.0
         self._interval[rows] = 0.0
@@ -144,7 +144,7 @@ class SensorHistory:
 
 
 def _sensor_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where in the history the values of sensors stand, and which columns of the sensor data each is of.
+    """Return where in the history the values of sensors stand, and the column of the sensor data of each.
 
     MuJoCo does not promise the layout of its buffers, so it is asked to write recognizable values.
     """
@@ -165,7 +165,7 @@ def _sensor_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.i
 
 
 class CommandHistory:
-    """Fills the history buffers of a batch's actuators with recorded actions.
+    """The history buffers of the actuators of a batch, to be filled with recorded actions.
 
     MuJoCo's buffer of an actuator holds its commands of the last ``nsample`` physics steps; after a reset they are 0,
     as if nothing had been commanded before.
@@ -182,7 +182,7 @@ class CommandHistory:
         self._history: Floats | None = batch.bind("history") if len(self._slots) else None
 
     def fill(self, actions: Floats, episode: NDArray[np.int64], step: NDArray[np.int64]) -> None:
-        """Command what was commanded before control step `step` of each simulation's episode.
+        """Write the actions before control step `step` of each simulation's episode.
 
         Args:
             actions: (episodes, T, nu) as recorded.
@@ -197,7 +197,7 @@ class CommandHistory:
 
 
 def _command_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
-    """Where in the history commands stand, of which actuator each is, and how many physics steps ago it was given.
+    """Return where in the history commands stand, the actuator of each, and how many physics steps ago it came.
 
     MuJoCo does not tell where in a buffer a sample lies, so its own function writes marks that are looked for.
     """

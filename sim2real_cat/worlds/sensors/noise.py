@@ -1,4 +1,4 @@
-"""What a sensor does to the truth: noise models, each one effect, to be put one after the other.
+"""Noise of sensors: models of one effect each, chains of them, the densities of their readings, and TOML tables.
 
 A model is a value. It says which random numbers it needs (`source`: standard normals or uniforms for every
 frame, or one standard normal for an episode), makes of them what an episode needs (`prepare`), and turns
@@ -30,7 +30,7 @@ Source = Literal["normal", "uniform", "constant", "none"]
 
 
 class NoiseModel(ABC):
-    """One effect of a sensor.
+    """One effect of a sensor on the true value.
 
     Attributes:
         source: the random numbers that it needs.
@@ -49,7 +49,7 @@ class NoiseModel(ABC):
                 raise WorldError(f"{entry.name} of {type(self).__name__}: needs to be >= 0, got {value!r}")
 
     def prepare(self, draws: Floats, period: float) -> NDArray[Any]:
-        """What the readings of episodes need, made of the random numbers of its `source`.
+        """Turn the random numbers of its `source` into what the readings of episodes need.
 
         Args:
             draws: (n, frames, c) numbers for c sensors, (n, 1, c) where the source is one number an episode, and
@@ -62,12 +62,12 @@ class NoiseModel(ABC):
         return draws
 
     def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:
-        """Log-density of readings where this model acts alone: `NoiseChain.log_density` of a chain of one."""
+        """Return the log-density of readings where this model acts alone, as `NoiseChain.log_density`."""
         return NoiseChain((self,)).log_density(reading, clean, period)
 
     @abstractmethod
     def read(self, values: Floats, prepared: NDArray[Any], last: Floats) -> Floats:
-        """Readings of one frame.
+        """Return the readings of one frame.
 
         Args:
             values: (m, c) what is measured.
@@ -77,7 +77,7 @@ class NoiseModel(ABC):
 
 
 class _Additive(NoiseModel):
-    """Adds a signal to the value."""
+    """A model that adds a signal to the value."""
 
     additive = True
 
@@ -152,7 +152,7 @@ class Drift(_Additive):
 
 @dataclass(frozen=True)
 class Quantisation(NoiseModel):
-    """The reading is the multiple of `step` (in the sensor's unit, > 0) nearest to the value."""
+    """Rounding to the nearest multiple of `step` (in the sensor's unit, > 0)."""
 
     step: float
 
@@ -167,7 +167,7 @@ class Quantisation(NoiseModel):
 
 @dataclass(frozen=True)
 class Dropout(NoiseModel):
-    """With a `probability` in [0, 1] nothing new arrives and the last reading holds; the first always arrives."""
+    """Loss of readings, each with a `probability` in [0, 1]: the last one then holds; the first always arrives."""
 
     probability: float
     source = "uniform"
@@ -195,7 +195,7 @@ class NoiseChain:
 
     @classmethod
     def of(cls, noise: object) -> NoiseChain:
-        """The chain that is meant by a number (a Gaussian deviation), a model, a sequence of both, or a chain.
+        """Make a chain of a number (a Gaussian deviation), a model, a sequence of both, or a chain.
 
         Raises:
             WorldError: it is none of these, or a number is out of its range.
@@ -212,7 +212,7 @@ class NoiseChain:
         return next((model.deviation for model in self.models if isinstance(model, GaussianNoise)), 0.0)
 
     def with_deviation(self, deviation: float, scale: float = 1.0) -> NoiseChain:
-        """The chain with another deviation of its first Gaussian noise, and all its noise wider by a factor.
+        """Return the chain with another deviation of its first Gaussian noise, and all its noise wider by a factor.
 
         A chain without Gaussian noise begins with one where the deviation is not 0. Steps of a quantisation and
         probabilities stay as they are.
@@ -236,7 +236,7 @@ class NoiseChain:
         return len(self.models) < 2 and all(isinstance(model, GaussianNoise) for model in self.models)
 
     def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:
-        """Log-density of every reading, given the readings before it in its episode.
+        """Return the log-density of every reading, given the readings before it in its episode.
 
         The sum over the frames is the joint log-density of an episode's readings. Where the chain ends in a
         `Quantisation` readings are discrete, and it is the log-probability of the reading.
@@ -272,7 +272,7 @@ class NoiseChain:
         return gaussian_process(residual, self._covariance(residual.shape[-1], period))
 
     def _log_probability(self, reading: Floats, clean: Floats) -> Floats:
-        """Log-probability of quantised readings: that of the cell of values that are read so."""
+        """Return the log-probability of quantised readings: that of all values which are rounded to them."""
         last = self.models[-1]
         if not isinstance(last, Quantisation) or len(self._of(Quantisation)) > 1 or self._correlated():
             raise self._no_density("with a Quantisation there is one only for white noise before it and none after")
@@ -291,7 +291,7 @@ class NoiseChain:
         return np.where(between, -np.inf, inside)
 
     def _white(self) -> tuple[float, float]:
-        """Half-width of the uniform noise and deviation of the Gaussian noise, 0 where there is none."""
+        """Return the half-width of the uniform and the deviation of the Gaussian noise, 0 where there is none."""
         uniform = [model.half_width for model in self.models if isinstance(model, UniformNoise) and model.half_width]
         if len(uniform) > 1:
             raise self._no_density("several UniformNoise have none in closed form; use one, or a GaussianNoise")
@@ -299,7 +299,7 @@ class NoiseChain:
         return sum(uniform), math.hypot(*gaussians)
 
     def _correlated(self) -> bool:
-        """Whether the noise of one frame says something about that of another."""
+        """Return whether the noise of one frame depends on that of another."""
         parts = (model for model in self.models if isinstance(model, EpisodeBias | Drift))
         return any(model.deviation > 0 for model in parts)
 
@@ -307,7 +307,7 @@ class NoiseChain:
         return [model for model in self.models if isinstance(model, Drift)]
 
     def _covariance(self, frames: int, period: float) -> Floats:
-        """Covariance of the noise in the frames of an episode, (frames, frames)."""
+        """Return the covariance of the noise between the frames of an episode, (frames, frames)."""
         time = period * np.arange(frames)
         lag = np.abs(time[:, None] - time)
         covariance = np.zeros((frames, frames))
@@ -329,7 +329,7 @@ class NoiseChain:
 
 
 def _model(part: object) -> NoiseModel:
-    """One model of a chain."""
+    """Return one part of a chain as a model."""
     if isinstance(part, NoiseModel):
         return part
     if isinstance(part, int | float | np.number) and not isinstance(part, bool):
@@ -340,12 +340,12 @@ def _model(part: object) -> NoiseModel:
 
 
 def gaussian(residual: Floats, deviation: float) -> Floats:
-    """Log-density of independent normal residuals, elementwise."""
+    """Return the log-density of independent normal residuals, elementwise."""
     return np.asarray(-0.5 * np.square(residual / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi))
 
 
 def gaussian_process(residual: Floats, covariance: Floats) -> Floats:
-    """Log-density of each residual given those before it in its episode, under a Gaussian process.
+    """Return the log-density of each residual given those before it in its episode, under a Gaussian process.
 
     With the Cholesky factor L of the covariance the innovations are ``z = L⁻¹ r``, and the k-th residual has the
     conditional log-density ``-z_k²/2 - ln L_kk - ln(2π)/2``; their sum is the joint log-density.
@@ -366,7 +366,7 @@ def gaussian_process(residual: Floats, covariance: Floats) -> Floats:
 
 
 def log_normal_between(low: Floats, high: Floats, deviation: float) -> Floats:
-    """Log-probability that a normal variable with mean 0 lies between `low` and `high`, elementwise, far tails too."""
+    """Return the log-probability that a centred normal variable lies between `low` and `high`, in far tails too."""
     from scipy.special import log_ndtr
 
     a, b = low / deviation, high / deviation
@@ -379,7 +379,7 @@ def log_normal_between(low: Floats, high: Floats, deviation: float) -> Floats:
 
 
 def uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) -> Floats:
-    """Log-density of the sum of a uniform and an independent normal variable; the uniform alone at deviation 0."""
+    """Return the log-density of a uniform plus a normal variable; of the uniform alone at deviation 0."""
     if deviation == 0:
         outside = np.where(np.isnan(residual), np.nan, -np.inf)
         return np.where(np.abs(residual) <= half_width, -np.log(2 * half_width), outside)
@@ -388,7 +388,7 @@ def uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) 
 
 
 def uniform_between(low: Floats, high: Floats, half_width: float) -> Floats:
-    """Log-probability that a variable uniform on [-half_width, half_width] lies between `low` and `high`."""
+    """Return the log-probability that a uniform variable on ±half_width lies between `low` and `high`."""
     covered = np.clip(high, -half_width, half_width) - np.clip(low, -half_width, half_width)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(covered / (2 * half_width)))

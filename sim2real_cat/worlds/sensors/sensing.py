@@ -1,7 +1,4 @@
-"""What the sensors of a batch make of the truth in a rollout: delay, bias and noise.
-
-What a world's sensors make of true observations after the fact: delay, bias and noise, as in a rollout.
-"""
+"""Delay, bias and noise of a world's sensors: in a rollout, frame by frame, and on true observations afterwards."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ class SensorModel:
 
     @property
     def needs_streams(self) -> bool:
-        """Whether a model asks for random numbers beyond one normal for every reading."""
+        """Whether a model needs random numbers beyond one normal for every reading."""
         return self._own_draws > 0
 
     def start(self, normals: Floats, streams: Sequence[Streams], rows: Selection = slice(None)) -> Readings:
@@ -111,7 +108,7 @@ class Readings:
                 stage.begin(rows, other)
 
     def read(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
-        """Readings of one frame: the (m, d) observations of some simulations, late, and with noise."""
+        """Return the readings of one frame: the observations (m, d) of some simulations, late and with noise."""
         if self._delay is not None:
             observed = self._delay.through(observed, rows, frame)
         values = np.asarray(self.noise[rows, frame] + observed)
@@ -141,12 +138,12 @@ class _Group:
         return [model for at, model in enumerate(self.chain.models) if at != self.gaussian]
 
     def tail(self, position: int) -> bool:
-        """Whether the model there, or one before it, does more than add: it needs the value that is measured."""
+        """Return whether the model there, or one before it, does more than add, so that it needs the measured value."""
         return not all(model.additive for model in self.chain.models[: position + 1])
 
 
 class _Stage:
-    """One model of a tail in a rollout: what it needs for (n, frames, c) readings, and its last ones."""
+    """One model at the end of a chain in a rollout, with what its readings (n, frames, c) need, and the last ones."""
 
     def __init__(self, model: NoiseModel, prepared: NDArray[Any], shape: tuple[int, int, int]) -> None:
         self._model = model
@@ -166,7 +163,7 @@ class _Stage:
 
 
 def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Floats:
-    """Random numbers for a model, from a generator for each episode."""
+    """Draw the random numbers of a model, from a generator for each episode."""
     n, frames, c = shape
     draws = np.empty((n, 1 if model.source == "constant" else frames, c))
     for i, generator in enumerate(generators):
@@ -180,7 +177,7 @@ def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: 
 def sensed(
     world: World, trajectories: Trajectories, *, rng: np.random.Generator | int = 0, fibre: Ensemble | None = None
 ) -> Trajectories:
-    """The trajectories with observations as the world's sensors would have read them.
+    """Return the trajectories with observations as the world's sensors would have read them.
 
     Right where nobody acted on the observations, as in a replay; a policy that reacts meets its sensors in `rollout`.
 

@@ -1,4 +1,4 @@
-"""Observations with a memory: what a sensor reads depends on what it saw before.
+"""Observations with a memory: a reading depends on what the sensor saw before.
 
 The memory, the *carry*, is passed in and handed back: ``(state, carry) -> (observation, carry)``, as in ksim's
 ``StatefulObservation``. Here every array has the simulations as its first axis.
@@ -35,7 +35,7 @@ class StatefulObservation(ABC):
     derived: tuple[str, ...] = ()
 
     def bind(self, model: mujoco.MjModel) -> Self:
-        """The observation on a model; itself where it needs to know nothing of it.
+        """Fit the observation to a model; return itself where it needs nothing of the model.
 
         Raises:
             WorldError: it names something that the model does not have.
@@ -49,7 +49,7 @@ class StatefulObservation(ABC):
 
     @abstractmethod
     def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Floats:
-        """The memory at the start of n episodes, before the first observation: (n, ...).
+        """Return the memory at the start of n episodes, before the first observation, (n, ...).
 
         Args:
             n: episodes.
@@ -59,7 +59,7 @@ class StatefulObservation(ABC):
 
     @abstractmethod
     def observe_stateful(self, state: State, carry: Floats) -> tuple[Floats, Floats]:
-        """The observation, (m, k), in the present states of m episodes, and their memory of it, (m, ...).
+        """Return the observations (m, k) in the present states of m episodes, and the new memory (m, ...).
 
         Called once for the start and once after every control step; must not write into `carry`.
         """
@@ -67,7 +67,7 @@ class StatefulObservation(ABC):
 
 @dataclass(frozen=True)
 class DelayedJointPositionObservation(StatefulObservation):
-    """Positions of joints as they were some control steps ago; before the start they were as they are there.
+    """Positions of joints some control steps ago; before the start those at the start.
 
     The memory holds the last `delay_steps` positions, newest first: a ring buffer, as ksim's observation of the
     same name.
@@ -112,7 +112,7 @@ class DelayedJointPositionObservation(StatefulObservation):
 
 
 class StatefulTask(Task):
-    """A task that is also, or only, observed through sensors with a memory; all else is the task's.
+    """A task with sensors that have a memory, besides its own or instead of them; all else is the task's.
 
     Args:
         task: where episodes start, what is rewarded and when they end.
@@ -187,7 +187,7 @@ class StatefulTask(Task):
 def with_observations(
     world: World, observations: Sequence[StatefulObservation], keep: Sequence[str] | None = None
 ) -> World:
-    """A world that is observed through sensors with a memory as well.
+    """Return a world with sensors that have a memory, besides its own or instead of them.
 
     Args:
         world: the world.
@@ -208,7 +208,7 @@ def with_observations(
 
 
 def _scalar(model: mujoco.MjModel, joint: int) -> bool:
-    """Whether a joint is a hinge or a slide."""
+    """Return whether a joint is a hinge or a slide."""
     import mujoco
 
     return int(model.jnt_type[joint]) in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))

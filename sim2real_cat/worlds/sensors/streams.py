@@ -1,4 +1,4 @@
-"""Random streams of an episode, one for every purpose, so that what one feature draws changes no other."""
+"""Random streams of an episode, one for every purpose, so that the draws of one do not change another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Streams(NamedTuple):
-    """Children of an episode's generator; spawning them leaves the generator's own numbers as they are.
+    """Child generators of an episode's generator; spawning them leaves the generator's own numbers as they are.
 
     Every stream is read frame by frame, so an episode that is cut shorter sees the same numbers.
 
@@ -25,5 +25,5 @@ class Streams(NamedTuple):
 
 
 def spawn_streams(generators: Sequence[np.random.Generator]) -> list[Streams]:
-    """The streams of every episode."""
+    """Spawn the streams of every episode."""
     return [Streams(*generator.spawn(len(Streams._fields))) for generator in generators]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _uniform_start(model: mujoco.MjModel, rng: np.random.Generator, scale: float) -> tuple[Floats, Floats]:
-    """The model's reference state with uniform noise in (-scale, scale) on every coordinate."""
+    """Return the model's reference state with uniform noise in (-scale, scale) on every coordinate."""
     qpos = model.qpos0 + rng.uniform(-scale, scale, model.nq)
     return qpos, rng.uniform(-scale, scale, model.nv)
 
@@ -114,7 +114,7 @@ class Reacher(Task):
         return qpos, qvel
 
     def _offset(self, state: State) -> Floats:
-        """Vector from the target to the fingertip, (n, 3)."""
+        """Return the vector from the target to the fingertip, (n, 3)."""
         return np.asarray(state.derived["xpos"][:, self.fingertip] - state.derived["xpos"][:, self.target])
 
     def observe(self, state: State) -> Floats:
@@ -153,12 +153,12 @@ class _Locomotion(Task):
         return ~self._healthy(state)
 
     def _healthy(self, state: State) -> NDArray[np.bool_]:
-        """Whether the robot has not fallen, (n,)."""
+        """Return whether the robot has not fallen, (n,)."""
         return np.ones(len(state.qpos), dtype=bool)
 
 
 def _root_and(*joints: str) -> tuple[str, ...]:
-    """Sensor names of a planar robot without its forward position: positions, then velocities."""
+    """Return the sensor names of a planar robot without its forward position: positions, then velocities."""
     positions = ("root height", "root angle", *(f"{joint} angle" for joint in joints))
     velocities = ("root forward velocity", "root vertical velocity", "root angular velocity")
     return (*positions, *velocities, *(f"{joint} angular velocity" for joint in joints))

@@ -1,4 +1,4 @@
-"""A task that is declared rather than programmed: named channels, a quadratic cost and healthy ranges."""
+"""Tasks that need no code: named channels, a quadratic cost and healthy ranges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ_BY_CHANNELS = ("qpos", "qvel", "sensordata")
 
 @dataclass(frozen=True)
 class QuadraticTask:
-    """A task in words of the model's joints and sensors, to be bound to a model.
+    """A task described by names of the model's joints and sensors, to be bound to a model.
 
     Channels are written ``"qpos[joint]"``, ``"qvel[joint]"`` or ``"sensordata[sensor]"``. The reward of a
     control step is ``alive + Σ forward·value - Σ cost·(value - target)² - action_cost·|action|²`` at the new
@@ -53,7 +53,7 @@ class QuadraticTask:
     start_noise: float = 0.01
 
     def bind(self, model: mujoco.MjModel) -> Task:
-        """The task on a model.
+        """Make the task on a model.
 
         Raises:
             WorldError: a channel names a joint or sensor that the model does not have, nothing is observed, or a
@@ -70,7 +70,7 @@ class QuadraticTask:
 
 
 class _Channel:
-    """Where one channel is read: a quantity and its columns."""
+    """One channel: the quantity that it reads, and the columns in it."""
 
     def __init__(self, model: mujoco.MjModel, text: str) -> None:
         quantity, parts = split(text)

@@ -1,4 +1,4 @@
-"""What a world asks of a policy: where episodes start, what is observed, rewarded and when it ends."""
+"""Tasks: where episodes start, what is observed and rewarded, and when they end."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class Task(ABC):
 
     @abstractmethod
     def observe(self, state: State) -> Floats:
-        """What the sensors would read without noise, (n, d)."""
+        """Return what the sensors would read without noise, (n, d)."""
 
     def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Carry:
-        """What the sensors remember at the start of n episodes, before the first observation.
+        """Return the memory of the sensors at the start of n episodes, before the first observation.
 
         Args:
             n: episodes.
@@ -79,7 +79,7 @@ class Task(ABC):
         return ()
 
     def observe_stateful(self, state: State, carry: Carry) -> tuple[Floats, Carry]:
-        """What the sensors would read without noise, (n, d), and what they remember of it.
+        """Return what the sensors would read without noise, (n, d), and their new memory.
 
         Called once for the start and once after every control step; `carry` is not changed.
         """
@@ -87,8 +87,8 @@ class Task(ABC):
 
     @abstractmethod
     def reward(self, before: State, after: State, action: Floats, seconds: float) -> Floats:
-        """Reward of a control step, (n,); `before` has no derived fields, `seconds` is the control period."""
+        """Return the rewards of a control step of `seconds`, (n,); `before` has no derived fields."""
 
     @abstractmethod
     def terminated(self, state: State) -> NDArray[np.bool_]:
-        """Whether the episode ends in this state, (n,)."""
+        """Return whether the episode ends in each state, (n,)."""

@@ -15,7 +15,7 @@ from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.measurement import MeasuredGap
 from sim2real_cat.worlds.randomization.change import Change
-from sim2real_cat.worlds.randomization.ensemble import Ensemble, from_arrow, to_arrow
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 
 RANDOMIZATION = Randomization(
@@ -69,7 +69,7 @@ def test_any_table_goes_there_and_back(parameters, n, seed, level):
     values = rng.standard_normal((n, len(parameters))) * 10.0 ** rng.integers(-300, 300)
     modes = tuple(rng.choice(["scale", "shift", "set"], len(parameters)).tolist())
     ensemble = Ensemble(tuple(parameters), modes, values, weights, level)
-    assert same(from_arrow(to_arrow(ensemble)), ensemble)
+    assert same(Ensemble.from_arrow(ensemble.to_arrow()), ensemble)
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path):
