@@ -215,7 +215,10 @@ def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
 
 
 def _sizes_forbid(search: _Search) -> bool:
-    """Whether counting alone says no. Injections of finite sets of one size are bijections: no more to ask."""
+    """Tell whether the numbers of parts and variables rule out all morphisms.
+
+    An injection between finite sets of one size is a bijection, so the search need not ask for surjectivity.
+    """
     of_x, of_y = sort_sizes(search.X), sort_sizes(search.Y)
     return any(of_x[sort] != of_y[sort] for sort in search.bijective) or any(
         of_x[sort] > of_y[sort] for sort in search.injective

@@ -49,7 +49,7 @@ def isomorphisms(X: Storage, Y: Storage, prescribed: Prescribed) -> Iterator[dic
         prescribed: images that the isomorphisms must have.
 
     Yields:
-        for each object and attribute type the images of X's parts or variables, shape (n,).
+        For each object and attribute type the images of X's parts or variables, shape (n,).
     """
     start = _side_by_side(X, Y, prescribed)
     if start is None:
@@ -190,8 +190,8 @@ def _refined(graph: _Graph, colour: Ids) -> Ids:
 
 
 def _individualised(colour: Ids, *vertices: int) -> Ids:
-    """The colouring with a new colour for some vertices of one colour, just before it."""
-    marked = 2 * colour + 1
+    """The colouring with a new colour for some vertices of one colour, just before that colour."""
+    marked: Ids = colour + (colour >= colour[vertices[0]])
     marked[list(vertices)] -= 1
     return marked
 
@@ -214,7 +214,7 @@ def _dense(key: NDArray[Any]) -> Ids:
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64: close numbers become far ones."""
+    """Mix the bits of numbers, so that close ones become far ones (the finaliser of SplitMix64)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))
@@ -360,7 +360,7 @@ def _exchangeable(colour: Ids) -> list[tuple[list[int], list[int]]]:
 
 
 def _keeps_edges(pair: _Pair, images: Ids) -> bool:
-    """Whether a bijection of vertices is one of edges, too."""
+    """Tell whether a bijection of vertices is one of edges, too."""
     x, y = pair.x, pair.y
     if not np.array_equal(x.label, y.label):
         return False

@@ -237,7 +237,7 @@ def _image(place: str, codom: Schema, image: PathLike, start: str, end: str) -> 
 
 
 def _equal_paths(schema: Schema, left: Path, right: Path) -> bool | None:
-    """Whether the schema's equations make two paths equal; None where the search does not find out."""
+    """Tell whether the schema's equations make two paths equal; None where the search does not find out."""
     if (left.dom, left.codom) != (right.dom, right.codom):
         return False
     seen: tuple[set[Path], set[Path]] = ({left}, {right})

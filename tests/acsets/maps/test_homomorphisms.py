@@ -215,6 +215,8 @@ def test_isomorphism_of_hundreds_of_parts(make):
     order = np.random.default_rng(5).permutation(300)
     y = x.restrict({"V": order}).instance
     assert homomorphism(x, y, iso=True).is_iso
+    images = np.argsort(order).tolist()
+    assert count_homomorphisms(x, y, iso=True, initial={"V": dict(enumerate(images))}) == 1
     other = y.copy()
     other.add("V")
     assert not is_isomorphic(x, other)
