@@ -200,7 +200,7 @@ def test_the_draws_of_an_instance_are_the_table():
         worlds = instance.fibre(policy)
         draws = np.flatnonzero(np.isin(acset.column("drawn_in"), worlds))
         rebuilt = Ensemble.from_draws(
-            members=np.searchsorted(worlds, acset.column("drawn_in")[draws]),
+            member_index=np.searchsorted(worlds, acset.column("drawn_in")[draws]),
             parameters=[acset.subpart("parameter", int(draw)) for draw in draws],
             changes=[acset.subpart("change", int(draw)) for draw in draws],
             values=acset.column("drawn_value")[draws],
