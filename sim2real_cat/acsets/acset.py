@@ -349,6 +349,8 @@ class ACSet(Storage):
         """
         return equations.check(self)
 
+    # Files and other libraries
+
     def to_json(self) -> str:
         """Return the instance in ACSets.jl's JSON; see :func:`sim2real_cat.acsets.io.json.write`.
 

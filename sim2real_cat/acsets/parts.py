@@ -88,7 +88,7 @@ Dangling = Literal["undefined", "error"]
 
 
 class Restriction(NamedTuple, Generic[S]):
-    """A restricted instance and where the parts went.
+    """A restricted instance with the map of the parts of each object.
 
     Attributes:
         instance: the new instance.
