@@ -107,7 +107,7 @@ def _kind(values: object, array: NDArray[Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LinearPolicy(Policy):
-    """``action = gain · (observation - mean) / scale``: linear, with normalised observations.
+    """A linear policy ``action = gain · (observation - mean) / scale``.
 
     The policy class of augmented random search (Mania, Guy and Recht 2018, version V2).
 

@@ -234,7 +234,7 @@ def iterate_log(path: str | Path, episodes: slice | None = None) -> Iterator[Tra
 
 
 def logged_actuators(table: pa.Table) -> tuple[str, ...]:
-    """Names of the actuators in the metadata of a file of ours; none where it is another tool's."""
+    """Return the actuators that the metadata of a file of ours names; () for the file of another tool."""
     try:
         head = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
         return tuple(map(str, head["actuators"]))

@@ -314,13 +314,13 @@ class Clocks:
         return (column - self._origin) / scale, resolution
 
 
-def split_at_gaps(table: LogTable, time: Time, changes: Alterations) -> list[LogTable]:
+def split_at_gaps(table: LogTable, time: Time, alterations: Alterations) -> list[LogTable]:
     """Cut a table at its gaps; pieces of one row are left out.
 
     Args:
         table: the table.
         time: the reading of its timestamps.
-        changes: counts the gaps and the rows left out.
+        alterations: counts the gaps and the rows left out.
 
     Raises:
         WorldError: the table has no timestamps, or several streams with a clock each.
@@ -332,8 +332,8 @@ def split_at_gaps(table: LogTable, time: Time, changes: Alterations) -> list[Log
     found = clocks.of(Channel(name))
     pieces = np.split(np.arange(found.report.rows), found.report.gaps)
     longest = max((after - before for before, after in found.gaps()), default=0.0)
-    changes.split.add(TimeGaps(some_rows(found.report.gaps, table.label), longest))
-    changes.single.add(some_rows([int(piece[0]) for piece in pieces if len(piece) == 1], table.label))
+    alterations.split.add(TimeGaps(some_rows(found.report.gaps, table.label), longest))
+    alterations.single.add(some_rows([int(piece[0]) for piece in pieces if len(piece) == 1], table.label))
     return [table.rows(piece) for piece in pieces if len(piece) > 1]
 
 

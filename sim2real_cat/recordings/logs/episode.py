@@ -96,7 +96,7 @@ class Episode:
         terminated: whether the task ended it.
         period: seconds between two control steps.
         resampled: whether the rows were interpolated to them.
-        changes: the alterations of its rows.
+        alterations: the alterations of its rows.
     """
 
     arrays: dict[str, Floats]
@@ -104,7 +104,7 @@ class Episode:
     terminated: bool
     period: float
     resampled: bool
-    changes: Alterations
+    alterations: Alterations
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +142,11 @@ def read_episode(table: LogTable, clocks: Clocks, mapping: LogMapping, targets: 
     widths |= {"observation": len(targets.sensors), "action": len(targets.actuators)}
     arrays = {name: _on_steps(entries, steps, widths[name], name) for name, entries in filled.items()}
     reward, terminated = _ending(table, clocks, mapping, steps)
-    changes = _changes(table, clocks, mapping, steps, filled)
-    return Episode(arrays, reward, terminated, steps.period, steps.resampled, changes)
+    alterations = _alterations(table, clocks, mapping, steps, filled)
+    return Episode(arrays, reward, terminated, steps.period, steps.resampled, alterations)
 
 
-def _changes(
+def _alterations(
     table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
 ) -> Alterations:
     """Count the rows that were dropped and the steps that stand in gaps."""

@@ -81,7 +81,7 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     for path in paths:
         reports: dict[str, list[TimeReport]] = {}
         remarks: dict[str, None] = {}
-        changes = Alterations()
+        alterations = Alterations()
         before = len(episodes)
         tables = read_tables(path, columns, mapping.delimiter, mapping.decimal_point)
         for table in tables:
@@ -89,7 +89,7 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
             for part in _parts(table, mapping, done):
                 clocks = Clocks(part, mapping.time)
                 episodes.append(read_episode(part, clocks, mapping, targets))
-                done.add(episodes[-1].changes)
+                done.add(episodes[-1].alterations)
                 policies.append(_policy(part, mapping, path))
                 for name, found in clocks.reports().items():
                     reports.setdefault(name, []).append(found)
@@ -98,11 +98,11 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
                     remarks[f"{part.place}: {comparison}"] = None
             if len(tables) > 1:
                 done.within(table.place.rpartition(", ")[2])
-            changes.add(done)
+            alterations.add(done)
         resampled = sum(episode.resampled for episode in episodes[before:])
         notes.append(f"read from {path.name}{_digest(path)}")
         notes += [f"{path.name}, {_clock(name, mapping)}: {summary(each)}" for name, each in reports.items()]
-        notes += [f"{path.name}: {each}" for each in changes.notes()]
+        notes += [f"{path.name}: {each}" for each in alterations.notes()]
         notes += remarks
         if resampled:
             notes.append(
@@ -119,7 +119,7 @@ def _read_mapped(paths: Sequence[Path], mapping: LogMapping) -> Trajectories:
     return recording
 
 
-def _parts(table: LogTable, mapping: LogMapping, changes: Alterations) -> Iterator[LogTable]:
+def _parts(table: LogTable, mapping: LogMapping, alterations: Alterations) -> Iterator[LogTable]:
     """Cut a table into its episodes; gaps at which it was split are counted."""
     column = mapping.episode_column or table.episode_column
     tables = [table]
@@ -131,7 +131,7 @@ def _parts(table: LogTable, mapping: LogMapping, changes: Alterations) -> Iterat
         grouped = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
         tables = [table.rows(grouped[group]) for group in np.argsort(first)]
     for part in tables:
-        yield from split_at_gaps(part, mapping.time, changes) if mapping.time.at_gaps == "split" else [part]
+        yield from split_at_gaps(part, mapping.time, alterations) if mapping.time.at_gaps == "split" else [part]
 
 
 def _numbered(table: LogTable, column: str) -> Column:
