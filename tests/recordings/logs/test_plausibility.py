@@ -126,6 +126,12 @@ def test_a_body_in_free_fall(body):
     )
 
 
+def test_the_velocities_of_a_free_body_are_the_first_three(body):
+    found = body(v=[10.0] * 3 + [1.0] * 3)
+    assert "joint 'root': velocities are 9.81 times the derivative of the positions; check both units" in found
+    assert body(v=[1.0] * 3 + [10.0] * 3) == []
+
+
 def test_a_rotation_that_is_none(body):
     (found,) = body(q=[1, 1, 1, 0.9, 0.9, 0.9, 0.9])
     assert found == "joint 'root': a rotation has length 0.9, a unit quaternion 1"
@@ -149,3 +155,15 @@ def test_positions_far_outside_the_limits_of_their_joint(tmp_path):
     assert found == "joint 'root': positions reach 25 rad, as deg would; its range in the model is -0.524..0.524"
     table["state"] = {"qpos[root]": {"column": "q", "unit": "deg"}}
     assert warned(tmp_path / "log.npz", table, world) == []
+
+
+def test_every_joint_has_limits_of_its_own(tmp_path):
+    joints = '<joint name="wide" range="-3000 3000"/><joint name="narrow" axis="1 0 0" range="-30 30"/>'
+    limited = BODY.replace('<freejoint name="root"/>', joints).replace(
+        'joint="root" gear="0 0 1 0 0 0"', 'joint="wide" gear="1"'
+    )
+    world = rig_world(tmp_path, text=limited, observe=["qpos[wide]"])
+    table = {"time": {"period": 0.01}, "state": {"qpos[wide]": "q", "qpos[narrow]": "q"}}
+    np.savez(tmp_path / "log.npz", q=np.linspace(-25, 25, 50))
+    (found,) = warned(tmp_path / "log.npz", table, world)
+    assert found == "joint 'narrow': positions reach 25 rad, as deg would; its range in the model is -0.524..0.524"

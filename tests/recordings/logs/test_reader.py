@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pytest
 import tomli_w
 from arm import (
     MAPPING,
+    PERIOD,
     ROS_MAPPING,
     columns,
     csv_files,
@@ -28,6 +28,8 @@ from rig import equal
 from sim2real_cat.errors import EngineError, ExchangeError, WorldError
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
+from sim2real_cat.worlds.world import World
 
 
 def refused(error, path, table, world):
@@ -43,7 +45,8 @@ def test_a_world_reads_the_log_of_its_robot(tmp_path, world, done):
     paths, table = csv_files(tmp_path, done)
     toml = tmp_path / "log.toml"
     toml.write_bytes(tomli_w.dumps(table).encode())
-    elsewhere = LogMapping.from_table(table, replace(world, name="elsewhere"))
+    one_sensor = QuadraticTask(observe=("sensordata[encoder]",), steps=50)
+    elsewhere = LogMapping.from_table(table, World.from_xml(world.path, one_sensor, PERIOD))
     expected = read_log(paths, LogMapping.from_table(table, world))
     for mapping in (toml, str(toml), table, elsewhere):
         assert equal(world.read_log(paths, mapping), expected)

@@ -123,6 +123,29 @@ def test_names_that_do_not_fit_the_world(world, table, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "unit", "measured"),
+    [
+        ("qpos[root, 0:3]", "deg", "length"),
+        ("qpos[root, 3:7]", "mm", "plain number"),
+        ("qpos[ball]", "deg", "plain number"),
+        ("qvel[root, :3]", "deg/s", "velocity"),
+        ("qvel[root, 3:]", "m/s", "angular velocity"),
+        ("qvel[ball]", "m/s", "angular velocity"),
+    ],
+)
+def test_what_the_coordinates_of_a_joint_measure(bodies, key, unit, measured):
+    with pytest.raises(WorldError) as caught:
+        resolved(bodies, {"state": STATE | {key: {"column": "p", "unit": unit}}})
+    assert f"[state] '{key}' measures {measured}, '{unit}' " in str(caught.value)
+
+
+def test_coordinates_of_two_kinds_need_no_unit(bodies):
+    whole = {"qpos[root]": "p", "qvel[root]": {"column": "v", "unit": "deg/s"}}
+    found = resolved(bodies, {"state": whole | {"qpos[ball]": "w", "qvel[ball]": "s"}})
+    assert [(t.columns, t.rotations) for t in found.qpos] == [(tuple(range(7)), (3,)), (tuple(range(7, 11)), (0,))]
+
+
 def test_a_rotation_is_mapped_whole(bodies):
     table = {"state": STATE | {"qpos[root, 3:7]": "p[3:6]", "qpos[root, 3:6]": "p[3:6]"}}
     with pytest.raises(WorldError, match="a rotation is four numbers that turn together; list their columns in one"):
