@@ -139,7 +139,7 @@ class ACSet(Storage):
 
         Raises:
             SchemaError: for an unknown object.
-            InstanceError: for no name or one that is no column of the object, or ids as in :meth:`set`.
+            InstanceError: where no name is given or one is not a column of the object, or for ids as in :meth:`set`.
         """
         self.checked_ids(ob, ids, "clear")
         if not names:
