@@ -35,7 +35,7 @@ class Codec:
         decode: from what :mod:`json` reads to a value; any exception it raises is reported with its row.
 
     Raises:
-        SchemaError: for a type that is not a class, cannot be hashed or needs no codec, or an argument that cannot be called.
+        SchemaError: for a type that is not a class, cannot be hashed or needs no codec, or what is not a function.
     """
 
     python_type: type
