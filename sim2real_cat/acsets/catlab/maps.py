@@ -119,11 +119,10 @@ def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype
     variables = {}
     for attrtype in X.schema.attrtypes:
         images_of: list[Any] = [None] * X.nvars(attrtype)
-        for name, (ob, kind) in X.schema.attrs.items():
-            if kind == attrtype:
-                status = X.cells(name).status
-                for part in np.flatnonzero(status >= 0).tolist():
-                    images_of[status[part]] = Y.value(name, int(components[ob][part]))
+        for name in X.schema.attrs_into(attrtype):
+            images, status = components[X.schema.attrs[name][0]], X.cells(name).status
+            for part in np.flatnonzero(status >= 0).tolist():
+                images_of[status[part]] = Y.value(name, int(images[part]))
         variables[attrtype] = tuple(images_of)
     return Morphism.unchecked(X, Y, components, variables)
 

@@ -34,14 +34,14 @@ from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 Sorts = bool | Iterable[str]
 """All objects and attribute types, none of them, or those with these names."""
 
-BLOCK = 2**14  # rows that a step of the search makes at once where all morphisms are wanted
-FIRST = 2**6  # where one is
+_BLOCK = 2**14  # rows that a step of the search makes at once where all morphisms are wanted
+_FIRST = 2**6  # where one is
 
 
 def homomorphisms(
     X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Prescribed | None = None
 ) -> Iterator[Morphism]:
-    """Find all natural transformations from X to Y, while they are asked for, in a fixed order.
+    """Find all natural transformations from X to Y, one by one as they are asked for, in a fixed order.
 
     Until the last is found, the instances must not change.
 
@@ -58,14 +58,14 @@ def homomorphisms(
         InstanceError: where ``initial`` prescribes what does not exist, or an attribute variable of X is
             at no part and has no prescribed image: then every value would be one.
     """
-    return _found(_search(X, Y, monic, iso, initial), BLOCK)
+    return _found(_question(X, Y, monic, iso, initial), one=False)
 
 
 def homomorphism(
     X: ACSet, Y: ACSet, *, monic: Sorts = False, iso: Sorts = False, initial: Prescribed | None = None
 ) -> Morphism | None:
     """Return the first of :func:`homomorphisms`, or None where there is none."""
-    return next(_found(_search(X, Y, monic, iso, initial), FIRST), None)
+    return next(_found(_question(X, Y, monic, iso, initial), one=True), None)
 
 
 def count_homomorphisms(
@@ -76,18 +76,18 @@ def count_homomorphisms(
     X is a coproduct of connected parts, so the numbers of their morphisms multiply; unless some component
     must be injective, when only isolated parts can be counted apart.
     """
-    search = _search(X, Y, monic, iso, initial)
-    if search.engine == "catlab":
-        return by_catlab.count(X, Y, search.injective, search.bijective, search.prescribed)
-    if search.invertible:
-        return count_isomorphisms(X, Y, search.prescribed)
-    asked = _canonical_query(search, with_isolated=False)
-    if _sizes_forbid(search):
+    question = _question(X, Y, monic, iso, initial)
+    if question.engine == "catlab":
+        return by_catlab.count(X, Y, question.injective, question.bijective, question.prescribed)
+    if question.invertible:
+        return count_isomorphisms(X, Y, question.prescribed)
+    asked = _canonical_query(question, with_isolated=False)
+    if _sizes_forbid(question):
         return 0
     number = 1
     for ob, n in asked.isolated.items():
         free = Y.nparts(ob) - (X.nparts(ob) - n)  # where the other parts leave an injective map a choice
-        number *= math.perm(free, n) if ob in search.injective else Y.nparts(ob) ** n
+        number *= math.perm(free, n) if ob in question.injective else Y.nparts(ob) ** n
     return number and number * count(asked.target, asked.query, asked.fixed)
 
 
@@ -100,7 +100,7 @@ def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
     return homomorphism(X, Y, iso=True) is not None
 
 
-class _Search(NamedTuple):
+class _Question(NamedTuple):
     """A checked question for morphisms X -> Y.
 
     Attributes:
@@ -122,17 +122,19 @@ class _Search(NamedTuple):
     engine: EngineName
 
 
-def _search(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed | None) -> _Search:
+def _question(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed | None) -> _Question:
     """Check the arguments of :func:`homomorphisms`."""
     require_one_schema(X, Y)
     bijective = _chosen(X, iso)
     injective = _chosen(X, monic) | bijective
-    search = _Search(X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y))
-    if search.engine == "catlab":
-        _require_images(search, set(X.schema.attrtypes) - bijective)
-    elif not search.invertible:
-        _require_images(search, X.schema.attrtypes)
-    return search
+    question = _Question(
+        X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y)
+    )
+    if question.engine == "catlab":
+        _require_images(question, set(X.schema.attrtypes) - bijective)
+    elif not question.invertible:
+        _require_images(question, X.schema.attrtypes)
+    return question
 
 
 def _chosen(X: ACSet, names: Sorts) -> frozenset[str]:
@@ -166,6 +168,7 @@ def _existing_images(X: ACSet, Y: ACSet, initial: Prescribed) -> dict[str, dict[
 
 
 def _existing_ids(sort: str, ids: list[Any], size: int, where: str) -> list[int]:
+    """The ids of parts or variables, which must exist."""
     try:
         return [int(number) for number in as_ids(ids, size)]
     except MisfitError as misfit:
@@ -186,26 +189,26 @@ def _check_images(Y: ACSet, attrtype: str, images: list[Any]) -> None:
             )
 
 
-def _require_images(search: _Search, attrtypes: Collection[str]) -> None:
+def _require_images(question: _Question, attrtypes: Collection[str]) -> None:
     """Refuse an attribute variable at no part whose image is not prescribed: every value would be one."""
-    for attrtype in search.X.schema.attrtypes:
-        for k in unheld_variables(search.X, attrtype) if attrtype in attrtypes else ():
-            if k not in search.prescribed.get(attrtype, {}):
+    for attrtype in question.X.schema.attrtypes:
+        for k in unheld_variables(question.X, attrtype) if attrtype in attrtypes else ():
+            if k not in question.prescribed.get(attrtype, {}):
                 raise InstanceError(
                     f"Var({k}) of '{attrtype}' is at no part of the domain, so any value could be its image: "
                     f"prescribe one with initial={{'{attrtype}': {{{k}: ...}}}}"
                 )
 
 
-def _found(search: _Search, block: int) -> Iterator[Morphism]:
-    """The morphisms; ``block`` is how many rows a step of the search makes at once."""
-    X, Y, prescribed = search.X, search.Y, search.prescribed
-    if search.engine == "catlab":
-        return iter(by_catlab.homomorphisms(X, Y, search.injective, search.bijective, prescribed, one=block == FIRST))
-    if search.invertible:
+def _found(question: _Question, *, one: bool) -> Iterator[Morphism]:
+    """The morphisms, or at least the first, by the search that fits the question."""
+    X, Y, prescribed = question.X, question.Y, question.prescribed
+    if question.engine == "catlab":
+        return iter(by_catlab.homomorphisms(X, Y, question.injective, question.bijective, prescribed, one=one))
+    if question.invertible:
         return (_isomorphism(X, Y, images) for images in isomorphisms(X, Y, prescribed))
-    asked = _canonical_query(search, with_isolated=True)
-    return iter(()) if _sizes_forbid(search) else _answers(search, asked, block)
+    asked = _canonical_query(question, with_isolated=True)
+    return iter(()) if _sizes_forbid(question) else _answers(question, asked, _FIRST if one else _BLOCK)
 
 
 def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
@@ -214,14 +217,14 @@ def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
     return Morphism.unchecked(X, Y, {ob: images[ob] for ob in X.schema.obs}, variables)
 
 
-def _sizes_forbid(search: _Search) -> bool:
+def _sizes_forbid(question: _Question) -> bool:
     """Tell whether the numbers of parts and variables rule out all morphisms.
 
     An injection between finite sets of one size is a bijection, so the search need not ask for surjectivity.
     """
-    of_x, of_y = sort_sizes(search.X), sort_sizes(search.Y)
-    return any(of_x[sort] != of_y[sort] for sort in search.bijective) or any(
-        of_x[sort] > of_y[sort] for sort in search.injective
+    of_x, of_y = sort_sizes(question.X), sort_sizes(question.Y)
+    return any(of_x[sort] != of_y[sort] for sort in question.bijective) or any(
+        of_x[sort] > of_y[sort] for sort in question.injective
     )
 
 
@@ -243,9 +246,9 @@ class _CanonicalQuery(NamedTuple):
     coded: Codes
 
 
-def _answers(search: _Search, asked: _CanonicalQuery, block: int) -> Iterator[Morphism]:
-    """The answers of a canonical query as morphisms."""
-    X, Y = search.X, search.Y
+def _answers(question: _Question, asked: _CanonicalQuery, block: int) -> Iterator[Morphism]:
+    """The answers of a canonical query as morphisms; ``block`` is how many rows a step of the search makes at once."""
+    X, Y = question.X, question.Y
     for table in answers(asked.target, asked.query, asked.fixed, block=block):
         images = {}
         for sort, n in sort_sizes(X).items():
@@ -261,20 +264,22 @@ def _answers(search: _Search, asked: _CanonicalQuery, block: int) -> Iterator[Mo
             yield Morphism.unchecked(X, Y, components, variables)
 
 
-def _canonical_query(search: _Search, *, with_isolated: bool) -> _CanonicalQuery:
+def _canonical_query(question: _Question, *, with_isolated: bool) -> _CanonicalQuery:
     """The canonical query of X, with the part of Y that it asks about.
 
     Args:
-        search: the question.
+        question: the question.
         with_isolated: whether the query has atoms for parts without arrows and without a prescribed image, which
             may go to any part; otherwise they are left out and counted.
     """
-    X, schema = search.X, search.X.schema
-    variables = {kind: tuple(images.values()) for kind, images in search.prescribed.items() if kind in schema.attrtypes}
-    coded = codes(X, search.Y, also=variables)
+    X, schema = question.X, question.X.schema
+    variables = {
+        kind: tuple(images.values()) for kind, images in question.prescribed.items() if kind in schema.attrtypes
+    }
+    coded = codes(X, question.Y, also=variables)
     columns = {f: X.column_ids(f) for f in schema.homs} | coded.columns[0]
     fixed: dict[str, int] = {}
-    for sort, images in search.prescribed.items():
+    for sort, images in question.prescribed.items():
         found = coded.also[sort].tolist() if sort in schema.attrtypes else images.values()
         fixed.update((_variable_name(sort, x), int(y)) for x, y in zip(images, found, strict=True))
     atoms: list[Atom] = []
@@ -296,9 +301,9 @@ def _canonical_query(search: _Search, *, with_isolated: bool) -> _CanonicalQuery
     for kind in schema.attrtypes:
         unheld = (_variable_name(kind, k) for k in unheld_variables(X, kind))
         atoms += [Atom(kind, ((ID, Variable(name)),)) for name in unheld]
-    query = ConjunctiveQuery(tuple(atoms), None, _injectivity(search, coded, columns, left_out))
+    query = ConjunctiveQuery(tuple(atoms), None, _injectivity(question, coded, columns, left_out))
     isolated = {ob: len(parts) for ob, parts in left_out.items()}
-    return _CanonicalQuery(_target(search, coded, columns), query, fixed, isolated, coded)
+    return _CanonicalQuery(_target(question, coded, columns), query, fixed, isolated, coded)
 
 
 def _variable_name(sort: str, number: int) -> str:
@@ -316,15 +321,15 @@ def _term(X: ACSet, coded: Codes, arrow: str, end: int) -> Term:
 
 
 def _injectivity(
-    search: _Search, coded: Codes, columns: Mapping[str, Ids], left_out: Mapping[str, list[int]]
+    question: _Question, coded: Codes, columns: Mapping[str, Ids], left_out: Mapping[str, list[int]]
 ) -> tuple[Comparison, ...]:
     """The inequalities that make the answers injective."""
-    X, schema = search.X, search.X.schema
+    X, schema = question.X, question.X.schema
     comparisons = []
-    for ob, (left, right) in _independent_pairs(search, coded, columns).items():
+    for ob, (left, right) in _independent_pairs(question, coded, columns).items():
         asked = ~np.isin(left, left_out[ob]) & ~np.isin(right, left_out[ob])
         comparisons += _unequal(ob, left[asked], right[asked])
-    for attrtype in (attrtype for attrtype in schema.attrtypes if attrtype in search.injective):
+    for attrtype in (attrtype for attrtype in schema.attrtypes if attrtype in question.injective):
         comparisons += _unequal(attrtype, *np.triu_indices(X.nvars(attrtype), 1))
         # A variable that becomes a value collides with the value, which stays what it is.
         no_value = Constant(len(coded.values[attrtype]))
@@ -333,7 +338,7 @@ def _injectivity(
     return tuple(comparisons)
 
 
-def _independent_pairs(search: _Search, coded: Codes, columns: Mapping[str, Ids]) -> dict[str, tuple[Ids, Ids]]:
+def _independent_pairs(question: _Question, coded: Codes, columns: Mapping[str, Ids]) -> dict[str, tuple[Ids, Ids]]:
     """The pairs of parts of each injective object whose images must be told apart by an inequality.
 
     By naturality two parts have different images where an arrow sends these to different images. So pairs are the
@@ -343,22 +348,22 @@ def _independent_pairs(search: _Search, coded: Codes, columns: Mapping[str, Ids]
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    X, schema = search.X, search.X.schema
-    pairs = {ob: np.triu_indices(X.nparts(ob), 1) for ob in schema.obs if ob in search.injective}
+    X, schema = question.X, question.X.schema
+    pairs = {ob: np.triu_indices(X.nparts(ob), 1) for ob in schema.obs if ob in question.injective}
     ends = np.cumsum([1, *(len(left) for left, _ in pairs.values())]).tolist()
     first = dict(zip(pairs, ends, strict=False))
     sources, targets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for ob, (left, right) in pairs.items():
         for f in (*schema.homs_from(ob), *schema.attrs_from(ob)):
             column = columns[f]
-            if f in schema.attrs and schema.attrs[f][1] not in search.injective:
+            if f in schema.attrs and schema.attrs[f][1] not in question.injective:
                 # Values stay apart, variables may become equal.
                 column = np.where(column < len(coded.values[schema.attrs[f][1]]), column, UNDEFINED)
             one, two = column[left], column[right]
             apart = np.flatnonzero((one >= 0) & (two >= 0) & (one != two))
             if f in schema.attrs:
                 targets.append(np.zeros_like(apart))
-            elif schema.homs[f][1] in search.injective:
+            elif schema.homs[f][1] in question.injective:
                 a, b = np.minimum(one, two)[apart], np.maximum(one, two)[apart]
                 row = a * (2 * X.nparts(schema.homs[f][1]) - a - 1) // 2  # pairs as np.triu_indices numbers them
                 targets.append(first[schema.homs[f][1]] + row + b - a - 1)
@@ -381,15 +386,16 @@ def _independent_pairs(search: _Search, coded: Codes, columns: Mapping[str, Ids]
 
 
 def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Comparison]:
+    """Inequalities between the query's variables for pairs of parts or attribute variables."""
     return [
         Comparison(Variable(_variable_name(sort, one)), "!=", Variable(_variable_name(sort, two)))
         for one, two in zip(left.tolist(), right.tolist(), strict=True)
     ]
 
 
-def _target(search: _Search, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
+def _target(question: _Question, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
     """Y with values and variables as parts, and only the arrows that X defines somewhere; Y itself where X has none."""
-    X, Y, schema = search.X, search.Y, search.X.schema
+    X, Y, schema = question.X, question.Y, question.X.schema
     asked = {f: ends for f, ends in {**schema.homs, **schema.attrs}.items() if np.any(columns[f] >= 0)}
     if not any(map(X.nvars, schema.attrtypes)) and not asked.keys() & schema.attrs.keys():
         return Y
