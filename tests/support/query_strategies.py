@@ -1,4 +1,4 @@
-"""Random queries, and what they mean: all assignments of parts to atoms, tried one by one."""
+"""Random queries, and their answers by trying all assignments of parts to atoms one by one."""
 
 from __future__ import annotations
 

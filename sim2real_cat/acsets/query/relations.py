@@ -1,4 +1,4 @@
-"""A resolved query as relations of integers, which an engine then joins.
+"""Relations of integers, which an engine joins, made from a resolved query.
 
 All that concerns one atom alone is done here: values and parameters select its parts, its arrows must be defined,
 comparisons within the atom must hold. Ids are left to join. An attribute that several atoms share is joined by the rank

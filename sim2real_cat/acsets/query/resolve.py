@@ -1,4 +1,4 @@
-"""Names and types of a query, resolved against a schema: its variables become numbers, its parameters values."""
+"""The names and types of a query, checked against a schema: variables become numbers, parameters values."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class _Resolver:
         self.result.patterns.append(Pattern(ob, part, tuple(operands.items())))
 
     def variable(self, name: str, type_: VariableType, place: str) -> int:
-        """Return the number of a named variable, whose type must be the same at every place."""
+        """Return the number of a named variable; its type must be the same at every place."""
         if name not in self.numbers:
             self.numbers[name] = self.new(Unknown(type_, place))
         first = self.result.unknowns[self.numbers[name]]

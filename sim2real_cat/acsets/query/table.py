@@ -1,4 +1,4 @@
-"""Answers of queries: tables of columns."""
+"""The table that answers a query."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import pyarrow
 
 SHOWN = 10
-"""How many rows a table shows of itself."""
+"""The number of rows that a table shows when it is printed."""
 
 
 class Table:
-    """Rows as columns of equal length: ids as int64, attributes in the dtype of their column. It never changes.
+    """An answer as columns of equal length: ids as int64, attributes in the dtype of their column. It never changes.
 
     >>> table = Table({"e": np.array([0, 2]), "g": np.array([0.5, 0.7])}, 2)
     >>> len(table), table["g"], list(table)
     (2, array([0.5, 0.7]), [(0, 0.5), (2, 0.7)])
 
     Args:
-        columns: each an array of shape (n,), which is made read-only.
-        n: the number of rows, which a table without columns has as well.
+        columns: arrays of shape (n,), which become read-only.
+        n: the number of rows; a table without columns has one too.
     """
 
     __slots__ = ("_n", "columns")
@@ -55,13 +55,13 @@ class Table:
         return self.columns[name]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """The rows as tuples of Python values."""
+        """Yield the rows as tuples of Python values."""
         if not self.columns:
             return iter([()] * self._n)
         return zip(*(array.tolist() for array in self.columns.values()), strict=True)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the columns are the same and in the same order, and so are the rows; NaN equals NaN."""
+        """Return whether columns and rows are the same, in the same order; NaN equals NaN."""
         if not isinstance(other, Table):
             return NotImplemented
         return (
@@ -76,11 +76,11 @@ class Table:
     __hash__ = None  # type: ignore[assignment]
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The columns as lists of Python values."""
+        """Return the columns as lists of Python values."""
         return {name: array.tolist() for name, array in self.columns.items()}
 
     def to_arrow(self) -> pyarrow.Table:
-        """The table in Arrow."""
+        """Return the table in Arrow."""
         import pyarrow
 
         def column(array: NDArray[Any]) -> pyarrow.Array:
@@ -90,7 +90,7 @@ class Table:
         return pyarrow.table({name: column(array) for name, array in self.columns.items()})
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The table as a DataFrame; needs pandas."""
+        """Return the table as a data frame; needs the extra ``pandas``."""
         import pandas
 
         return pandas.DataFrame(dict(self.columns), index=range(self._n))
@@ -105,7 +105,7 @@ class Table:
         return "\n".join([f"<Table of {self._size()}>", *lines])
 
     def _repr_html_(self) -> str:
-        """The first rows as an HTML table, for notebooks."""
+        """Return the first rows as an HTML table, for notebooks."""
         head, rows = self._shown()
 
         def line(tag: str, cells: list[str]) -> str:
@@ -118,7 +118,7 @@ class Table:
         return f"{self._n} row{'' if self._n == 1 else 's'}"
 
     def _shown(self) -> tuple[list[str], list[list[str]]]:
-        """The names of the columns, and the first rows as text."""
+        """Return the names of the columns, and the first rows as text."""
         columns = [[_cell(value) for value in array[:SHOWN].tolist()] for array in self.columns.values()]
         if self._n > SHOWN:
             columns = [[*column, "..."] for column in columns]

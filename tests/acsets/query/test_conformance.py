@@ -1,4 +1,4 @@
-"""What Catlab.jl answered to the same queries; ids are 1-based there."""
+"""The answers of Catlab.jl to the same queries; ids are 1-based there."""
 
 import json
 from collections import Counter

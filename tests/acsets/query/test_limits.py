@@ -1,4 +1,4 @@
-"""What both engines do at their limits: sizes, missing packages, large counts."""
+"""Both engines at their limits: sizes, missing packages, large counts."""
 
 import sys
 

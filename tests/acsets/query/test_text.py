@@ -1,4 +1,4 @@
-"""What the text of a query means, and what is refused."""
+"""The meaning of a query's text, and the refusals."""
 
 import datetime
 import math
