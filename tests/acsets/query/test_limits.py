@@ -62,7 +62,7 @@ def test_many_ways_for_one_value_are_exact():
 
 
 @BOTH
-def test_a_small_selection_is_passed_on(engine):
+def test_selections_at_both_ends_meet(engine):
     graph = random_graph(40, 400)
     body = "V(_id=a), E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=c), V(_id=c)"
     edges = list(zip(graph.column("src").tolist(), graph.column("tgt").tolist(), strict=True))
