@@ -11,6 +11,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -340,8 +342,6 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _engines(options: argparse.Namespace) -> int:
-    from sim2real_cat.report.installed import installed_engines
-
     if options.install is not None:
         from sim2real_cat.acsets.catlab import julia
 
@@ -349,6 +349,46 @@ def _engines(options: argparse.Namespace) -> int:
     for engine in installed_engines():
         print(f"{engine.name:10} {'here   ' if engine.here else 'missing'}  {engine.detail}")
     return OK
+
+
+@dataclass(frozen=True)
+class InstalledEngine:
+    """An engine, and whether it can be used here.
+
+    Attributes:
+        name: its name on the command line.
+        here: whether it can be used on this machine, by this version of the package.
+        detail: its version, or what is missing and how to get it.
+    """
+
+    name: str
+    here: bool
+    detail: str
+
+
+def installed_engines() -> list[InstalledEngine]:
+    """Return every engine, those that are missing too; none is started."""
+    from sim2real_cat.acsets.catlab import julia
+
+    numpy, mujoco, problem = _version("numpy"), _version("mujoco"), julia.missing()
+    return [
+        InstalledEngine(
+            "embedded", numpy is not None, f"ACSets as numpy {numpy} columns" if numpy else "pip install numpy"
+        ),
+        InstalledEngine(
+            "mujoco", mujoco is not None, f"physics by MuJoCo {mujoco}" if mujoco else "pip install 'mujoco>=4,<5'"
+        ),
+        InstalledEngine(
+            "catlab", problem is None, problem or f"Catlab by Julia: {julia.found()}; started when first used"
+        ),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _print_report(instance: TransferInstance, report: LawReport) -> int:

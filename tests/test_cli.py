@@ -13,7 +13,7 @@ import pytest
 
 import sim2real_cat
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.cli import main
+from sim2real_cat.cli import InstalledEngine, installed_engines, main
 from sim2real_cat.errors import EngineError, GapError
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.predictive.gap import predictive_gap
@@ -484,6 +484,21 @@ def test_engines_lists_each_on_a_line(say, monkeypatch):
         ["mujoco", "here"],
         ["catlab", "missing"],
     ]
+
+
+def test_engines_are_named_with_what_is_missing(monkeypatch):
+    monkeypatch.setattr(julia, "missing", lambda: "install it")
+    embedded, mujoco, catlab = installed_engines()
+    assert (embedded.name, embedded.here, mujoco.name, mujoco.here) == ("embedded", True, "mujoco", True)
+    assert catlab == InstalledEngine("catlab", False, "install it")
+    monkeypatch.setattr(julia, "missing", lambda: None)
+    monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
+    assert installed_engines()[2] == InstalledEngine(
+        "catlab", True, "Catlab by Julia: /opt/julia; started when first used"
+    )
+    monkeypatch.setattr("sim2real_cat.cli._version", lambda package: None)
+    assert [engine.here for engine in installed_engines()] == [False, False, True]
+    assert all("pip install" in engine.detail for engine in installed_engines()[:2])
 
 
 def test_engines_says_how_to_get_what_is_missing(say, monkeypatch):

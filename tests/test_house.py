@@ -26,14 +26,9 @@ HOUSE = House(PACKAGE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
 
 STILL_RED = {
-    "circles",
     "classes",
-    "crowded",
     "deep imports",
-    "layers",
-    "named files",
     "single importers",
-    "through a package",
     "titles",
 }
 """Rules that the house does not keep yet; this becomes shorter and is never added to."""
@@ -44,7 +39,6 @@ def rule(name: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(name in STILL_RED, reason=f"{name}: the house does not keep this rule yet", strict=False)
 
 
-@rule("layers")
 def test_imports_go_down_only():
     command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
     if command is None:
@@ -53,7 +47,6 @@ def test_imports_go_down_only():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@rule("circles")
 def test_there_is_no_import_circle():
     assert HOUSE.circles() == []
 
@@ -66,7 +59,6 @@ def test_few_modules_have_exactly_one_importer():
     assert len(found) <= 0.15 * len(HOUSE.rooms), f"{len(found)} of {len(HOUSE.rooms)} modules\n{shown}"
 
 
-@rule("crowded")
 def test_no_folder_is_crowded():
     assert HOUSE.crowded(16) == {}
 
@@ -79,7 +71,6 @@ def test_nobody_imports_what_is_private_to_another_module():
     assert HOUSE.private_imports() == []
 
 
-@rule("through a package")
 def test_names_are_imported_from_the_module_that_defines_them():
     assert HOUSE.through_a_package() == []
 
@@ -103,7 +94,6 @@ def test_documentation_imports_the_package_or_one_floor(page):
 
 
 @pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())
-@rule("named files")
 def test_files_named_in_documentation_exist(page):
     """Paths of modules, tests and benchmarks that a page names are those of today."""
     named = re.findall(r"`((?:\w+/)+\w+\.(?:py|jl))\b", page.read_text(encoding="utf-8"))

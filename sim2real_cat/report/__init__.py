@@ -1,4 +1,4 @@
-"""Reports for people: tables, a page, a picture."""
+"""Reports for people: summaries, tables, a page, a picture."""
 
 import lazy_loader
 

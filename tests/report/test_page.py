@@ -8,9 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.report.figure import draw_policies, save_figure
-from sim2real_cat.report.installed import InstalledEngine, installed_engines
 from sim2real_cat.report.page import write_page
 from sim2real_cat.report.summary import summaries
 from sim2real_cat.report.terminal import laws_table, policies_table, progress_bars, query_table
@@ -152,18 +150,3 @@ def test_progress_is_shown_at_a_terminal_only():
             show("training", 1, 2)
             show("training", 2, 2)
         assert ("training" in console.file.getvalue()) == terminal
-
-
-def test_engines_are_named_with_what_is_missing(monkeypatch):
-    monkeypatch.setattr(julia, "missing", lambda: "install it")
-    embedded, mujoco, catlab = installed_engines()
-    assert (embedded.name, embedded.here, mujoco.name, mujoco.here) == ("embedded", True, "mujoco", True)
-    assert catlab == InstalledEngine("catlab", False, "install it")
-    monkeypatch.setattr(julia, "missing", lambda: None)
-    monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
-    assert installed_engines()[2] == InstalledEngine(
-        "catlab", True, "Catlab by Julia: /opt/julia; started when first used"
-    )
-    monkeypatch.setattr("sim2real_cat.report.installed._version", lambda package: None)
-    assert [engine.here for engine in installed_engines()] == [False, False, True]
-    assert all("pip install" in engine.detail for engine in installed_engines()[:2])
