@@ -49,7 +49,7 @@ class Expectation:
 
 
 class Predictor:
-    """Predicts the readings of a world's sensors in each member of a fibre, from recorded states.
+    """A predictor of the readings of a world's sensors, in each member of a fibre, from recorded states.
 
     Attributes:
         world: the world.
@@ -178,7 +178,7 @@ class Predictor:
         return [self.world.sensors.index(name) for name in recording.sensors]
 
     def _ahead(self, recording: Trajectories, late: Ints) -> Floats:
-        """(M, N, d) what arrives after every transition; a reading that is late is of a recorded state."""
+        """(M, N, d) the readings after every transition; a reading that is late is of a recorded state."""
         predicted = predict_steps(self.world, recording, fibre=self.fibre, threads=self.threads)
         reading = predicted.observation.reshape(len(self.fibre), -1, len(recording.sensors))
         if late.any():
@@ -190,11 +190,11 @@ class Predictor:
         return reading
 
     def _seen(self, recording: Trajectories) -> Floats:
-        """(M, episodes, T + 1, d) what the sensors would read in the recorded states."""
+        """(M, episodes, T + 1, d) the readings, without noise, in the recorded states."""
         return observe_states(self.world, recording, fibre=self.fibre, threads=self.threads)
 
     def _spread(self, recording: Trajectories, late: Ints, reading: Floats) -> Floats:
-        """(M, N, d, d) what the error of the recorded states makes of the readings.
+        """(M, N, d, d) the covariance of the readings from the error of the recorded states.
 
         Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
         """
@@ -239,7 +239,7 @@ def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Floats:
 
 
 class HiddenPredictor(Predictor):
-    """Predicts readings from the first recorded state, with its error, and the readings so far.
+    """A predictor from the first recorded state, with its error, and the readings so far.
 
     The arguments are those of `Predictor`.
     """

@@ -68,8 +68,8 @@ def predictive_gap(
             divergence of whole trajectories.
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
             velocities, or one for each of the 2 nv coordinates. It goes through every member's dynamics, linearised
-            over one deviation; 0 where the states are exact. Not ignoring it is what keeps a noisy state estimate from
-            looking like wrong dynamics. Errors need to be small against how far the states spread, which
+            over one deviation; 0 where the states are exact. It keeps a noisy state estimate from looking like wrong
+            dynamics. Errors need to be small against how far the states spread, which
             members do not know of and a fitted reality does; where they are not, the estimate is unreliable.
         noise: "given" takes the world's noise; "fitted" gives sensors without any a Gaussian one, as wide as what
             cannot be predicted of the real readings.
@@ -112,7 +112,7 @@ class _Comparison:
             raise GapError(f"noise is '{self.noise}': give 'given' or 'fitted'")
         if self.noise == "fitted" and self.reality is not None:
             raise GapError(
-                "noise='fitted' is for recordings of a world that is not known; this one's noise is: leave it out"
+                "noise='fitted' is for an unknown reality; the noise of a given one is known: leave noise='fitted' out"
             )
         if self.states not in get_args(States):
             raise GapError(f"states is '{self.states}': give 'recorded' or 'hidden'")
@@ -138,7 +138,7 @@ class _Comparison:
             simulated = self._predictor(noisy, self.fibre)
             fitted = replace(
                 fitted,
-                noise="fitted to what no prediction leaves of "
+                noise="fitted to what predictions leave over: "
                 + listed(f"{name} {widths[name]:.3g}" for name in silent),
             )
         simulated.require_noise(sensors)
@@ -164,7 +164,7 @@ class _Comparison:
         return KnownReality(members)
 
     def estimate(self, simulated: Predictor, known: Reality, rng: np.random.Generator) -> PredictiveGap:
-        """The gap of the recording, with what is to be said about it."""
+        """The gap of the recording, with reasons for doubt and notes."""
         sensors, reasons, notes = self.recording.sensors, [*known.reasons], [*known.notes]
         if self.reality is None and (doubt := simulated.doubt(self.recording)):
             reasons.append(doubt)

@@ -62,7 +62,7 @@ class KnownReality:
 
 @dataclass(frozen=True, eq=False)
 class FittedReality:
-    """Reality as fitted to the episodes left out: expectations that have not seen what they are about.
+    """Reality as fitted to the other episodes: no reading is used to predict itself.
 
     Attributes:
         expected: (N, d) of each reading.

@@ -187,7 +187,7 @@ def test_noise_can_be_fitted(spring, driven):
     given = predictive_gap(spring(0.03, BOTH), real, threads=1)
     fitted = predictive_gap(spring(0.0, BOTH), real, noise="fitted", threads=1)
     assert fitted.estimate.value == pytest.approx(given.estimate.value, rel=0.15)
-    assert fitted.noise.startswith("fitted to what no prediction leaves of qpos[x] 0.03")
+    assert fitted.noise.startswith("fitted to what predictions leave over: qpos[x] 0.03")
     partly = predictive_gap(spring({"qpos[x]": 0.5, "qvel[x]": 0.0}, BOTH), real, noise="fitted", threads=1)
     assert "qpos[x]" not in partly.noise
 
@@ -273,7 +273,11 @@ def test_reality_may_be_several_worlds(spring, driven):
         ({}, {"qpos[x]": 0.1}, r"have no density: qvel\[x\]; "),
         ({}, [GaussianNoise(0.1), Dropout(0.5)], r"sensor 'qpos\[x\]': the noise .* has no density"),
         ({"noise": "guessed"}, 0.1, "noise is 'guessed': give 'given' or 'fitted'"),
-        ({"noise": "fitted", "reality": Ensemble.nominal()}, 0.1, "this one's noise is: leave it out"),
+        (
+            {"noise": "fitted", "reality": Ensemble.nominal()},
+            0.1,
+            "the noise of a given one is known: leave noise=",
+        ),
         ({"states": "seen"}, 0.1, "states is 'seen': give 'recorded' or 'hidden'"),
         ({"state_deviation": [0.1, 0.1, 0.1]}, 0.1, "3 state deviations for 1 positions and 1 velocities"),
         ({"state_deviation": -0.1}, 0.1, "state deviations must be finite and not negative"),

@@ -164,7 +164,7 @@ def _sizes(draw: st.DrawFn, schema: Schema, most: int, total: bool) -> dict[str,
 
 
 def _quotient(x: ACSet) -> ACSet:
-    """The freest instance with total homs that an instance with total homs becomes when its equations hold."""
+    """The instance with those parts identified that the equations of its schema identify."""
     schema = x.schema
     free = Schema(schema.name, schema.obs, schema.homs, schema.attrtypes, schema.attrs)
     unrestrained = ACSet(free)
@@ -177,7 +177,7 @@ def _quotient(x: ACSet) -> ACSet:
 
 
 def _with_values(draw: st.DrawFn, x: ACSet, values: Values) -> ACSet:
-    """The instance with a value, or nothing, or a variable for each variable that it has."""
+    """The instance with each of its variables replaced by a value, nothing, or another variable."""
     y = ACSet(x.schema)
     drawn = {}
     for attrtype in x.schema.attrtypes:
@@ -193,7 +193,7 @@ def _with_values(draw: st.DrawFn, x: ACSet, values: Values) -> ACSet:
 
 
 def _undefine(draw: st.DrawFn, x: ACSet) -> None:
-    """Make a few homs undefined, and then what an equation would otherwise say of one side alone."""
+    """Make a few homs undefined, and the other side of each equation with them."""
     kept = _kept_total(x.schema)
     cells = [(ob, name, part) for name, (ob, _) in x.schema.homs.items() if name not in kept for part in x.parts(ob)]
     for ob, name, part in draw(st.lists(st.sampled_from(cells), max_size=4)) if cells else ():
@@ -224,7 +224,7 @@ def _kept_total(schema: Schema) -> set[str]:
 
 
 def _cut(x: ACSet, path: Path, part: int, kept: Collection[str]) -> None:
-    """Make a path undefined at a part: the first of its arrows that may be."""
+    """Make a path undefined at a part, by the first of its arrows that may be."""
     ob = path.dom
     for name in path.arrows:
         if name not in kept:

@@ -196,7 +196,7 @@ def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
 
 
 def _name(draw: st.DrawFn, x: ACSet, total: bool) -> None:
-    """Names, the weights of every fibre, and a number drawn for every world or for none."""
+    """Set names, the weights of every fibre, and a number drawn for every world or for none."""
     for ob, attribute_name in NAME_ATTRIBUTES.items():
         x.set(ob, x.parts(ob), **{attribute_name: [f"{ob.lower()} {part}" for part in x.parts(ob)]})
     weights = [float(draw(st.integers(1, 3))) for _ in x.parts("SimEnv")]

@@ -147,7 +147,7 @@ def _body(draw: st.DrawFn, body: int, kind: str) -> tuple[str, str]:
 
 
 def _tree(bodies: list[tuple[str, str]], parents: list[int], parent: int, indent: str) -> str:
-    """The lines of the bodies on a parent, each with those on it."""
+    """The XML of the bodies attached to a parent, each with those attached to it."""
     text = ""
     for body, on in enumerate(parents):
         if on == parent:

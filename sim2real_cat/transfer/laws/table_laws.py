@@ -88,7 +88,7 @@ GAP_VALID = Law(
 
 
 @dataclass(frozen=True, eq=False)
-class Under:
+class UnderEpsilon:
     """Policies by what is known of "kl_gap(π) < ε": masks of shape (n,) that exclude each other.
 
     Attributes:
@@ -106,14 +106,14 @@ class Under:
     unmeasured: Bools
 
 
-def under(instance: ACSet, epsilon: float) -> Under:
+def under_epsilon(instance: ACSet, epsilon: float) -> UnderEpsilon:
     """Sort the policies by what is known of their gap being under epsilon."""
     gap, low, high = intervals(instance)
     measured = ~np.isnan(gap)
     straddles = measured & (low < epsilon) & (high >= epsilon)
     unreliable = measured & ~straddles & doubtful(instance)
     sure = measured & ~straddles & ~unreliable
-    return Under(sure & (gap < epsilon), sure & (gap >= epsilon), straddles, unreliable, ~measured)
+    return UnderEpsilon(sure & (gap < epsilon), sure & (gap >= epsilon), straddles, unreliable, ~measured)
 
 
 def _digits(value: float, epsilon: float) -> str:
@@ -131,7 +131,7 @@ def _destination(target: int, row: int) -> str:
 
 def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
     gap, low, high = intervals(instance)
-    known, transfer = under(instance, epsilon), instance.column_ids("transfer")
+    known, transfer = under_epsilon(instance, epsilon), instance.column_ids("transfer")
     identity = transfer == instance.parts("Policy")
     off = np.abs(gap - epsilon)
     more = _more_episodes(instance, epsilon)
@@ -247,7 +247,7 @@ class IdentitySubobjects:
 
 def identity_subobjects(instance: ACSet, epsilon: float) -> IdentitySubobjects:
     """Compute the three subobjects, as sub-instances of the set of policies by itself."""
-    n, transfer, known = instance.nparts("Policy"), instance.column_ids("transfer"), under(instance, epsilon)
+    n, transfer, known = instance.nparts("Policy"), instance.column_ids("transfer"), under_epsilon(instance, epsilon)
     policies, with_nowhere = _points(instance, n), _points(instance, n + 1)
     moved = Morphism(policies, with_nowhere, {"Policy": np.where(transfer < 0, n, transfer)}, {})
     kept = Morphism(policies, with_nowhere, {"Policy": np.arange(n)}, {})
@@ -260,7 +260,7 @@ def identity_subobjects(instance: ACSet, epsilon: float) -> IdentitySubobjects:
 
 
 def _points(instance: ACSet, n: int) -> ACSet:
-    """A set of so many policies, in the instance's engine."""
+    """A set of n policies, in the instance's engine."""
     points = ACSet(_POLICIES, engine=instance.engine)
     points.add_parts("Policy", n)
     return points
