@@ -51,7 +51,7 @@ def predictive_gap(
 
     Every member of the fibre is set to every recorded state, does the recorded action, and says what each sensor
     would read; the sensor's noise makes a density of it. The members are mixed by their trajectories' likelihoods
-    (`sim2real_cat.predictive.mixture`). The noise sets the scale of the number.
+    (`sim2real_cat.predictive.estimate`). The noise sets the scale of the number.
 
     Args:
         world: the simulated world, with the noise of its sensors.
