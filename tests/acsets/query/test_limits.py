@@ -145,6 +145,17 @@ def test_too_many_rows_are_refused(engine):
         answer(graph, asked, engine=engine, distinct=True, limit=899)
 
 
+@BOTH
+def test_repeated_rows_do_not_count_against_the_limit_of_distinct_ones(engine):
+    graph = ACSet(GRAPH)
+    graph.add_parts("V", 1000)
+    graph.add_parts("E", 100, src=[0] * 50 + [1] * 50, tgt=[1] * 50 + [2] * 50)
+    asked = parse("E(src=a, tgt=b), E(src=b, tgt=c)", ("a", "c"))
+    assert list(answer(graph, asked, engine=engine, distinct=True, limit=1000)) == [(0, 2)]
+    with refused(InstanceError, "more than 1,000 rows"):
+        answer(graph, asked, engine=engine, limit=1000)
+
+
 def test_without_duckdb_numpy_answers(monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     monkeypatch.setattr(engines, "THRESHOLD", -1e9)
