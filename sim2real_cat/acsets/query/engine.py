@@ -47,7 +47,7 @@ THRESHOLD = 5e6
 """The number of rows made on the way, beyond what DuckDB needs to read and hand over, from which "auto" uses DuckDB.
 
 DuckDB takes 15 to 60 ms to start, and then about as long as numpy for a row on one core; it uses all cores. Up to 10^6
-rows numpy takes 0.02 to 1 times as long; see `benchmarks/acsets.py`.
+rows numpy takes 0.01 to 1.2 times as long; see `benchmarks/acsets.py`.
 """
 
 FIRST_BLOCK = 2**10
