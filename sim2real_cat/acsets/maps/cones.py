@@ -11,7 +11,7 @@ from sim2real_cat.acsets.maps.morphism import Morphism, require_natural
 from sim2real_cat.errors import InstanceError
 
 
-def require_parallel(what: str, f: Morphism, g: Morphism) -> None:
+def require_parallel(what: Literal["an equalizer", "a coequalizer"], f: Morphism, g: Morphism) -> None:
     """Refuse two morphisms that are not natural or not parallel."""
     require_natural(f, g)
     if f.dom != g.dom or f.codom != g.codom:

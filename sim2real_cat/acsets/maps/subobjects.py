@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,7 +56,8 @@ class SubInstance:
         masks = {ob: np.isin(self.instance.parts(ob), ids) for ob, ids in checked.items()}
         for name, (dom, codom) in self.instance.schema.homs.items():
             targets = self.instance.column_ids(name)[checked[dom]]
-            outside = np.flatnonzero((targets >= 0) & ~_at(masks[codom], targets))
+            defined = np.flatnonzero(targets >= 0)
+            outside = defined[~masks[codom][targets[defined]]]
             if len(outside):
                 part, target = int(checked[dom][outside[0]]), int(targets[outside[0]])
                 raise InstanceError(
@@ -163,11 +164,6 @@ def preimage(f: Morphism, sub: SubInstance) -> SubInstance:
 
 def _from_masks(instance: ACSet, masks: Masks) -> SubInstance:
     return SubInstance(instance, {ob: np.flatnonzero(mask) for ob, mask in masks.items()})
-
-
-def _at(mask: Any, targets: Ids) -> Any:
-    """The mask at some ids; False where undefined."""
-    return np.append(mask, False)[targets]
 
 
 def _checked(instance: ACSet, parts: Mapping[str, ArrayLike]) -> dict[str, Ids]:
