@@ -88,6 +88,12 @@ def test_promised_names_are_there():
     assert len(set(sim2real_cat.__all__)) == len(sim2real_cat.__all__)
 
 
+def test_the_top_holds_the_main_job_only():
+    """Some 50 names that are no modules; the rest stands on the floors and in namespaces."""
+    names = [name for name in sim2real_cat.__all__ if name not in FLOORS | NAMESPACES]
+    assert len(names) <= 55
+
+
 def test_laws_are_a_module():
     assert sim2real_cat.laws is sys.modules["sim2real_cat.transfer.laws"]
     assert [law.name for law in sim2real_cat.laws.ALL]

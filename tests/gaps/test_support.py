@@ -52,7 +52,7 @@ def test_a_world_far_outside_is_found_with_its_sensor(recorded, autoregressive, 
         episode[:, 1] += 8
     real = recorded(real, np.zeros(8, int), ("hip", "knee", "foot"))
     sim = recorded(autoregressive(rng, 48, 100, 3, 0.9), np.arange(48) % 3, ("hip", "knee", "foot"))
-    found = s2r.coverage(real, sim, level=level)
+    found = s2r.gaps.coverage(real, sim, level=level)
     assert found.covered is False
     assert found.outside_sensors == ("knee",)
     assert found.outside_episodes == tuple(range(8))
