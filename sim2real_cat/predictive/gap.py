@@ -10,6 +10,7 @@ import numpy as np
 
 from sim2real_cat.errors import GapError, WorldError, listed, unknown_name
 from sim2real_cat.gaps.estimate import Null
+from sim2real_cat.gaps.permutation import p_value
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.densities import Densities
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
@@ -229,11 +230,11 @@ class _Comparison:
         )
         member = sim.member_index[drawn][own.episode]
         gaps = np.array([own.terms[member == one].mean() for one in worlds])
-        p_value = float((1 + (gaps >= found.estimate.raw).sum()) / (1 + len(worlds)))
+        as_large = p_value(gaps, found.estimate.raw, sampled=True)
         why = [_EXACT]
         if 1 / (1 + len(worlds)) > _WORTH_A_WORD:
             why.append(f"with {len(worlds)} worlds the p-value is at least {1 / (1 + len(worlds)):.2g}")
-        return _with(found, Null((), (float(gaps.mean()),), p_value, 1, tuple(why)))
+        return _with(found, Null((), (float(gaps.mean()),), as_large, 1, tuple(why)))
 
 
 def _require_readings(world: World, recording: Trajectories) -> None:
