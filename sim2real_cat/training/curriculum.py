@@ -1,7 +1,7 @@
 """Curricula: the level of a randomization, from 0 (no width) to 1 (full ranges), as training goes on.
 
-A curriculum is a pure state machine: `update` takes a state and a performance and gives the next state. What the
-performance is that it needs, its `measure` says; a trainer measures that and keeps the state.
+A curriculum is a pure state machine: `update` takes a state and a performance and returns the next state. Its `measure`
+names the performance that it needs; the trainer measures that and keeps the state.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Source: H. Mania, A. Guy, B. Recht, "Simple random search provides a competitive
 reinforcement learning", NeurIPS 2018, algorithm 1, version V2-t (normalised observations, top
 directions only).
 
-The worlds in which a policy is trained: the same throughout, or widened by a curriculum.
+The worlds of a training stay the same, or are widened by a curriculum.
 """
 
 from __future__ import annotations
@@ -212,14 +212,14 @@ class TrainingFibre:
 
     Args:
         world: model, task, sensors.
-        members: the worlds, where they stay the same; the world as it is where neither they nor a curriculum is given.
+        fibre: the worlds, where they stay the same; the world as it is where neither they nor a curriculum is given.
         curriculum: the worlds, where they widen.
         seed: of the draws of the curriculum; the same at every level, so that each world moves outwards.
         directions: how many directions take turns.
         threads: physics threads; 0 means one per available core.
 
     Attributes:
-        members: the worlds by now.
+        fibre: the present worlds.
         simulator: one simulation for every try: `pairs` forwards, then as many backwards in the same worlds.
         repeats: how often every direction is tried forwards.
     """

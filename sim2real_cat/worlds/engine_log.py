@@ -1,4 +1,4 @@
-"""MuJoCo's warnings, which it would print and append to a file in the working directory, sent to `logging`."""
+"""MuJoCo's warnings, sent to `logging`; MuJoCo itself would print them and write a file into the working directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _logger = logging.getLogger("sim2real_cat.mujoco")
 def to_logging() -> Iterator[None]:
     """Within the block MuJoCo's warnings go to the logger ``sim2real_cat.mujoco`` at level INFO.
 
-    Nothing is lost by their silence: a diverged simulation is seen in the batch's own counters.
+    Nothing is lost: a simulation that blows up is seen in the counters of its batch.
     """
     import mujoco
 
@@ -28,7 +28,7 @@ def to_logging() -> Iterator[None]:
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """As `to_logging`, for a block that only compiles a model: the compiler warns through Python as well."""
+    """Do as `to_logging` in a block that compiles a model: the compiler also warns through Python."""
     with to_logging(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -31,7 +31,7 @@ Noise = float | NoiseModel | NoiseChain | Sequence[float | NoiseModel]
 """The noise of one sensor: a Gaussian deviation, a model, or several that act one after the other."""
 
 BUFFERS = {"actuator_delay": "actuator_history", "sensor_delay": "sensor_history"}
-"""Delays of a model, and the field whose first column is how many samples the buffer of each has."""
+"""For each field of delays, the field whose first column holds the number of samples in the buffer of each."""
 
 _MOST_SAMPLES = 100_000
 """Samples of a history buffer beyond which a delay is taken for one in milliseconds."""
@@ -113,7 +113,7 @@ class World(BaseWorld):
 
     @classmethod
     def gymnasium(cls, name: str, noise: Noise | Mapping[str, Noise] | None = None) -> World:
-        """A world of Gymnasium's MuJoCo v5 environments, e.g. ``"Hopper"``; the model lies in Gymnasium's wheel.
+        """Make a world of Gymnasium's MuJoCo v5 environments, e.g. ``"Hopper"``; the model lies in Gymnasium's wheel.
 
         Raises:
             WorldError: no such environment, or a sensor it does not have.
@@ -137,7 +137,7 @@ class World(BaseWorld):
         name: str | None = None,
         noise: Noise | Mapping[str, Noise] | None = None,
     ) -> World:
-        """A world from your own MJCF file.
+        """Make a world from your own MJCF file.
 
         Args:
             path: the MJCF file.
@@ -147,7 +147,7 @@ class World(BaseWorld):
             noise: noise of the sensors, one for all or by name.
 
         Raises:
-            WorldError: the file is missing or no MJCF, the task does not fit the model, or the control period is
+            WorldError: the file is missing or not MJCF, the task does not fit the model, or the control period is
                 not a multiple of the timestep.
         """
         path = Path(path)
@@ -243,7 +243,7 @@ def compile_model(
         sensor_delays: the longest delay of each of the model's sensors [s]; none where it is empty.
 
     Raises:
-        WorldError: the file cannot be read or is no MJCF model, or a delay is longer than its buffer can be.
+        WorldError: the file cannot be read or is not an MJCF model, or a delay is longer than its buffer can be.
     """
     import mujoco
 
@@ -290,7 +290,7 @@ def check_buffers(model: mujoco.MjModel, field: str, delays: Floats) -> None:
 
 
 def _make_room(elements: Sequence[Any], delays: Sequence[float] | Floats, timestep: float) -> bool:
-    """Lengthen the history buffers of a model's elements to their delays; whether any had to grow."""
+    """Lengthen the history buffers of a model's elements to their delays; return whether any grew."""
     grown = False
     for element, delay in zip(elements, delays, strict=len(delays) > 0):
         samples = _samples(delay, timestep)
@@ -303,7 +303,7 @@ def _make_room(elements: Sequence[Any], delays: Sequence[float] | Floats, timest
 
 
 def _samples(delay: float, timestep: float) -> int:
-    """How many samples the buffer of a delay needs."""
+    """Count the samples that the buffer of a delay needs."""
     return math.ceil(delay / timestep - 1e-9)
 
 

@@ -44,8 +44,8 @@ class GymnasiumWorld(ExternalWorld):
     it did before, on other environments or on random numbers other than its ``np_random``. An episode ends where
     the environment terminates it (`Trajectories.terminated`), truncates it, or raises or shows NaN
     (`Trajectories.diverged`, with the reason). Observations and actions are flattened in row-major order. Actions are
-    rounded to the type of their space and otherwise passed on as they are, as Gymnasium does: an environment that
-    minds its bounds is wrapped in ``gymnasium.wrappers.ClipAction``. In a Discrete space a policy answers the
+    rounded to the type of their space and otherwise passed on unchanged, as Gymnasium does; where bounds matter, wrap
+    the environment in ``gymnasium.wrappers.ClipAction``. In a Discrete space a policy answers the
     number of its choice, (k, 1), or a score for each, (k, choices), of which the highest counts; the recorded action is
     the choice.
 
@@ -66,8 +66,8 @@ class GymnasiumWorld(ExternalWorld):
         environments: how many are stepped side by side; changes nothing in the result. A VectorEnv has its own number.
 
     Raises:
-        WorldError: an environment that cannot be made, spaces that are no columns of numbers, names that do not fit,
-            or no control period.
+        WorldError: an environment that cannot be made, spaces of another kind, names that do not fit, or no control
+            period.
     """
 
     def __init__(
@@ -318,7 +318,7 @@ def observation_columns(space: gymnasium.Space[Any], world: str) -> tuple[str, .
     """Name the d channels of an observation space, flattened in row-major order.
 
     Raises:
-        WorldError: a space that is no Box.
+        WorldError: another space than a Box.
     """
     if isinstance(space, gymnasium.spaces.Box):
         return channels("observation", tuple(space.shape))
@@ -346,7 +346,7 @@ class SeparateLanes(Lanes):
         d: observed channels.
         configure: sets an environment's parameters before a reset.
 
-    `reset` raises a WorldError where an environment that was made is one of those that there are already.
+    `reset` raises a WorldError where `make` gives an environment that is in use already.
     """
 
     def __init__(
@@ -373,7 +373,7 @@ class SeparateLanes(Lanes):
             try:
                 observation, _ = self._environments[lane].reset(seed=seed)
                 frame.observations[lane] = _flat(observation, self._d)
-            except Exception as error:  # whatever another simulator raises is what its episode ends with
+            except Exception as error:  # another simulator may raise anything; it ends the episode
                 frame.failures[lane] = self._broken(lane, error)
         return frame
 
@@ -412,7 +412,7 @@ class SeparateLanes(Lanes):
 class VectorLanes(Lanes):
     """The sub-environments of a VectorEnv, which are always stepped together.
 
-    Where an episode has ended, what its sub-environment goes on to do until the others have ended is not looked at.
+    After the end of an episode its sub-environment goes on until the others have ended, too; this is ignored.
 
     Args:
         world: the world's name, for messages.

@@ -104,7 +104,7 @@ class ExternalWorld(BaseWorld):
         parameters: nominal values of what an ensemble may change.
 
     Raises:
-        WorldError: a name given twice, a sensor that there is not, or a number that is out of range.
+        WorldError: a name given twice, noise of an unknown sensor, or a number that is out of range.
     """
 
     nq = 0
@@ -164,14 +164,14 @@ class ExternalWorld(BaseWorld):
             place: where a row of the answer was given, for messages.
 
         Raises:
-            PolicyError: a number that is none of the simulator's actions.
+            PolicyError: a number that is not among the simulator's actions.
         """
 
     def actions(self, answer: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
         """Return the actions (k, nu) for what a policy answered in some episodes.
 
         Raises:
-            PolicyError: the wrong shape, NaN or infinity, or no action of this world.
+            PolicyError: the wrong shape, NaN or infinity, or not an action of this world.
         """
         shapes = [(len(episodes), width) for width in self.answers]
         if answer.shape not in shapes:
@@ -371,7 +371,7 @@ class _Wave:
         episodes: (m,) the number of each episode in the whole rollout.
 
     Attributes:
-        record: what was recorded; blank where nothing was.
+        record: the states, readings, actions and rewards so far.
         running: the lanes whose episodes go on.
         reasons: m texts, why an episode failed; '' where it did not.
     """

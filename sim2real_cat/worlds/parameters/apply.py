@@ -23,7 +23,7 @@ SENSOR_FIELDS = ("observation_noise", "observation_bias", "observation_delay")
 """Parameters of the sensors rather than of the model, as in ``"observation_bias[pole angle]"``."""
 
 ACTION_FIELDS = ("action_delay_spread", "action_jitter", "action_drop")
-"""Parameters of the way from the policy to the actuators; an action is one packet, so they name no elements."""
+"""Parameters of the way from the policy to the actuators; an action is one packet, so they have no elements."""
 
 
 class SensorParameters(NamedTuple):
@@ -31,8 +31,8 @@ class SensorParameters(NamedTuple):
 
     Attributes:
         deviations: standard deviation of the (first) Gaussian noise, in the sensor's unit.
-        biases: what is added to the truth, in the sensor's unit.
-        delays: how late the task's observation arrives [s].
+        biases: offsets that are added to the truth, in the sensor's unit.
+        delays: times by which the task's observations arrive late [s].
     """
 
     deviations: Floats
@@ -44,8 +44,8 @@ class ActionParameters(NamedTuple):
     """Random delays and losses on the way to the actuators in n simulations, (n,) each.
 
     Attributes:
-        spread: an episode's actions are late by a further time, uniform between 0 and this [s].
-        jitter: and the action of every control step by one drawn for itself, uniform between 0 and this [s].
+        spread: largest further delay of all actions of an episode, drawn once per episode, uniform from 0 [s].
+        jitter: largest further delay of the action of one control step, drawn per step, uniform from 0 [s].
         drop: probability that an action is lost, so that the last one holds.
     """
 
@@ -89,7 +89,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
     """Write the model's parameters into the batch and recompute the constants derived from them.
 
     Raises:
-        WorldError: a field or element that the model does not have, or a value that makes no physics.
+        WorldError: a field or element that the model does not have, or a value that makes no physical model.
     """
     changed: dict[str, NDArray[Any]] = {}
     written: list[tuple[str, str, set[int]]] = []
@@ -153,7 +153,7 @@ def action_parameters(fibre: Ensemble, member_index: NDArray[np.int64]) -> Actio
     """Return the random delays and losses on the way to the actuators in every simulation.
 
     Raises:
-        WorldError: a negative time, no probability, or elements where an action goes as a whole.
+        WorldError: a negative time, a probability above 1, or elements, though an action goes as a whole.
     """
     targets = {field: np.zeros((len(member_index), 1)) for field in ACTION_FIELDS}
     for parameter, mode, drawn in _columns(fibre, member_index):
@@ -188,7 +188,7 @@ def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str
     """Return each parameter with its mode and the number of every simulation, (n, 1).
 
     Raises:
-        WorldError: a simulation of a member that there is not.
+        WorldError: a simulation of a member that does not exist.
     """
     if member_index.max(initial=-1) >= len(fibre):
         raise WorldError(f"there is no member {member_index.max()}: the ensemble has {len(fibre)}, counted from 0")
@@ -201,7 +201,7 @@ def _changed(values: Floats, mode: Mode, drawn: Floats, parameter: str) -> Float
     """Return the values after a change.
 
     Raises:
-        WorldError: all of them are 0, and would stay so however much they are scaled.
+        WorldError: all of them are 0, which no scaling changes.
     """
     if mode == "scale":
         if values.size and not values.any():

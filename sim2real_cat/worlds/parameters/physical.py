@@ -1,6 +1,6 @@
 """Rules for changes of a model: the fields that may change, and the values that are physically possible.
 
-Source of what is safe to change: MuJoCo's manual, "Programming: mjModel changes", and the table
+Source of the rules: MuJoCo's manual, "Programming: mjModel changes", and the table
 ``MJSETCONST_ARRAYS`` of its header ``mjxmacro.h``.
 """
 
@@ -59,7 +59,7 @@ def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[Field]:
     """Find the elements that a change of a parameter changes.
 
     Raises:
-        WorldError: the model does not have them, or they are not what can change.
+        WorldError: the model does not have them, or they cannot change.
     """
     field, parts = split(parameter)
     if field == "opt.timestep":
@@ -115,7 +115,8 @@ def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field,
     """Return new values (n, elements) of a target in the field's own type, if each of them is possible.
 
     Raises:
-        WorldError: a value is not finite, negative or zero where it cannot be, or no whole number where one is due.
+        WorldError: a value that is not finite, negative or zero where it cannot be, or a fraction in a field of
+            whole numbers.
     """
     field = values(model, target.name)
     old = field.reshape(-1)[list(target.elements)]
@@ -142,7 +143,7 @@ def settled(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[An
     """Return all values of a changed field, (n, *shape), if they are possible together; unit vectors are normalised.
 
     Raises:
-        WorldError: principal inertias that no body has, an empty range, or a direction of length 0.
+        WorldError: principal inertias that are physically impossible, an empty range, or a direction of length 0.
     """
     if _UNIT.fullmatch(field):
         length = np.linalg.norm(rows, axis=-1, keepdims=True)

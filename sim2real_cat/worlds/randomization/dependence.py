@@ -46,7 +46,7 @@ class Correlation:
 
         Raises:
             WorldError: it is not symmetric with a diagonal of 1, has another size than there are parameters, or
-                has a negative eigenvalue, so that no k numbers can be correlated like this.
+                has a negative eigenvalue, so that it is not a correlation matrix.
         """
         k, where = len(self.parameters), f"correlation between {listed(self.parameters)}"
         if self.matrix is None:
@@ -82,8 +82,8 @@ class FixedTotal:
     Factors (``scale``) are multiplied by a common number, addends and values (``shift``, ``set``) have one added,
     both cut to their ranges, such that the total is met: ``x_i = clip(a_i + t b_i, low_i, high_i)`` with the t that
     solves ``Σ w_i x_i = total``. As the sum grows with t, it lies between two of the points where an x_i meets an
-    end of its range, and is linear there. What is left of the difference is rounding, under 1e-12 of the total or of
-    the largest sum within the ranges.
+    end of its range, and is linear there. The difference that remains is rounding, under 1e-12 of the total or of the
+    largest sum within the ranges.
 
     Attributes:
         parameters: names of the parameters, of one field and one mode.

@@ -148,7 +148,7 @@ class Ensemble:
             policy: the policy that they train, to name them as the instance does.
 
         Raises:
-            WorldError: a parameter that is there twice, or has the name of one of the other columns.
+            WorldError: a parameter that occurs twice, or has the name of one of the other columns.
         """
         n = len(self)
         for name in self.parameters:
@@ -183,7 +183,7 @@ class Ensemble:
         """Return the ensemble that a table of `to_arrow` holds.
 
         Raises:
-            ExchangeError: a table that is none of an ensemble, or whose numbers no ensemble has.
+            ExchangeError: a table of something else, or numbers that an ensemble cannot have.
         """
         metadata = table.schema.metadata or {}
         if metadata.get(_KEY) != _FORMAT:
@@ -219,8 +219,8 @@ class Ensemble:
         """Read an ensemble that `to_parquet` wrote.
 
         Raises:
-            ExchangeError: the file is missing, cut short or damaged, is no table of an ensemble, or holds numbers that
-                no ensemble has.
+            ExchangeError: the file is missing, cut short or damaged, is not a table of an ensemble, or holds numbers
+                that an ensemble cannot have.
         """
         if not Path(path).is_file():
             raise ExchangeError(f"{path}: no such table of an ensemble")

@@ -15,7 +15,7 @@ def read_change(parameter: str, table: TomlTable) -> Change:
     """Read the change of one parameter from a table of changes.
 
     Raises:
-        WorldError: no mode, an unknown key, or a range, list or setting that is none.
+        WorldError: no mode, an unknown key, or an invalid range, list or setting.
     """
     entry = table.entry(parameter, "{ scale = [0.8, 1.2] }")
     mode = read_mode(entry)

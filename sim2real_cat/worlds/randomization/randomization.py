@@ -60,11 +60,11 @@ class Randomization:
     def from_table(cls, table: Mapping[str, object], place: str = "randomization") -> Randomization:
         """Read ``{"body_mass[torso]": {"scale": [0.8, 1.2], "distribution": "uniform"}}``, as TOML gives it.
 
-        Two keys are no parameters: ``correlations``, a list of ``{"between": [names], "coefficient": 0.8}`` or with
+        Two keys are not parameters: ``correlations``, a list of ``{"between": [names], "coefficient": 0.8}`` or with
         a ``matrix``, and ``fixed_totals``, a list of lists of names.
 
         Raises:
-            WorldError: an entry without a mode, with an unknown key, or with a range that is none.
+            WorldError: an entry without a mode, with an unknown key, or with an invalid range.
         """
         entries = TomlTable(table, place, WorldError)
         correlations, totals = read_correlations(entries), read_totals(entries)
@@ -103,8 +103,8 @@ class Randomization:
             rng: a generator, or a seed for one.
 
         Raises:
-            WorldError: n < 1, a randomization that needs to be bound to a world first, a matrix that is no
-                correlation matrix, or a total that the ranges do not allow.
+            WorldError: n < 1, a randomization that needs to be bound to a world first, an invalid correlation matrix,
+                or a total that the ranges do not allow.
         """
         if n < 1:
             raise WorldError(f"an ensemble needs at least one world, got {n}")
@@ -173,7 +173,7 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
 
     Raises:
         WorldError: a parameter that the model does not have or that cannot vary, a parameter that is named twice,
-            a matrix that is no correlation matrix, or a total that is none or that the ranges do not allow.
+            an invalid correlation matrix, or a total that makes no sense or that the ranges do not allow.
     """
     columns = {name: _columns(model, sensors, name, change) for name, change in randomization.changes.items()}
     changes: dict[str, Change] = {}

@@ -63,7 +63,7 @@ class Commands:
 
     Args:
         batch: the simulations; its actuators' delays are those without anything random.
-        parameters: what is random about the way.
+        parameters: the random delays and losses of every simulation.
     """
 
     def __init__(self, batch: Batch, parameters: ActionParameters) -> None:
@@ -118,7 +118,7 @@ class SensorHistory:
     """The history buffers of the delayed sensors of a batch, and how they start.
 
     MuJoCo starts them with zeros, so a delayed sensor would first report a state in which the robot never was. Here
-    they start with what the sensor reads at the start, as if the robot had stood there.
+    they start with the first reading, as if the robot had always stood there.
 
     Args:
         batch: the simulations, with their own parameters.
@@ -146,7 +146,7 @@ class SensorHistory:
 def _sensor_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where in the history the values of sensors stand, and the column of the sensor data of each.
 
-    MuJoCo does not promise the layout of its buffers, so it is asked to write recognizable values.
+    MuJoCo does not document the layout of its buffers, so its own function writes marks that are looked for.
     """
     data = mujoco.MjData(model)
     slots, columns = [], []
@@ -199,7 +199,7 @@ class CommandHistory:
 def _command_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
     """Return where in the history commands stand, the actuator of each, and how many physics steps ago it came.
 
-    MuJoCo does not tell where in a buffer a sample lies, so its own function writes marks that are looked for.
+    MuJoCo does not document the layout of its buffers, so its own function writes marks that are looked for.
     """
     slots: list[int] = []
     columns: list[int] = []

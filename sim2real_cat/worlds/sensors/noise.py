@@ -1,13 +1,8 @@
 """Noise of sensors: models of one effect each, chains of them, the densities of their readings, and TOML tables.
 
-A model is a value. It says which random numbers it needs (`source`: standard normals or uniforms for every
-frame, or one standard normal for an episode), makes of them what an episode needs (`prepare`), and turns
-a value into a reading (`read`). Where the numbers come from is not its business: `worlds.sensing` draws
-those of every episode from the episode's own generators.
-
-Noise models of one sensor, one after the other, and how probable its readings are.
-
-How probable readings are: the log-densities of residuals under sensor noise, arrays in and arrays out.
+A model is a value. It says which random numbers it needs (`source`: standard normals or uniforms for every frame, or
+one standard normal for an episode), makes of them what an episode needs (`prepare`), and turns a value into a reading
+(`read`). The module `sensing` draws the numbers from the generators of every episode.
 """
 
 from __future__ import annotations
@@ -53,7 +48,7 @@ class NoiseModel(ABC):
 
         Args:
             draws: (n, frames, c) numbers for c sensors, (n, 1, c) where the source is one number an episode, and
-                empty, (n, 0, c), where it is none.
+                empty, (n, 0, c), where the source is none.
             period: seconds from frame to frame.
 
         Returns:
@@ -198,7 +193,7 @@ class NoiseChain:
         """Make a chain of a number (a Gaussian deviation), a model, a sequence of both, or a chain.
 
         Raises:
-            WorldError: it is none of these, or a number is out of its range.
+            WorldError: it is something else, or a number is out of its range.
         """
         if isinstance(noise, NoiseChain):
             return noise
@@ -413,7 +408,7 @@ def noise_from_table(entry: object, place: str = "noise") -> dict[str, float | N
     table by sensor the entry may be a number or a list, for all sensors.
 
     Raises:
-        WorldError: a model that is not known, a key it does not have, a number that is none or out of its range.
+        WorldError: an unknown model or key, or a number that is missing or out of its range.
     """
     if not isinstance(entry, Mapping):
         return {"*": _chain_of_entry(entry, place)}

@@ -68,7 +68,7 @@ class SensorModel:
             for position, model in enumerate(group.chain.models):
                 if position == group.gaussian:
                     if not group.tail(position):
-                        continue  # it stands in the noise already
+                        continue  # it is part of the noise already
                     prepared: NDArray[Any] = noise[:, :, group.columns]
                     noise[:, :, group.columns] = 0.0
                 else:
@@ -88,8 +88,8 @@ class Readings:
     """The sensors in one rollout.
 
     Args:
-        noise: (n, frames, d) what the sensors add to the truth, as far as it is known in advance.
-        tails: columns of sensors, and what is done to their sums of truth and noise frame by frame.
+        noise: (n, frames, d) the noise that is added to the truth, as far as it is known in advance.
+        tails: columns of sensors, and the models that act on their sums of truth and noise frame by frame.
         delay: what holds the measurements back, if anything does.
     """
 
@@ -186,7 +186,7 @@ def sensed(
         trajectories: episodes that observe the truth, as `replay` gives them; `member_index` says which member of
             the ensemble each ran in.
         rng: a generator, or a seed for one; every episode has a stream of its own, spawned in order.
-        fibre: the ensemble, for what is particular to its members' sensors; none where the world is as it is.
+        fibre: the ensemble, whose members may have other sensors; the world as it is where none is given.
 
     Raises:
         WorldError: other sensors than the world's, or an ensemble that does not fit the world.

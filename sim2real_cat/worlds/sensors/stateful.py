@@ -54,7 +54,7 @@ class StatefulObservation(ABC):
         Args:
             n: episodes.
             state: where they start.
-            generators: n generators, from which an episode draws what is random about its sensor.
+            generators: n generators, one for the random part of each episode's sensor.
         """
 
     @abstractmethod
@@ -73,7 +73,7 @@ class DelayedJointPositionObservation(StatefulObservation):
     same name.
 
     Attributes:
-        delay_steps: control steps by which the positions are late; 0 gives them as they are.
+        delay_steps: control steps by which the positions are late; 0 for no delay.
         joints: names of the joints, in order; where empty, all hinges and slides of the model.
         columns: their columns in qpos, found by `bind`.
     """
@@ -116,7 +116,7 @@ class StatefulTask(Task):
 
     Args:
         task: where episodes start, what is rewarded and when they end.
-        observations: what is observed besides, bound to the task's model.
+        observations: the sensors with a memory, bound to the task's model.
         keep: names of the task's own sensors that stay.
 
     Raises:
@@ -191,7 +191,7 @@ def with_observations(
 
     Args:
         world: the world.
-        observations: what is observed besides, after the world's own sensors.
+        observations: the sensors with a memory, which come after the world's own.
         keep: names of the world's own sensors that stay; all of them where it is not given.
 
     Raises:

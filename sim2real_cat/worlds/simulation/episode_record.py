@@ -132,8 +132,8 @@ def join_records(
 ) -> Trajectories:
     """Return all that was recorded, one record after the other, cut to the longest episode.
 
-    The records give their memory away as it is copied, so that hardly more is needed than what is kept; they hold
-    nothing afterwards. Observations are not copied where the records' rooms make up one array and all of it is used.
+    The records release their memory while it is copied, so that hardly more is needed than for the result; they are
+    empty afterwards. Observations are not copied where the records' rooms make up one array and all of it is used.
     """
     ends = np.cumsum([len(record) for record in records])
     lengths = np.concatenate([record.lengths for record in records])

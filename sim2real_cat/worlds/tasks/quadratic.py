@@ -96,7 +96,7 @@ class _Channel:
 
 
 class _BoundQuadraticTask(Task):
-    """A `QuadraticTask` whose channels are resolved in one model."""
+    """A `QuadraticTask` whose channels are found in one model."""
 
     name = "QuadraticTask"
 
