@@ -122,9 +122,9 @@ def coequalizer(f: Morphism, g: Morphism) -> Colimit:
     """
     require_parallel("a coequalizer", f, g)
     if engine_of(f.dom, f.codom) == "catlab":
-        quotient(f, g)  # for its error, as in a pushout
+        _quotient(f, g)  # for its error, as in a pushout
         return Colimit(*by_catlab.of_morphisms("coequalizer", f, g))
-    projection = quotient(f, g)
+    projection = _quotient(f, g)
     return Colimit(projection.codom, (projection,))
 
 
@@ -137,15 +137,15 @@ def _glued(f: Morphism, g: Morphism) -> Colimit:
     """The pushout by the embedded engine, for instances of any engine."""
     both = coproduct(*(x if x.engine == "embedded" else x.to_engine("embedded") for x in (f.codom, g.codom)))
     left, right = both.legs
-    projection = quotient(f.then(left), g.then(right))
+    projection = _quotient(f.then(left), g.then(right))
     return Colimit(projection.codom, (left.then(projection), right.then(projection)))
 
 
-Pairs = list[tuple[Ids, Ids]]
+_Pairs = list[tuple[Ids, Ids]]
 """Elements to be identified, as arrays of equal length."""
 
 
-def quotient(f: Morphism, g: Morphism) -> Morphism:
+def _quotient(f: Morphism, g: Morphism) -> Morphism:
     """Return the projection of Y onto its quotient by ``f(x) = g(x)``, for f, g: X -> Y.
 
     The quotient is by the smallest congruence: with two parts of Y, their images under a hom that is defined at both
@@ -180,7 +180,7 @@ def quotient(f: Morphism, g: Morphism) -> Morphism:
     return Morphism(Y, Y.like().fill(counts, nvars, homs, attrs), class_of, variables)
 
 
-def _congruence(Y: ACSet, pairs: dict[str, Pairs]) -> dict[str, Ids]:
+def _congruence(Y: ACSet, pairs: dict[str, _Pairs]) -> dict[str, Ids]:
     """The class of each part in the smallest congruence: each pair is in one class, and homs map classes to classes."""
     while True:
         class_of = {ob: _classes(Y.nparts(ob), found) for ob, found in pairs.items()}
@@ -197,13 +197,15 @@ def _congruence(Y: ACSet, pairs: dict[str, Pairs]) -> dict[str, Ids]:
             return class_of
 
 
-def _classes(n: int, pairs: Pairs) -> Ids:
+def _classes(n: int, pairs: _Pairs) -> Ids:
     """The classes of 0..n-1 in which each pair is in one class."""
     left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
     return classes(n, left, right)
 
 
-def _merged_values(Y: ACSet, coded: Codes, attrtype: str, class_of: Mapping[str, Ids], pairs: Pairs) -> tuple[Ids, int]:
+def _merged_values(
+    Y: ACSet, coded: Codes, attrtype: str, class_of: Mapping[str, Ids], pairs: _Pairs
+) -> tuple[Ids, int]:
     """The code that each code of a value or variable becomes, and how many variables are left."""
     known = len(coded.values[attrtype])
     merged = _classes(known + Y.nvars(attrtype), pairs)
