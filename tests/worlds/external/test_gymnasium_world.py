@@ -364,3 +364,21 @@ def test_reasons_stay_with_their_episodes(tmp_path):
     silent = replace(climb(stairs(), episodes=2), reasons=())
     assert concatenate([silent, silent]).reasons == ()
     assert concatenate([silent, done]).reasons == ("", "", *done.reasons)
+
+
+class NeverStarts(Stair):
+    """Shows NaN for the height after every reset with an odd seed."""
+
+    def reset(self, *, seed=None, options=None):
+        seen, info = super().reset(seed=seed)
+        return seen if seed % 2 == 0 else np.array([np.nan, float(seed)]), info
+
+
+def test_an_episode_that_never_starts_is_blank():
+    world = GymnasiumWorld(NeverStarts, name="stair", control_period=0.1, steps=6, sensors=["height", "seed"])
+    done = climb(world, episodes=8)
+    assert set(done.reasons) == {"", "reset: sensor 'height' reads nan"}
+    assert (done.lengths[done.diverged] == 0).all()
+    assert np.isnan(done.observations[done.diverged]).all()
+    assert (done.lengths[~done.diverged] == 6).all()
+    assert np.isfinite(done.observations[~done.diverged]).all()
