@@ -259,7 +259,7 @@ def free_fall(recording: Trajectories) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     parser.add_argument("--members", type=int, default=8, help="worlds in the pendulum's fibre")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a piece of a swing-up")
     parser.add_argument("--epsilon", type=float, default=0.1, help="nats per control step")
