@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import sim2real_cat
 from sim2real_cat.acsets.storage import ENGINES
-from sim2real_cat.errors import GapError, SchemaError, Sim2RealError, listed, unknown_name
+from sim2real_cat.errors import ExchangeError, GapError, SchemaError, Sim2RealError, listed, unknown_name
+from sim2real_cat.toml_table import TomlTable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sim2real_cat.recordings.trajectories import Trajectories
     from sim2real_cat.study.study import Study
     from sim2real_cat.transfer.instance import TransferInstance
+    from sim2real_cat.transfer.laws.measured_laws import Recompute
     from sim2real_cat.transfer.laws.report import LawReport
 
 _WIDTH = 10_000
@@ -271,15 +273,14 @@ def _rank(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from sim2real_cat.study.beside import epsilon_beside, recompute_beside
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws.report import check_in_both
 
     instance = TransferInstance.read(options.instance)
-    epsilon = epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
+    epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
     again = options.recompute or (laws is not None and "gap-recomputes" in laws)
-    recompute = recompute_beside(options.instance) if again else None
+    recompute = _recompute_beside(options.instance) if again else None
     if options.engine == "both":
         report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
@@ -288,6 +289,50 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
     return _print_report(instance, report)
+
+
+def _epsilon_beside(instance: Path) -> float:
+    """Return the epsilon of the study that an instance lies in, the default where there is none.
+
+    Raises:
+        ExchangeError: the description beside it is damaged.
+    """
+    from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+
+    head = _study_head(instance.parent)
+    if head is None or not head.has("epsilon"):
+        return DEFAULT_EPSILON
+    return head.number("epsilon")
+
+
+def _recompute_beside(instance: Path) -> Recompute | None:
+    """Return the function that measures the gaps of the study beside again, None where there is no study."""
+    if not (instance.parent / "study.toml").is_file():
+        return None
+    from sim2real_cat.study.folder import recompute_gaps
+
+    return recompute_gaps(instance.parent)
+
+
+def _study_name(folder: Path) -> str:
+    """Return the name of the study in a folder, the folder's where it does not say.
+
+    Raises:
+        ExchangeError: its description is damaged.
+    """
+    head = _study_head(folder)
+    return folder.resolve().name if head is None else head.text("name", folder.resolve().name)
+
+
+def _study_head(folder: Path) -> TomlTable | None:
+    """Return the table [study] of the study in a folder, None where there is none; it is not held against any world."""
+    path = folder / "study.toml"
+    if not path.is_file():
+        return None
+    root = TomlTable.read(path, "study", ExchangeError)
+    if not root.has("study"):
+        raise root.refusal("the table [study] is missing; write the description again")
+    return root.table("study")
 
 
 def _query(options: argparse.Namespace) -> int:
@@ -326,14 +371,13 @@ def _report(options: argparse.Namespace) -> int:
     from sim2real_cat.report.figure import draw_policies, save_figure
     from sim2real_cat.report.page import write_page
     from sim2real_cat.report.summary import summaries
-    from sim2real_cat.study.beside import epsilon_beside, name_of
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.schema import SchTransferStudy
 
     path = options.folder / "instance.json"
     instance = TransferInstance.read(path, SchTransferStudy)
-    report = instance.check(epsilon_beside(path))
-    write_page(options.folder / "report.html", f"Study {name_of(options.folder)}", instance, report)
+    report = instance.check(_epsilon_beside(path))
+    write_page(options.folder / "report.html", f"Study {_study_name(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
         save_figure(draw_policies(summaries(instance, report), report.epsilon, ""), options.picture)
