@@ -303,7 +303,7 @@ _MIRRORED: dict[Operator, Operator] = {"==": "==", "!=": "!=", "<": ">", "<=": "
 
 
 def _comparable(one: VariableType, other: VariableType) -> bool:
-    """Whether values of two types can be compared: parts of one object, values of one Python type, or numbers."""
+    """Return whether values of two types can be compared: of one object, of one Python type, or numbers."""
     if one.python_type in _NUMBERS and other.python_type in _NUMBERS:
         return True
     return one.python_type == other.python_type and (one.python_type is not None or one == other)

@@ -227,7 +227,7 @@ class NoiseChain:
 
     @property
     def plain(self) -> bool:
-        """Whether the chain is white Gaussian noise, once or not at all."""
+        """Return whether the chain is white Gaussian noise, once or not at all."""
         return len(self.models) < 2 and all(isinstance(model, GaussianNoise) for model in self.models)
 
     def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:

@@ -47,7 +47,7 @@ class SensorModel:
 
     @property
     def needs_streams(self) -> bool:
-        """Whether a model needs random numbers beyond one normal for every reading."""
+        """Return whether a model needs random numbers beyond one normal for every reading."""
         return self._own_draws > 0
 
     def start(self, normals: Floats, streams: Sequence[Streams], rows: Selection = slice(None)) -> Readings:

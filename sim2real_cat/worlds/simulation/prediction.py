@@ -17,7 +17,7 @@ from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import CommandHistory, reads_delayed_sensors
 from sim2real_cat.worlds.simulation.batch import WorldBatch
-from sim2real_cat.worlds.simulation.replay import compare
+from sim2real_cat.worlds.simulation.replay import check_replay
 from sim2real_cat.worlds.simulation.tangent import positions_apart, positions_moved
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
@@ -66,7 +66,7 @@ def predict_steps(
         WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an
             ensemble that does not fit the world; or the model delays sensors, whose past is not recorded.
     """
-    side = compare(world, trajectories, fibre)
+    side = check_replay(world, trajectories, fibre)
     if reads_delayed_sensors(world.task, side.model):
         raise WorldError(
             f"world '{world.name}': its model delays sensors, so one step from a recorded state does not say what they "
@@ -112,7 +112,7 @@ def observe_states(
     Raises:
         WorldError: as `predict_steps`.
     """
-    side = compare(world, trajectories, fibre)
+    side = check_replay(world, trajectories, fibre)
     members = len(side.fibre)
     episode, frame = np.nonzero(trajectories.within() & trajectories.kept[:, None])
     seen = np.full((members, *trajectories.qpos.shape[:2], len(side.columns)), np.nan)
@@ -204,7 +204,7 @@ class HiddenStates:
         threads: int,
     ) -> None:
         self._world, self._recording = world, trajectories
-        side = compare(world, trajectories, fibre)
+        side = check_replay(world, trajectories, fibre)
         self._model, self._columns = side.model, side.columns
         self._points, self._episode = points, np.repeat(lanes[:, 1], points)
         self._ahead = OneStep(world, side.model, side.fibre, np.repeat(lanes[:, 0], points), threads)

@@ -45,7 +45,7 @@ def replay(
         WorldError: the recording has no states or actions, or other sensors, sizes or control period than the world,
             or an ensemble that does not fit the world.
     """
-    side = compare(world, trajectories, fibre)
+    side = check_replay(world, trajectories, fibre)
     episode = np.tile(np.arange(len(trajectories)), len(side.fibre))
     member_index = np.repeat(np.arange(len(side.fibre)), len(trajectories))
     played = replace(
@@ -112,8 +112,8 @@ def _play(
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """The side of the world in a comparison with a recording.
+class CheckedReplay:
+    """A recording that fits the members of a world, ready to be replayed in them.
 
     Attributes:
         fibre: the members of the world.
@@ -126,7 +126,7 @@ class Comparison:
     columns: NDArray[np.intp]
 
 
-def compare(world: World, recording: Trajectories, fibre: Ensemble | None) -> Comparison:
+def check_replay(world: World, recording: Trajectories, fibre: Ensemble | None) -> CheckedReplay:
     """Check that recorded actions can be sent to the members of a world from recorded states.
 
     Raises:
@@ -136,7 +136,7 @@ def compare(world: World, recording: Trajectories, fibre: Ensemble | None) -> Co
     model = compile_members(world, fibre)
     columns = observed_columns(world, model, recording)
     check_replayable(recording, fibre)
-    return Comparison(fibre, model, columns)
+    return CheckedReplay(fibre, model, columns)
 
 
 def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectories) -> NDArray[np.intp]:
