@@ -429,7 +429,7 @@ def test_rank_prints_scores_statistics_and_doubts(say, policies_file):
     code, out, err = say("rank", policies_file)
     assert (code, err) == (0, [])
     rows = [line.split() for line in out.splitlines()]
-    found = sim2real_cat.rank(sim2real_cat.read_policy_table(policies_file))
+    found = sim2real_cat.rank(sim2real_cat.ranking.read_policy_table(policies_file))
     assert rows[1] == ["a", "0.900", "[0.683,", "0.988]", "0.900", "[0.824,", "0.951]"]
     for statistic in found.statistics:
         row = next(row for row in rows if row[:1] == [statistic.name])
