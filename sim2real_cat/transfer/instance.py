@@ -151,7 +151,7 @@ class TransferInstance:
         Args:
             epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
             laws: names of laws, or laws of one's own.
-            recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.recompute_gaps`
+            recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.study.recompute_gaps`
                 makes one of a study's folder.
 
         Raises:

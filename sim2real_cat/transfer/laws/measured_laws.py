@@ -22,7 +22,7 @@ mixture's own divergence is under epsilon exactly where a policy transfers is `t
 
 `gap-recomputes`: the estimator, run again on the recordings that the instance refers to, says the same. The recordings
 lie in files, and some methods need the world that was simulated. So the law is given something that measures again;
-`sim2real_cat.recompute_gaps` makes one of a study's folder.
+`sim2real_cat.study.recompute_gaps` makes one of a study's folder.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ def check(
         instance: any ACSet; a law is asked where the instance has what it needs.
         epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
         laws: names of laws of `ALL`, or laws of one's own.
-        recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.recompute_gaps` makes
-            one of a study's folder.
+        recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.study.recompute_gaps`
+            makes one of a study's folder.
 
     Raises:
         LawError: an unknown law, or an epsilon that is not a positive number.
