@@ -109,6 +109,7 @@ class PPOTraining(Trained):
             none ended.
         episodes: episodes that ended.
         steps: control steps simulated.
+        fibre: the worlds in which it trained.
         deviation: (nu,) standard deviation of the actions at the end of training, in the units of the controls; the
             entropy of their distribution is ``Σ log(deviation) + nu/2 · log(2 π e)``.
         diverged: episodes whose simulation blew up; they are not in `returns`.
@@ -161,6 +162,7 @@ def train_ppo(
     from stable_baselines3.common.vec_env import VecNormalize
 
     rng = np.random.default_rng(rng)
+    fibre = Ensemble.nominal() if fibre is None else fibre
     environment = VectorEnv(
         world,
         rng=rng,
@@ -194,6 +196,7 @@ def train_ppo(
         deviation=deviation,
         episodes=history.episodes,
         steps=algorithm.num_timesteps,
+        fibre=fibre,
         diverged=history.diverged,
         settings=settings,
     )

@@ -78,7 +78,6 @@ class Training(Trained):
 
     policy: LinearPolicy
     birth: LinearPolicy
-    fibre: Ensemble
     levels: Floats
     trainer: ClassVar[Trainer] = "random-search"
 

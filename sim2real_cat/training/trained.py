@@ -1,4 +1,4 @@
-"""Trained policies: the part that the results of all trainers share."""
+"""The result of a training, as far as all trainers share it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.policies.policy import Policy
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 Trainer = Literal["random-search", "ppo"]
 """The name of an algorithm that trains policies."""
@@ -22,6 +23,7 @@ class Trained:
         returns: (updates,) mean return of the episodes of each update.
         episodes: episodes simulated.
         steps: control steps simulated.
+        fibre: the worlds in which it trained; with a curriculum, those of its last level.
         trainer: the algorithm.
     """
 
@@ -30,6 +32,7 @@ class Trained:
     returns: Floats
     episodes: int
     steps: int
+    fibre: Ensemble
     trainer: ClassVar[Trainer]
 
     @property

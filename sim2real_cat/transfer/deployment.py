@@ -11,7 +11,7 @@ import numpy as np
 from sim2real_cat.errors import InstanceError, listed
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.training.trained import Trained
+from sim2real_cat.training.trained import Trained, Trainer
 from sim2real_cat.worlds.external.world import ExternalWorld
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.sensing import sensed
@@ -32,7 +32,7 @@ class Deployment:
         fibre: the simulated worlds it was trained in.
         sim: episodes in the fibre; `member_index` says in which of its worlds.
         real: episodes on the robot.
-        trainer: how the policy was trained; None where it was not trained here.
+        trainer: the algorithm that trained the policy; None where it was not trained here.
         entropy_coefficient: the weight of the policy's entropy in training; None where it had none.
         world: the world that the fibre varies; None where it cannot be set to a recorded state.
         reality: the parameters of the real world where that is one of MuJoCo's, by `real.member_index`; None where
@@ -46,7 +46,7 @@ class Deployment:
     fibre: Ensemble
     sim: Trajectories
     real: Trajectories
-    trainer: str | None = None
+    trainer: Trainer | None = None
     entropy_coefficient: float | None = None
     world: World | None = None
     reality: Ensemble | None = None
@@ -73,10 +73,11 @@ def deploy(
 
     Args:
         world: the simulated world, with the noise of its sensors.
-        policy: what acts; what training returned tells the instance how it was trained, too.
+        policy: the policy, or the result of its training, which also says how and in which worlds it was trained.
         name: the policy's name.
         robot: the name of the real world.
-        fibre: the worlds that trained the policy; the world as it is where none is given.
+        fibre: the worlds that trained the policy. Where none is given, those of the training result, and the world as
+            it is for a policy alone.
         reality: the parameters of the world that plays the robot. Beside `real`, those of the world that it was
             recorded in, by `real.member_index`.
         real: episodes of the policy on the robot; they are simulated in `reality` where none are given.
@@ -94,8 +95,10 @@ def deploy(
         PolicyError: a policy that does not fit the world.
     """
     _require_real_side(name, real, reality)
+    trained = None if isinstance(policy, Policy) else policy
     acting = policy if isinstance(policy, Policy) else policy.policy
-    fibre = Ensemble.nominal() if fibre is None else fibre
+    if fibre is None:
+        fibre = Ensemble.nominal() if trained is None else trained.fibre
     generator = np.random.default_rng(rng)
 
     def play(doing: str, where: Ensemble, count: int, stream: np.random.Generator) -> Trajectories:
@@ -116,7 +119,6 @@ def deploy(
         assert reality is not None, "refused above"
         stream = generator if real_rng is None else np.random.default_rng(real_rng)
         real = play("deploying", reality, episodes, stream)
-    trained = None if isinstance(policy, Policy) else policy
     return Deployment(
         name,
         robot,

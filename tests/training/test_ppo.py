@@ -57,6 +57,7 @@ def test_reproducible_at_any_number_of_threads(pendulum):
     )
     assert one.policy.digest == two.policy.digest
     assert one.birth.digest == two.birth.digest
+    assert one.fibre is fibre
     np.testing.assert_array_equal(one.returns, two.returns)
     assert one.policy.digest != other.policy.digest
     assert one.birth.digest != other.birth.digest

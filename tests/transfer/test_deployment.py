@@ -72,6 +72,12 @@ def test_training_says_where_a_policy_comes_from(world):
     assert (found.trainer, found.entropy_coefficient) == (trained.trainer, None)
 
 
+def test_the_worlds_of_a_training_are_the_fibre_unless_others_are_given(world):
+    trained = train(world, RandomSearch(iterations=1, directions=2, top=1, steps=5), rng=3, fibre=FIBRE, threads=1)
+    assert deployed(world, trained, reality=HEAVIER, fibre=None).fibre is FIBRE
+    assert deployed(world, trained, reality=HEAVIER, fibre=HEAVIER).fibre is HEAVIER
+
+
 def test_progress_names_what_is_done(world):
     seen = []
     deployed(world, reality=HEAVIER, steps=3, progress=lambda doing, done: seen.append((doing, done)))
