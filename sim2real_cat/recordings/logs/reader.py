@@ -16,10 +16,9 @@ from sim2real_cat.model_names import matches
 from sim2real_cat.recordings.logs.alterations import Alterations
 from sim2real_cat.recordings.logs.clocks import Clocks, TimeReport, split_at_gaps, summary
 from sim2real_cat.recordings.logs.episode import EVEN, Episode, read_episode
-from sim2real_cat.recordings.logs.formats import read_tables
 from sim2real_cat.recordings.logs.mapping import Channel, LogMapping
 from sim2real_cat.recordings.logs.plausibility import warn_of_the_unlikely
-from sim2real_cat.recordings.logs.tables import Column, LogTable
+from sim2real_cat.recordings.logs.tables import Column, LogTable, read_tables
 from sim2real_cat.recordings.logs.targets import Targets, find_targets
 from sim2real_cat.recordings.parquet import check_episodes, read_trajectories
 from sim2real_cat.recordings.trajectories import Trajectories

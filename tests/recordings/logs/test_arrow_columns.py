@@ -6,7 +6,7 @@ import decimal
 import numpy as np
 import pyarrow as pa
 
-from sim2real_cat.recordings.logs.formats import columns_of
+from sim2real_cat.recordings.logs.tables import columns_of
 
 
 def column(values, kind=None):

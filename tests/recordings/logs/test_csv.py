@@ -5,9 +5,9 @@ import pytest
 from arm import MAPPING, columns, write_csv
 
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.logs.formats import read_csv
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.logs.tables import read_csv
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from arm import lerobot, write_csv
 
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.logs.formats import columns_of
 from sim2real_cat.recordings.logs.mapping import LogMapping
 from sim2real_cat.recordings.logs.reader import read_log
+from sim2real_cat.recordings.logs.tables import columns_of
 
 T = np.arange(10) * 0.02
 PLAIN = {"observation": {"p": "a"}, "action": {"m": "u"}, "time": {"column": "t"}}
