@@ -3,9 +3,9 @@ from .codecs import Codec as Codec
 from .columns import Fibres as Fibres
 from .columns import Var as Var
 from .equations import EquationViolation as EquationViolation
-from .io.drawing import draw as draw
-from .io.drawing import draw_elements as draw_elements
-from .io.pandas import to_frames as to_frames
+from .io.arrow import to_frames as to_frames
+from .io.display import draw as draw
+from .io.display import draw_elements as draw_elements
 from .maps.colimits import Colimit as Colimit
 from .maps.colimits import coequalizer as coequalizer
 from .maps.colimits import coproduct as coproduct

@@ -389,8 +389,8 @@ class ACSet(Storage):
 
     @staticmethod
     def from_pandas(schema: Schema, frames: Mapping[str, pandas.DataFrame], source: str = "data frames") -> ACSet:
-        """Read an instance from data frames; see :func:`sim2real_cat.acsets.io.pandas.from_pandas`."""
-        from sim2real_cat.acsets.io.pandas import from_pandas
+        """Read an instance from data frames; see :func:`sim2real_cat.acsets.io.arrow.from_pandas`."""
+        from sim2real_cat.acsets.io.arrow import from_pandas
 
         return from_pandas(frames, ACSet(schema), source)
 
@@ -403,7 +403,7 @@ class ACSet(Storage):
 
     def to_networkx(self) -> networkx.MultiDiGraph[Any]:
         """Return the category of elements as a graph: nodes ``(ob, id)``, edges keyed by the hom."""
-        from sim2real_cat.acsets.io.networkx import to_networkx
+        from sim2real_cat.acsets.io.display import to_networkx
 
         return to_networkx(self)
 
@@ -421,7 +421,7 @@ class ACSet(Storage):
 
     def to_pandas(self, ob: str) -> pandas.DataFrame:
         """Return the parts of one object as a data frame indexed by id; needs the extra ``pandas``."""
-        from sim2real_cat.acsets.io.pandas import to_pandas
+        from sim2real_cat.acsets.io.arrow import to_pandas
 
         return to_pandas(self, ob)
 

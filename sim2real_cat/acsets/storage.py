@@ -6,8 +6,8 @@ checks or queries an instance takes a ``Storage``; whoever builds another one as
 methods call them.
 
 **The rule.** A module that `acsets/acset.py` imports, at its head or in a method, never imports
-`acsets/acset.py`: those are `parts`, `equations`, all of `io`, `maps/isomorphism`, the queries, and
-`catlab/instances` and `catlab/query`. All others may: morphisms, limits, colimits, migrations.
+`acsets/acset.py`: those are `parts`, `equations`, all of `io`, `maps/isomorphism`, the queries and
+`catlab/instances`. All others may: morphisms, limits, colimits, migrations.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def require_engine(engine: str) -> None:
         julia.start()
 
 
-class Reader(Protocol):
+class PathReader(Protocol):
     """The part of an engine that reads along paths."""
 
     def follow(self, storage: Storage, route: Path, ids: Ids | None) -> Ids | Cells:
@@ -128,7 +128,7 @@ class Storage:
         self.schema = schema
         self.index, self.unique_index = tuple(index), tuple(unique_index)
         self.engine: EngineName = engine
-        self.reader: Reader = COLUMN_READER
+        self.reader: PathReader = COLUMN_READER
         self.version = 0
         self.hom_columns = {name: HomColumn(codom) for name, (_, codom) in schema.homs.items()}
         self.attr_columns = {name: AttrColumn(schema.attrtypes[kind]) for name, (_, kind) in schema.attrs.items()}
@@ -403,7 +403,7 @@ class Storage:
                     )
 
 
-# PartRows on their way into an instance: columns checked against the schema, all of them before any is stored.
+# Rows on their way into an instance: columns checked against the schema, all of them before any is stored.
 
 
 @dataclass(frozen=True)
@@ -505,7 +505,7 @@ def _check_variables(cells: Cells, nvars: int, attrtype: str) -> None:
 
 
 class ColumnReader:
-    """The reader of the embedded engine; see :class:`Reader`."""
+    """The reader of the embedded engine; see :class:`PathReader`."""
 
     def follow(self, storage: Storage, route: Path, ids: Ids | None) -> Ids | Cells:
         """Follow a path by fancy indexing."""

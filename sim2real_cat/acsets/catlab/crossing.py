@@ -129,17 +129,16 @@ def require_defined(what: str, instance: Storage, arrows: Iterable[str]) -> None
         _refuse(what, instance, name, np.flatnonzero(holds == UNDEFINED), "undefined")
 
 
-def require_total(what: str, instance: Storage, arrows: Iterable[str] | None = None) -> None:
-    """Refuse an instance in which one of these arrows, or any, is undefined or NaN, which for Catlab never equals NaN.
+def require_total(what: str, instance: Storage) -> None:
+    """Refuse an instance in which an arrow is undefined somewhere, or NaN, which for Catlab never equals NaN.
 
     Raises:
         EngineError: naming the arrow and the part.
     """
     schema = instance.schema
-    names = [*schema.homs, *schema.attrs] if arrows is None else list(arrows)
-    require_defined(what, instance, names)
-    for name in names:
-        if name in schema.attrs and schema.attrtypes[schema.attrs[name][1]] is float:
+    require_defined(what, instance, (*schema.homs, *schema.attrs))
+    for name, (_, attrtype) in schema.attrs.items():
+        if schema.attrtypes[attrtype] is float:
             data, status = instance.cells(name)
             _refuse(what, instance, name, np.flatnonzero(np.isnan(data) & (status == DEFINED)), "NaN")
 

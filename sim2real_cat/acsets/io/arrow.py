@@ -1,10 +1,10 @@
-"""Instances as Arrow tables, and as a folder of Parquet files.
+"""Instances as Arrow tables, as a folder of Parquet files, and as pandas data frames.
 
 There is a table for each object, and one for each attribute type that has variables.
 
 The table of an object has
 
-- ``_id``, int64: the ids 0..n-1. PartRows are written in this order and may be read in any;
+- ``_id``, int64: the ids 0..n-1. rows are written in this order and may be read in any;
 - each hom under its name, int64: null where undefined;
 - each attribute under its name, as float64, int64, string or bool: null where there is no value. NaN is a
   value, not a null. A type with a codec is a string that holds the value's JSON;
@@ -12,6 +12,9 @@ The table of an object has
   ``Var(k)``, null elsewhere. No name of a schema has a dot in it, so it never collides.
 
 The table of an attribute type holds the ids of its variables in ``_id`` and nothing else.
+
+A data frame has the same columns in the nullable dtypes Int64, Float64, boolean and string, where NA is undefined and
+NaN is a value. The ids are its index, named ``_id``.
 """
 
 from __future__ import annotations
@@ -31,10 +34,11 @@ from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.io.strict_json import parse_json
 from sim2real_cat.acsets.schema import AttrPythonType, Schema
 from sim2real_cat.acsets.storage import PartRows, Storage, masked
-from sim2real_cat.errors import ExchangeError, one_line, unknown_name
+from sim2real_cat.errors import EngineError, ExchangeError, SchemaError, one_line, unknown_name
 from sim2real_cat.files import replacing, write_text
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 S = TypeVar("S", bound=Storage)
@@ -54,10 +58,10 @@ def to_arrow(instance: Storage) -> dict[str, pyarrow.Table]:
     """
     schema = instance.schema
     kinds = (kind for kind in schema.attrtypes if instance.nvars(kind))
-    return {name: arrow_table(instance, name) for name in (*schema.obs, *kinds)}
+    return {name: _arrow_table(instance, name) for name in (*schema.obs, *kinds)}
 
 
-def arrow_table(instance: Storage, name: str) -> pyarrow.Table:
+def _arrow_table(instance: Storage, name: str) -> pyarrow.Table:
     """Return the table of one object, or of the variables of one attribute type."""
     import pyarrow as pa
 
@@ -137,7 +141,7 @@ def from_arrow(tables: Mapping[str, pyarrow.Table], into: S, source: str) -> S:
     for ob in schema.obs:
         if ob not in tables:
             raise ExchangeError(f"{source}: table {ob} is missing: give one without rows where it has no parts")
-    readers = {name: _Reader(schema, name, table, f"{source}: {name}") for name, table in tables.items()}
+    readers = {name: _SortedTable(schema, name, table, f"{source}: {name}") for name, table in tables.items()}
     sizes = {name: len(reader.order) for name, reader in readers.items()}
     for kind in schema.attrtypes:
         into.add_vars(kind, sizes.get(kind, 0))
@@ -153,79 +157,7 @@ def from_arrow(tables: Mapping[str, pyarrow.Table], into: S, source: str) -> S:
     return into
 
 
-def to_parquet(instance: Storage, folder: str | os.PathLike[str]) -> None:
-    """Write an instance into a folder: ``<object>.parquet`` for each object, and ``schema.json``.
-
-    An attribute type with variables has a file too. Each file is written whole or not at all; the schema
-    is removed first and written last, so a folder whose writing was interrupted has none and is not
-    read. The same instance gives the same bytes.
-
-    Raises:
-        ExchangeError: for a value that cannot be written, before the folder is touched; or where the
-            folder cannot be written.
-    """
-    import pyarrow.parquet as pq
-
-    tables = to_arrow(instance)
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / SCHEMA_FILE).unlink(missing_ok=True)
-        for kind in instance.schema.attrtypes:
-            if kind not in tables:
-                _file(folder, kind).unlink(missing_ok=True)
-        for name, table in tables.items():
-            with replacing(_file(folder, name)) as temporary:
-                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-        write_text(folder / SCHEMA_FILE, instance.schema.to_json())
-    except OSError as error:
-        raise ExchangeError(f"{folder}: cannot be written ({error.strerror or error}): choose another folder") from None
-
-
-def from_parquet(folder: str | os.PathLike[str], into: S) -> S:
-    """Read a folder that :func:`to_parquet` wrote into an empty instance of its schema.
-
-    Args:
-        folder: the folder.
-        into: the empty instance, which is returned; its schema has the Python types that ``schema.json`` does not.
-
-    Raises:
-        ExchangeError: for a file that is missing, cut short, damaged or not a table of the schema, or an
-            instance of another schema.
-    """
-    schema, folder = into.schema, Path(folder)
-    described = folder / SCHEMA_FILE
-    try:
-        text = described.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise ExchangeError(f"{described}: cannot be read ({reason}): write the instance again") from None
-    if parse_json(text, str(described)) != json.loads(schema.to_json()):
-        raise ExchangeError(f"{described}: another schema than {schema.name}: read it with the one it was written with")
-    tables = {ob: _read(_file(folder, ob)) for ob in schema.obs}
-    tables |= {kind: _read(_file(folder, kind)) for kind in schema.attrtypes if _file(folder, kind).exists()}
-    return from_arrow(tables, into, str(folder))
-
-
-def _file(folder: Path, table: str) -> Path:
-    return folder / f"{table}.parquet"
-
-
-def _read(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.exists():
-        raise ExchangeError(f"{path}: the file is missing: write the instance again")
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = one_line(error)
-        raise ExchangeError(f"{path}: not a whole Parquet file ({reason}): write the instance again") from None
-
-
-class _Reader:
+class _SortedTable:
     """One table with its columns in the order of its ids.
 
     Attributes:
@@ -338,3 +270,162 @@ class _Reader:
         except (pa.ArrowException, UnicodeDecodeError):
             problem = "has a text that is not UTF-8: write it again"
             raise ExchangeError(f"{self._place}: column '{name}' {problem}") from None
+
+
+# Folders of Parquet files
+
+
+def to_parquet(instance: Storage, folder: str | os.PathLike[str]) -> None:
+    """Write an instance into a folder: ``<object>.parquet`` for each object, and ``schema.json``.
+
+    An attribute type with variables has a file too. Each file is written whole or not at all; the schema
+    is removed first and written last, so a folder whose writing was interrupted has none and is not
+    read. The same instance gives the same bytes.
+
+    Raises:
+        ExchangeError: for a value that cannot be written, before the folder is touched; or where the
+            folder cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    tables = to_arrow(instance)
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCHEMA_FILE).unlink(missing_ok=True)
+        for kind in instance.schema.attrtypes:
+            if kind not in tables:
+                _file(folder, kind).unlink(missing_ok=True)
+        for name, table in tables.items():
+            with replacing(_file(folder, name)) as temporary:
+                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        write_text(folder / SCHEMA_FILE, instance.schema.to_json())
+    except OSError as error:
+        raise ExchangeError(f"{folder}: cannot be written ({error.strerror or error}): choose another folder") from None
+
+
+def from_parquet(folder: str | os.PathLike[str], into: S) -> S:
+    """Read a folder that :func:`to_parquet` wrote into an empty instance of its schema.
+
+    Args:
+        folder: the folder.
+        into: the empty instance, which is returned; its schema has the Python types that ``schema.json`` does not.
+
+    Raises:
+        ExchangeError: for a file that is missing, cut short, damaged or not a table of the schema, or an
+            instance of another schema.
+    """
+    schema, folder = into.schema, Path(folder)
+    described = folder / SCHEMA_FILE
+    try:
+        text = described.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ExchangeError(f"{described}: cannot be read ({reason}): write the instance again") from None
+    if parse_json(text, str(described)) != json.loads(schema.to_json()):
+        raise ExchangeError(f"{described}: another schema than {schema.name}: read it with the one it was written with")
+    tables = {ob: _read(_file(folder, ob)) for ob in schema.obs}
+    tables |= {kind: _read(_file(folder, kind)) for kind in schema.attrtypes if _file(folder, kind).exists()}
+    return from_arrow(tables, into, str(folder))
+
+
+def _file(folder: Path, table: str) -> Path:
+    return folder / f"{table}.parquet"
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise ExchangeError(f"{path}: the file is missing: write the instance again")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = one_line(error)
+        raise ExchangeError(f"{path}: not a whole Parquet file ({reason}): write the instance again") from None
+
+
+# Data frames of pandas
+
+
+def to_pandas(instance: Storage, table: str) -> pandas.DataFrame:
+    """Return the data frame of an object; or of an attribute type, with its variables as index and no columns.
+
+    Raises:
+        SchemaError: for an unknown object or attribute type.
+        EngineError: where pandas is not installed.
+        ExchangeError: as :func:`to_arrow`.
+    """
+    pd = _pandas()
+    import pyarrow as pa
+
+    valid = (*instance.schema.obs, *instance.schema.attrtypes)
+    if table not in valid:
+        raise SchemaError(unknown_name("table", str(table), valid))
+    dtypes = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
+    arrays = _arrow_table(instance, table)
+    columns = {}
+    for name in arrays.column_names[1:]:
+        column = arrays.column(name)
+        if column.type == pa.float64():  # pandas' own conversion would make NA of NaN
+            columns[name] = pd.arrays.FloatingArray(column.fill_null(0.0).to_numpy(), column.is_null().to_numpy())
+        else:
+            columns[name] = dtypes[column.type].__from_arrow__(column)
+    return pd.DataFrame(columns, index=pd.Index(arrays.column("_id").to_numpy(), name="_id"))
+
+
+def to_frames(instance: Storage) -> dict[str, pandas.DataFrame]:
+    """Return the data frames of all objects and attribute types, in schema order, as :func:`from_pandas` reads them.
+
+    Raises:
+        EngineError: where pandas is not installed.
+        ExchangeError: as :func:`to_arrow`.
+    """
+    return {name: to_pandas(instance, name) for name in (*instance.schema.obs, *instance.schema.attrtypes)}
+
+
+def from_pandas(frames: Mapping[str, pandas.DataFrame], into: S, source: str) -> S:
+    """Read data frames, one for each object, into an empty instance of their schema, which is returned.
+
+    The index holds the ids 0..n-1 in any order. What pandas calls missing is undefined, so NaN is undefined
+    in a column of numpy's floats and a value in one of the nullable dtype Float64. An attribute type
+    without variables may be left out.
+
+    Raises:
+        EngineError: where pandas is not installed.
+        ExchangeError: as :func:`from_arrow`.
+    """
+    _pandas()
+    return from_arrow({name: _table_of(frame, f"{source}: {name}") for name, frame in frames.items()}, into, source)
+
+
+def _table_of(frame: pandas.DataFrame, place: str) -> Any:
+    import pyarrow as pa
+
+    if not isinstance(frame, _pandas().DataFrame):
+        raise ExchangeError(f"{place} must be a pandas.DataFrame, not {brief(frame)}")
+    names, arrays = ["_id"], [_column_of(frame.index, f"{place}: the index")]
+    for position, name in enumerate(frame.columns):
+        names.append(str(name))
+        arrays.append(_column_of(frame.iloc[:, position], f"{place}: column '{name}'"))
+    return pa.table(arrays, names)
+
+
+def _column_of(values: Any, place: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        reason = one_line(error)
+        raise ExchangeError(f"{place} holds values of several types ({reason}): give it one dtype") from None
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise EngineError("pandas is not installed, and data frames need it: pip install pandas") from None
+    return pandas

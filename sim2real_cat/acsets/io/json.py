@@ -22,7 +22,8 @@ from sim2real_cat.acsets.storage import PartRows, Storage, masked
 from sim2real_cat.errors import ExchangeError, listed, unknown_name
 
 S = TypeVar("S", bound=Storage)
-Row = dict[str, Any]
+JsonRow = dict[str, Any]
+"""A row of a table in the exchange format."""
 
 
 def write(instance: Storage) -> str:
@@ -37,9 +38,9 @@ def write(instance: Storage) -> str:
 
         return instances.json_text(instance)
     schema = instance.schema
-    tables: dict[str, list[Row]] = {}
+    tables: dict[str, list[JsonRow]] = {}
     for ob in schema.obs:
-        rows: list[Row] = [{"_id": i} for i in range(1, instance.nparts(ob) + 1)]
+        rows: list[JsonRow] = [{"_id": i} for i in range(1, instance.nparts(ob) + 1)]
         for name in schema.homs_from(ob):
             for row, target in zip(rows, instance.column_ids(name).tolist(), strict=True):
                 if target != UNDEFINED:
@@ -94,7 +95,7 @@ def _values(instance: Storage, name: str) -> list[Any]:
 
 
 def read(text: str, into: S, source: str) -> S:
-    """Read a JSON text into an empty instance of its schema. PartRows may come in any order of their ``_id``.
+    """Read a JSON text into an empty instance of its schema. Rows may come in any order of their ``_id``.
 
     Args:
         text: the JSON text.
@@ -132,7 +133,7 @@ def read(text: str, into: S, source: str) -> S:
     return into
 
 
-def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[Row]:
+def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[JsonRow]:
     """Return the rows of a table by ``_id``, which is 1..n; refuse unknown columns."""
     place = f"{source}: {table}"
     if not isinstance(rows, list):
@@ -149,7 +150,7 @@ def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[
         row = next(row for row in rows if not unknown.isdisjoint(row))
         name = next(name for name in row if name in unknown)
         raise ExchangeError(f"{place} row _id={row['_id']}: {unknown_name('column', name, columns)}")
-    by_id: dict[int, Row] = {row["_id"]: row for row in rows}
+    by_id: dict[int, JsonRow] = {row["_id"]: row for row in rows}
     if by_id.keys() != set(range(1, len(rows) + 1)):
         seen = set()
         for number in (row["_id"] for row in rows):
@@ -161,7 +162,7 @@ def _sorted_rows(schema: Schema, table: str, rows: object, source: str) -> list[
     return [by_id[number] for number in range(1, len(rows) + 1)]
 
 
-def _targets(rows: list[Row], name: str, codom: str, sizes: dict[str, int], place: str) -> Ids:
+def _targets(rows: list[JsonRow], name: str, codom: str, sizes: dict[str, int], place: str) -> Ids:
     column = [row.get(name) for row in rows]
     try:
         targets = as_targets(column)
@@ -179,7 +180,7 @@ def _targets(rows: list[Row], name: str, codom: str, sizes: dict[str, int], plac
     return targets
 
 
-def _cells(rows: list[Row], name: str, python_type: AttrPythonType, nvars: int, place: str) -> Cells:
+def _cells(rows: list[JsonRow], name: str, python_type: AttrPythonType, nvars: int, place: str) -> Cells:
     column = [row.get(name) for row in rows]
     values = column
     if dict in set(map(type, column)):
@@ -211,7 +212,7 @@ def _decoded(values: list[Any], codec: Codec) -> list[Any]:
     return decoded
 
 
-def _variable(value: Row) -> object:
+def _variable(value: JsonRow) -> object:
     """Return the variable that ``{"_var": k}`` means, or the value itself, which no attribute accepts."""
     k = value.get("_var")
     return Var(k - 1) if len(value) == 1 and type(k) is int and k >= 1 else value

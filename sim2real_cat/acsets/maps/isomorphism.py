@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, AttrColumn, Cells, Ids, Var
 from sim2real_cat.acsets.maps.partitions import classes
+from sim2real_cat.acsets.maps.values import codes
 from sim2real_cat.acsets.parts import restrict
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import Storage
-from sim2real_cat.acsets.values import codes
 from sim2real_cat.errors import InstanceError
 
 S = TypeVar("S", bound=Storage)

@@ -21,9 +21,9 @@ from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
+from sim2real_cat.acsets.maps.values import codes, decoded
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
-from sim2real_cat.acsets.values import codes, decoded
 from sim2real_cat.errors import InstanceError, SchemaError
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids, brief
 from sim2real_cat.acsets.columns import Ids, Var
+from sim2real_cat.acsets.maps.values import Variables, codes
 from sim2real_cat.acsets.parts import closure
-from sim2real_cat.acsets.values import Variables, codes
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 

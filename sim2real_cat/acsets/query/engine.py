@@ -199,9 +199,9 @@ def _is_for_catlab(instance: Storage, resolved: Resolved, engine: QueryEngine) -
 
 
 def _by_catlab(instance: Storage, resolved: Resolved, limit: int) -> Table:
-    from sim2real_cat.acsets.catlab.query import join
+    from sim2real_cat.acsets.catlab.instances import answer_query
 
-    table = join(instance, resolved)
+    table = answer_query(instance, resolved)
     if len(table) > limit:
         raise too_many(limit)
     return table

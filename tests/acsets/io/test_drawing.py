@@ -7,7 +7,7 @@ from acset_strategies import FIXED, STUDY, acsets, refused, schemas, study
 from hypothesis import given
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.io.drawing import draw, draw_elements
+from sim2real_cat.acsets.io.display import draw, draw_elements
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.io.pandas import to_frames, to_pandas
+from sim2real_cat.acsets.io.arrow import to_frames, to_pandas
 from sim2real_cat.errors import EngineError, ExchangeError, SchemaError
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
