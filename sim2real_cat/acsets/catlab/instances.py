@@ -175,8 +175,8 @@ def law_rows(instance: Storage, law: str, epsilon: float) -> list[tuple[str, str
 
 # Conjunctive queries
 #
-# Catlab joins the atoms and gives the part of each atom in every row. From these parts the attributes are looked up, the
-# comparisons are made, and the rows are put in the order of the other engines. Catlab 0.17.4 is not asked where its
+# Catlab joins the atoms and gives the part of each atom in every row. From these parts the attributes are looked up,
+# the comparisons are made, and the rows are put in the order of the other engines. Catlab 0.17.4 is not asked where its
 # answer would differ from ours: a variable that stands twice in an atom, and floats that it takes for different where
 # they are equal (NaN, 0.0 and -0.0) or that JSON cannot hold. These are compared afterwards, too.
 
