@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except Sim2RealError as error:
         print(f"error: {error}", file=sys.stderr)
-    except BrokenPipeError:  # who read our output has gone, and Python would complain again when it ends
+    except BrokenPipeError:  # the reader of our output has gone, and Python would complain again when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
@@ -191,8 +191,8 @@ def _gap(options: argparse.Namespace) -> int:
 
     if (options.sim is None) == (options.study is None):
         raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
-    foreign = ("method", "level") if options.sim is None else ("noise", "states", "state_deviation")
-    for option in foreign:
+    misplaced = ("method", "level") if options.sim is None else ("noise", "states", "state_deviation")
+    for option in misplaced:
         if getattr(options, option) is not None:
             raise GapError(
                 f"--{option.replace('_', '-')} does not go with {'--study' if options.study else 'SIM.parquet'}"
@@ -292,10 +292,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _epsilon_beside(instance: Path) -> float:
-    """Return the epsilon of the study that an instance lies in, the default where there is none.
+    """Return the epsilon of the study in whose folder an instance lies; the default outside of one.
 
     Raises:
-        ExchangeError: the description beside it is damaged.
+        ExchangeError: the description beside the instance is damaged.
     """
     from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
 
@@ -306,7 +306,7 @@ def _epsilon_beside(instance: Path) -> float:
 
 
 def _recompute_beside(instance: Path) -> Recompute | None:
-    """Return the function that measures the gaps of the study beside again, None where there is no study."""
+    """Return a function that measures the gaps of an instance again; None outside the folder of a study."""
     if not (instance.parent / "study.toml").is_file():
         return None
     from sim2real_cat.study.folder import recompute_gaps
@@ -315,7 +315,7 @@ def _recompute_beside(instance: Path) -> Recompute | None:
 
 
 def _study_name(folder: Path) -> str:
-    """Return the name of the study in a folder, the folder's where it does not say.
+    """Return the name of the study in a folder; that of the folder where the study has no description.
 
     Raises:
         ExchangeError: its description is damaged.
@@ -325,7 +325,7 @@ def _study_name(folder: Path) -> str:
 
 
 def _study_head(folder: Path) -> TomlTable | None:
-    """Return the table [study] of the study in a folder, None where there is none; it is not held against any world."""
+    """Return the table [study] of the description in a folder, the rest unchecked; None where there is none."""
     path = folder / "study.toml"
     if not path.is_file():
         return None
@@ -364,6 +364,7 @@ def _paths(instance: TransferInstance, options: argparse.Namespace) -> dict[str,
 
 
 def _names(text: str) -> list[str]:
+    """Return the names in a list that is separated by commas."""
     return [name.strip() for name in text.split(",")]
 
 
@@ -380,7 +381,7 @@ def _report(options: argparse.Namespace) -> int:
     write_page(options.folder / "report.html", f"Study {_study_name(options.folder)}", instance, report)
     print(f"written: {options.folder / 'report.html'}")
     if options.picture is not None:
-        save_figure(draw_policies(summaries(instance, report), report.epsilon, ""), options.picture)
+        save_figure(draw_policies(summaries(instance, report), report.epsilon), options.picture)
         print(f"written: {options.picture}")
     return OK
 
@@ -411,10 +412,10 @@ class InstalledEngine:
 
 
 def installed_engines() -> list[InstalledEngine]:
-    """Return every engine, those that are missing too; none is started."""
+    """Return every engine, also those that are missing; this starts none of them."""
     from sim2real_cat.acsets.catlab import julia
 
-    numpy, mujoco, problem = _version("numpy"), _version("mujoco"), julia.missing()
+    numpy, mujoco, missing = _version("numpy"), _version("mujoco"), julia.missing()
     return [
         InstalledEngine(
             "embedded", numpy is not None, f"ACSets as numpy {numpy} columns" if numpy else "pip install numpy"
@@ -423,12 +424,13 @@ def installed_engines() -> list[InstalledEngine]:
             "mujoco", mujoco is not None, f"physics by MuJoCo {mujoco}" if mujoco else "pip install 'mujoco>=4,<5'"
         ),
         InstalledEngine(
-            "catlab", problem is None, problem or f"Catlab by Julia: {julia.found()}; started when first used"
+            "catlab", missing is None, missing or f"Catlab by Julia: {julia.found()}; started when first used"
         ),
     ]
 
 
 def _version(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

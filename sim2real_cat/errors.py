@@ -55,7 +55,7 @@ class EvidenceError(Sim2RealError):
 
 
 class PlausibilityWarning(UserWarning):
-    """Recorded numbers that are readable but unlikely, as velocities in degrees; they are used as they are."""
+    """Recorded numbers that are unlikely, such as velocities in degrees; they are used as they are."""
 
 
 def one_line(value: object) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sim2real_cat.errors import WorldError, listed, unknown_name
+from sim2real_cat.errors import WorldError, unknown_name
 
 if TYPE_CHECKING:
     import mujoco
@@ -108,7 +108,7 @@ def joint_address(model: mujoco.MjModel, joint: str, quantity: str) -> list[int]
     """
     found = joint_named(model, joint)
     if quantity not in ("qpos", "qvel"):
-        raise WorldError(f"joints have {listed(['qpos', 'qvel'])}, not '{quantity}'")
+        raise WorldError(f"joints have qpos, qvel, not '{quantity}'")
     return list(found.qpos if quantity == "qpos" else found.qvel)
 
 

@@ -18,7 +18,7 @@ _REQUIRED = object()
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a value of a file is a finite number; true and false are none."""
+    """Return whether a value of a file is a finite number; true and false do not count."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
@@ -29,7 +29,7 @@ class TomlTable:
         values: the table.
         place: where it stands, for messages, e.g. ``"study.toml [robots.hopper]"``.
         error: the exception that complaints are raised as.
-        example: an example of the table, shown where it is none.
+        example: an example of the table, shown where `values` is something else.
     """
 
     def __init__(self, values: object, place: str, error: type[Sim2RealError], example: str = "") -> None:
@@ -62,7 +62,7 @@ class TomlTable:
             raise error(f"{path}: not valid TOML: {problem}") from None
 
     def refusal(self, complaint: str) -> Sim2RealError:
-        """Return the exception that says where the table stands and what is wrong with it."""
+        """Return the exception for a complaint about this table; it names the place."""
         return self.error(f"{self.place}: {complaint}")
 
     def has(self, key: str) -> bool:
@@ -78,7 +78,7 @@ class TomlTable:
         return value
 
     def optional_text(self, key: str) -> str | None:
-        """Return a string, or None where the key is missing."""
+        """Return a string; None where the key is missing."""
         return self.text(key) if self.has(key) else None
 
     def texts(self, key: str) -> list[str]:
@@ -111,7 +111,7 @@ class TomlTable:
         return float(value)
 
     def optional_number(self, key: str) -> float | None:
-        """Return a finite number, or None where the key is missing."""
+        """Return a finite number; None where the key is missing."""
         return self.number(key) if self.has(key) else None
 
     def numbers(self, key: str) -> list[float]:
@@ -147,11 +147,11 @@ class TomlTable:
         return [TomlTable(entry, self.beside(key), self.error) for entry in value]
 
     def entry(self, key: str, example: str) -> TomlTable:
-        """Return the table of a key that is a name of the user's, such as a parameter's."""
+        """Return the table of a key that the user chose, such as the name of a parameter."""
         return TomlTable(self._take(key), self.beside(key), self.error, example)
 
     def beside(self, key: str) -> str:
-        """Return where the entry of a key that is a name of the user's stands, for messages."""
+        """Return the place of the entry of a key that the user chose, for messages."""
         return f"{self.place}{'' if self.place.endswith(']') else ','} '{key}'"
 
     def numbers_by_name(self, key: str) -> dict[str, float]:
@@ -188,7 +188,7 @@ class TomlTable:
         Texts, numbers and truth values are checked against the types of the fields; the dataclass checks the rest.
 
         Raises:
-            Sim2RealError: a key that is no field, a missing one without a default, or a value that does not fit.
+            Sim2RealError: a key without a field, a field without a value or a default, or a value that does not fit.
         """
         readers: dict[str, Callable[[str], object]] = {
             "str": self._any_text,
@@ -212,7 +212,7 @@ class TomlTable:
             raise self.refusal(str(error)) from None
 
     def close(self) -> None:
-        """Complain about the first key that nobody asked for, and list those that are valid."""
+        """Refuse the first key that nobody asked for, and list those that are valid."""
         for key in self.values:
             if key not in self._known:
                 raise self.refusal(unknown_name("key", key, sorted(set(self._known))))

@@ -1,4 +1,4 @@
-"""What is shipped: the wheel holds the Julia module, what juliapkg needs to know, and the models of the machines."""
+"""The wheel holds the Julia module, the pins for juliapkg, the demo study and the stubs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The names of the files in the wheel, and a way to read them."""
+    """The files of the wheel, by name."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Formats of `save_figure`, by ending, and the metadata left out so that the same picture is the same file."""
+
 _COLOURS = {"transfers": "#2a7f4f", "fails": "#b5412f", "open": "#8a8a8a"}
+"""Colours of the kinds of `PolicySummary`."""
 
 
-def draw_policies(policies: Sequence[PolicySummary], epsilon: float, title: str) -> Figure:
+def draw_policies(policies: Sequence[PolicySummary], epsilon: float, title: str = "") -> Figure:
     """Draw gaps with intervals on the left, returns in simulation and reality on the right."""
     from matplotlib.figure import Figure
 
@@ -58,15 +62,11 @@ def draw_policies(policies: Sequence[PolicySummary], epsilon: float, title: str)
     return figure
 
 
-FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-"""Formats of `save_figure`, by ending, and the metadata left out so that the same picture is the same file."""
-
-
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the picture in the format of the path's ending, without a date, whole or not at all.
 
     Raises:
-        StudyError: the ending is none of `FORMATS`.
+        StudyError: the ending is not one of `FORMATS`.
     """
     if path.suffix not in FORMATS:
         raise StudyError(f"{path}: " + unknown_name("picture format", path.suffix, FORMATS))

@@ -45,6 +45,7 @@ def write_page(path: Path, title: str, instance: TransferInstance, report: LawRe
 
 
 def _summary(policies: list[PolicySummary], report: LawReport) -> str:
+    """Return a sentence that says how many policies transfer and whether the laws hold."""
     transferred = sum(policy.transfers and np.isfinite(policy.gap) for policy in policies)
     return (
         f"{transferred} of {len(policies)} policies transfer: their gap KL(P_real ‖ P_sim) is under "
@@ -54,15 +55,17 @@ def _summary(policies: list[PolicySummary], report: LawReport) -> str:
 
 
 def _picture(policies: list[PolicySummary], epsilon: float) -> str:
+    """Return the picture of the policies as SVG."""
     import matplotlib
 
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "sim2real_cat", "svg.fonttype": "none"}):
-        draw_policies(policies, epsilon, "").savefig(text, format="svg", metadata={"Date": None})
+        draw_policies(policies, epsilon).savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def _policies(policies: list[PolicySummary]) -> str:
+    """Return the table of the policies."""
     titles = ("policy", "robot", "return simulated", "return real", "gap", "verdict")
     lines = ["<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
     for policy in policies:
@@ -77,20 +80,20 @@ def _policies(policies: list[PolicySummary]) -> str:
 
 
 def _laws(instance: TransferInstance, report: LawReport) -> str:
+    """Return the table of the laws, with the rows that break one or leave it open."""
     lines = ["<table><tr><th>law</th><th>says</th><th>verdict</th></tr>"]
     for result in report.results:
         said = "".join(
             f"<br><small>{html.escape(instance.name(w.ob, w.id))}: {html.escape(w.message)}</small>"
             for w in result.witnesses
         )
+        if result.asked:
+            verdict = f'<td class="{result.verdict}">{result.verdict}{said}</td>'
+        else:
+            verdict = f'<td class="undecided">not asked<br><small>{html.escape(result.reason)}</small></td>'
         lines.append(
             f"<tr><td>{result.law.name}</td><td>{html.escape(result.law.statement)}<br>"
-            f"<small>{html.escape(result.law.symbols)}</small></td>"
-            + (
-                f'<td class="{result.verdict}">{result.verdict}{said}</td></tr>'
-                if result.asked
-                else f'<td class="undecided">not asked<br><small>{html.escape(result.reason)}</small></td></tr>'
-            )
+            f"<small>{html.escape(result.law.symbols)}</small></td>{verdict}</tr>"
         )
     return "\n".join([*lines, "</table>"])
 

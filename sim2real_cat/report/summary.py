@@ -24,7 +24,7 @@ class PolicySummary:
         gap: in nats; NaN where it was not measured.
         low: lower end of its interval, as `intervals` has it.
         high: upper end, infinite where there is none.
-        decided: whether the laws leave nothing open about it.
+        decided: whether the law `transfer-identity` is decided for it.
         transfers: whether `transfer` sends it to itself.
         verdict: whether it transfers or is replaced, in words.
         note: why the gap is missing or not to be relied on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,17 @@ from sim2real_cat.transfer.laws.report import LawReport
 if TYPE_CHECKING:
     from sim2real_cat.ranking.ranking import Ranking  # and with it scipy, which no other table needs
 
-_COLOURS = {"holds": "green", "violated": "red", "undecided": "yellow"}
+_VERDICTS = {"holds": "green", "violated": "red", "undecided": "yellow"}
+"""Colours of the verdicts of laws."""
+
 _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
+"""Colours of the kinds of `PolicySummary`."""
 
 
 def policies_table(policies: list[PolicySummary]) -> Table:
     """Return a table of policies: robot, returns in simulation and reality, gap with interval, verdict."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("policy", "robot", "return sim", "return real", "gap [nats/step]", "verdict"):
-        table.add_column(name, justify="right" if name.startswith(("return", "gap")) else "left", no_wrap=True)
+    numeric = ("return sim", "return real", "gap [nats/step]")
+    table = _empty_table("policy", "robot", *numeric, "verdict", right=numeric)
     for policy in policies:
         numbers = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (policy.return_sim, policy.return_real)]
         table.add_row(
@@ -47,9 +49,7 @@ def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int 
     A law that was not asked shows the reason, one that holds what it reports of the first row.
     """
     acset = instance if isinstance(instance, ACSet) else instance.acset
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("law", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table = _empty_table("law", "verdict")
     table.add_column("rows")
     for result in report.results:
         if not result.asked:
@@ -59,13 +59,13 @@ def laws_table(instance: TransferInstance | ACSet, report: LawReport, most: int 
         said = [f"{part_name(acset, w.ob, w.id)}: {w.message}" for w in shown[:first]]
         if len(shown) > first:
             said.append(f"and {len(shown) - first} more")
-        table.add_row(result.law.name, Text(result.verdict, style=_COLOURS[result.verdict]), Text("\n".join(said)))
+        table.add_row(result.law.name, Text(result.verdict, style=_VERDICTS[result.verdict]), Text("\n".join(said)))
     return table
 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for everything that is being done, if the console is a terminal."""
+    """Yield a function that shows the progress of each task as a bar, if the console is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = {}
@@ -80,9 +80,7 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]
 
 def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
     """Return the answer to a query as a table, blank where a value is undefined."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, no_wrap=True)
+    table = _empty_table(*columns)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     return table
@@ -90,7 +88,7 @@ def query_table(columns: Mapping[str, Sequence[object]]) -> Table:
 
 def scores_table(found: Ranking) -> Table:
     """Return a table of policies with their real and simulated scores and Clopper-Pearson intervals."""
-    table = _right("policy", "real", "sim")
+    table = _empty_table("policy", "real", "sim", right=("real", "sim"))
     for policy in found.policies:
         real = _between(policy.real, policy.real_low, policy.real_high)
         table.add_row(Text(policy.name), Text(real), Text(_between(policy.sim, policy.sim_low, policy.sim_high)))
@@ -98,8 +96,9 @@ def scores_table(found: Ranking) -> Table:
 
 
 def ranking_table(found: Ranking) -> Table:
-    """Return a table of statistics: interval, p-value, smallest possible one, and the policy that carries it."""
-    table = _right("statistic", "value", "p", "smallest p", "without", "value then")
+    """Return a table of statistics: interval, p-value, the least possible one, and the policy that carries it."""
+    numeric = ("value", "p", "smallest p", "value then")
+    table = _empty_table("statistic", "value", "p", "smallest p", "without", "value then", right=numeric)
     for statistic in found.statistics:
         name, value = found.carrier(statistic.name)
         table.add_row(
@@ -113,11 +112,11 @@ def ranking_table(found: Ranking) -> Table:
     return table
 
 
-def _right(*names: str) -> Table:
-    """Return an empty table with numbers to the right and names to the left."""
+def _empty_table(*names: str, right: Collection[str] = ()) -> Table:
+    """Return a table without rows, whose columns named in `right` are aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, justify="left" if name in ("policy", "statistic", "without") else "right", no_wrap=True)
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     return table
 
 
@@ -127,7 +126,7 @@ def _between(value: float, low: float, high: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Return three digits behind the point of a small number, four in all of a large one."""
+    """Return a small number with three decimals, a large one with four digits in all."""
     if np.isnan(value):
         return "-"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

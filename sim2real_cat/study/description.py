@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,12 @@ class Robot:
     """A robot: its simulated world, and how the real one differs.
 
     Attributes:
-        name: what people call it.
+        name: its name in the description.
         world: the nominal simulated world.
         reality: an ensemble of one, the real world.
         steps: control steps of an episode.
-        randomizations: by name, what may vary in simulation; ``none`` is always among them.
-        training: how its policies are trained unless they say otherwise, as in the study's document.
+        randomizations: the randomizations by name; ``none`` is always among them.
+        training: settings of its policies' training where they have none of their own, as in the study's document.
     """
 
     name: str
@@ -71,11 +72,11 @@ class Candidate:
     """A policy of a study.
 
     Attributes:
-        name: what people call it.
+        name: its name in the description.
         robot: the robot it is for.
-        randomization: what varies between the worlds of its fibre.
-        members: how many worlds its fibre has.
-        training: how it is trained.
+        randomization: the randomization from which its fibre is drawn.
+        members: number of worlds of its fibre.
+        training: settings of its training.
         weights: a saved policy that is deployed instead of training one; None to train.
     """
 
@@ -92,10 +93,10 @@ class Description:
     """A study as described.
 
     Attributes:
-        name: what people call it.
+        name: its name, also that of its folder.
         seed: all randomness of the study comes from it.
         epsilon: nats per control step under which a policy transfers.
-        method: the way gaps are measured, see `measure`.
+        method: the method by which `measure` measures gaps.
         confidence: nominal coverage of the intervals.
         real_episodes: episodes of each policy on its robot.
         sim_episodes: episodes of each policy in each world of its fibre.
@@ -117,10 +118,10 @@ class Description:
 
 
 def read_description(path: Path) -> Description:
-    """Read a study from a TOML file and check every entry against the models it speaks of.
+    """Read a study from a TOML file and check every entry against the models that it names.
 
     Raises:
-        StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
+        StudyError: the file is missing, is not TOML, or has a wrong, missing or unknown entry.
         WorldError: a model, sensor or parameter that does not exist.
         PolicyError: saved weights that are missing, damaged or made for another robot.
     """
@@ -167,37 +168,34 @@ def read_description(path: Path) -> Description:
 
 
 def _robot(name: str, table: TomlTable, folder: Path) -> Robot:
+    """Return the robot of a table ``[robots.NAME]``."""
     world = _world(name, table, folder)
     steps = table.integer("steps", world.task.steps)
     place = f"{table.place[:-1]}.reality]"
     reality = Ensemble.single(table.table("reality").values, place)
-    _check(world, reality, place)
+    with _named_in_errors(place):
+        check_parameters(world, reality)
     randomizations = {"none": Randomization()}
     entries = table.table("randomizations")
     for key in entries.values:
         entry = entries.table(key)
         if key in randomizations:
             raise StudyError(f"{entry.place}: '{key}' is the name of no randomization at all; choose another")
-        randomizations[key] = _bound(Randomization.from_table(entry.values, entry.place), world, entry.place)
-        _check(world, randomizations[key].extremes(), entry.place)
+        randomization = Randomization.from_table(entry.values, entry.place)
+        with _named_in_errors(entry.place):
+            randomizations[key] = randomization.bind(world)
+            check_parameters(world, randomizations[key].extremes())
     training = table.table("training")
     _training(TomlTable({"steps": steps, **training.values}, training.place, StudyError))
     table.close()
     return Robot(name, world, reality, steps, randomizations, training.values)
 
 
-def _bound(randomization: Randomization, world: World, place: str) -> Randomization:
-    """Return the randomization bound to its world; an error says where it stands."""
+@contextmanager
+def _named_in_errors(place: str) -> Iterator[None]:
+    """Put the place of an entry before the errors that its world raises."""
     try:
-        return randomization.bind(world)
-    except WorldError as error:
-        raise WorldError(f"{place}: {error}") from None
-
-
-def _check(world: World, fibre: Ensemble, place: str) -> None:
-    """Refuse parameters that the world does not have; the error says where they stand."""
-    try:
-        check_parameters(world, fibre)
+        yield
     except WorldError as error:
         raise WorldError(f"{place}: {error}") from None
 
@@ -208,13 +206,11 @@ def _world(name: str, table: TomlTable, folder: Path) -> World:
     known, xml = table.optional_text("world"), table.optional_text("xml")
     if (known is None) == (xml is None):
         raise StudyError(f"{table.place}: give either world, one of {listed(MODELS)}, or xml, the path of a model")
-    try:
+    with _named_in_errors(table.place):
         if known is not None:
             return World.gymnasium(known, noise)
         period, task = table.number("control_period", above=0.0), _task(table.table("task"))
         return World.from_xml(folder / str(xml), task, period, name=name, noise=noise)
-    except WorldError as error:
-        raise WorldError(f"{table.place}: {error}") from None
 
 
 def _noise(table: TomlTable) -> float | Mapping[str, Noise]:
@@ -228,6 +224,7 @@ def _noise(table: TomlTable) -> float | Mapping[str, Noise]:
 
 
 def _task(table: TomlTable) -> QuadraticTask:
+    """Return the task that a robot's table declares."""
     task = QuadraticTask(
         observe=table.texts("observe"),
         steps=table.integer("steps", 1000),
@@ -244,6 +241,7 @@ def _task(table: TomlTable) -> QuadraticTask:
 
 
 def _candidate(name: str, table: TomlTable, robots: Mapping[str, Robot], folder: Path) -> Candidate:
+    """Return the policy of a table ``[policies.NAME]``."""
     robot_name = table.text("robot")
     if robot_name not in robots:
         raise StudyError(f"{table.place}: " + unknown_name("robot", robot_name, robots))
@@ -284,6 +282,7 @@ def _weights(path: Path, world: World, place: str) -> Weights:
 
 
 def _training(table: TomlTable) -> RandomSearch:
+    """Return the settings of a table ``[training]``."""
     default = RandomSearch()
     try:
         settings = RandomSearch(

@@ -1,8 +1,8 @@
-"""The folder of a study: each file is written whole or not at all, and its gaps can be measured again from it.
+"""The folder of a study: its files are written whole or not at all, and its gaps are measured again from them.
 
-What was seen comes from the recordings that the instance names, whose digests must be those it holds; the fibre from
-its draws. The study's description says what an instance cannot: which world was simulated, how reality differs, by
-which method gaps are measured and from which seed.
+To measure a gap again, the readings come from the recordings that the instance names, whose digests must be those it
+holds; the fibre comes from the instance's draws; and the simulated world, reality, the method and the seed come from
+the study's description.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check_folder(out: Path) -> None:
     The files of a run that was interrupted may be overwritten.
 
     Raises:
-        StudyError: `out` is a file or lies in one, cannot be written to, or holds files that are no study's.
+        StudyError: `out` is a file or lies in one, cannot be written to, or holds files that no study wrote.
     """
     standing = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not standing.is_dir():
@@ -88,7 +88,7 @@ def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, 
 
 
 def write_folder(out: Path, result: StudyResult) -> None:
-    """Write everything but the recordings, which lie there before the instance that refers to them."""
+    """Write everything but the recordings, which must lie there already, as the instance refers to them."""
     for candidate in result.description.candidates:
         path = out / _saved(candidate)
         if candidate.weights is not None:
@@ -96,8 +96,8 @@ def write_folder(out: Path, result: StudyResult) -> None:
         else:  # what a study trains is linear
             cast(LinearPolicy, result.policies[candidate.name]).save(path)
     write_events(out / "events.parquet", result.events)
-    write_json(out / "laws.json", result.report.to_table())
-    write_json(out / "proof.json", {name: proof.to_dict() for name, proof in result.proofs.items()})
+    _write_json(out / "laws.json", result.report.to_table())
+    _write_json(out / "proof.json", {name: proof.to_dict() for name, proof in result.proofs.items()})
     write_text(out / "schema.json", result.instance.acset.schema.to_json())
     result.instance.write(out / "instance.json")
     write_text(out / "study.toml", tomli_w.dumps(resolved(result.description, out)))
@@ -106,8 +106,8 @@ def write_folder(out: Path, result: StudyResult) -> None:
 def resolved(description: Description, out: Path) -> dict[str, Any]:
     """Return the study's document as it can be run again from the folder `out`.
 
-    The defaults of its head are filled in and the versions it ran with added. A model's path leads from `out` to
-    the model, which is not copied, as it may include other files; weights are those in the folder.
+    The defaults of its head are filled in, and the versions that it ran with are added. The path of a model leads from
+    `out` to the model, which is not copied, as it may include other files. The weights are those in the folder.
     """
     head = {
         "name": description.name,
@@ -142,7 +142,7 @@ def _from(out: Path, path: Path) -> str:
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
-def write_json(path: Path, content: object) -> None:
+def _write_json(path: Path, content: object) -> None:
     """Write plain values as indented JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
@@ -150,22 +150,22 @@ def write_json(path: Path, content: object) -> None:
 def recompute_gaps(folder: str | Path, threads: int = 0) -> Recompute:
     """Return a function that measures the gaps of a study again, from the folder that `Study.run` wrote.
 
-    It asks the law `gap-recomputes`. A missing file or a description that cannot be read is the reason why a gap was
-    not measured again, not an error. A recording whose digest is another one breaks the law.
+    The law `gap-recomputes` calls it. A missing file or a description that cannot be read leaves a gap unmeasured, with
+    the reason, and is not an error. A recording with another digest than the instance holds breaks the law.
 
     Args:
-        folder: it holds ``study.toml`` and the recordings.
+        folder: the folder with ``study.toml`` and the recordings.
         threads: physics threads; 0 means one per core.
     """
-    return _FolderAgain(Path(folder), threads)
+    return _Remeasurement(Path(folder), threads)
 
 
 class _ChangedError(Exception):
     """A recording other than the one that the instance refers to."""
 
 
-class _FolderAgain:
-    """A study's folder, whose description and recordings are read when they are first needed."""
+class _Remeasurement:
+    """The function that `recompute_gaps` returns; it reads description and recordings when they are first needed."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.folder, self.threads = folder, threads
@@ -256,7 +256,7 @@ def _fibre(acset: ACSet, worlds: list[int]) -> Ensemble:
 
 
 def _versions(source: Mapping[str, object]) -> str:
-    """Return a note of the packages that are not those the study ran with, '' where they are."""
+    """Return a note of the packages whose versions are not those that the study ran with, '' where all are."""
     then = source.get("versions")
     if not isinstance(then, dict):
         return ""

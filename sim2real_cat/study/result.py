@@ -23,9 +23,9 @@ class StudyResult:
         description: the study.
         policies: the policies, by name.
         deployments: the recordings of each policy on both sides, in the order of the description.
-        gaps: how large each policy's gap is, in the same order.
+        gaps: the measured gap of each policy, in the same order.
         instance: the categorical database.
-        report: whether its laws hold.
+        report: the verdicts of its laws.
         events: the events of every policy whose gap was measured and has a Gaussian plug-in.
         proofs: the proof bundle of each of them, by policy name.
     """

@@ -30,7 +30,7 @@ from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.world import World
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""A function that is called with the task at hand, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Study:
         """Read a study from a TOML file.
 
         Raises:
-            StudyError: the file is missing, no TOML, or has a wrong, missing or unknown entry.
+            StudyError: the file is missing, is not TOML, or has a wrong, missing or unknown entry.
             WorldError: a model, sensor or parameter that does not exist.
             PolicyError: saved weights that are missing, damaged or made for another robot.
         """
@@ -88,7 +88,7 @@ class Study:
 
         Raises:
             EngineError: an engine that is not known, or not installed.
-            StudyError: the folder cannot be written to, or holds something that is no study.
+            StudyError: the folder cannot be written to, or holds something other than a study.
             WorldError, PolicyError: a world that cannot be simulated, a policy that does not fit it.
         """
         described, show = self.description, progress or _silent
@@ -168,7 +168,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
 def _measure(
     described: Description, candidate: Candidate, deployment: Deployment, threads: int
 ) -> tuple[MeasuredGap, EventLog | None]:
-    """Measure the gap of a deployment and its events; the note of the gap says why there are none."""
+    """Measure the gap of a deployment and its events; where there are no events the gap's note says why."""
     rng = generator(described.seed, "gap", deployment.policy)
     measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng, threads=threads)
     if measured.transition is None:
@@ -181,7 +181,7 @@ def _measure(
 
 
 def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap) -> EventLog:
-    """Return what the nominal world expected of every transition, and what the robot did."""
+    """Return an event for every transition: the reading that the nominal world expected, and that of the robot."""
     real, world = deployment.real, candidate.robot.world
     expected = predict_steps(world, real)
     if lost := int(np.isnan(expected.state).any(axis=1).sum()):
