@@ -1,4 +1,4 @@
-"""MuJoCo's warnings, sent to `logging`; MuJoCo itself would print them and write a file into the working directory."""
+"""Send MuJoCo's warnings to `logging`; MuJoCo itself would print them and write a file into the working directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _logger = logging.getLogger("sim2real_cat.mujoco")
 
 @contextmanager
 def to_logging() -> Iterator[None]:
-    """Within the block MuJoCo's warnings go to the logger ``sim2real_cat.mujoco`` at level INFO.
+    """Send MuJoCo's warnings within the block to the logger ``sim2real_cat.mujoco``, at level INFO.
 
     Nothing is lost: a simulation that blows up is seen in the counters of its batch.
     """
@@ -28,7 +28,7 @@ def to_logging() -> Iterator[None]:
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """Do as `to_logging` in a block that compiles a model: the compiler also warns through Python."""
+    """Do as `to_logging` in a block that compiles a model, whose compiler also warns through Python."""
     with to_logging(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -31,14 +31,14 @@ Noise = float | NoiseModel | NoiseChain | Sequence[float | NoiseModel]
 """The noise of one sensor: a Gaussian deviation, a model, or several that act one after the other."""
 
 BUFFERS = {"actuator_delay": "actuator_history", "sensor_delay": "sensor_history"}
-"""For each field of delays, the field whose first column holds the number of samples in the buffer of each."""
+"""The buffers of each field of delays; their first column holds the number of samples."""
 
 _MOST_SAMPLES = 100_000
-"""Samples of a history buffer beyond which a delay is taken for one in milliseconds."""
+"""Samples of a history buffer beyond which a delay is probably in milliseconds."""
 
 
 class BaseWorld(ABC):
-    """A robot with a task that policies can be rolled out in, whoever computes its physics.
+    """A robot with a task, in which policies can be rolled out, on MuJoCo or another simulator.
 
     Attributes:
         name: what people call it.
@@ -85,7 +85,7 @@ class BaseWorld(ABC):
 
 @dataclass(frozen=True)
 class World(BaseWorld):
-    """A MuJoCo model and a task on it; which of its parameters vary is said by an `Ensemble`.
+    """A MuJoCo model and a task on it; an `Ensemble` says which of its parameters vary.
 
     Attributes:
         name: what people call it.
@@ -308,7 +308,7 @@ def _samples(delay: float, timestep: float) -> int:
 
 
 def by_sensor(noise: Noise | Mapping[str, Noise] | None) -> Mapping[str, Noise]:
-    """Return noise as a mapping from sensors, under ``"*"`` what holds for all."""
+    """Return noise as a mapping from sensors to noise; one noise for all stands under ``"*"``."""
     if noise is None:
         return {}
     return dict(noise) if isinstance(noise, Mapping) else {"*": noise}
@@ -326,7 +326,7 @@ def check_noisy_sensors(world: str, sensors: tuple[str, ...], noise: Mapping[str
 
 
 def require_model(world: BaseWorld) -> World:
-    """Return a world that has a model of MuJoCo.
+    """Return the world, if it has a MuJoCo model.
 
     Raises:
         WorldError: another simulator computes it.

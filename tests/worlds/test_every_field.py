@@ -11,7 +11,7 @@ from mujoco.batch import MODEL_FIELDS, Batch
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import apply_to_model
-from sim2real_cat.worlds.parameters.fields import element_name, resolve, values
+from sim2real_cat.worlds.parameters.fields import element_name, field_values, resolve
 from sim2real_cat.worlds.parameters.physical import DERIVED, WHOLE, targets
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
@@ -28,7 +28,7 @@ NEIGHBOURS = {"body_inertia", "body_ipos", "body_iquat", "jnt_axis"}
 
 
 def test_what_the_model_has_no_part_of():
-    assert {field for field in MODEL_FIELDS if not values(MODEL, field).size} == WITHOUT_PARTS
+    assert {field for field in MODEL_FIELDS if not field_values(MODEL, field).size} == WITHOUT_PARTS
     for field in WITHOUT_PARTS:
         with pytest.raises(WorldError, match=f"the model has nothing that has a {field}"):
             resolve(MODEL, field)
@@ -36,7 +36,7 @@ def test_what_the_model_has_no_part_of():
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_resolves_whole_and_by_element(field):
-    size = values(MODEL, field).size
+    size = field_values(MODEL, field).size
     assert resolve(MODEL, field).elements == tuple(range(size))
     for element in {0, size // 2, size - 1}:
         assert resolve(MODEL, element_name(MODEL, field, element)).elements == (element,)
@@ -45,7 +45,7 @@ def test_every_field_resolves_whole_and_by_element(field):
 @pytest.mark.parametrize("field", [field for field in FIELDS if field not in NEIGHBOURS])
 def test_every_field_is_changed_in_its_simulation_alone_or_refused(field):
     """A field that MuJoCo computes from others would be overwritten when the constants are set: it is refused."""
-    held = values(MODEL, field)
+    held = field_values(MODEL, field)
     element, floating = held.size - 1, held.dtype.kind == "f"
     parameter, old = element_name(MODEL, field, element), held.reshape(-1)[element]
     mode = "shift" if floating else "set"
@@ -63,7 +63,7 @@ def test_every_field_is_changed_in_its_simulation_alone_or_refused(field):
         (parameter,), (mode,), np.array([[0.0625], [0.0]] if floating else [[new], [old]]), np.ones(2) / 2
     )
     apply_to_model(batch, MODEL, changed, np.arange(2))
-    first, second = (values(batch.get_model(i), field).reshape(-1)[element] for i in range(2))
+    first, second = (field_values(batch.get_model(i), field).reshape(-1)[element] for i in range(2))
     assert first == pytest.approx(new, rel=1e-2 if field.endswith("quat") else 1e-6)  # which is made unit again
     assert second == old
 
@@ -79,7 +79,7 @@ def test_what_is_derived_really_is():
         for cause in ("geom_size", "qpos0", "body_ipos", "light_pos", "cam_pos", "flex_radius"):
             batch.expand(cause)
         batch.set_const()
-        kept = values(batch.get_model(0), field) - values(MODEL, field)
+        kept = field_values(batch.get_model(0), field) - field_values(MODEL, field)
         assert not (np.abs(kept) > 0.4).all(), field
 
 

@@ -1,6 +1,6 @@
 """Gymnasium environments as worlds: slower than MuJoCo's batch, and only to roll out policies.
 
-Some environments of one kind are stepped one by one, or one VectorEnv steps them all.
+Either several environments of one kind are stepped one by one, or one VectorEnv steps them all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sim2real_cat.worlds.external.world import (
     ExternalWorld,
     Frame,
     Lanes,
-    Row,
+    ParameterValues,
     channels,
     check_configure,
     configured,
@@ -62,7 +62,7 @@ class GymnasiumWorld(ExternalWorld):
         configure: ``configure(env, row)`` sets the parameters of an environment before every reset; `row` has the value
             of each of `parameters`. For a VectorEnv it gets the VectorEnv, and `row` a tuple of values, one for
             each sub-environment, as ``VectorEnv.set_attr`` takes them.
-        parameters: what `configure` can change, with nominal values; an ensemble scales, shifts or sets these.
+        parameters: nominal values of what `configure` can change; an ensemble scales, shifts or sets them.
         environments: how many are stepped side by side; changes nothing in the result. A VectorEnv has its own number.
 
     Raises:
@@ -127,13 +127,13 @@ class GymnasiumWorld(ExternalWorld):
         return self._actions.taken(answer, place)
 
     def _another(self) -> gymnasium.Env[Any, Any]:
-        """Make one more environment; it is not a VectorEnv, as the first was none."""
+        """Make one more environment, not a VectorEnv, as the first is none."""
         return cast("gymnasium.Env[Any, Any]", _made(self._make, self.name))
 
 
 @dataclass(frozen=True)
 class _Traits:
-    """The properties of an environment that it tells; None where it does not."""
+    """The properties of an environment, as far as it tells them; None where it does not."""
 
     name: str
     observations: gymnasium.Space[Any]
@@ -212,7 +212,7 @@ def _made(make: Callable[[], Environment] | str, world: str) -> Environment:
 
 
 class ActionColumns(ABC):
-    """The nu columns of an action, to be turned into what an environment steps with."""
+    """The nu columns of an action, and their conversion to the actions of an environment."""
 
     @property
     @abstractmethod
@@ -226,11 +226,11 @@ class ActionColumns(ABC):
 
     @abstractmethod
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
-        """Return the actions for answers of a policy, see `ExternalWorld.taken`."""
+        """Convert answers of a policy to actions, see `ExternalWorld.taken`."""
 
     @abstractmethod
     def native(self, actions: Floats) -> NDArray[Any]:
-        """Return actions (k, nu) as k of the environment's own, in its own shape and type."""
+        """Return actions (k, nu) in the shape and type of the environment's action space, (k, ...)."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,8 @@ class BoxColumns(ActionColumns):
 class ChoiceColumns(ActionColumns):
     """A Discrete space: one column, the number of the choice.
 
-    A policy answers that number, or one score for every choice, of which the highest is taken, the first of
-    several.
+    A policy answers that number, or one score for every choice, of which the highest counts; of equal scores the
+    first.
     """
 
     start: int
@@ -357,13 +357,13 @@ class SeparateLanes(Lanes):
         count: int,
         actions: ActionColumns,
         d: int,
-        configure: Callable[[Any, Row], None] | None,
+        configure: Callable[[Any, ParameterValues], None] | None,
     ) -> None:
         self.count = count
         self._world, self._make, self._actions, self._d, self._configure = world, make, actions, d, configure
         self._environments = {0: first}
 
-    def reset(self, seeds: Sequence[int], rows: Sequence[Row]) -> Frame:
+    def reset(self, seeds: Sequence[int], rows: Sequence[ParameterValues]) -> Frame:
         frame = _blank(len(seeds), self._d)
         for lane, (seed, row) in enumerate(zip(seeds, rows, strict=True)):
             if lane not in self._environments:
@@ -396,13 +396,13 @@ class SeparateLanes(Lanes):
         self._environments = {}
 
     def _another(self) -> gymnasium.Env[Any, Any]:
-        """Make an environment that no lane has yet."""
+        """Make an environment for a lane that has none."""
         made = self._make()
         _check_apart([*self._environments.values(), made], self._world)
         return made
 
     def _broken(self, lane: int, error: Exception) -> str:
-        """Throw away an environment that raised, as its state may be anything; return its error in one line."""
+        """Close and forget an environment that raised, as its state may be anything; return its error in one line."""
         with contextlib.suppress(Exception):
             self._environments[lane].close()
         del self._environments[lane]
@@ -432,7 +432,7 @@ class VectorLanes(Lanes):
         environments: VectorEnv[Any, Any, Any],
         actions: ActionColumns,
         d: int,
-        configure: Callable[[Any, Row], None] | None,
+        configure: Callable[[Any, ParameterValues], None] | None,
     ) -> None:
         self.count = environments.num_envs
         self._world, self._environments, self._actions, self._d = world, environments, actions, d
@@ -450,7 +450,7 @@ class VectorLanes(Lanes):
             environments.close()
             raise
 
-    def reset(self, seeds: Sequence[int], rows: Sequence[Row]) -> Frame:
+    def reset(self, seeds: Sequence[int], rows: Sequence[ParameterValues]) -> Frame:
         self._asked = len(seeds)
         if self._configure is not None:
             columns = {name: tuple(row[name] for row in padded(rows, self.count)) for name in rows[0]}
@@ -482,7 +482,7 @@ class VectorLanes(Lanes):
     def _call(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return method(*arguments, **options)
-        except Exception as error:  # whatever a sub-environment raises
+        except Exception as error:  # a sub-environment may raise anything
             with contextlib.suppress(Exception):
                 self._environments.close(terminate=True)
             raise WorldError(
@@ -515,6 +515,7 @@ def _flat(observation: Any, d: int) -> Floats:
 
 
 def _blank(m: int, d: int) -> Frame:
+    """Return the output of m lanes that did not run."""
     return Frame(
         np.full((m, d), np.nan),
         np.zeros(m),

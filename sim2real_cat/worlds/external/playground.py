@@ -17,10 +17,11 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.worlds.engine_log import compiling
 from sim2real_cat.worlds.external.world import (
+    Deviations,
     ExternalWorld,
     Frame,
     Lanes,
-    Row,
+    ParameterValues,
     channels,
     check_configure,
     configured,
@@ -43,7 +44,7 @@ class PlaygroundWorld(ExternalWorld):
         sensors: Sequence[str] | None,
         actuators: Sequence[str] | None,
         steps: int,
-        noise: float | Mapping[str, float] | None,
+        noise: Deviations,
         configure: Callable[[mujoco.MjModel, Any], None] | None,
         parameters: Mapping[str, float] | None,
         environments: int,
@@ -87,7 +88,7 @@ class PlaygroundWorld(ExternalWorld):
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
         return answer.astype(np.float32).astype(np.float64)
 
-    def models(self, rows: Sequence[Row]) -> Any:
+    def models(self, rows: Sequence[ParameterValues]) -> Any:
         """Return the models of some rows of parameters, stacked; None where the world has no parameters.
 
         Raises:
@@ -102,7 +103,7 @@ class PlaygroundWorld(ExternalWorld):
             raise WorldError(f"world '{self.name}': configure may only change numbers, not what the model consists of")
         return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *made)
 
-    def _model(self, row: Row) -> Any:
+    def _model(self, row: ParameterValues) -> Any:
         """Return the model of one row of parameters, with the constants that follow from them."""
         from mujoco import mjx
 
@@ -118,7 +119,7 @@ class PlaygroundWorld(ExternalWorld):
         return self._models[key]
 
     def _on(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a function of a model out of a method of the environment, as Playground's own randomization does."""
+        """Return a method of the environment as a function of a model too, as Playground's own randomization does."""
         environment = self._environment.unwrapped
 
         def call(model: Any, *arguments: Any) -> Any:
@@ -140,7 +141,7 @@ def playground_world(
     name: str | None = None,
     sensors: Sequence[str] | None = None,
     actuators: Sequence[str] | None = None,
-    noise: float | Mapping[str, float] | None = None,
+    noise: Deviations = None,
     configure: Callable[[mujoco.MjModel, Any], None] | None = None,
     parameters: Mapping[str, float] | None = None,
     environments: int = 16,
@@ -148,8 +149,8 @@ def playground_world(
 ) -> PlaygroundWorld:
     """Make a world of a dm_control_suite task of MuJoCo Playground, e.g. ``"CartpoleBalance"``.
 
-    The compiler makes another program for another number of environments, and single precision does not forgive
-    it: the same seed gives the same bytes for the same `environments`, however many episodes are asked for.
+    The same seed gives the same bytes for the same `environments`, however many episodes are asked for. Another number
+    of environments is compiled to another program, which rounds otherwise in single precision.
 
     Args:
         task: the task's name.
@@ -159,7 +160,7 @@ def playground_world(
         noise: standard deviation of Gaussian noise on each sensor, one for all or by name.
         configure: ``configure(model, row)`` changes numbers of a copy of the task's `mujoco.MjModel`; `row` has the
             value of each of `parameters`.
-        parameters: what `configure` can change, with nominal values; an ensemble scales, shifts or sets these.
+        parameters: nominal values of what `configure` can change; an ensemble scales, shifts or sets them.
         environments: how many episodes are stepped at once.
         implementation: the physics, ``"jax"`` or ``"warp"``.
 
@@ -198,7 +199,7 @@ class _PlaygroundLanes(Lanes):
         self.count = count
         self._world = world
 
-    def reset(self, seeds: Sequence[int], rows: Sequence[Row]) -> Frame:
+    def reset(self, seeds: Sequence[int], rows: Sequence[ParameterValues]) -> Frame:
         import jax
 
         self._asked = len(seeds)

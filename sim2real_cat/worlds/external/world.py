@@ -1,4 +1,4 @@
-"""Worlds that another simulator computes: they can only be rolled out, a few episodes side by side."""
+"""Worlds that another simulator computes; they can only be rolled out, a few episodes side by side."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.noise import GaussianNoise
 from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
-from sim2real_cat.worlds.tasks.task import Selection, State
+from sim2real_cat.worlds.tasks.task import SimulationIndex, State
 from sim2real_cat.worlds.world import BaseWorld, by_sensor, check_noisy_sensors
 
-Row = Mapping[str, float]
+ParameterValues = Mapping[str, float]
 """The values of a world's parameters by name, in the simulator's own units."""
 
 Deviations = float | GaussianNoise | Mapping[str, float | GaussianNoise] | None
 """Standard deviation of the Gaussian noise on each sensor, one for all or by name."""
 
 _SEEDS = 2**31
-"""Seeds lie below this number: every simulator takes a non-negative 32-bit integer."""
+"""The bound of seeds: every simulator takes a non-negative 32-bit integer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The output of m lanes after a reset or a control step; rows of lanes that did not run mean nothing.
+    """The output of m lanes after a reset or a control step; the rows of lanes that did not run are undefined.
 
     Attributes:
         observations: (m, d) without noise.
         rewards: (m,); 0 after a reset.
         terminated: (m,) whether the task ended the episode.
         truncated: (m,) whether the simulator cut the episode off, by its time limit for example.
-        qpos: (m, nq) generalized positions; nq is 0 where the simulator does not tell.
-        qvel: (m, nv) generalized velocities; nv is 0 where the simulator does not tell.
-        failures: by lane, what the simulator raised.
+        qpos: (m, nq) generalized positions; nq is 0 where the simulator does not tell them.
+        qvel: (m, nv) generalized velocities; nv is 0 where the simulator does not tell them.
+        failures: by lane, the message of the exception that the simulator raised.
     """
 
     observations: Floats
@@ -67,7 +67,7 @@ class Lanes(ABC):
     count: int
 
     @abstractmethod
-    def reset(self, seeds: Sequence[int], rows: Sequence[Row]) -> Frame:
+    def reset(self, seeds: Sequence[int], rows: Sequence[ParameterValues]) -> Frame:
         """Start an episode in each of the first m lanes.
 
         Args:
@@ -81,7 +81,7 @@ class Lanes(ABC):
 
         Args:
             actions: (m, nu), as `ExternalWorld.taken` gives them; in lanes that do not run, some valid action.
-            running: (m,) the lanes whose episode goes on.
+            running: (m,) whether the episode of each lane goes on.
         """
 
     @abstractmethod
@@ -153,22 +153,22 @@ class ExternalWorld(BaseWorld):
 
     @abstractmethod
     def lanes(self, episodes: int) -> Lanes:
-        """Make simulators for so many episodes."""
+        """Make simulators for a number of episodes."""
 
     @abstractmethod
     def taken(self, answer: Floats, place: Callable[[int], str]) -> Floats:
-        """Return the actions (k, nu) for a policy's answer, in the precision of the simulator's action space.
+        """Convert a policy's answer to actions (k, nu), in the precision of the simulator's action space.
 
         Args:
             answer: (k, one of `answers`) finite numbers.
-            place: where a row of the answer was given, for messages.
+            place: a function that says where a row of the answer was given, for messages.
 
         Raises:
             PolicyError: a number that is not among the simulator's actions.
         """
 
     def actions(self, answer: Floats, episodes: NDArray[np.intp], step: int) -> Floats:
-        """Return the actions (k, nu) for what a policy answered in some episodes.
+        """Convert a policy's answer in some episodes to actions (k, nu).
 
         Raises:
             PolicyError: the wrong shape, NaN or infinity, or not an action of this world.
@@ -191,8 +191,8 @@ class ExternalWorld(BaseWorld):
             )
         return self.taken(answer, place)
 
-    def rows(self, fibre: Ensemble) -> list[Row]:
-        """Return the parameters of every member of an ensemble.
+    def rows(self, fibre: Ensemble) -> list[ParameterValues]:
+        """Return the values of the parameters in every member of an ensemble.
 
         Raises:
             WorldError: a parameter that the world does not have.
@@ -205,7 +205,7 @@ class ExternalWorld(BaseWorld):
                 )
             if parameter not in self.parameters:
                 raise WorldError(f"world '{self.name}': " + unknown_name("parameter", parameter, self.parameters))
-        rows: list[Row] = []
+        rows: list[ParameterValues] = []
         for drawn in fibre.values:
             row = dict(self.parameters)
             for parameter, mode, number in zip(fibre.parameters, fibre.modes, drawn, strict=True):
@@ -237,7 +237,7 @@ def named(kind: str, given: Sequence[str] | None, default: tuple[str, ...], worl
 def check_configure(
     configure: Callable[..., None] | None, parameters: Mapping[str, float] | None, world: str
 ) -> Mapping[str, float]:
-    """Return the parameters, if there are both parameters and a function that sets them, or neither.
+    """Return the parameters, if a function sets them; {} where neither is given.
 
     Raises:
         WorldError: one without the other.
@@ -248,7 +248,7 @@ def check_configure(
     return parameters or {}
 
 
-def configured(world: str, configure: Callable[[Any, Row], None], environment: Any, row: Any) -> None:
+def configured(world: str, configure: Callable[[Any, ParameterValues], None], environment: Any, row: Any) -> None:
     """Set the parameters of an environment by a user's function.
 
     Raises:
@@ -261,7 +261,7 @@ def configured(world: str, configure: Callable[[Any, Row], None], environment: A
 
 
 def padded(entries: Sequence[Any] | Floats, count: int) -> list[Any]:
-    """Return an entry for each of `count` lanes; unused lanes get the first one."""
+    """Return an entry for each of `count` lanes; unused lanes get the first entry."""
     return [*entries, *[entries[0]] * (count - len(entries))]
 
 
@@ -295,42 +295,28 @@ def external_rollout(
     policy: Policy,
     *,
     rng: np.random.Generator,
-    fibre: Ensemble | None,
+    fibre: Ensemble,
     episodes: int,
-    steps: int | None,
+    steps: int,
     name: str,
     until_terminated: bool,
     progress: Callable[[int], None] | None,
 ) -> Trajectories:
-    """Roll a policy out, as many episodes at once as there are lanes, wave after wave; see `rollout`.
+    """Roll a policy out as `rollout` does, as many episodes at once as there are lanes, wave after wave.
 
     Every episode has its own random stream, spawned from `rng` in order; the first number it draws is the seed of
     the simulator's reset, then comes the noise of the sensors, so the result does not depend on the number of lanes.
     An episode in which the simulator raises, or shows NaN or infinity, is marked as diverged, ends before the bad
     step, and `Trajectories.reasons` says what happened.
 
-    Args:
-        world: the simulator.
-        policy: what acts; it is not changed.
-        rng: a generator.
-        fibre: the ensemble; the world with its nominal parameters where none is given.
-        episodes: episodes per member.
-        steps: control steps per episode at most; the world's own number where none is given.
-        name: the policy's name in the result.
-        until_terminated: must be true: another simulator cannot be asked to go on after its end.
-        progress: called after every control step of a wave with the share of `steps` that all waves have done.
+    The arguments are those of `rollout`, except that `until_terminated` must be true: another simulator cannot be asked
+    to go on after its end. `progress` is called after every control step of a wave with the share of `steps` that all
+    waves have done.
 
     Raises:
-        WorldError: no episodes or steps asked for, an ensemble that does not fit the world, or a simulator that
-            cannot be made or started.
+        WorldError: an ensemble that does not fit the world, or a simulator that cannot be made or started.
         PolicyError: the policy does not fit the world, or its actions do not or are NaN or infinite.
     """
-    fibre = Ensemble.nominal() if fibre is None else fibre
-    steps = world.steps if steps is None else steps
-    if steps is None:
-        raise WorldError(f"world '{world.name}' has no time limit of its own: say how many steps an episode has")
-    if episodes < 1 or steps < 1:
-        raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {steps}")
     if not until_terminated:
         raise WorldError(f"world '{world.name}' stops where its task ends an episode; until_terminated must be true")
     policy.check_fit(world.sensors, world.actuators, world.name, world.answers)
@@ -366,14 +352,14 @@ class _Wave:
 
     Args:
         world: the simulator.
-        start: what the lanes show after their reset.
+        start: the output of the lanes after their reset.
         room: (m, steps + 1, d) the noise of the sensors, which becomes the record of their readings.
         episodes: (m,) the number of each episode in the whole rollout.
 
     Attributes:
         record: the states, readings, actions and rewards so far.
         running: the lanes whose episodes go on.
-        reasons: m texts, why an episode failed; '' where it did not.
+        reasons: m reasons why an episode failed; '' where it did not.
     """
 
     def __init__(self, world: ExternalWorld, start: Frame, room: Floats, episodes: NDArray[np.intp]) -> None:
@@ -383,7 +369,7 @@ class _Wave:
         self.running = np.arange(len(episodes))
         self._held = np.zeros((len(episodes), len(world.actuators)))
         self._keep_going(start, "reset")
-        for lane in np.flatnonzero(self.record.diverged):  # it never started
+        for lane in np.flatnonzero(self.record.diverged):  # its episode never started
             self.record.blank(int(lane))
 
     def step(self, policy: Policy, lanes: Lanes, step: int) -> None:
@@ -422,13 +408,13 @@ def _noise(world: ExternalWorld, steps: int, generators: Sequence[np.random.Gene
     return noise
 
 
-def _shown(frame: Frame, noise: Floats, rows: Selection) -> tuple[State, Floats]:
-    """Return the states of some lanes, and what their sensors read under noise (m, d)."""
+def _shown(frame: Frame, noise: Floats, rows: SimulationIndex) -> tuple[State, Floats]:
+    """Return the states of some lanes, and their readings, with the rows of `noise` (m, d) for these lanes."""
     return State(frame.qpos[rows], frame.qvel[rows]), frame.observations[rows] + noise[rows]
 
 
 def _not_finite(frame: Frame, lane: int, sensors: Sequence[str]) -> str:
-    """Describe what in a lane is NaN or infinite; '' where nothing is."""
+    """Name a number of a lane that is NaN or infinite; '' where all are finite."""
     bad = np.flatnonzero(~np.isfinite(frame.observations[lane]))
     if len(bad):
         return f"sensor '{sensors[bad[0]]}' reads {frame.observations[lane, bad[0]]}"

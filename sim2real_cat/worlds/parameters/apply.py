@@ -1,4 +1,4 @@
-"""Parameters of an ensemble, written into the simulations of a batch."""
+"""Write the parameters of an ensemble into the simulations of a batch, and read those of sensors and actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim2real_cat.errors import WorldError, one_line, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
-from sim2real_cat.worlds.parameters.physical import TOGETHER, admissible, settled, targets
+from sim2real_cat.worlds.parameters.physical import TOGETHER, checked_elements, checked_field, targets
 from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers, require_model
@@ -78,7 +78,7 @@ def actuator_delays(world: World, fibre: Ensemble) -> Floats:
 def _delays(model: mujoco.MjModel, fibre: Ensemble, field: str) -> Floats:
     """Return a field of delays in each member, (members, elements)."""
     delays = np.tile(np.asarray(getattr(model, field)), (len(fibre), 1))
-    for parameter, mode, drawn in _columns(fibre, np.arange(len(fibre))):
+    for parameter, mode, drawn in _numbers(fibre, np.arange(len(fibre))):
         if split(parameter)[0] == field:
             elements = list(resolve(model, parameter).elements)
             delays[:, elements] = _changed(delays[:, elements], mode, drawn, parameter)
@@ -93,7 +93,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
     """
     changed: dict[str, NDArray[Any]] = {}
     written: list[tuple[str, str, set[int]]] = []
-    for parameter, mode, drawn in _columns(fibre, member_index):
+    for parameter, mode, drawn in _numbers(fibre, member_index):
         field = split(parameter)[0]
         if field in SENSOR_FIELDS + ACTION_FIELDS:
             continue
@@ -109,10 +109,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
             flat = values.reshape(len(member_index), -1).copy()
             with np.errstate(over="ignore"):  # what becomes infinite is refused by name
                 new = _changed(flat[:, elements], mode, drawn, parameter)
-            flat[:, elements] = admissible(model, parameter, mode, target, new)
+            flat[:, elements] = checked_elements(model, parameter, mode, target, new)
             values[...] = flat.reshape(values.shape)
     for name, values in changed.items():
-        values[...] = settled(model, name, values)
+        values[...] = checked_field(model, name, values)
     for field in BUFFERS:
         delays = batch.expanded(field)
         if delays is not None:
@@ -131,8 +131,8 @@ def sensor_parameters(world: World, fibre: Ensemble, member_index: NDArray[np.in
     """
     shape = (len(member_index), len(world.sensors))
     found = SensorParameters(np.tile(world.deviations(), (shape[0], 1)), np.zeros(shape), np.zeros(shape))
-    targets = dict(zip(SENSOR_FIELDS, found, strict=True))
-    for parameter, mode, drawn in _columns(fibre, member_index):
+    by_field = dict(zip(SENSOR_FIELDS, found, strict=True))
+    for parameter, mode, drawn in _numbers(fibre, member_index):
         field, parts = split(parameter)
         if field not in SENSOR_FIELDS:
             continue
@@ -140,12 +140,12 @@ def sensor_parameters(world: World, fibre: Ensemble, member_index: NDArray[np.in
         chosen = [i for i, name in enumerate(world.sensors) if sensor in ("", ":") or matches(name, sensor)]
         if not chosen:
             raise WorldError(f"'{parameter}': " + unknown_name("sensor", sensor, world.sensors))
-        target = targets[field]
-        target[:, chosen] = _changed(target[:, chosen], mode, drawn, parameter)
-    for what, values in (("noise", found.deviations), ("delay", found.delays)):
+        values = by_field[field]
+        values[:, chosen] = _changed(values[:, chosen], mode, drawn, parameter)
+    for kind, values in (("noise", found.deviations), ("delay", found.delays)):
         if (values < 0).any():
             name = world.sensors[int(np.argwhere(values < 0)[0, 1])]
-            raise WorldError(f"the {what} of sensor '{name}' would be {values.min():g}; it cannot be negative")
+            raise WorldError(f"the {kind} of sensor '{name}' would be {values.min():g}; it cannot be negative")
     return found
 
 
@@ -155,20 +155,20 @@ def action_parameters(fibre: Ensemble, member_index: NDArray[np.int64]) -> Actio
     Raises:
         WorldError: a negative time, a probability above 1, or elements, though an action goes as a whole.
     """
-    targets = {field: np.zeros((len(member_index), 1)) for field in ACTION_FIELDS}
-    for parameter, mode, drawn in _columns(fibre, member_index):
+    by_field = {field: np.zeros((len(member_index), 1)) for field in ACTION_FIELDS}
+    for parameter, mode, drawn in _numbers(fibre, member_index):
         field, parts = split(parameter)
         if field not in ACTION_FIELDS:
             continue
         if parts not in ([], [":"]):
             raise WorldError(f"'{parameter}': an action goes to all actuators at once; write '{field}'")
-        targets[field] = np.array(_changed(targets[field], mode, drawn, parameter))
-    for field, values in targets.items():
+        by_field[field] = np.array(_changed(by_field[field], mode, drawn, parameter))
+    for field, values in by_field.items():
         if (values < 0).any():
             raise WorldError(f"'{field}' would be {values.min():g}; it cannot be negative")
-    if (targets["action_drop"] > 1).any():
-        raise WorldError(f"'action_drop' would be {targets['action_drop'].max():g}; a probability is at most 1")
-    return ActionParameters(*(values[:, 0] for values in targets.values()))
+    if (by_field["action_drop"] > 1).any():
+        raise WorldError(f"'action_drop' would be {by_field['action_drop'].max():g}; a probability is at most 1")
+    return ActionParameters(*(values[:, 0] for values in by_field.values()))
 
 
 def check_parameters(world: World, fibre: Ensemble) -> None:
@@ -184,8 +184,8 @@ def check_parameters(world: World, fibre: Ensemble) -> None:
     sensor_parameters(world, fibre, member_index)
 
 
-def _columns(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Floats]]:
-    """Return each parameter with its mode and the number of every simulation, (n, 1).
+def _numbers(fibre: Ensemble, member_index: NDArray[np.int64]) -> list[tuple[str, Mode, Floats]]:
+    """Return each parameter with its mode and the number drawn for every simulation, (n, 1).
 
     Raises:
         WorldError: a simulation of a member that does not exist.

@@ -1,9 +1,9 @@
 """Names for the numbers of a model: ``"body_mass[torso]"``, ``"geom_friction[foot*, 0]"``, ``"opt.gravity[2]"``.
 
-A *parameter* is a field of the MuJoCo model and, in brackets, the elements meant: a name, a name
-pattern, an index or ``:``, then after a comma the column. Without brackets every element is meant. It can
-also be said in words, ``<object> <quantity> of <pattern>``: ``"joint damping of leg_*"`` for
-``"dof_damping[leg_*]"``; without a pattern every element is meant.
+A *parameter* is a field of the MuJoCo model and, in brackets, some of its elements: a name, a name pattern, an index or
+``:``, then after a comma the column. Without brackets it stands for every element. It can also be written in words,
+``<object> <quantity> of <pattern>``: ``"joint damping of leg_*"`` for ``"dof_damping[leg_*]"``; without a pattern it
+stands for every element.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _PARTS_OF_FLEXES = re.compile(
 
 
 @dataclass(frozen=True)
-class Field:
+class FieldElements:
     """Some elements of a model field.
 
     Attributes:
@@ -64,8 +64,12 @@ class Field:
 
 
 def split(parameter: str) -> tuple[str, list[str]]:
-    """Take a parameter apart into its field and the comma-separated parts in its brackets."""
-    words = in_words(parameter.strip())
+    """Split a parameter into its field and the comma-separated parts in its brackets.
+
+    Raises:
+        WorldError: it is neither a field with elements nor a quantity of objects in words.
+    """
+    words = _in_words(parameter.strip())
     if words is not None:
         return words
     taken = in_brackets(parameter)
@@ -74,7 +78,7 @@ def split(parameter: str) -> tuple[str, list[str]]:
     return taken
 
 
-def values(model: mujoco.MjModel, field: str) -> np.ndarray:
+def field_values(model: mujoco.MjModel, field: str) -> np.ndarray:
     """Return the values of a model field by its name; fields of the options are ``opt.<name>``."""
     from mujoco.batch import MODEL_FIELDS
 
@@ -85,13 +89,13 @@ def values(model: mujoco.MjModel, field: str) -> np.ndarray:
 
 
 def unknown_field(field: str, valid: frozenset[str]) -> str:
-    """Return the message for a field that a model does not have; it lists fields of the same kind, as all are many."""
+    """Return the message for a field that a model does not have; it lists the fields of the same kind only."""
     prefix = field.split("_")[0]
     related = sorted(name for name in valid if name.startswith(f"{prefix}_")) or ["body_mass", "geom_friction"]
     return unknown_name("model field", field, related)
 
 
-def resolve(model: mujoco.MjModel, parameter: str) -> Field:
+def resolve(model: mujoco.MjModel, parameter: str) -> FieldElements:
     """Find the elements of the model that a parameter names.
 
     Raises:
@@ -100,28 +104,28 @@ def resolve(model: mujoco.MjModel, parameter: str) -> Field:
     return resolve_parts(model, parameter, *split(parameter))
 
 
-def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list[str]) -> Field:
-    """Find the elements as `resolve` does, from the parts of a parameter; its whole name is for the messages."""
-    shape = values(model, field).shape
+def resolve_parts(model: mujoco.MjModel, parameter: str, field: str, parts: list[str]) -> FieldElements:
+    """Find the elements as `resolve` does, from a split parameter; `parameter` itself is for the messages."""
+    shape = field_values(model, field).shape
     if len(parts) > max(len(shape), 1):
         raise WorldError(f"'{parameter}': {field} has {len(shape)} axes, the brackets name {len(parts)}")
     shape = shape or (1,)
     named = bool(parts) and _has_names(field) and parts[0] not in (":", "") and not _is_index(parts[0])
-    if 0 in shape and not named:  # a name is looked for, to say which there are
+    if 0 in shape and not named:  # a wrong name is refused below, with the names that there are
         raise WorldError(f"'{parameter}': the model has nothing that has a {field}")
     selected = [_select(model, parameter, field, axis, part, shape[axis]) for axis, part in enumerate(parts)]
     selected += [list(range(size)) for size in shape[len(parts) :]]
     grid = np.ix_(*selected)
-    return Field(field, tuple(int(i) for i in np.ravel_multi_index(grid, shape).ravel()))
+    return FieldElements(field, tuple(int(i) for i in np.ravel_multi_index(grid, shape).ravel()))
 
 
 def element_name(model: mujoco.MjModel, field: str, element: int) -> str:
-    """Return the parameter that means one element of a field, by the name of its row where that is unique."""
-    shape = values(model, field).shape
+    """Return the parameter of one element of a field, with the name of its row where that is unique."""
+    shape = field_values(model, field).shape
     if not shape:
         return field
     row, *columns = (str(int(i)) for i in np.unravel_index(element, shape))
-    name = row_names(model, field)[int(row)]
+    name = _row_names(model, field)[int(row)]
     for first in (name, row) if name else (row,):
         parameter = f"{field}[{', '.join([first, *columns])}]"
         try:
@@ -132,9 +136,9 @@ def element_name(model: mujoco.MjModel, field: str, element: int) -> str:
     raise WorldError(f"{field} has no element {element}")
 
 
-def row_names(model: mujoco.MjModel, field: str) -> list[str]:
+def _row_names(model: mujoco.MjModel, field: str) -> list[str]:
     """Return the name of each row of a field, '' where it has none."""
-    rows = values(model, field).shape[0]
+    rows = field_values(model, field).shape[0]
     prefix = field.split("_")[0]
     if not _has_names(field):
         return [""] * rows
@@ -158,7 +162,7 @@ def _joint_of_rows(model: mujoco.MjModel, prefix: str, rows: int) -> list[int] |
 
 
 def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: str, size: int) -> list[int]:
-    """Return the indices along one axis that one part of the brackets means."""
+    """Return the indices along one axis that one part of the brackets selects."""
     if part in (":", ""):
         return list(range(size))
     if _is_index(part):
@@ -168,7 +172,7 @@ def _select(model: mujoco.MjModel, parameter: str, field: str, axis: int, part: 
         return [index]
     if axis > 0 or not _has_names(field):
         raise WorldError(f"'{parameter}': axis {axis} of {field} has no names, write an index 0..{size - 1} or ':'")
-    known = row_names(model, field)
+    known = _row_names(model, field)
     found = [row for row, name in enumerate(known) if name and matches(name, part)]
     if not found:
         kind = OBJECT_OF_PREFIX[field.split("_")[0]].lower()
@@ -231,8 +235,8 @@ QUANTITIES: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
 _WORDS = re.compile(r"^(?P<object>[a-z]+) (?P<rest>[a-z].*)$")
 
 
-def in_words(parameter: str) -> tuple[str, list[str]] | None:
-    """Return the field and the bracketed parts that a parameter in words means; None where it is not in words.
+def _in_words(parameter: str) -> tuple[str, list[str]] | None:
+    """Return the field and the bracketed parts of a parameter in words; None where it is not in words.
 
     Raises:
         WorldError: an object that has no quantities, or a quantity that the object does not have.
@@ -243,7 +247,7 @@ def in_words(parameter: str) -> tuple[str, list[str]] | None:
     kind, rest = match["object"], match["rest"]
     if kind not in QUANTITIES:
         raise WorldError(f"'{parameter}': " + unknown_name("object", kind, QUANTITIES))
-    # the longest first, as "centre of mass of trunk" is no "centre" of something
+    # the longest first, as a quantity may itself contain "of": "centre of mass of trunk"
     for quantity in sorted(QUANTITIES[kind], key=len, reverse=True):
         if rest == quantity or (rest.startswith(f"{quantity} of ") and rest.removeprefix(f"{quantity} of ").strip()):
             pattern = rest.removeprefix(quantity).removeprefix(" of ") or ":"

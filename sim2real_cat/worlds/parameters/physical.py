@@ -1,4 +1,4 @@
-"""Rules for changes of a model: the fields that may change, and the values that are physically possible.
+"""Rules for changes of a model: the fields that may change, and the values that make a physical model.
 
 Source of the rules: MuJoCo's manual, "Programming: mjModel changes", and the table
 ``MJSETCONST_ARRAYS`` of its header ``mjxmacro.h``.
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
-from sim2real_cat.worlds.parameters.fields import Field, element_name, resolve_parts, split, values
+from sim2real_cat.worlds.parameters.fields import FieldElements, element_name, field_values, resolve_parts, split
 from sim2real_cat.worlds.randomization.change import Mode
 
 TOGETHER = {
     "body_inertial": (("body_mass", None), ("body_inertia", None)),
     "actuator_kp": (("actuator_gainprm", "0"), ("actuator_biasprm", "1")),
 }
-"""Parameters that mean several fields: a link of another density scales mass and inertia alike, a position
+"""Parameters that stand for several fields: a link of another density scales mass and inertia alike, a position
 actuator of another stiffness its gain and the bias that holds against it."""
 
 DERIVED = re.compile(
@@ -55,7 +55,7 @@ _UNIT = re.compile(r"\w+_i?quat|jnt_axis")
 _INTERVAL = re.compile(r"\w+range")
 
 
-def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[Field]:
+def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[FieldElements]:
     """Find the elements that a change of a parameter changes.
 
     Raises:
@@ -85,9 +85,9 @@ def targets(model: mujoco.MjModel, parameter: str, mode: Mode) -> list[Field]:
     ]
 
 
-def _variable(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field) -> Field:
+def _variable(model: mujoco.MjModel, parameter: str, mode: Mode, target: FieldElements) -> FieldElements:
     """Return a field's elements, if they can change."""
-    field = values(model, target.name)
+    field = field_values(model, target.name)
     if not np.issubdtype(field.dtype, np.floating):
         if not WHOLE.fullmatch(target.name):
             raise WorldError(
@@ -111,14 +111,16 @@ def _refuse_static(model: mujoco.MjModel, parameter: str, bodies: set[int]) -> N
             )
 
 
-def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field, new: Floats) -> NDArray[Any]:
-    """Return new values (n, elements) of a target in the field's own type, if each of them is possible.
+def checked_elements(
+    model: mujoco.MjModel, parameter: str, mode: Mode, target: FieldElements, new: Floats
+) -> NDArray[Any]:
+    """Return the new values (n, elements) of a target in the field's own type, if each of them is possible.
 
     Raises:
         WorldError: a value that is not finite, negative or zero where it cannot be, or a fraction in a field of
             whole numbers.
     """
-    field = values(model, target.name)
+    field = field_values(model, target.name)
     old = field.reshape(-1)[list(target.elements)]
     bad = ~np.isfinite(new)
     reason = "it needs to be finite"
@@ -139,7 +141,7 @@ def admissible(model: mujoco.MjModel, parameter: str, mode: Mode, target: Field,
     return new.astype(field.dtype)
 
 
-def settled(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[Any]:
+def checked_field(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[Any]:
     """Return all values of a changed field, (n, *shape), if they are possible together; unit vectors are normalised.
 
     Raises:
@@ -170,6 +172,6 @@ def settled(model: mujoco.MjModel, field: str, rows: NDArray[Any]) -> NDArray[An
 def _row(model: mujoco.MjModel, field: str, bad: NDArray[np.bool_]) -> str:
     """Return the name of the first row that is bad in some simulation."""
     row = int(np.argwhere(bad)[0, -1])
-    width = int(np.prod(values(model, field).shape[1:], dtype=int))
+    width = int(np.prod(field_values(model, field).shape[1:], dtype=int))
     name = element_name(model, field, row * width)
     return f"'{name.rsplit(',', 1)[0]}]'" if width > 1 else f"'{name}'"

@@ -18,7 +18,7 @@ Distribution = Literal["uniform", "loguniform", "normal", "discrete"]
 """How a number is drawn; ``loguniform`` is uniform in the logarithm."""
 
 _DEVIATIONS = 3.0
-"""How many deviations from its mean a normal change without limits is expected to reach."""
+"""Deviations from the mean that count as the ends of a normal change without limits."""
 
 
 @dataclass(frozen=True)

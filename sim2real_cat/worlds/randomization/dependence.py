@@ -23,7 +23,7 @@ class Correlation:
     2nd ed., 2006.
 
     Attributes:
-        parameters: names of k parameters; one that is drawn for each element stands for all its columns.
+        parameters: names of k parameters; one with a draw for each element stands for all its columns.
         coefficient: the correlation of every pair; 1 makes all of them follow one shared draw.
         matrix: the k x k correlation matrix, row by row, instead of one coefficient.
     """

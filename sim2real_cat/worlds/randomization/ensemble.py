@@ -100,7 +100,7 @@ class Ensemble:
         weights: Sequence[float],
         level: float = 1.0,
     ) -> Ensemble:
-        """Put single draws together, the `Draw` rows of an instance for the fibre of a policy.
+        """Make an ensemble of single draws, such as the `Draw` rows of an instance for the fibre of a policy.
 
         Args:
             member_index: the world that each draw belongs to, from 0.
@@ -137,15 +137,15 @@ class Ensemble:
         return dict(zip(self.parameters, (float(v) for v in self.values[member]), strict=True))
 
     def select(self, rows: NDArray[np.intp] | Sequence[int]) -> Ensemble:
-        """Return the worlds in `rows`, with the weights that they have here."""
+        """Return some of the worlds, with the weights that they have here."""
         index = np.asarray(rows, dtype=np.intp)
         return Ensemble(self.parameters, self.modes, self.values[index], self.weights[index], self.level)
 
     def to_arrow(self, policy: str | None = None) -> pa.Table:
-        """Return the ensemble as a table; the text of this module describes its columns.
+        """Return the ensemble as a table, with the columns that the docstring of this module describes.
 
         Args:
-            policy: the policy that they train, to name them as the instance does.
+            policy: the policy that the worlds train; the table then has the column ``sim_name``.
 
         Raises:
             WorldError: a parameter that occurs twice, or has the name of one of the other columns.
@@ -267,7 +267,7 @@ def _mode(field: pa.Field) -> Mode:
 
 
 def _check_sim_names(table: pa.Table) -> None:
-    """Refuse names of worlds that are not those of the members of one policy's fibre."""
+    """Refuse names of worlds other than those of the members of one policy's fibre."""
     if table.schema.field("sim_name").type != pa.string():
         raise ExchangeError(f"its column 'sim_name' holds {table.schema.field('sim_name').type}, not string")
     found = table["sim_name"].to_pylist()

@@ -1,4 +1,4 @@
-"""Read changes from tables, as TOML gives them: ``{ scale = [0.8, 1.2], distribution = "uniform" }``."""
+"""Read changes and their dependence from TOML: ``{ scale = [0.8, 1.2], distribution = "uniform" }``."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def read_totals(table: TomlTable) -> tuple[FixedTotal, ...]:
     return tuple(FixedTotal(_parameters(entry, f"{place}: each of them")) for entry in entries)
 
 
-def _parameters(value: object, what: str) -> tuple[str, ...]:
-    """Return a list of one parameter or more."""
+def _parameters(value: object, place: str) -> tuple[str, ...]:
+    """Return the names in a list of at least one parameter."""
     if not (isinstance(value, list) and value and all(isinstance(name, str) for name in value)):
-        raise WorldError(f"{what} needs to be a list of parameters, got {value!r}")
+        raise WorldError(f"{place} needs to be a list of parameters, got {value!r}")
     return tuple(value)

@@ -1,6 +1,6 @@
-"""Randomizations that others published, for models that have the parts which they name.
+"""Randomizations that others published; each fits the models that have the parts it varies.
 
-Only figures and names are theirs. Sources: Google DeepMind's MuJoCo Playground,
+The figures and names are theirs, the code is not. Sources: Google DeepMind's MuJoCo Playground,
 ``mujoco_playground/_src/locomotion/go1/randomize.py``, for the quadruped Unitree Go1, as copied in two forks on GitHub
 (yursds at commit 87a4bf9, PupperRecoilProject at 0f02e39); and K-Scale Labs' ksim, ``ksim/randomization.py`` at commit
 a56be9c, the default ranges of its randomizers.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.model_names import names
-from sim2real_cat.worlds.parameters.fields import element_name, values
+from sim2real_cat.worlds.parameters.fields import element_name, field_values
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.randomization import Randomization
 
@@ -111,7 +111,7 @@ def ksim_randomizers(
         "joint_zero_position": lambda: {name: Change("shift", -0.01, 0.01) for name in _zero_positions(model)},
         "floor_friction": lambda: {f"geom_friction[{floor}, 0]": Change("set", 0.4, 1.0)},
         "mass_multiplication": lambda: {f"body mass of {body}": Change("scale", 0.95, 1.05)},
-        # by its index, as a name is for one change
+        # by its index, as `mass_multiplication` uses the parameter with its name
         "mass_addition": lambda: {f"body_mass[{names(model, 'BODY').index(str(body))}]": Change("shift", -1.0, 1.0)},
     }
     changes: dict[str, Change] = {}
@@ -122,8 +122,8 @@ def ksim_randomizers(
 
 
 def _scaled(model: mujoco.MjModel, field: str, low: float, high: float) -> dict[str, Change]:
-    """Return a change for every element of a field that is not 0, each with a factor of its own."""
-    found = values(model, field)
+    """Return a change for every element of a field that is not 0; each draws its own factor."""
+    found = field_values(model, field)
     return {element_name(model, field, i): Change("scale", low, high) for i in range(len(found)) if found[i] != 0}
 
 
@@ -142,10 +142,11 @@ def _floating_body(model: mujoco.MjModel) -> str | None:
     return None
 
 
-def _require_parts(what: str, model: mujoco.MjModel, parts: dict[str, bool]) -> None:
+def _require_parts(ranges: str, model: mujoco.MjModel, parts: dict[str, bool]) -> None:
+    """Refuse a model that lacks some parts, which are keys with false as value."""
     missing = [part for part, there in parts.items() if not there]
     if missing:
-        raise WorldError(f"{what} do not fit the model '{_model_name(model)}', which lacks {listed(missing)}")
+        raise WorldError(f"{ranges} do not fit the model '{_model_name(model)}', which lacks {listed(missing)}")
 
 
 def _model_name(model: mujoco.MjModel) -> str:

@@ -1,8 +1,8 @@
 """Domain randomization: a distribution over simulated worlds.
 
-A `Change` says what happens to one parameter: its value is scaled, shifted or set. A `Randomization`
-holds a change for every parameter that varies, and their dependence; drawing from it gives an `Ensemble`, a table with
-a named column for every parameter and a row for every world. The real world of an experiment is an ensemble of one row.
+A `Change` says what happens to one parameter: its value is scaled, shifted or set. A `Randomization` holds a change for
+every parameter that varies, and their dependence. A draw from it is an `Ensemble`, a table with a column for every
+parameter and a row for every world. The real world of an experiment is an ensemble of one row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.model_names import matches
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, SENSOR_FIELDS
-from sim2real_cat.worlds.parameters.fields import element_name, split, values
+from sim2real_cat.worlds.parameters.fields import element_name, field_values, split
 from sim2real_cat.worlds.parameters.physical import TOGETHER, targets
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
@@ -44,13 +44,13 @@ class Randomization:
     level: float = 1.0
 
     def __post_init__(self) -> None:
-        for what, groups in (("correlation", self.correlations), ("fixed total", self.totals)):
+        for kind, groups in (("correlation", self.correlations), ("fixed total", self.totals)):
             named = [name for group in groups for name in group.parameters]
             for name in named:
                 if name not in self.changes:
-                    raise WorldError(f"{what}: " + unknown_name("parameter", name, self.changes))
+                    raise WorldError(f"{kind}: " + unknown_name("parameter", name, self.changes))
                 if named.count(name) > 1:
-                    raise WorldError(f"{what}: '{name}' is named twice; put what belongs together into one {what}")
+                    raise WorldError(f"{kind}: '{name}' is named twice; put what belongs together into one {kind}")
         for total in self.totals:
             modes = sorted({self.changes[name].mode for name in total.parameters})
             if len(modes) > 1:
@@ -216,7 +216,7 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
     elements = [
         element
         for element in found[0].elements
-        if change.mode != "scale" or values(model, found[0].name).reshape(-1)[element] != 0
+        if change.mode != "scale" or field_values(model, found[0].name).reshape(-1)[element] != 0
     ]
     if not elements:
         raise WorldError(
@@ -224,7 +224,7 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
         )
     if field not in TOGETHER:
         return [element_name(model, field, element) for element in elements]
-    width = int(np.prod(values(model, found[0].name).shape[1:], dtype=int))
+    width = int(np.prod(field_values(model, found[0].name).shape[1:], dtype=int))
     rows = [element_name(model, found[0].name, element).split("[", 1)[1] for element in elements]
     return [f"{field}[{row if width == 1 else row.rsplit(',', 1)[0] + ']'}" for row in rows]
 
@@ -240,7 +240,7 @@ def _sensor_columns(sensors: Sequence[str], name: str, field: str, pattern: str)
 def _total(
     model: mujoco.MjModel, total: FixedTotal, columns: dict[str, list[str]], changes: dict[str, Change]
 ) -> FixedTotal:
-    """Return a total with its weights: what the model's elements of each column contribute to the sum."""
+    """Return a total with its sum in the model and its weights, the part of each column in the sum."""
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
     if any(split(name)[0] in SENSOR_FIELDS + ACTION_FIELDS for name in names):
@@ -253,7 +253,7 @@ def _total(
     elements = [element for target in targeted for element in target.elements]
     if len(set(elements)) != len(elements):
         raise WorldError(f"{where}: two of them name the same element, which would count twice")
-    held = values(model, fields[0]).reshape(-1)
+    held = field_values(model, fields[0]).reshape(-1)
     sums = [float(held[list(target.elements)].sum()) for target in targeted]
     if mode == "scale":
         if min(sums) < 0 or sum(sums) == 0:

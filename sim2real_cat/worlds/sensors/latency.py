@@ -1,7 +1,7 @@
 """Delays and losses: of observations on their way to the policy, of actions on their way to the actuators.
 
-Delays of actuators and of the model's sensors are MuJoCo's own, counted in physics steps; this module
-gives them what changes from episode to episode and from step to step, and starts the sensors' buffers.
+Delays of actuators and of the model's sensors are MuJoCo's own, counted in physics steps. This module adds the random
+delays of episodes and steps, and fills the buffers at a start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import ActionParameters
 from sim2real_cat.worlds.sensors.streams import Streams
-from sim2real_cat.worlds.tasks.task import FrameIndex, Selection, Task
+from sim2real_cat.worlds.tasks.task import FrameIndex, SimulationIndex, Task
 
 _MOST_PERIODS = 100_000
 
@@ -39,7 +39,7 @@ def whole_periods(delays: Floats, period: float) -> NDArray[np.int64]:
 class DelayLine:
     """A line that holds observations back for a number of frames, by simulation and sensor.
 
-    Before the start the observation was that at the start, as if the robot had stood there.
+    Until the first observation arrives, a sensor reads the start, as if the robot had always stood there.
 
     Args:
         frames: (n, d) how many frames late each sensor is in each simulation.
@@ -49,8 +49,8 @@ class DelayLine:
         self._late = frames
         self._ring = np.empty((len(frames), int(frames.max(initial=0)) + 1, frames.shape[1]))
 
-    def through(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
-        """Take in the observations (m, d) of a frame, and return those that arrive in it."""
+    def through(self, observed: Floats, rows: SimulationIndex, frame: FrameIndex) -> Floats:
+        """Take in the observations (m, d) of a frame, and return those that arrive in that frame."""
         size = self._ring.shape[1]
         self._ring[rows, frame % size] = observed
         slot = np.maximum(np.reshape(frame, (-1, 1)) - self._late[rows], 0) % size
@@ -59,10 +59,10 @@ class DelayLine:
 
 
 class Commands:
-    """The way of actions to the actuators of a batch: some arrive late, some never.
+    """The channel from the policy to the actuators of a batch: some actions arrive late, some never.
 
     Args:
-        batch: the simulations; its actuators' delays are those without anything random.
+        batch: the simulations; the delays of its actuators are those without the random part.
         parameters: the random delays and losses of every simulation.
     """
 
@@ -96,7 +96,7 @@ class Commands:
             self._late[i] = self._spread[i] * stream.actions.random()
             stream.actions.random(out=self._fates[i])
 
-    def send(self, action: Floats, running: NDArray[np.intp], rows: Selection, step: FrameIndex) -> None:
+    def send(self, action: Floats, running: NDArray[np.intp], rows: SimulationIndex, step: FrameIndex) -> None:
         """Write the actions (m, nu) of the running simulations to their controls; a lost one changes nothing."""
         if not self.random:
             self._ctrl[rows] = action
@@ -144,9 +144,9 @@ class SensorHistory:
 
 
 def _sensor_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where in the history the values of sensors stand, and the column of the sensor data of each.
+    """Return the slots of the history that hold values of sensors, and the column of the sensor data of each.
 
-    MuJoCo does not document the layout of its buffers, so its own function writes marks that are looked for.
+    MuJoCo does not document the layout of its buffers, so its own function writes marks and this one looks for them.
     """
     data = mujoco.MjData(model)
     slots, columns = [], []
@@ -197,9 +197,9 @@ class CommandHistory:
 
 
 def _command_slots(model: mujoco.MjModel) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
-    """Return where in the history commands stand, the actuator of each, and how many physics steps ago it came.
+    """Return the slots of the history that hold commands, the actuator of each, and its age in physics steps.
 
-    MuJoCo does not document the layout of its buffers, so its own function writes marks that are looked for.
+    MuJoCo does not document the layout of its buffers, so its own function writes marks and this one looks for them.
     """
     slots: list[int] = []
     columns: list[int] = []

@@ -1,7 +1,7 @@
 """Noise of sensors: models of one effect each, chains of them, the densities of their readings, and TOML tables.
 
-A model is a value. It says which random numbers it needs (`source`: standard normals or uniforms for every frame, or
-one standard normal for an episode), makes of them what an episode needs (`prepare`), and turns a value into a reading
+A model is a value. It names the random numbers that it needs (`source`: standard normals or uniforms for every frame,
+or one standard normal for an episode), turns them into the noise of an episode (`prepare`), and a value into a reading
 (`read`). The module `sensing` draws the numbers from the generators of every episode.
 """
 
@@ -44,7 +44,7 @@ class NoiseModel(ABC):
                 raise WorldError(f"{entry.name} of {type(self).__name__}: needs to be >= 0, got {value!r}")
 
     def prepare(self, draws: Floats, period: float) -> NDArray[Any]:
-        """Turn the random numbers of its `source` into what the readings of episodes need.
+        """Turn the random numbers of its `source` into the noise of episodes.
 
         Args:
             draws: (n, frames, c) numbers for c sensors, (n, 1, c) where the source is one number an episode, and
@@ -52,12 +52,12 @@ class NoiseModel(ABC):
             period: seconds from frame to frame.
 
         Returns:
-            Something that broadcasts to (n, frames, c); the signal itself where the model is additive.
+            An array that broadcasts to (n, frames, c); the signal itself where the model is additive.
         """
         return draws
 
     def log_density(self, reading: Floats, clean: Floats, period: float = 1.0) -> Floats:
-        """Return the log-density of readings where this model acts alone, as `NoiseChain.log_density`."""
+        """Return the log-density of the readings of this model alone, see `NoiseChain.log_density`."""
         return NoiseChain((self,)).log_density(reading, clean, period)
 
     @abstractmethod
@@ -66,7 +66,7 @@ class NoiseModel(ABC):
 
         Args:
             values: (m, c) what is measured.
-            prepared: (m, c) this frame of what `prepare` made.
+            prepared: (m, c) this frame of the result of `prepare`.
             last: (m, c) the model's readings of the frame before; NaN in the first.
         """
 
@@ -123,7 +123,7 @@ class Drift(_Additive):
 
     Attributes:
         deviation: standard deviation of the offset at any time, in the sensor's unit.
-        time_constant: seconds in which it forgets; > 0.
+        time_constant: seconds after which the covariance has fallen by the factor e; > 0.
     """
 
     deviation: float
@@ -257,17 +257,17 @@ class NoiseChain:
         if half_width > 0:
             if self._of(EpisodeBias, Drift):
                 raise self._no_density("UniformNoise with EpisodeBias or Drift has none in closed form")
-            return uniform_and_gaussian(residual, half_width, deviation)
+            return _uniform_and_gaussian(residual, half_width, deviation)
         if not self._correlated():
             if deviation == 0:
                 raise self._no_density("without noise a reading is certain; give it a GaussianNoise")
-            return gaussian(residual, deviation)
+            return _gaussian(residual, deviation)
         if residual.shape[-1] > 1 and deviation == 0 and not any(model.deviation for model in self._drifts()):
             raise self._no_density("its readings differ by nothing random; add a GaussianNoise")
-        return gaussian_process(residual, self._covariance(residual.shape[-1], period))
+        return _gaussian_process(residual, self._covariance(residual.shape[-1], period))
 
     def _log_probability(self, reading: Floats, clean: Floats) -> Floats:
-        """Return the log-probability of quantised readings: that of all values which are rounded to them."""
+        """Return the log-probability of quantised readings: that of all values that are rounded to them."""
         last = self.models[-1]
         if not isinstance(last, Quantisation) or len(self._of(Quantisation)) > 1 or self._correlated():
             raise self._no_density("with a Quantisation there is one only for white noise before it and none after")
@@ -276,7 +276,7 @@ class NoiseChain:
         if half_width > 0 and deviation > 0:
             raise self._no_density("a Quantisation of UniformNoise and GaussianNoise together has none in closed form")
         if half_width > 0:
-            inside = uniform_between(low, high, half_width)
+            inside = _uniform_between(low, high, half_width)
         elif deviation > 0:
             inside = log_normal_between(low, high, deviation)
         else:
@@ -334,12 +334,12 @@ def _model(part: object) -> NoiseModel:
     raise WorldError(f"noise is a number, a noise model or a list of them, got {part!r}")
 
 
-def gaussian(residual: Floats, deviation: float) -> Floats:
+def _gaussian(residual: Floats, deviation: float) -> Floats:
     """Return the log-density of independent normal residuals, elementwise."""
     return np.asarray(-0.5 * np.square(residual / deviation) - np.log(deviation) - 0.5 * np.log(2 * np.pi))
 
 
-def gaussian_process(residual: Floats, covariance: Floats) -> Floats:
+def _gaussian_process(residual: Floats, covariance: Floats) -> Floats:
     """Return the log-density of each residual given those before it in its episode, under a Gaussian process.
 
     With the Cholesky factor L of the covariance the innovations are ``z = L⁻¹ r``, and the k-th residual has the
@@ -357,7 +357,7 @@ def gaussian_process(residual: Floats, covariance: Floats) -> Floats:
     factor = np.linalg.cholesky(covariance)
     flat = residual.reshape(-1, residual.shape[-1])
     innovations = solve_triangular(factor, flat.T, lower=True, check_finite=False).T
-    return gaussian(innovations.reshape(residual.shape), 1.0) - np.log(np.diagonal(factor))
+    return _gaussian(innovations.reshape(residual.shape), 1.0) - np.log(np.diagonal(factor))
 
 
 def log_normal_between(low: Floats, high: Floats, deviation: float) -> Floats:
@@ -373,7 +373,7 @@ def log_normal_between(low: Floats, high: Floats, deviation: float) -> Floats:
     return np.where(np.isneginf(upper), -np.inf, between)
 
 
-def uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) -> Floats:
+def _uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) -> Floats:
     """Return the log-density of a uniform plus a normal variable; of the uniform alone at deviation 0."""
     if deviation == 0:
         outside = np.where(np.isnan(residual), np.nan, -np.inf)
@@ -382,7 +382,7 @@ def uniform_and_gaussian(residual: Floats, half_width: float, deviation: float) 
     return np.asarray(between - np.log(2 * half_width))
 
 
-def uniform_between(low: Floats, high: Floats, half_width: float) -> Floats:
+def _uniform_between(low: Floats, high: Floats, half_width: float) -> Floats:
     """Return the log-probability that a uniform variable on ±half_width lies between `low` and `high`."""
     covered = np.clip(high, -half_width, half_width) - np.clip(low, -half_width, half_width)
     with np.errstate(divide="ignore"):

@@ -1,4 +1,4 @@
-"""Delay, bias and noise of a world's sensors: in a rollout, frame by frame, and on true observations afterwards."""
+"""Delay, bias and noise of a world's sensors, frame by frame in a rollout or afterwards on true observations."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import DelayLine, whole_periods
 from sim2real_cat.worlds.sensors.noise import GaussianNoise, NoiseChain, NoiseModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
-from sim2real_cat.worlds.tasks.task import FrameIndex, Selection
+from sim2real_cat.worlds.tasks.task import FrameIndex, SimulationIndex
 from sim2real_cat.worlds.world import World
 
 
 class SensorModel:
     """The sensors of n simulations of one world.
 
-    A reading is what was measured one delay ago, plus the bias, put through the sensor's noise. The first Gaussian
+    A reading is the observation of one delay ago, plus the bias, put through the sensor's noise. The first Gaussian
     noise of every sensor comes from the episode's own generator, one normal for every reading; every other model
-    has a stream of its own.
+    has its own stream.
 
     Args:
         chains: d noise chains, one for each sensor.
@@ -50,7 +50,7 @@ class SensorModel:
         """Return whether a model needs random numbers beyond one normal for every reading."""
         return self._own_draws > 0
 
-    def start(self, normals: Floats, streams: Sequence[Streams], rows: Selection = slice(None)) -> Readings:
+    def start(self, normals: Floats, streams: Sequence[Streams], rows: SimulationIndex = slice(None)) -> Readings:
         """Draw the noise of an episode in each of the simulations `rows`.
 
         Args:
@@ -63,7 +63,7 @@ class SensorModel:
         children = zip(*(stream.sensors.spawn(self._own_draws) for stream in streams), strict=True)
         tails = []
         for group in self._groups:
-            stages: list[_Stage] = []
+            links: list[_ChainLink] = []
             shape = (*noise.shape[:2], len(group.columns))
             for position, model in enumerate(group.chain.models):
                 if position == group.gaussian:
@@ -75,11 +75,11 @@ class SensorModel:
                     draws = np.empty((0, 0, 0)) if model.source == "none" else _drawn(model, next(children), shape)
                     prepared = model.prepare(draws, self._period)
                 if group.tail(position):
-                    stages.append(_Stage(model, prepared, shape))
+                    links.append(_ChainLink(model, prepared, shape))
                 else:
                     noise[:, :, group.columns] += prepared
-            if stages:
-                tails.append((group.columns, stages))
+            if links:
+                tails.append((group.columns, links))
         noise += self._biases[rows, None, :]
         return Readings(noise, tails, DelayLine(self._delays[rows]) if self._delays.any() else None)
 
@@ -89,89 +89,35 @@ class Readings:
 
     Args:
         noise: (n, frames, d) the noise that is added to the truth, as far as it is known in advance.
-        tails: columns of sensors, and the models that act on their sums of truth and noise frame by frame.
-        delay: what holds the measurements back, if anything does.
+        tails: columns of sensors, with the models that act frame by frame on their sums of truth and noise.
+        delay: holds the observations back; None where no sensor is late.
     """
 
     def __init__(
-        self, noise: Floats, tails: list[tuple[NDArray[np.intp], list[_Stage]]], delay: DelayLine | None
+        self, noise: Floats, tails: list[tuple[NDArray[np.intp], list[_ChainLink]]], delay: DelayLine | None
     ) -> None:
         self.noise = noise
         self._tails = tails
         self._delay = delay
 
     def begin(self, rows: NDArray[np.intp], fresh: Readings) -> None:
-        """Let the episodes of `fresh` take the place of those in some simulations, from frame 0 on."""
+        """Replace the episodes of some simulations by those of `fresh`, from frame 0 on."""
         self.noise[rows] = fresh.noise
-        for (_, stages), (_, others) in zip(self._tails, fresh._tails, strict=True):
-            for stage, other in zip(stages, others, strict=True):
-                stage.begin(rows, other)
+        for (_, links), (_, others) in zip(self._tails, fresh._tails, strict=True):
+            for link, other in zip(links, others, strict=True):
+                link.begin(rows, other)
 
-    def read(self, observed: Floats, rows: Selection, frame: FrameIndex) -> Floats:
+    def read(self, observed: Floats, rows: SimulationIndex, frame: FrameIndex) -> Floats:
         """Return the readings of one frame: the observations (m, d) of some simulations, late and with noise."""
         if self._delay is not None:
             observed = self._delay.through(observed, rows, frame)
         values = np.asarray(self.noise[rows, frame] + observed)
-        for columns, stages in self._tails:
+        for columns, links in self._tails:
             part = values[:, columns]
-            for stage in stages:
-                part = stage.read(part, rows, frame)
+            for link in links:
+                part = link.read(part, rows, frame)
             values[:, columns] = part
         return values
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The sensors, by their columns, that share a chain."""
-
-    chain: NoiseChain
-    columns: NDArray[np.intp]
-
-    @property
-    def gaussian(self) -> int | None:
-        """Position of the first Gaussian noise in the chain."""
-        return next((at for at, model in enumerate(self.chain.models) if isinstance(model, GaussianNoise)), None)
-
-    @property
-    def others(self) -> list[NoiseModel]:
-        """The models but for the first Gaussian noise."""
-        return [model for at, model in enumerate(self.chain.models) if at != self.gaussian]
-
-    def tail(self, position: int) -> bool:
-        """Return whether the model there, or one before it, does more than add, so that it needs the measured value."""
-        return not all(model.additive for model in self.chain.models[: position + 1])
-
-
-class _Stage:
-    """One model at the end of a chain in a rollout, with what its readings (n, frames, c) need, and the last ones."""
-
-    def __init__(self, model: NoiseModel, prepared: NDArray[Any], shape: tuple[int, int, int]) -> None:
-        self._model = model
-        self._prepared = np.broadcast_to(prepared, shape) if prepared.size else np.empty((shape[0], shape[1], 0))
-        self._last = np.full((shape[0], shape[2]), np.nan)
-
-    def begin(self, rows: NDArray[np.intp], fresh: _Stage) -> None:
-        if not self._prepared.flags.writeable:  # one number stands for every frame
-            self._prepared = self._prepared.copy()
-        self._prepared[rows], self._last[rows] = fresh._prepared, fresh._last
-
-    def read(self, values: Floats, rows: Selection, frame: FrameIndex) -> Floats:
-        readings = self._model.read(values, self._prepared[rows, frame], self._last[rows])
-        if self._model.holds:
-            self._last[rows] = readings
-        return readings
-
-
-def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Floats:
-    """Draw the random numbers of a model, from a generator for each episode."""
-    n, frames, c = shape
-    draws = np.empty((n, 1 if model.source == "constant" else frames, c))
-    for i, generator in enumerate(generators):
-        if model.source == "uniform":
-            generator.random(out=draws[i])
-        else:
-            generator.standard_normal(out=draws[i])
-    return draws
 
 
 def sensed(
@@ -179,13 +125,14 @@ def sensed(
 ) -> Trajectories:
     """Return the trajectories with observations as the world's sensors would have read them.
 
-    Right where nobody acted on the observations, as in a replay; a policy that reacts meets its sensors in `rollout`.
+    This is right where nobody acted on the observations, as in a replay. A policy that reacts reads its sensors in
+    `rollout`.
 
     Args:
         world: the world whose noise the sensors have.
         trajectories: episodes that observe the truth, as `replay` gives them; `member_index` says which member of
             the ensemble each ran in.
-        rng: a generator, or a seed for one; every episode has a stream of its own, spawned in order.
+        rng: a generator, or a seed for one; every episode has its own stream, spawned in order.
         fibre: the ensemble, whose members may have other sensors; the world as it is where none is given.
 
     Raises:
@@ -209,3 +156,63 @@ def sensed(
         observations[:, frame] = readings.read(truth[:, frame], slice(None), frame)
     observations[np.arange(truth.shape[1]) > trajectories.lengths[:, None]] = np.nan
     return replace(trajectories, observations=observations)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The sensors, by their columns, that share a chain."""
+
+    chain: NoiseChain
+    columns: NDArray[np.intp]
+
+    @property
+    def gaussian(self) -> int | None:
+        """Position of the first Gaussian noise in the chain."""
+        return next((at for at, model in enumerate(self.chain.models) if isinstance(model, GaussianNoise)), None)
+
+    @property
+    def others(self) -> list[NoiseModel]:
+        """The models without the first Gaussian noise."""
+        return [model for at, model in enumerate(self.chain.models) if at != self.gaussian]
+
+    def tail(self, position: int) -> bool:
+        """Return whether the model there, or one before it, does more than add, so that it needs the measured value."""
+        return not all(model.additive for model in self.chain.models[: position + 1])
+
+
+class _ChainLink:
+    """One model in the tail of a chain during a rollout, with its prepared numbers and its last readings.
+
+    Args:
+        model: the model.
+        prepared: the result of its `prepare`, or the Gaussian noise of its sensors.
+        shape: simulations, frames and sensors, (n, frames, c).
+    """
+
+    def __init__(self, model: NoiseModel, prepared: NDArray[Any], shape: tuple[int, int, int]) -> None:
+        self._model = model
+        self._prepared = np.broadcast_to(prepared, shape) if prepared.size else np.empty((shape[0], shape[1], 0))
+        self._last = np.full((shape[0], shape[2]), np.nan)
+
+    def begin(self, rows: NDArray[np.intp], fresh: _ChainLink) -> None:
+        if not self._prepared.flags.writeable:  # one number stands for every frame
+            self._prepared = self._prepared.copy()
+        self._prepared[rows], self._last[rows] = fresh._prepared, fresh._last
+
+    def read(self, values: Floats, rows: SimulationIndex, frame: FrameIndex) -> Floats:
+        readings = self._model.read(values, self._prepared[rows, frame], self._last[rows])
+        if self._model.holds:
+            self._last[rows] = readings
+        return readings
+
+
+def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Floats:
+    """Draw the random numbers of a model, from a generator for each episode."""
+    n, frames, c = shape
+    draws = np.empty((n, 1 if model.source == "constant" else frames, c))
+    for i, generator in enumerate(generators):
+        if model.source == "uniform":
+            generator.random(out=draws[i])
+        else:
+            generator.standard_normal(out=draws[i])
+    return draws

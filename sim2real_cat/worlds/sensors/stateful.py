@@ -35,7 +35,7 @@ class StatefulObservation(ABC):
     derived: tuple[str, ...] = ()
 
     def bind(self, model: mujoco.MjModel) -> Self:
-        """Fit the observation to a model; return itself where it needs nothing of the model.
+        """Return the observation fitted to a model; itself where it needs nothing of the model.
 
         Raises:
             WorldError: it names something that the model does not have.
@@ -112,7 +112,7 @@ class DelayedJointPositionObservation(StatefulObservation):
 
 
 class StatefulTask(Task):
-    """A task with sensors that have a memory, besides its own or instead of them; all else is the task's.
+    """A task with sensors that have a memory, besides the task's own or instead of them; the rest is the task's.
 
     Args:
         task: where episodes start, what is rewarded and when they end.

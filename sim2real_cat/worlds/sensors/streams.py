@@ -1,4 +1,4 @@
-"""Random streams of an episode, one for every purpose, so that the draws of one do not change another."""
+"""Random streams of an episode, one for every purpose, so that the draws for one purpose do not change another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 
 class Streams(NamedTuple):
-    """Child generators of an episode's generator; spawning them leaves the generator's own numbers as they are.
+    """Random generators spawned from that of an episode, which leaves the episode's own numbers as they are.
 
-    Every stream is read frame by frame, so an episode that is cut shorter sees the same numbers.
+    Every stream is read frame by frame, so a shorter episode sees the same numbers.
 
     Attributes:
         sensors: noise of the sensors, beyond one normal for every reading.

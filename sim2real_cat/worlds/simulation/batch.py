@@ -16,7 +16,7 @@ from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import apply_to_model
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import SensorHistory, reads_delayed_sensors
-from sim2real_cat.worlds.tasks.task import Selection, State
+from sim2real_cat.worlds.tasks.task import SimulationIndex, State
 from sim2real_cat.worlds.world import World
 
 _BAD = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
@@ -61,11 +61,11 @@ class WorldBatch:
         return self._n
 
     def reset(self, rows: NDArray[np.intp] | None = None) -> None:
-        """Set some simulations, all where none are named, to time 0 and forget their buffers; compute nothing yet."""
+        """Set some simulations (all where none are named) to time 0 and empty their buffers; compute nothing yet."""
         self.physics.reset(ids=self._ids(rows), stage=mujoco.mjtStage.mjSTAGE_NONE)
 
     def settle(self, rows: NDArray[np.intp] | None = None) -> None:
-        """Compute what follows from the positions and velocities of some simulations after a reset.
+        """Compute all that depends on the positions and velocities of some simulations after a reset.
 
         Delayed sensors start as if the robot had always stood there.
         """
@@ -90,31 +90,31 @@ class WorldBatch:
             where = f"world '{self.world.name}'" + ("" if step is None else f", control step {step}")
             raise WorldError(f"{where}: {one_line(error)}") from None
 
-    def state(self, rows: Selection = slice(None)) -> State:
-        """Return the present states of some simulations; those of a slice change with the next step."""
+    def state(self, rows: SimulationIndex = slice(None)) -> State:
+        """Return the present states of some simulations; they are views, which the next step changes, for a slice."""
         derived = {name: values[rows] for name, values in self._derived.items()}
         return State(self.qpos[rows], self.qvel[rows], derived)
 
     def blown_up(self) -> NDArray[np.bool_]:
-        """Return which simulations blew up in the last step, (n,).
+        """Return whether each simulation blew up in the last step, (n,).
 
-        MuJoCo resets such a simulation with no more than a warning, and looks for a bad state when it steps on from
-        it; one that the last step made is looked for here.
+        MuJoCo resets such a simulation with no more than a warning, and only when it steps on from a bad state; a bad
+        state that the last step made is found here.
         """
         warned = self.physics.warning[:, _WARNINGS, 1].any(axis=1)
         return np.asarray(warned | _unbounded(self.qpos) | _unbounded(self.qvel))
 
     def _ids(self, rows: NDArray[np.intp] | None) -> NDArray[np.intp] | None:
-        """Return the simulations as MuJoCo wants them named: none for all of them."""
+        """Return the simulations as MuJoCo takes them: None for all of them."""
         return None if rows is None or len(rows) == len(self) else rows
 
 
 def _unbounded(values: Floats) -> NDArray[np.bool_]:
-    """Return which rows hold NaN, or a number beyond mjMAXVAL, from which on MuJoCo takes a state for a bad one."""
+    """Return whether each row holds NaN or a number beyond mjMAXVAL, which make a bad state for MuJoCo."""
     return np.asarray(~(np.abs(values) <= mujoco.mjMAXVAL).all(axis=1))
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use; all of them where the system does not say (macOS, Windows)."""
+    """Count the cores that this process may use; all of them where the system does not tell (macOS, Windows)."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

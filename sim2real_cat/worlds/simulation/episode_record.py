@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.tasks.task import Selection, State
+from sim2real_cat.worlds.tasks.task import SimulationIndex, State
 
 _BLOCK = 32
-"""Frames per block: little is wasted on short episodes, and what a step writes lies together in memory."""
+"""Frames per block: short episodes waste little, and the numbers of one step lie together in memory."""
 
 _STEPWISE = ("actions", "rewards")
-"""Recorded once per control step; everything else also where the last step led."""
+"""Arrays with one entry per control step; the others have one more, for the last state."""
 
 
 class EpisodeRecord:
@@ -31,7 +31,7 @@ class EpisodeRecord:
             are, so it may hold the sensors' noise until it is read.
         nu: actions per step.
         start: the states at step 0.
-        readings: (n, d) what the sensors read at step 0.
+        readings: (n, d) readings of the sensors at step 0.
 
     Attributes:
         observations: (n, steps + 1, d) the room.
@@ -53,12 +53,14 @@ class EpisodeRecord:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def state(self, rows: Selection, step: int) -> State:
+    def state(self, rows: SimulationIndex, step: int) -> State:
         """Return the recorded states before a step, without derived fields."""
         return State(self._at("qpos", step)[rows], self._at("qvel", step)[rows])
 
-    def step(self, rows: Selection, step: int, action: Floats, reward: Floats, after: State, readings: Floats) -> None:
-        """Record what one control step did in some episodes, and what the sensors read then."""
+    def step(
+        self, rows: SimulationIndex, step: int, action: Floats, reward: Floats, after: State, readings: Floats
+    ) -> None:
+        """Record one control step of some episodes, and the readings after it."""
         self._at("actions", step)[rows] = action
         self._at("rewards", step)[rows] = reward
         self.lengths[rows] = step + 1
@@ -69,7 +71,7 @@ class EpisodeRecord:
         self.observations[row, 0] = self._at("qpos", 0)[row] = self._at("qvel", 0)[row] = np.nan
 
     def finish(self) -> EpisodeRecord:
-        """Give back the memory that no episode needed; return the record itself."""
+        """Free the memory that no episode needed; return the record itself."""
         needed = int(self.lengths.max(initial=0)) + 1
         if needed < self.observations.shape[1]:
             self.observations = self.observations[:, :needed].copy()
@@ -93,7 +95,7 @@ class EpisodeRecord:
         """Return the shape of one frame of every array of the record."""
         return {"observations": self.observations.shape[2:], **self._shapes}
 
-    def _frame(self, rows: Selection, frame: int, state: State, readings: Floats) -> None:
+    def _frame(self, rows: SimulationIndex, frame: int, state: State, readings: Floats) -> None:
         if frame == _BLOCK * len(self._blocks["qpos"]):
             for name, shape in self._shapes.items():
                 self._blocks[name].append(_mapped((_BLOCK, len(self), *shape)))
@@ -115,7 +117,7 @@ def _mapped(shape: tuple[int, ...]) -> Floats:
 
 
 def _shared_room(records: Sequence[EpisodeRecord]) -> Floats:
-    """Return the array that the rooms of the records are parts of; an empty one where they share none."""
+    """Return the array that the rooms of all records are parts of; an empty one where they share none."""
     first = records[0].observations
     whole = first if first.base is None else first.base
     shared = all(record.observations.base is whole for record in records[1:])

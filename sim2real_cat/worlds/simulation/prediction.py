@@ -1,4 +1,4 @@
-"""Predictions one control step ahead, from recorded states or from states that are estimated, all at once."""
+"""Predictions one control step ahead, from recorded or from estimated states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
-"""Simulations in the batch; the memory that is used besides the result does not grow with the recording."""
+"""Simulations in the batch; so the memory beside the result does not grow with the recording."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class StepPrediction:
 def predict_steps(
     world: World, trajectories: Trajectories, *, fibre: Ensemble | None = None, threads: int = 0
 ) -> StepPrediction:
-    """Set a world to every recorded state, apply the recorded action, and look one control step ahead.
+    """Set a world to every recorded state, apply the recorded action, and simulate one control step.
 
     Delayed actuators act on the recorded actions before. Nothing else that a simulator remembers is recorded: internal
     states of actuators start as after a reset.
@@ -135,7 +135,7 @@ def observe_states(
 
 
 class OneStep:
-    """Simulations of given members that are set to given states and stepped once, again and again.
+    """A batch of simulations that is set to given states and stepped once, again and again.
 
     Args:
         world: the world.
@@ -161,11 +161,11 @@ class OneStep:
         """Return the states one control step after given ones; they change with the next call.
 
         Args:
-            qpos: (n, nq) where each simulation starts.
-            qvel: (n, nv) likewise.
+            qpos: (n, nq) positions at the start.
+            qvel: (n, nv) velocities at the start.
             actions: (episodes, T, nu) all recorded actions; delayed actuators act on earlier ones.
-            episode: (n,) whose action each does.
-            step: (n,) which of them.
+            episode: (n,) the episode whose action each simulation takes.
+            step: (n,) the control step of that action.
         """
         batch = self._batch
         batch.reset()
@@ -178,16 +178,16 @@ class OneStep:
 
 
 class HiddenStates:
-    """Points of the estimated states of some lanes; a lane is one member in one episode.
+    """Simulations of the points that stand for estimated states, in some lanes; a lane is one member in one episode.
 
     A state is a row of nq positions and nv velocities; it moves along 2 nv tangent coordinates.
 
     Args:
         world: the world.
         fibre: the ensemble.
-        trajectories: the recording whose actions are done.
+        trajectories: the recording whose actions are taken.
         lanes: (L, 2) member and episode of each lane.
-        points: how many points stand for an estimate.
+        points: how many points stand for one estimate.
         threads: physics threads; 0 means one per available core.
 
     Raises:
@@ -249,5 +249,5 @@ def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _filled_up(block: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return a block of `size` entries, the last ones its own first again, so that one batch serves all blocks."""
+    """Return a block filled up to `size` entries with its first one, so that one batch serves all blocks."""
     return np.concatenate([block, np.full(size - len(block), block[0])])

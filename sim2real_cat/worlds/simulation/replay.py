@@ -84,7 +84,7 @@ def _play(
     batch.settle()
 
     def frame(rows: NDArray[np.intp], step: int) -> State:
-        """Record the states that the simulations are in."""
+        """Record the present states of some simulations, and return them."""
         state = batch.state(rows)
         played.qpos[into[rows], step], played.qvel[into[rows], step] = state.qpos, state.qvel
         played.observations[into[rows], step] = task.observe(state)[:, columns]
@@ -174,11 +174,11 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
 
 
 def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
-    """Check that the recorded states and actions are numbers, and that all actions reach the actuators as recorded.
+    """Check that recorded states and actions are finite, and that all actions reach the actuators as recorded.
 
     Raises:
-        WorldError: a state or action that is NaN or infinite, or members in which something random happens to the
-            actions on their way: a recording does not tell what.
+        WorldError: a state or action that is NaN or infinite, or members in which actions are delayed or lost at
+            random, which a recording does not tell.
     """
     for name, later in (("qpos", 1), ("qvel", 1), ("actions", 0)):
         values = getattr(recording, name)
@@ -196,7 +196,7 @@ def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
 
 
 def _refuse_missing(world: World, model: mujoco.MjModel, sizes: tuple[int, int, int]) -> None:
-    """Refuse a recording that has no positions, velocities or actions at all, and tell where to get them."""
+    """Refuse a recording that has no positions, velocities or actions at all, and say where they come from."""
     remedies = {
         "positions": "map qpos of every joint under [state]",
         "velocities": "log them, or map qvel under [state] to columns of positions with derivative = true",

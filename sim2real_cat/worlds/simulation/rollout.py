@@ -25,11 +25,11 @@ from sim2real_cat.worlds.simulation.turns import in_turns
 from sim2real_cat.worlds.world import BaseWorld, World, require_model
 
 _WORTH_HALVING = 128
-"""Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one covers Python's
-work on the other, for which all threads would wait. On two threads there is nothing to gain (measured)."""
+"""Episodes from which on a batch is stepped in two halves on more than two threads: the physics of one half runs while
+Python works on the other, for which all threads would wait. On two threads there is nothing to gain (measured)."""
 
 _BATCH = 1024
-"""Episodes that are stepped together unless told otherwise; more are hardly faster."""
+"""Default number of episodes that are stepped together; more are hardly faster."""
 
 
 def rollout(
@@ -53,7 +53,7 @@ def rollout(
 
     Args:
         world: model, task, sensors; or a world that another simulator computes.
-        policy: what acts; it is not changed.
+        policy: the policy; it is not changed.
         rng: a generator, or a seed for one.
         fibre: the ensemble; the world as it is where none is given.
         episodes: episodes per member.
@@ -69,7 +69,7 @@ def rollout(
         WorldError: no episodes, steps or batch asked for, or an ensemble that does not fit the world.
         PolicyError: the policy's actions have the wrong shape, or are NaN or infinite.
     """
-    _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
+    fibre, steps = _checked(world, policy, fibre, steps, episodes=episodes, batch=batch, threads=threads)
     if isinstance(world, ExternalWorld):
         return external_rollout(
             world,
@@ -117,16 +117,26 @@ def rollout_to_parquet(
         WorldError: as `rollout`.
         PolicyError: as `rollout`.
     """
-    _check(policy, fibre, episodes=episodes, steps=steps, batch=batch, threads=threads)
-    run = _Rollout(require_model(world), policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    world = require_model(world)
+    fibre, steps = _checked(world, policy, fibre, steps, episodes=episodes, batch=batch, threads=threads)
+    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
     with TrajectoryWriter(Path(path)) as log:
         for played in run.batches(np.random.default_rng(rng), progress):
             log.append(run.trajectories(*played))
     return log.digest
 
 
-def _check(policy: object, fibre: object, **counts: object) -> None:
-    """Refuse what users easily pass instead of a policy, an ensemble or a count."""
+def _checked(
+    world: BaseWorld,
+    policy: object,
+    fibre: object,
+    steps: int | None,
+    *,
+    episodes: int,
+    batch: int | None,
+    threads: int,
+) -> tuple[Ensemble, int]:
+    """Return the ensemble and the number of steps, with their defaults; refuse other types that users easily pass."""
     if not isinstance(policy, Policy):
         raise PolicyError(
             f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
@@ -135,9 +145,15 @@ def _check(policy: object, fibre: object, **counts: object) -> None:
         raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng=0)")
     if not isinstance(fibre, Ensemble | None):
         raise WorldError(f"fibre is an Ensemble, got {type(fibre).__name__}; Ensemble.single makes one of a table")
-    for name, count in counts.items():
+    for name, count in (("episodes", episodes), ("steps", steps), ("batch", batch), ("threads", threads)):
         if not isinstance(count, int | np.integer | None) or (name == "threads" and count is not None and count < 0):
             raise WorldError(f"{name} is a whole number, got {count}")
+    steps = world.steps if steps is None else steps
+    if steps is None:
+        raise WorldError(f"world '{world.name}' has no time limit of its own: say how many steps an episode has")
+    if episodes < 1 or steps < 1:
+        raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {steps}")
+    return Ensemble.nominal() if fibre is None else fibre, steps
 
 
 class _Rollout:
@@ -147,19 +163,16 @@ class _Rollout:
         self,
         world: World,
         policy: Policy,
-        fibre: Ensemble | None,
+        fibre: Ensemble,
         episodes: int,
-        steps: int | None,
+        steps: int,
         name: str,
         threads: int,
         until_terminated: bool,
         batch: int | None,
     ) -> None:
         self.world, self.policy, self.name, self.until_terminated = world, policy, name, until_terminated
-        self.fibre = Ensemble.nominal() if fibre is None else fibre
-        self.steps = world.task.steps if steps is None else steps
-        if episodes < 1 or self.steps < 1:
-            raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {self.steps}")
+        self.fibre, self.steps = fibre, steps
         self.member_index = np.repeat(np.arange(len(self.fibre)), episodes)
         self.batch = min(len(self.member_index), _BATCH if batch is None else batch)
         if self.batch < 1:
@@ -179,7 +192,7 @@ class _Rollout:
             yield rows, self._play(rows, rng.spawn(rows.stop - rows.start), share)
 
     def _share(self, progress: Callable[[int], None], number: int, batches: int) -> Callable[[int], None]:
-        """Return what batch `number` calls after its steps: `progress` then counts the steps of all batches."""
+        """Return the progress function of batch `number`, with which `progress` counts the steps of all batches."""
 
         def report(done: int) -> None:
             if (number * self.steps + done) % batches == 0:
@@ -188,7 +201,7 @@ class _Rollout:
         return report
 
     def trajectories(self, rows: slice, records: list[EpisodeRecord]) -> Trajectories:
-        """Return what the episodes `rows` recorded."""
+        """Return the episodes `rows`, from their records."""
         simulator = self._simulators[0]
         robot = (self.world.sensors, simulator.actuators, simulator.control_period)
         return join_records(records, self.member_index[rows], self.name, *robot)
@@ -229,7 +242,7 @@ class _Rollout:
         return self._acting
 
     def _simulator(self, half: int, member_index: NDArray[np.int64], threads: int) -> Simulator:
-        """Return a simulator of these members; that of the last batch again where it has the same."""
+        """Return a simulator of these members; that of the last batch where its members are the same."""
         made = self._simulators.get(half)
         if made is None or not np.array_equal(made.member_index, member_index):
             made = self._simulators[half] = Simulator(self.world, self.fibre, member_index, threads)

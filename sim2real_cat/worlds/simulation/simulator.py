@@ -28,7 +28,7 @@ from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
 from sim2real_cat.worlds.simulation.batch import WorldBatch
 from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.simulation.turns import Play, in_turns
-from sim2real_cat.worlds.tasks.task import Carry, Selection, State
+from sim2real_cat.worlds.tasks.task import Carry, SimulationIndex, State
 from sim2real_cat.worlds.world import World
 
 
@@ -81,9 +81,9 @@ class Simulator:
         An episode whose simulation blows up is marked as diverged and ends before the bad step.
 
         Args:
-            policy: what acts.
+            policy: the policy.
             steps: control steps at most.
-            generators: n generators, one for each episode: where it starts, its sensors' noise, its lost actions.
+            generators: n generators, one for each episode: its start, the noise of its sensors, its lost actions.
             name: the policy's name in the result.
             until_terminated: whether an episode stops where the task ends it; otherwise it goes on.
             progress: called after every control step with the number of steps done so far.
@@ -109,10 +109,10 @@ class Simulator:
         first: int = 0,
         room: Floats | None = None,
     ) -> Play[EpisodeRecord]:
-        """Play as `run` does, but let the caller do the physics: it is yielded as a function, once per control step.
+        """Play as `run` does, but yield the physics of each control step as a function for the caller to call.
 
-        The arguments are those of `run`, but for the policy, which has been started for the whole rollout; the first
-        episode counts as number `first` of it, and `room` is where to record the observations, (n, steps + 1, d).
+        The arguments are those of `run`, except that the policy has been started already, for the whole rollout. The
+        first episode here is number `first` of the rollout. Observations are recorded in `room`, (n, steps + 1, d).
         """
         task = self.world.task
         streams = self._streams(generators)
@@ -147,7 +147,7 @@ class Simulator:
         return record.finish()
 
     def _streams(self, generators: Sequence[np.random.Generator]) -> list[Streams]:
-        """Return random streams for all but starts and plain Gaussian noise; none where nothing else draws."""
+        """Return the streams of random numbers beside starts and plain Gaussian noise; [] where nothing else draws."""
         asked = self._sensing.needs_streams or self._commands.random or self.world.task.remembers
         return spawn_streams(generators) if asked else []
 
@@ -161,9 +161,9 @@ class Simulator:
         """Put some simulations at their start and draw the noise, losses and delays of their episodes.
 
         Args:
-            normals: (k, frames, d) memory that becomes the noise of the sensors.
+            normals: (k, frames, d) an array that becomes the noise of the sensors.
             generators: k generators, one for each episode.
-            streams: k streams, if anything asks for them.
+            streams: k streams; [] where nothing draws from them.
             rows: (k,) which simulations, in ascending order.
         """
         self._batch.reset(rows)
@@ -174,8 +174,8 @@ class Simulator:
         self._commands.start(normals.shape[1] - 1, streams, rows)
         return self._sensing.start(normals, streams, rows)
 
-    def _observe(self, state: State, carry: Carry, rows: Selection) -> Floats:
-        """Return what the sensors measure in some simulations, and update the memory of those sensors."""
+    def _observe(self, state: State, carry: Carry, rows: SimulationIndex) -> Floats:
+        """Return the true observations of some simulations, and update the memory of their sensors."""
         if not self.world.task.remembers:
             return self.world.task.observe(state)
         observed, kept = self.world.task.observe_stateful(state, tuple(memory[rows] for memory in carry))
@@ -183,7 +183,7 @@ class Simulator:
             memory[rows] = rest
         return observed
 
-    def _rows(self, running: NDArray[np.intp]) -> Selection:
+    def _rows(self, running: NDArray[np.intp]) -> SimulationIndex:
         """Return the simulations that still run; a slice while all do, which numpy reads without copying."""
         return slice(None) if len(running) == len(self) else running
 
@@ -207,7 +207,7 @@ class Stepped:
     """The outcome of one control step in n simulations.
 
     Attributes:
-        observations: (n, d) what the sensors read after it; before it, where the simulation diverged.
+        observations: (n, d) readings after the step; before it where the simulation diverged.
         rewards: (n,); 0 where the simulation diverged.
         terminated: (n,) whether the task ended the episode.
         truncated: (n,) whether the episode's time was up.
@@ -229,7 +229,7 @@ class Stepped:
 class Stepper(Simulator):
     """A `Simulator` that its caller steps, and whose simulations are reset one by one.
 
-    An episode started with a generator is, action for action, the one that `Simulator.run` plays with it.
+    An episode started with a generator is, action for action, the one that `Simulator.run` plays with that generator.
 
     Args:
         world: model, task, sensors.
@@ -259,7 +259,7 @@ class Stepper(Simulator):
         self._observations = np.zeros((len(self), len(world.sensors)))
 
     def reset(self, rows: NDArray[np.intp], generators: Sequence[np.random.Generator]) -> Floats:
-        """Start an episode in some simulations, all of them the first time, and return what their sensors read.
+        """Start an episode in some simulations (all of them the first time), and return their readings.
 
         Args:
             rows: (k,) which simulations, in ascending order.

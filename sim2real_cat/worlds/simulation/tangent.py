@@ -66,7 +66,7 @@ def _turned(quaternion: Floats, step: Floats) -> Floats:
 
 
 def _coordinates(model: mujoco.MjModel) -> tuple[NDArray[np.intp], list[tuple[int, int]]]:
-    """Return pairs (position, velocity) of coordinates that add, and where quaternions and their velocities start."""
+    """Return pairs (position, velocity) of coordinates that add, and of starts of quaternions and their velocities."""
     linear: list[tuple[int, int]] = []
     rotations = []
     for joint in range(model.njnt):

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Play = Generator[Callable[[], None], None, Result]
-"""A generator that yields a function of physics, and goes on once that has run."""
+"""A generator that yields functions which compute physics, and goes on when each has run."""
 
 
 def in_turns(plays: Sequence[Play[Result]], progress: Callable[[int], None] | None = None) -> list[Result]:
@@ -19,11 +19,11 @@ def in_turns(plays: Sequence[Play[Result]], progress: Callable[[int], None] | No
     caller's thread in a fixed order, so policies and tasks need not be safe for threads.
 
     Args:
-        plays: what runs; they must not share what their physics write to.
-        progress: called with 1, 2, ... as the plays finish their rounds, once for all of them.
+        plays: the plays; their physics must not write to the same memory.
+        progress: called with 1, 2, ..., once for each round, when the first play has finished it.
 
     Raises:
-        Exception: what a play or its physics raised; the other plays are closed.
+        Exception: as a play or its physics raised it; the other plays are closed.
     """
     results: dict[int, Result] = {}
     told = 0

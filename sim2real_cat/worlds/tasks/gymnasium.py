@@ -1,7 +1,7 @@
 """The tasks of Gymnasium's MuJoCo v5 environments, vectorised: same start, observation, reward and end.
 
-Source of every formula: ``gymnasium.envs.mujoco.*_v5`` (Gymnasium 1.4), default arguments. A test steps
-both on the same states and actions and compares to 1e-9.
+Source of every formula: ``gymnasium.envs.mujoco.*_v5`` (Gymnasium 1.4), default arguments. A test steps both on the
+same states and actions and compares them to 1e-9.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class QuadraticTask:
     start_noise: float = 0.01
 
     def bind(self, model: mujoco.MjModel) -> Task:
-        """Make the task on a model.
+        """Return the task on a model.
 
         Raises:
             WorldError: a channel names a joint or sensor that the model does not have, nothing is observed, or a
@@ -109,7 +109,7 @@ class _BoundQuadraticTask(Task):
         self._cost = [(_Channel(model, text), weight, spec.target.get(text, 0.0)) for text, weight in spec.cost.items()]
         self._healthy = [(_Channel(model, text), low, high) for text, (low, high) in spec.healthy.items()]
         read = [*spec.observe, *spec.forward, *spec.cost, *spec.healthy]
-        # computing sensors at the new state costs about half a physics step, so only where one is read
+        # computing the sensors at the new state costs about half a physics step: only where one is read
         self.fresh = any(split(channel)[0] == "sensordata" for channel in read)
         self.derived = ("sensordata",) if self.fresh else ()
         for text in spec.target:

@@ -1,4 +1,4 @@
-"""Tasks: where episodes start, what is observed and rewarded, and when they end."""
+"""Tasks: starts, observations, rewards and ends of episodes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Carry = tuple[Floats, ...]
 """The memory of a task's sensors: arrays whose first axis is the simulations."""
 
-Selection = slice | NDArray[np.intp]
-"""Some simulations of a batch; a slice where they are all, which numpy reads without copying."""
+SimulationIndex = slice | NDArray[np.intp]
+"""Some simulations of a batch; a slice where it is all of them, which numpy reads without copying."""
 
 FrameIndex = int | NDArray[np.int64]
 """One frame for all simulations, or one for each."""
@@ -32,7 +32,7 @@ class State:
     Attributes:
         qpos: (n, nq) generalized positions.
         qvel: (n, nv) generalized velocities.
-        derived: (n, ...) other MjData fields by name, those that the task asked for.
+        derived: (n, ...) the other MjData fields that the task asked for, by name.
     """
 
     qpos: Floats
@@ -62,7 +62,7 @@ class Task(ABC):
 
     @abstractmethod
     def start(self, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Draw where one episode starts: qpos (nq,) and qvel (nv,)."""
+        """Draw the start of one episode: qpos (nq,) and qvel (nv,)."""
 
     @abstractmethod
     def observe(self, state: State) -> Floats:

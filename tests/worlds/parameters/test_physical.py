@@ -9,7 +9,7 @@ from mujoco.batch import Batch
 
 from sim2real_cat.errors import WorldError
 from sim2real_cat.worlds.parameters.apply import apply_to_model
-from sim2real_cat.worlds.parameters.fields import values
+from sim2real_cat.worlds.parameters.fields import field_values
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 MODEL = everything()
@@ -19,7 +19,7 @@ def changed(table, field):
     """A field after the changes of one world."""
     batch = Batch(MODEL, 1, nthread=1)
     apply_to_model(batch, MODEL, Ensemble.single(table), np.arange(1))
-    return values(batch.get_model(0), field)
+    return field_values(batch.get_model(0), field)
 
 
 @pytest.mark.parametrize(
