@@ -12,7 +12,8 @@ from importlib.metadata import version
 
 import lazy_loader
 
-_attached, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_attached, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]
 
 _NAMESPACES = {
     "laws": "transfer.laws",
@@ -31,3 +32,7 @@ def __getattr__(name: str) -> object:
     if name in _NAMESPACES:
         return import_module(f"sim2real_cat.{_NAMESPACES[name]}")
     return _attached(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -157,10 +157,6 @@ def train_ppo(
     """
     from sim2real_cat.training.vector_env import EpisodeReturns, UnitActions, VectorEnv
 
-    # isort: split
-    # vector_env says what to install where Stable-Baselines3 is missing
-    from stable_baselines3.common.vec_env import VecNormalize
-
     rng = np.random.default_rng(rng)
     fibre = Ensemble.nominal() if fibre is None else fibre
     environment = VectorEnv(
@@ -170,7 +166,9 @@ def train_ppo(
         environments=settings.environments,
         steps=settings.episode_steps,
         threads=threads,
-    )
+    )  # which says what to install where Stable-Baselines3 is missing, so this import comes after
+    from stable_baselines3.common.vec_env import VecNormalize
+
     unit = UnitActions(environment)
     normalised = VecNormalize(unit, gamma=settings.discount)
     history = EpisodeReturns(progress)

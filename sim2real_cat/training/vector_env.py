@@ -20,9 +20,14 @@ try:
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 except ImportError:
-    raise PolicyError(
-        "training with PPO and VectorEnv need stable-baselines3: pip install 'sim2real-cat[rl]'"
-    ) from None
+
+    class _NotInstalled:
+        """A base whose classes can be looked up, as help and completion do, but not made."""
+
+        def __new__(cls, *_arguments: object, **_options: object) -> _NotInstalled:
+            raise PolicyError("training with PPO and VectorEnv need stable-baselines3: pip install 'sim2real-cat[rl]'")
+
+    BaseCallback = VecEnv = VecEnvWrapper = _NotInstalled
 
 Indices = None | int | Iterable[int]
 

@@ -15,6 +15,7 @@ from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.training.ppo import PPO, train_ppo
 from sim2real_cat.training.random_search import RandomSearch, train
+from sim2real_cat.training.vector_env import VectorEnv
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.rollout import rollout
@@ -147,6 +148,8 @@ def test_an_update_in_which_no_episode_ended(tmp_path):
 def test_without_the_extra(pendulum):
     with pytest.raises(PolicyError, match=r"need stable-baselines3: pip install 'sim2real-cat\[rl\]'"):
         train_ppo(pendulum, SHORT, rng=0)
+    with pytest.raises(PolicyError, match=r"need stable-baselines3: pip install 'sim2real-cat\[rl\]'"):
+        VectorEnv(pendulum)
 
 
 def test_random_search_has_no_entropy(pendulum):
