@@ -1,6 +1,6 @@
-from .action_table import ActionTable as ActionTable
 from .external import OnnxPolicy as OnnxPolicy
 from .external import Sb3Policy as Sb3Policy
+from .files import ActionTable as ActionTable
 from .files import load_policy as load_policy
 from .function import CallablePolicy as CallablePolicy
 from .function import RecurrentPolicy as RecurrentPolicy

@@ -38,7 +38,7 @@ _ROWS = 16
 
 @dataclass(frozen=True)
 class _Port:
-    """An input or output of a graph; `shape` has None where a size is open, `dtype` where no floats are held."""
+    """An input or output of a graph: a size in `shape` is None where it is open, `dtype` where it holds no floats."""
 
     name: str
     dtype: np.dtype[Any] | None
@@ -75,9 +75,8 @@ class OnnxPolicy(Policy):
     def __init__(self, content: bytes) -> None:
         self.content = content
         self._session = _session(content)
-        inputs, outputs = (
-            [_port(p) for p in ports()] for ports in (self._session.get_inputs, self._session.get_outputs)
-        )
+        inputs = [_port(port) for port in self._session.get_inputs()]
+        outputs = [_port(port) for port in self._session.get_outputs()]
         paired = {port.name: _partner(port.name, [o.name for o in outputs]) for port in inputs}
         self._observation = _only([p for p in inputs if paired[p.name] is None], "input of observations", inputs)
         states = {name: partner for name, partner in paired.items() if partner is not None}
@@ -187,7 +186,7 @@ def _session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    options.log_severity_level = 4  # errors are raised and need not be printed too
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but Exception
@@ -227,7 +226,7 @@ def _only(ports: Sequence[_Port], what: str, among: Sequence[_Port]) -> _Port:
 
 
 def _state(port: _Port, output: str, batch: int | None) -> _State:
-    """Describe a state; its axis of episodes is as open, or as long, as that of the observations."""
+    """Describe a state; its axis of episodes is open, or as long as that of the observations."""
     if port.dtype is None:
         raise PolicyError(f"the state '{port.name}' needs to hold floats or doubles")
     axes = [axis for axis, size in enumerate(port.shape) if size == batch]
@@ -240,14 +239,15 @@ def _state(port: _Port, output: str, batch: int | None) -> _State:
 
 
 def _shown(shape: Sequence[int | None]) -> str:
+    """Return a shape as text, with `batch` for an open size."""
     return "(" + ", ".join("batch" if size is None else str(size) for size in shape) + ")"
 
 
 class Sb3Policy(Policy):
-    """A policy of the deterministic actions of a model of Stable-Baselines3, whatever its algorithm, on the CPU.
+    """A policy that takes the deterministic actions of a Stable-Baselines3 model of any algorithm, on the CPU.
 
-    Evaluated in blocks of one size, so that the answers do not depend on how many episodes run together. Actions are
-    clipped to the action space the model was trained in.
+    It evaluates blocks of one size, so that the answers do not depend on how many episodes run together. Actions are
+    clipped to the action space that the model was trained in.
 
     Attributes:
         model: a ``stable_baselines3.common.policies.BasePolicy`` with continuous actions.
@@ -273,12 +273,13 @@ class Sb3Policy(Policy):
 
         Args:
             path: the zip.
-            allow_pickle: that you trust the files: they hold pickles, which can run any code when they are opened.
+            allow_pickle: whether you trust the files: they hold pickles, which can run any code when opened.
             vecnormalize: the file that ``VecNormalize.save`` wrote beside the model, if it was trained with one.
 
         Raises:
-            PolicyError: a file is missing, truncated or something else, pickles are not allowed, the model is not of
-                continuous vectors, the statistics are of other observations, or stable-baselines3 is not installed.
+            PolicyError: a file is missing, truncated or something else, pickles are not allowed, the model does not
+                map a vector to a vector, the statistics are of other observations, or stable-baselines3 is not
+                installed.
         """
         content = _zip_bytes(Path(path))
         if not allow_pickle:

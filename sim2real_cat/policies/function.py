@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,13 +25,13 @@ Recurrence: TypeAlias = "Callable[[Floats, Any], tuple[ArrayLike, Any]]"
 class CallablePolicy(Policy):
     """A policy ``action = function(observation)``, for many episodes in one call.
 
-    The digest of a function cannot be computed, so you state it: the SHA-256 of `content`, bytes that decide how the
-    function acts (such as the file of its weights), or else of `name`. A digest made from a name says only that two
-    policies have one name; change the name whenever the function changes.
+    The digest of a function cannot be computed. It is the SHA-256 of `content`, bytes that decide how the function acts
+    (such as the file of its weights), or else of `name`. A digest made from a name says only that two policies have
+    one name; change the name whenever the function changes.
 
     Attributes:
-        function: from observations (n, d) to actions (n, nu). For bytes that do not depend on how many episodes run
-            together it has to treat every row alike, which a matrix product does not (it rounds differently).
+        function: from observations (n, d) to actions (n, nu). The actions of an episode depend on how many run together
+            unless every row is treated alike, which a matrix product does not do (it rounds differently).
         name: name of the policy.
         content: bytes that decide how the function acts.
     """
@@ -52,7 +52,7 @@ class CallablePolicy(Policy):
         _check_callable(function)
 
         def batched(observations: Floats) -> Floats:
-            return as_numbers([_answered(function(row), name) for row in observations], _what(name))
+            return as_numbers([_answered(function(row), name) for row in observations], _answer_of(name))
 
         return cls(batched, name, content)
 
@@ -69,12 +69,11 @@ class CallablePolicy(Policy):
 class RecurrentPolicy(Policy):
     """A policy ``action, carry = function(observation, carry)``, with a carry of its own in every episode.
 
-    `start` gives every episode the initial carry. Only the carries of the episodes that act are read and written,
-    so an episode that has ended does not disturb the others.
+    `start` gives every episode the initial carry. Only the carries of the episodes that act are read and written.
 
     Attributes:
         function: from observations (n, d) and carry to actions (n, nu) and the next carry; the arrays of a carry are
-            those of `initial` with an axis of n rows in front. Keep shapes and types.
+            those of `initial` with an axis of n rows in front, of the same types.
         initial: the carry of one episode before its first step: an array, or tuples and dictionaries of arrays.
         name: name of the policy.
         content: bytes that decide how the function acts; the digest is made from them, or else from the name alone
@@ -145,7 +144,7 @@ def _leaves(carry: Carry) -> list[NDArray[Any]]:
 
 
 def _structure(carry: Carry) -> object:
-    """Return how tuples and dictionaries hold the arrays of a carry together."""
+    """Return the tuples and dictionaries of a carry with None in place of its arrays."""
     if isinstance(carry, tuple):
         return tuple(_structure(part) for part in carry)
     if isinstance(carry, dict):
@@ -153,17 +152,17 @@ def _structure(carry: Carry) -> object:
     return None
 
 
-def _rebuilt(like: Carry, leaves: Any) -> Carry:
-    """Build a carry held together as `like` from an iterator over its arrays."""
+def _rebuilt(like: Carry, leaves: Iterator[NDArray[Any]]) -> Carry:
+    """Build a carry of the structure of `like` from an iterator over its arrays."""
     if isinstance(like, tuple):
         return tuple(_rebuilt(part, leaves) for part in like)
     if isinstance(like, dict):
         return {name: _rebuilt(like[name], leaves) for name in sorted(like)}
-    return next(leaves)  # type: ignore[no-any-return]
+    return next(leaves)
 
 
 def _alike(before: list[NDArray[Any]], after: list[NDArray[Any]]) -> bool:
-    """Return whether arrays can take each other's place without a number being lost."""
+    """Return whether the arrays after a step have the shapes of those before, and types that fit into theirs."""
     return len(before) == len(after) and all(
         old.shape == new.shape and np.can_cast(new.dtype, old.dtype, "same_kind")
         for old, new in zip(before, after, strict=True)
@@ -171,7 +170,7 @@ def _alike(before: list[NDArray[Any]], after: list[NDArray[Any]]) -> bool:
 
 
 def _form(leaves: list[NDArray[Any]]) -> str:
-    """Return the types and shapes of arrays in words."""
+    """Return the types and shapes of arrays as text."""
     return ", ".join(f"{leaf.dtype} {leaf.shape}" for leaf in leaves) or "nothing"
 
 
@@ -181,10 +180,11 @@ def _answered(answer: object, name: str) -> Floats:
     Raises:
         PolicyError: it answered something else.
     """
-    return as_numbers(answer, _what(name))
+    return as_numbers(answer, _answer_of(name))
 
 
-def _what(name: str) -> str:
+def _answer_of(name: str) -> str:
+    """Return words for the answer of a policy's function, for messages."""
     return f"the answer of the function of policy '{name}'" if name else "the answer of a policy's function"
 
 

@@ -100,8 +100,8 @@ class MlpPolicy(Policy):
 
 
 def _by_row(rows: Floats, weight: Floats) -> Floats:
-    """Return ``rows @ weight.T``, (n, out), in which no row depends on the others.
+    """Return ``rows @ weight.T``, (n, out), each row rounded alike whatever rows stand beside it.
 
-    In a matrix product it would: BLAS rounds a row differently when other rows stand beside it.
+    BLAS rounds a row of a matrix product differently when other rows stand beside it.
     """
     return np.asarray(np.einsum("ni,oi->no", rows, weight))

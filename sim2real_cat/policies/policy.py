@@ -1,6 +1,6 @@
 """Policies: functions from readings of the sensors to commands of the actuators, and the linear one.
 
-The weights of a policy stand in an ``.npz`` file beside their digest, which is read without opening pickles.
+The weights of a policy are saved in an ``.npz`` file beside their digest, and read without opening pickles.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Policy(ABC):
 
         Args:
             observations: (n, d) readings of the sensors in n episodes.
-            episodes: (n,) which episodes of the rollout these are.
+            episodes: (n,) index of each episode in the rollout.
             step: control steps since the start of the episodes.
 
         Returns:
@@ -53,7 +53,7 @@ class Policy(ABC):
 
     @property
     def widths(self) -> tuple[int | None, int | None]:
-        """Numbers of observations read and of actions answered, None where the policy does not tell."""
+        """Numbers of observations read and of actions answered, None where the policy does not say."""
         return None, None
 
     def check_fit(
@@ -65,7 +65,7 @@ class Policy(ABC):
             sensors: names of the world's sensors.
             actuators: names of its actuators.
             world: its name, for messages.
-            answers: how many numbers a policy may answer, where that may be more than one for each actuator: see
+            answers: numbers of columns that an answer may have, where that is not one for each actuator: see
                 `ExternalWorld.answers`.
 
         Raises:
@@ -84,22 +84,22 @@ class Policy(ABC):
 
 
 def as_numbers(values: object, what: str) -> Floats:
-    """Return lists or an array as an array of floats; `what` they are is for the message.
+    """Return lists or an array as an array of floats; `what` names them in the message.
 
     Raises:
         PolicyError: something else than numbers, or lists of several lengths.
     """
     try:
         array = np.asarray(values)
-        if array.dtype.kind in "OSUTMmc":  # not those only that numpy knows: bfloat16 is a number too
+        if array.dtype.kind in "OSUTMmc":  # a list of what is refused: numpy does not know bfloat16, which is a number
             raise PolicyError(f"{what} needs numbers, got {_kind(values, array)}")
         return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses a tensor with gradients by the last
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of torch with gradients
         raise PolicyError(f"{what} needs numbers in an array ({one_line(error)})") from None
 
 
 def _kind(values: object, array: NDArray[Any]) -> str:
-    """Return words for the values that are given in place of numbers."""
+    """Return words for values that are not numbers."""
     if array.ndim == 0:
         return type(values).__name__
     return f"{'text' if array.dtype.kind in 'US' else array.dtype.name} of shape {array.shape}"
@@ -134,7 +134,7 @@ class LinearPolicy(Policy):
             raise PolicyError(f"a linear policy needs scale > 0, got {self.scale.min()}")
 
     def act(self, observations: Floats, episodes: Ints, step: int) -> Floats:
-        # not a matrix product: BLAS rounds a row differently when other rows stand beside it
+        # einsum, as BLAS rounds a row of a matrix product differently when other rows stand beside it
         return np.asarray(np.einsum("nd,ad->na", (observations - self.mean) / self.scale, self.gain))
 
     @property
@@ -169,7 +169,7 @@ AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
 
 
 def digest_of(*arrays: NDArray[Any]) -> str:
-    """Return the SHA-256 of the shapes and numbers of some arrays, whatever their layout in memory."""
+    """Return the SHA-256 of the shapes and numbers of some arrays; their layout in memory does not count."""
     parts = (np.ascontiguousarray(array, dtype="<f8").reshape(array.shape) for array in arrays)
     return hashlib.sha256(b"".join(str(part.shape).encode() + part.tobytes() for part in parts)).hexdigest()
 
@@ -188,7 +188,7 @@ def read_archive(
     Args:
         path: the file.
         build: a function that makes the policy from the arrays by name.
-        signed: whether the file needs a digest; otherwise it is checked only where there is one.
+        signed: whether the file must hold a digest; otherwise a digest is checked only where there is one.
 
     Raises:
         PolicyError: the file is missing, truncated, holds something else, or was changed.

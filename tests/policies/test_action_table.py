@@ -9,8 +9,7 @@ from rig import Constant, Scripted, equal, rig_world
 from stair import stairs
 
 from sim2real_cat.errors import PolicyError
-from sim2real_cat.policies.action_table import ActionTable
-from sim2real_cat.policies.files import load_policy
+from sim2real_cat.policies.files import ActionTable, load_policy
 from sim2real_cat.recordings.parquet import write_log
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.world import World

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from sim2real_cat.errors import GapError, WorldError
-from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.files import ActionTable
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories, concatenate
 from sim2real_cat.worlds.randomization.ensemble import Ensemble

@@ -9,7 +9,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from sim2real_cat import strategies
-from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.files import ActionTable
 from sim2real_cat.worlds.simulation.rollout import rollout
 
 FEW = settings(max_examples=25)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim2real_cat import strategies
-from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.files import ActionTable
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment

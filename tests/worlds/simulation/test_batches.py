@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rig import Constant, Scripted, equal, members, rig_world
 
 from sim2real_cat.errors import PolicyError, WorldError
-from sim2real_cat.policies.action_table import ActionTable
+from sim2real_cat.policies.files import ActionTable
 from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.recordings.logs.reader import read_log
 from sim2real_cat.recordings.parquet import iterate_log, write_log
