@@ -24,7 +24,8 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
-from sim2real_cat.acsets.query import QueryEngine, answer, count, parse, query
+from sim2real_cat.acsets.query.engine import QueryEngine, answer, count, query
+from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import Schema
 
 # This file is called as its subject is, and would stand in the way of the package `acsets` on PyPI.

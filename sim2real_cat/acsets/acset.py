@@ -1,8 +1,8 @@
 """ACSets: instances of a schema, that is, databases whose tables and foreign keys form a functor to sets.
 
-What an instance can be asked for as a whole, and what it can become, is a function over its storage in a
-module of its own. The method here is one line that imports it when called; such a module never imports
-this one (see :mod:`sim2real_cat.acsets.storage`).
+Operations on whole instances, such as checks, canonical forms and files, are functions over the storage in other
+modules. The method here is one line that imports the function when called; such a module never imports this one (see
+:mod:`sim2real_cat.acsets.storage`).
 """
 
 from __future__ import annotations
@@ -262,18 +262,21 @@ class ACSet(Storage):
         distinct: bool = False,
         engine: QueryEngine = "auto",
     ) -> Table:
-        """Answer a conjunctive query, ``"SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)"``, as Catlab's @relation.
+        """Answer a conjunctive query, written as the body of Catlab's ``@relation``.
 
         Args:
-            body: atoms; a variable that stands in two places has the same value there.
-            out: the variables to give out; None for all, in the order of their first appearance.
-            where: comparisons joined by ``and``, such as ``g > 0.1 and name != $name``.
-            params: values of ``$names`` and of variables, by name.
-            distinct: whether to leave out repeated rows.
-            engine: "numpy", "duckdb", or "auto".
+            body: atoms like ``SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)``: a variable that stands in two
+                places has the same value there; ``_id`` is the part itself. Numbers, texts in quotes, true, false and
+                ``$parameters`` are values.
+            out: the variables to give out; None for all of them, in the order of their first appearance.
+            where: comparisons like ``g > 0.1 and name != $name``.
+            params: values of ``$names``, and, as in Catlab, of variables, by name.
+            distinct: whether to leave out repeated rows; otherwise each assignment of parts to atoms is a row.
+            engine: "numpy", "duckdb" or "auto"; see :func:`~sim2real_cat.acsets.query.engine.answer`, also for what
+                matches and for the order of rows.
 
         Raises:
-            SchemaError: for a text that is not a query, and where names or types do not fit the schema.
+            SchemaError: for a text that is not a query, and for names or types that do not fit the schema.
             InstanceError: for a value that does not fit, and an answer that is too large.
             EngineError: for an engine that is not known or not installed.
         """
@@ -344,8 +347,8 @@ class ACSet(Storage):
     def check(self) -> list[EquationViolation]:
         """Return the equations of the schema that do not hold, in schema order, each with the parts that violate it.
 
-        Two sides that are both undefined agree; one that is undefined and one that is not do not. An
-        attribute variable is a value of its own: it agrees with itself alone. NaN agrees with NaN.
+        Two undefined sides agree; an undefined side and a defined one do not. An attribute variable agrees only
+        with itself. NaN agrees with NaN.
         """
         return equations.check(self)
 

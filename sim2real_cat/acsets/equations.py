@@ -36,7 +36,7 @@ class EquationViolation:
     right: NDArray[Any]
 
     def __str__(self) -> str:
-        """The equation, how many parts violate it, and the first of them, on one line."""
+        """Return one line with the equation, the number of parts that violate it, and the first of them."""
         shown = "; ".join(
             f"at {part}: {one} and {other}"
             for part, one, other in zip(self.ids[:_SHOWN].tolist(), _shown(self.left), _shown(self.right), strict=True)

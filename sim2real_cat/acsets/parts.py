@@ -39,9 +39,9 @@ def remove(instance: Storage, ob: str, ids: int | ArrayLike, *, cascade: bool = 
 def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
     """Return the parts from which some path leads to one of the given ones, and these themselves.
 
-    It is the smallest set of parts that holds the given ones and the preimages of its own along every
-    hom: the complement of what stays is what stays when the given parts must go, and no hom may become
-    undefined by it. The ids of each object concerned are sorted.
+    These are all that must go with the given parts if no hom is to become undefined: the smallest set that holds the
+    given parts and, with each of its parts, the preimages along every hom. The ids of each object concerned are
+    sorted.
     """
     schema = instance.schema
     found = {name: np.zeros(instance.nparts(name), np.bool_) for name in schema.obs}

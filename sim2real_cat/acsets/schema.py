@@ -167,7 +167,7 @@ class Schema:
         return tuple(f for f, (_, codom) in self.homs.items() if codom == ob)
 
     def attrs_into(self, attrtype: str) -> tuple[str, ...]:
-        """The attributes with values of ``attrtype``, in schema order."""
+        """Return the attributes with values of ``attrtype``, in schema order."""
         return tuple(f for f, (_, codom) in self.attrs.items() if codom == attrtype)
 
     def extend(

@@ -10,7 +10,7 @@ from acset_strategies import acsets, values_of
 from hypothesis import strategies as st
 
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.query import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable
+from sim2real_cat.acsets.query.text import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable
 
 TESTS = {
     "==": operator.eq,

@@ -1,4 +1,4 @@
-"""Answers of Catlab about instances: paths, queries and laws; and what it removes, unites and writes.
+"""Instances that live in Julia, where Catlab reads, removes, unites and writes parts, and answers queries and laws.
 
 An instance of the Catlab engine keeps its columns in Python as every instance does. What is added or set goes over to
 Julia at once, as a ``DynamicACSet``, when Catlab is next asked; a million rows one by one would take hours.

@@ -164,7 +164,7 @@ def source() -> Path:
 
 
 def _hint() -> str:
-    """Return the advice how to get Catlab."""
+    """Return advice on how to get Catlab."""
     if EXE in os.environ and PROJECT in os.environ:
         return f"add PythonCall, Catlab, ACSets, JSON3 and PrecompileTools to {os.environ[PROJECT]}"
     return f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"

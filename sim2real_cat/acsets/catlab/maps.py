@@ -1,8 +1,8 @@
 """Homomorphisms, limits and colimits by Catlab.
 
-Catlab's backtracking gives the components of objects; what becomes of an attribute variable is read off a
-part that holds it. Where morphisms must be injective on variables, or images of variables are prescribed,
-all of Catlab's are found and those kept that are, because Catlab checks neither.
+Catlab's backtracking gives the components of objects; the image of an attribute variable is read off a part that holds
+it. Catlab checks neither that morphisms are injective on variables nor that variables have prescribed images, so where
+this is asked, all of its morphisms are found and those that fit are kept.
 
 Catlab 0.17 computes limits of instances without attributes; colimits also with attributes, but where every
 arrow is defined and no attribute is a variable. What it cannot do is refused, never done by the other engine
@@ -31,10 +31,7 @@ from sim2real_cat.acsets.catlab.instances import handle_of
 from sim2real_cat.acsets.columns import Ids, Var
 from sim2real_cat.acsets.maps.isomorphism import Prescribed
 from sim2real_cat.acsets.maps.morphism import Morphism, unheld_variables
-from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
-
-WHAT = "homomorphisms"
 
 
 def homomorphisms(
@@ -80,15 +77,15 @@ def count(X: ACSet, Y: ACSet, injective: frozenset[str], bijective: frozenset[st
 
 
 def _require_searchable(X: ACSet, Y: ACSet) -> None:
-    """Refuse what Catlab's search has no place for: undefined arrows, and variables at no part."""
+    """Refuse undefined arrows, and variables at no part, which Catlab's search cannot handle."""
     for attrtype in X.schema.attrtypes:
         for k in unheld_variables(X, attrtype):
             raise EngineError(
                 f"Catlab's search has no place for Var({k}) of '{attrtype}', which is at no part: "
                 "ask the embedded engine"
             )
-    require_total(WHAT, X)
-    require_total(WHAT, Y)
+    require_total("homomorphisms", X)
+    require_total("homomorphisms", Y)
 
 
 def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:
@@ -97,6 +94,7 @@ def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:
 
 
 def _is_selective(X: ACSet, injective: frozenset[str], prescribed: Prescribed) -> bool:
+    """Return whether some of Catlab's morphisms may have to be left out, as it does not check images of variables."""
     return any(
         X.nvars(attrtype) and (attrtype in injective or prescribed.get(attrtype)) for attrtype in X.schema.attrtypes
     )
@@ -113,7 +111,8 @@ def _options(X: ACSet, injective: frozenset[str], bijective: frozenset[str], pre
     )
 
 
-def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype[np.int64]]]) -> Morphism:
+def _morphism(X: ACSet, Y: ACSet, components: dict[str, Ids]) -> Morphism:
+    """Return a morphism by its components; the image of a variable is the value at the image of a part with it."""
     for images in components.values():
         images.flags.writeable = False
     variables = {}
@@ -128,6 +127,7 @@ def _morphism(X: ACSet, Y: ACSet, components: dict[str, np.ndarray[Any, np.dtype
 
 
 def _fits(f: Morphism, injective: frozenset[str], prescribed: Prescribed) -> bool:
+    """Return whether the images of variables are the prescribed ones, and injective where they must be."""
     for attrtype, images in f.variables.items():
         for k, wanted in prescribed.get(attrtype, {}).items():
             if images[k] != wanted:
@@ -185,9 +185,8 @@ def of_morphisms(kind: Kind, f: Morphism, g: Morphism) -> Cone:
 
 
 def _require(kind: Kind, *instances: ACSet) -> None:
-    schema: Schema = instances[0].schema
     if kind in _LIMITS:
-        require_plain(f"a {kind}", schema)
+        require_plain(f"a {kind}", instances[0].schema)
     for instance in instances:
         require_total(f"a {kind}", instance)
         require_no_variables(f"a {kind}", instance)

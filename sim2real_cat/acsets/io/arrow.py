@@ -47,7 +47,7 @@ SCHEMA_FILE = "schema.json"
 """The file that describes the schema, beside the Parquet files."""
 
 VARIABLE = "._var"
-"""What follows an attribute's name in the name of the column of its variables."""
+"""The ending of the name of a column of variables, after the name of the attribute."""
 
 
 def to_arrow(instance: Storage) -> dict[str, pyarrow.Table]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import networkx
 
 LONGEST = 40
-"""How many characters of a value are shown."""
+"""The largest number of characters shown of a value."""
 
 
 def text(instance: Storage, rows: int = 10) -> str:
@@ -124,7 +124,7 @@ def _counted(n: int, noun: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value on one line, not too long; nothing for undefined."""
+    """Return a value on one short line; an empty one for undefined."""
     if value is None:
         return ""
     written = f"Var({value.k})" if isinstance(value, Var) else f"{value:.6g}" if type(value) is float else str(value)

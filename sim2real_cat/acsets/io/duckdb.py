@@ -147,14 +147,14 @@ def _create(
 
 
 def _referenced(schema: Schema, column: str) -> str:
-    """Return the object, or for a column of variables the attribute type, whose ids a column holds; else nothing."""
+    """Return the object or attribute type whose ids a column holds; an empty text for a column of values."""
     if column in schema.homs:
         return schema.homs[column][1]
     return schema.attrs[column.removesuffix(VARIABLE)][1] if column.endswith(VARIABLE) else ""
 
 
 def _creation_order(schema: Schema, tables: Iterable[str]) -> list[str]:
-    """Return the tables in an order in which homs lead backwards, but for cycles."""
+    """Return the tables in an order in which homs lead to earlier tables, except within cycles."""
     import networkx as nx
 
     order = [*tables]

@@ -1,4 +1,4 @@
-"""Morphisms between two instances: all of them, one of them, how many, and whether one is invertible.
+"""Search for morphisms between two instances: all of them, the first, their number, an isomorphism.
 
 A morphism X -> Y is an answer in Y of the *canonical query* of X, and is found as one: the query has one variable for
 each part and each attribute variable of X, and one atom for each part, which says where its arrows lead. An attribute
@@ -6,7 +6,7 @@ variable of X may become a value or a variable of Y, so Y is asked with its valu
 objects, and with its attributes as homs to these. Isomorphisms are found by colour refinement instead.
 
 As in Catlab, parts and attribute variables are searched for, and attribute values stay what they are. Where one of the
-instances lives in Catlab, Catlab's own search finds the morphisms, all at once and in an order of its own.
+instances lives in Catlab, Catlab searches, and finds the morphisms all at once and in another order.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
 
 
 def _sizes_forbid(question: _Question) -> bool:
-    """Tell whether the numbers of parts and variables rule out all morphisms.
+    """Return whether the numbers of parts and variables rule out all morphisms.
 
     An injection between finite sets of one size is a bijection, so the search need not ask for surjectivity.
     """

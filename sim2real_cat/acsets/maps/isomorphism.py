@@ -5,8 +5,8 @@ hold variables, are labelled edges; objects and attribute values colour the vert
 vertices that keeps colours and edges.
 
 Colour refinement (1-dimensional Weisfeiler-Leman) splits a colour until vertices of one colour have equally coloured
-neighbours along each label. Where it stops short, a vertex is *individualised*: it gets a colour of its own, and
-refinement goes on (McKay, Practical graph isomorphism, 1981). Two searches are built on this:
+neighbours along each label. Where some vertices still share a colour, one is *individualised*: it gets a new colour,
+and refinement goes on (McKay, Practical graph isomorphism, 1981). Two searches are built on this:
 
 - `isomorphisms` refines the graphs of two instances side by side and sends a vertex to each candidate in turn.
 - `canonical` orders the vertices of one instance so that isomorphic instances are numbered in the same way.
@@ -161,10 +161,10 @@ def _coloured(schema: Schema, first: Mapping[str, int], n: int, *values: Mapping
 
 
 def _refinements(graph: _Graph, colour: Ids) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
-    """Ever finer colourings, up to one whose colours have alike coloured neighbours along each label.
+    """Yield ever finer colourings; in the last, vertices of a colour have equally coloured neighbours along each label.
 
     Each comes with the hashes by which the next one splits it: the multiset of a vertex's neighbours is summed up in 64
-    mixed bits, so that two different ones are taken for alike with a chance of about 2^-64.
+    mixed bits, so that two different ones are taken for the same with a chance of about 2^-64.
     """
     used = np.zeros(int(colour.max(initial=-1)) + 1, np.bool_)
     used[colour] = True
@@ -183,7 +183,7 @@ def _refinements(graph: _Graph, colour: Ids) -> Iterator[tuple[Ids, NDArray[np.u
 
 
 def _refined(graph: _Graph, colour: Ids) -> Ids:
-    """The coarsest finer colouring in which vertices of a colour have alike coloured neighbours along each label."""
+    """Return the last of the :func:`_refinements` of a colouring."""
     for finer, _ in _refinements(graph, colour):
         colour = finer
     return colour
@@ -360,7 +360,7 @@ def _exchangeable(colour: Ids) -> list[tuple[list[int], list[int]]]:
 
 
 def _keeps_edges(pair: _Pair, images: Ids) -> bool:
-    """Tell whether a bijection of vertices is one of edges, too."""
+    """Return whether a bijection of vertices maps edges to edges, too."""
     x, y = pair.x, pair.y
     if not np.array_equal(x.label, y.label):
         return False
@@ -430,20 +430,19 @@ class _CanonicalSearch:
         loose = np.bincount(refined, minlength=1)[refined] > 1
         if not loose.any():
             return np.argsort(refined)
-        # Edges to a vertex that has its colour for itself are told by the colours already.
+        # An edge to a vertex whose colour is unique tells nothing that the colours do not.
         inner = loose[graph.source] & loose[graph.target]
         component = classes(graph.n, graph.source[inner], graph.target[inner])
         if not component.any():
             return self._least_order(graph, refined, depth, greedy=greedy)
         alone = np.bincount(component)[component] == 1
         head = np.flatnonzero(alone)
-        orders = [head[np.argsort(refined[head], kind="stable")]]
         pieces = []
         for vertices, piece in _pieces(graph, component, inner, np.flatnonzero(~alone)):
             local = self.order(piece, refined[vertices], depth, greedy=greedy)
             pieces.append((_form(piece, refined[vertices], local), vertices[local]))
         pieces.sort(key=lambda piece: piece[0])
-        return np.concatenate(orders + [vertices for _, vertices in pieces])
+        return np.concatenate([head[np.argsort(refined[head], kind="stable")], *(vertices for _, vertices in pieces)])
 
     def _least_order(self, graph: _Graph, colour: Ids, depth: int, *, greedy: bool) -> Ids:
         """The order with the least form among those in which one vertex of a cell comes first in it."""

@@ -174,12 +174,12 @@ class Morphism:
 
     @property
     def is_natural(self) -> bool:
-        """True where all naturality squares commute."""
+        """Return whether all naturality squares commute."""
         return not self.naturality()
 
     @property
     def is_monic(self) -> bool:
-        """True for a monomorphism: injective on parts, and on values and variables together.
+        """Return whether this is a monomorphism: injective on parts, and on values and variables together.
 
         A variable that is sent to a value collides with that value, which is sent to itself.
         """
@@ -190,10 +190,11 @@ class Morphism:
 
     @property
     def is_epic(self) -> bool:
-        """True for an epimorphism: natural transformations out of the codomain that agree after this one are equal.
+        """Return whether this is an epimorphism.
 
-        They agree on the image, and so on everything to which the codomain's arrows lead from there. The morphism is
-        epic where that is the whole codomain; where the domain's homs are total, this is surjectivity.
+        Natural transformations out of the codomain that agree after this one must be equal. They agree on the image,
+        and so on everything to which the codomain's arrows lead from there. The morphism is epic where that is the
+        whole codomain; where the domain's homs are total, this is surjectivity.
         """
         masks = closure(self.codom, self.components)
         if not all(mask.all() for mask in masks.values()):
@@ -205,7 +206,7 @@ class Morphism:
 
     @property
     def is_iso(self) -> bool:
-        """True for an isomorphism: natural, bijective on parts and variables, and with a natural inverse.
+        """Return whether this is an isomorphism: natural, bijective on parts and variables, and with a natural inverse.
 
         The last does not follow from the others, because the codomain may define what the domain leaves undefined.
         """
@@ -214,7 +215,7 @@ class Morphism:
         return same_size and self.is_monic and self.is_natural and self._converse().is_natural
 
     def _converse(self) -> Morphism:
-        """The inverse map of a bijection, natural or not."""
+        """Return the inverse map of a bijection, natural or not."""
         return Morphism(
             self.codom,
             self.dom,
@@ -226,7 +227,7 @@ class Morphism:
         )
 
     def __eq__(self, other: object) -> bool:
-        """True where domain, codomain and all images are equal; NaN equals NaN."""
+        """Return whether domain, codomain and all images are equal; NaN equals NaN."""
         if not isinstance(other, Morphism):
             return NotImplemented
         return (

@@ -103,7 +103,7 @@ class SubInstance:
         return self._merged(other, np.union1d)
 
     def to_instance(self) -> tuple[ACSet, Morphism]:
-        """Return the sub-instance as an instance of its own, parts in their old order, and its inclusion."""
+        """Return a new instance with the parts of the sub-instance, in their old order, and its inclusion."""
         whole = self.instance
         small = whole.restrict(dict(self.parts)).instance
         kinds = whole.schema.attrtypes
@@ -115,7 +115,7 @@ class SubInstance:
         return SubInstance(self.instance, {ob: operation(ids, other.parts[ob]) for ob, ids in self.parts.items()})
 
     def __le__(self, other: SubInstance) -> bool:
-        """True where every part is also one of the other's."""
+        """Return whether every part is also one of the other's."""
         _require_one_instance(self, other)
         return all(bool(np.isin(ids, other.parts[ob]).all()) for ob, ids in self.parts.items())
 

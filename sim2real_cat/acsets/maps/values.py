@@ -78,7 +78,7 @@ def _joint_codes(read: list[Cells]) -> tuple[NDArray[Any], list[Ids]]:
 
 
 def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], Ids]:
-    """Return the distinct values and the position of each in them; objects go by their hash, for want of an order."""
+    """Return the distinct values and the position of each in them; objects go by their hash, as they have no order."""
     if values.dtype != object:
         distinct, inverse = np.unique(values, return_inverse=True)
         return distinct, inverse

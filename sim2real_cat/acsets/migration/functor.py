@@ -237,7 +237,7 @@ def _image(place: str, codom: Schema, image: PathLike, start: str, end: str) -> 
 
 
 def _equal_paths(schema: Schema, left: Path, right: Path) -> bool | None:
-    """Tell whether the schema's equations make two paths equal; None where the search does not find out."""
+    """Return whether the schema's equations make two paths equal; None where the search does not find out."""
     if (left.dom, left.codom) != (right.dom, right.codom):
         return False
     seen: tuple[set[Path], set[Path]] = ({left}, {right})
@@ -257,7 +257,7 @@ def _equal_paths(schema: Schema, left: Path, right: Path) -> bool | None:
 
 
 def _rewritten(schema: Schema, path: Path) -> Iterator[Path]:
-    """All paths that one use of one equation makes of a path."""
+    """Yield all paths that one use of one equation makes of a path."""
     ends = {**schema.homs, **schema.attrs}
     stops = [path.dom, *(ends[name][1] for name in path.arrows)]
     for equation in schema.equations:

@@ -55,7 +55,7 @@ def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | Non
     Σ_F is left adjoint to Δ_F on instances whose homs are total: Hom(Σ_F(X), Y) = Hom(X, Δ_F(Y)). There is
     a part for every part of X, and a new part wherever a hom of the codomain has no value yet. Parts are identified
     where the homs of X, carried along F, or the equations of the codomain say so. In the result every hom is total,
-    and an attribute without a value holds a variable of its own. A hom that is undefined in X imposes nothing. The
+    and an attribute without a value holds a new variable. A hom that is undefined in X imposes nothing. The
     variables of X come first, in order, unless identified.
 
     Args:
@@ -83,12 +83,12 @@ def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | Non
 
 
 def _given(name: str) -> str:
-    """An object, attribute type or arrow of the functor's domain."""
+    """Return the name of an object, attribute type or arrow of the functor's domain."""
     return f"given.{name}"
 
 
 def _unit(name: str) -> str:
-    """The component of the unit at an object or attribute type of the functor's domain."""
+    """Return the name of the unit's component at an object or attribute type of the functor's domain."""
     return f"unit.{name}"
 
 
@@ -258,7 +258,10 @@ class _Chase:
         return parts
 
     def _define_last(self, ob: str, arrows: tuple[str, ...], wanted: Ids) -> bool:
-        """Define the last arrow of a composite where it is all that lacks and its value is known; tell if anywhere."""
+        """Define the last arrow of a composite where it alone is missing and its value is known.
+
+        Return whether it was defined anywhere.
+        """
         if not arrows:
             return False
         before = self._follow(ob, arrows[:-1])

@@ -1,5 +1,1 @@
 """Conjunctive queries over an instance: text or values in, a table of columns out."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -64,24 +64,7 @@ def query(
     distinct: bool = False,
     engine: QueryEngine = "auto",
 ) -> Table:
-    """Answer a query written as the body of Catlab's ``@relation``.
-
-    Args:
-        instance: the instance to ask.
-        body: atoms like ``SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)``: a variable that stands in two
-            places has the same value there; ``_id`` is the part itself. Numbers, texts in quotes, true, false and
-            ``$parameters`` are values.
-        out: the variables to give out; None for all of them, in the order of their first appearance.
-        where: comparisons like ``g > 0.1 and name != $name``.
-        params: values of ``$names``, and, as in Catlab, of variables, by name.
-        distinct: whether to leave out repeated rows; otherwise each assignment of parts to atoms is a row.
-        engine: "numpy", "duckdb" or "auto"; see :func:`answer`, also for what matches and for the order of rows.
-
-    Raises:
-        SchemaError: for a text that is not a query, and for names or types that do not fit the schema.
-        InstanceError: for a value that does not fit, and an answer that is too large.
-        EngineError: for an engine that is not known or not installed.
-    """
+    """Answer a query that is written as text; see :meth:`ACSet.query <sim2real_cat.acsets.acset.ACSet.query>`."""
     if isinstance(out, str):
         raise SchemaError(f"out is a list of variables, not the text {out!r}: write [{out!r}]")
     asked = parse(body, None if out is None else tuple(out), where)

@@ -9,7 +9,7 @@ The text is the body of Catlab's ``@relation`` and a filter of comparisons:
     comparison  = term operator term
     term        = name | "$" name | number | string | "true" | "false"
 
-The search for homomorphisms puts its queries together from the classes: the canonical query of an instance has one atom
+The search for homomorphisms builds its queries from the classes here: the canonical query of an instance has one atom
 for each part.
 """
 

@@ -22,7 +22,7 @@ from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.migration.delta import delta
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.migration.sigma import sigma
-from sim2real_cat.acsets.query import answer, count
+from sim2real_cat.acsets.query.engine import answer, count
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError, InstanceError, Sim2RealError
 

@@ -7,7 +7,7 @@ import pytest
 from places import SHARED
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.query import query
+from sim2real_cat.acsets.query.engine import query
 from sim2real_cat.acsets.schema import Schema
 
 FILE = SHARED / "conformance" / "catlab.json"

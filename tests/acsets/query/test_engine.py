@@ -6,7 +6,8 @@ from acset_strategies import FIXED
 from hypothesis import given, settings
 from query_strategies import by_trying, plain, queries
 
-from sim2real_cat.acsets.query import answer, answers, count, parse
+from sim2real_cat.acsets.query.engine import answer, answers, count
+from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import Schema
 
 GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})

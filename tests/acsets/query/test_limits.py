@@ -7,9 +7,11 @@ import pytest
 from acset_strategies import refused, study
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.query import answer, answers, count, duckdb, parse, query
+from sim2real_cat.acsets.query import duckdb
 from sim2real_cat.acsets.query import engine as engines
+from sim2real_cat.acsets.query.engine import answer, answers, count, query
 from sim2real_cat.acsets.query.join import Join, row_keys, sorted_by
+from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError, InstanceError
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from acset_strategies import refused, study
 
-from sim2real_cat.acsets.query import Table, query
+from sim2real_cat.acsets.query.engine import query
+from sim2real_cat.acsets.query.table import Table
 from sim2real_cat.errors import SchemaError
 
 BODY = "Policy(_id=p, kl_gap=g, policy_name=n)"

@@ -10,7 +10,8 @@ from acset_strategies import refused, study
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.codecs import Codec
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.query import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable, parse, query
+from sim2real_cat.acsets.query.engine import query
+from sim2real_cat.acsets.query.text import Atom, Comparison, ConjunctiveQuery, Constant, Parameter, Variable, parse
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, SchemaError
 
@@ -222,7 +223,7 @@ def test_outputs_and_values_in_the_text_are_checked_too():
     with refused(InstanceError, "64 bits"):
         query(study(), "SimEnv(seed=s)", where="s < 9223372036854775808")
     with refused(SchemaError, "no operator '~'", "=="):
-        from sim2real_cat.acsets.query import answer
+        from sim2real_cat.acsets.query.engine import answer
 
         atom = Atom("Policy", (("_id", Variable("p")),))
         answer(study(), ConjunctiveQuery((atom,), None, (Comparison(Variable("p"), "~", Constant(0)),)))
