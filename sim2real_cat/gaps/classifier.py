@@ -478,7 +478,7 @@ class FittedRatios:
         return float(sum(self.signs) - np.average(terms[simulated], weights=self.labelled.weight[simulated]))
 
 
-def measure(
+def estimate_by_classifier(
     real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
 ) -> MethodResult:
     """Estimate the gap by a cross-fitted classifier, with an interval from leaving out blocks of episodes.
@@ -496,7 +496,7 @@ def measure(
     Raises:
         GapError: scikit-learn is not installed, too few points for folds, or dependent sensors.
     """
-    fitted = _fit(real, sim, weights, rng)
+    fitted = fit_ratios(real, sim, weights, rng)
     labelled = fitted.labelled
     terms = fitted.terms([scope.logits for scope in fitted.scopes])
     fewer = np.mean([fitted.terms([s.fewer[j] for s in fitted.scopes]) for j in range(FOLDS - 1)], axis=0)
@@ -538,22 +538,12 @@ def measure(
     return MethodResult(plug_in, raw, low, np.inf if outside else high, tuple(reasons), tuple(notes))
 
 
-def log_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> Floats:
-    """Compute log p_real - log p_sim (n,) at every real point, held out and calibrated, in nats.
-
-    At the level "transition" these are the conditional densities of o' given o. The mean is the plug-in
-    estimate of `measure` with a generator in the same state.
+def fit_ratios(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> FittedRatios:
+    """Fit classifiers to both sides in every scope, so that no point is judged by one that saw it.
 
     Raises:
-        GapError: As for `measure`.
+        GapError: As for `estimate_by_classifier`.
     """
-    fitted = _fit(real, sim, weights, rng)
-    terms: Floats = fitted.terms([scope.logits for scope in fitted.scopes])[fitted.labelled.real]
-    return terms
-
-
-def _fit(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> FittedRatios:
-    """Cross-fit classifiers to both sides in every scope."""
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:

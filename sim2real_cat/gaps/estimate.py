@@ -10,9 +10,6 @@ from sim2real_cat.gaps.samples import Level, Unit
 SampleMethod: TypeAlias = Literal["gaussian", "knn", "ratio"]
 """A method that compares samples of both sides."""
 
-SAMPLE_METHODS: tuple[SampleMethod, ...] = get_args(SampleMethod)
-"""The methods that `gap` knows."""
-
 EstimateMethod: TypeAlias = Literal["predictive", "gaussian", "knn", "ratio"]
 """A method by which a gap is estimated."""
 

@@ -74,7 +74,7 @@ _CHANCE = 3.0
 _CERTAINTY = 0.999
 
 
-def measure(
+def estimate_by_gaussians(
     real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
 ) -> MethodResult:
     """Estimate the gap by Gaussians, without its bias and with its interval, and say where samples are not Gaussian.
@@ -92,19 +92,25 @@ def measure(
     Raises:
         GapError: Too few points or dependent sensors, on the real side or in a member.
     """
-    return examined(real, sim, weights, settings, rng)[0]
+    return examined_estimate(real, sim, weights, settings, rng)[0]
 
 
-def examined(
+def examined_estimate(
     real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
 ) -> tuple[MethodResult, tuple[str, ...]]:
-    """Measure, and list what speaks against Gaussians: a direction along which they are refuted, the kurtosis."""
-    plug_in = float(log_ratios(real, sim, weights).mean())
+    """Estimate the gap, and list what speaks against Gaussians: a direction along which they are refuted, the kurtosis.
+
+    Arguments and errors are those of `estimate_by_gaussians`.
+    """
     real_blocks, sim_blocks = deal_sides(real, sim, len(weights), _MOST_BLOCKS, rng)
-    off, far = against_kurtosis(real, sim, weights)
+    fitted: GaussianEstimate | None
     try:
         fitted = GaussianEstimate.leave_out(real, sim, weights, real_blocks, sim_blocks)
     except np.linalg.LinAlgError:
+        fitted = None
+    off, far = against_kurtosis(real, sim, weights)
+    if fitted is None:
+        plug_in = float(log_ratios(real, sim, weights).mean())
         reason = "too few points to leave out an episode: neither bias nor interval is known"
         return MethodResult(plug_in, plug_in, 0.0, np.inf, (reason,)), ((off,) if off else ())
     spread = jackknife(fitted.plug_in, fitted.strata)
@@ -149,7 +155,7 @@ def _shape(
     return (), notes
 
 
-def corrected(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> float:
+def corrected_gap(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.random.Generator) -> float:
     """Estimate the gap without its bias, in nats, and without the work for an interval.
 
     Raises:
@@ -162,7 +168,7 @@ def corrected(real: Cloud, sim: Cloud, weights: Mapping[int, float], rng: np.ran
         raise GapError("too few points to leave out an episode: add episodes") from None
 
 
-def of_deals(pooled: PooledUnits, chosen: Bools, sim: Cloud, weights: Mapping[int, float]) -> Floats:
+def gaps_of_deals(pooled: PooledUnits, chosen: Bools, sim: Cloud, weights: Mapping[int, float]) -> Floats:
     """Compute the plug-in gap of each deal: minus its Gaussian's entropy, minus the mean log density of the members.
 
     Args:

@@ -1,9 +1,7 @@
 """KL between Gaussians: from moments in closed form, and from points, one Gaussian for each member of the fibre.
 
-The chain rule of the KL carries one level to the next (Cover and Thomas 2006, "Elements of Information Theory",
-theorem 2.5.3). Of a first-order Markov process with the pair of successive observations (o, o'):
-
-    transition = KL of (o, o') - KL of o,        trajectory of T transitions = KL of o_0 + T transition.
+The gap of a transition from o to o' is the KL of the pair (o, o') less that of o, by the chain rule (Cover and Thomas
+2006, "Elements of Information Theory", theorem 2.5.3).
 """
 
 from __future__ import annotations
@@ -36,10 +34,6 @@ class Moments:
         """Return sample mean and unbiased sample covariance of points (n, d)."""
         return cls(points.mean(axis=0), np.atleast_2d(np.cov(points, rowvar=False)))
 
-    def leading(self, width: int) -> Moments:
-        """Return the marginal of the first `width` columns."""
-        return Moments(self.mean[:width], self.covariance[:width, :width])
-
 
 def divergence(real: Moments, sim: Moments) -> float:
     """Compute KL(N_real || N_sim) in nats: ½ [tr(Σ_s⁻¹ Σ_r) + δᵀ Σ_s⁻¹ δ - d + ln(det Σ_s / det Σ_r)], δ = μ_s - μ_r.
@@ -49,30 +43,6 @@ def divergence(real: Moments, sim: Moments) -> float:
     """
     spread, shift, volume = _parts(real, sim)
     return 0.5 * (spread + shift - len(real.mean) + volume)
-
-
-def transition_divergence(real: Moments, sim: Moments) -> float:
-    """Compute E_real KL(P_real(o'|o) || P_sim(o'|o)) in nats per step, from the moments of the pairs (o, o') (2 d).
-
-    Raises:
-        numpy.linalg.LinAlgError: A covariance is not positive definite.
-    """
-    width = len(real.mean) // 2
-    return divergence(real, sim) - divergence(real.leading(width), sim.leading(width))
-
-
-def trajectory_divergence(initial: tuple[Moments, Moments], pairs: tuple[Moments, Moments], steps: float) -> float:
-    """Compute the KL of a whole episode of so many transitions, in nats, of first-order Markov processes.
-
-    Args:
-        initial: Moments of the first observation, real and simulated.
-        pairs: Moments of the pairs of successive observations, real and simulated, averaged over the episode.
-        steps: Transitions in an episode, on average.
-
-    Raises:
-        numpy.linalg.LinAlgError: A covariance is not positive definite.
-    """
-    return divergence(*initial) + steps * transition_divergence(*pairs)
 
 
 def unbiased_divergence(real: Moments, sim: Moments, n: int, m: int) -> float:

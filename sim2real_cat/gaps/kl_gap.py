@@ -12,25 +12,27 @@ from numpy.typing import ArrayLike
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, unknown_name
-from sim2real_cat.gaps import classifier, gaussian, knn
+from sim2real_cat.gaps.classifier import estimate_by_classifier
 from sim2real_cat.gaps.estimate import Estimate, MethodResult, MethodSettings, Null, SampleMethod, Variant
+from sim2real_cat.gaps.gaussian import corrected_gap, estimate_by_gaussians, examined_estimate, gaps_of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
+from sim2real_cat.gaps.knn import estimate_by_neighbours
 from sim2real_cat.gaps.null import SPLITS, OfDeals, calibrate
 from sim2real_cat.gaps.resampling import cut_single_episodes
 from sim2real_cat.gaps.samples import UNITS, Cloud, Level, Observations, Samples, clouds, comparable_samples
 from sim2real_cat.linear_algebra import on_one_thread
 
-Measure: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], MethodSettings, np.random.Generator], MethodResult]
-"""An estimate: from real and simulated points, the weights of the members, the settings, and randomness."""
+Estimator: TypeAlias = Callable[[Cloud, Cloud, Mapping[int, float], MethodSettings, np.random.Generator], MethodResult]
+"""A function of real and simulated points, the weights of the members, the settings and a generator."""
 
-METHODS: dict[SampleMethod, Measure] = {
-    "gaussian": gaussian.measure,
-    "knn": knn.measure,
-    "ratio": classifier.measure,
+METHODS: dict[SampleMethod, Estimator] = {
+    "gaussian": estimate_by_gaussians,
+    "knn": estimate_by_neighbours,
+    "ratio": estimate_by_classifier,
 }
-"""The estimate of each method."""
+"""The estimator of each method."""
 
-OF_DEALS: dict[SampleMethod, OfDeals] = {"gaussian": gaussian.of_deals}
+OF_DEALS: dict[SampleMethod, OfDeals] = {"gaussian": gaps_of_deals}
 """A statistic of methods that measure many deals of episodes against one simulated side at little cost."""
 
 _NEGATIVE = (
@@ -209,9 +211,9 @@ def _recommended(
         for by name.
     """
     again = deepcopy(rng)
-    found, against = gaussian.examined(real, sim, weights, settings, rng)
+    found, against = examined_estimate(real, sim, weights, settings, rng)
     if against:
-        return "knn", against[0], knn.measure(real, sim, weights, settings, again)
+        return "knn", against[0], estimate_by_neighbours(real, sim, weights, settings, again)
     return "gaussian", "neither a direction nor the kurtosis speaks against Gaussians", found
 
 
@@ -226,12 +228,12 @@ def _null(
     """Compare each side with itself where that was asked for or costs little."""
     splits = settings.splits if settings.splits is not None else SPLITS if method in OF_DEALS else 0
 
-    def corrected(one: Cloud, other: Cloud, weights_of_other: Mapping[int, float]) -> float:
+    def raw(one: Cloud, other: Cloud, weights_of_other: Mapping[int, float]) -> float:
         if method == "gaussian":
-            return gaussian.corrected(one, other, weights_of_other, rng)
+            return corrected_gap(one, other, weights_of_other, rng)
         return METHODS[method](one, other, weights_of_other, settings, rng).raw
 
-    return calibrate(real, sim, weights, corrected, splits, rng, OF_DEALS.get(method)) if splits else None
+    return calibrate(real, sim, weights, raw, splits, rng, OF_DEALS.get(method)) if splits else None
 
 
 def _whole_episodes(

@@ -59,7 +59,7 @@ _INFINITE = "the divergence may be infinite"
 _TWINS, _QUERIES = 8, 1000
 
 
-def measure(
+def estimate_by_neighbours(
     real: Cloud, sim: Cloud, weights: Mapping[int, float], settings: MethodSettings, rng: np.random.Generator
 ) -> MethodResult:
     """Estimate the gap from nearest neighbours, with an interval from leaving out blocks; dither quantised sensors.

@@ -13,10 +13,13 @@ from sim2real_cat.gaps.classifier import (
     CANDIDATES,
     FOLDS,
     Calibration,
+    FittedRatios,
     Labelled,
     cross_fit,
     deal_folds,
+    estimate_by_classifier,
     fit_candidates,
+    fit_ratios,
     with_actions,
 )
 from sim2real_cat.gaps.estimate import MethodSettings
@@ -140,7 +143,8 @@ def test_deterministic_under_a_seed_and_its_terms_average_to_the_plug_in():
     assert found == gap(real, sim, method="ratio", rng=np.random.default_rng(0))
     assert found.raw != gap(real, sim, method="ratio", rng=1).raw
     real_cloud, sim_cloud, weights, _ = clouds(real, sim, None, None)
-    terms = classifier.log_ratios(real_cloud, sim_cloud, weights, np.random.default_rng(0))
+    fitted = fit_ratios(real_cloud, sim_cloud, weights, np.random.default_rng(0))
+    terms = fitted.terms([scope.logits for scope in fitted.scopes])[fitted.labelled.real]
     assert terms.shape == (5 * 11,)
     assert terms.mean() == pytest.approx(found.plug_in)
 
@@ -156,9 +160,9 @@ def test_estimate_is_put_together_from_its_parts(monkeypatch):
         np.arange(40) % FOLDS,
         np.tile(fewer, (FOLDS - 1, 1)),
     )
-    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
+    monkeypatch.setattr(classifier, "fit_ratios", lambda *args: FittedRatios(points, (1,), (scope,), False, 0, ()))
     real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
-    found = classifier.measure(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
+    found = estimate_by_classifier(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
     assert found.plug_in == pytest.approx(0.6)
     # The bound is 0.6 + 0.2 with 3/4 of the points and 0.4 + 0.1 with 2/4: what is lacking falls off as 1/n.
     assert found.raw == pytest.approx(0.8 + 2 * (0.8 - 0.5))
@@ -173,9 +177,9 @@ def test_noise_of_a_correction_that_is_left_out_widens_the_interval(monkeypatch)
     points = Labelled(np.zeros((40, 1)), real, np.where(real, -1, 0), np.ones(40))
     tiled = np.tile(logits, (len(CANDIDATES), 1))
     scope = classifier.CrossFitted(tiled, np.zeros(FOLDS, int), np.arange(40) % FOLDS, tiled[: FOLDS - 1])
-    monkeypatch.setattr(classifier, "_fit", lambda *args: classifier.FittedRatios(points, (1,), (scope,), False, 0, ()))
+    monkeypatch.setattr(classifier, "fit_ratios", lambda *args: FittedRatios(points, (1,), (scope,), False, 0, ()))
     real_cloud, sim_cloud, weights, _ = clouds(np.arange(20.0), np.arange(20.0), None, None)
-    found = classifier.measure(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
+    found = estimate_by_classifier(real_cloud, sim_cloud, weights, MethodSettings(), np.random.default_rng(0))
     assert found.raw == pytest.approx(0.6)
     assert found.high - found.raw == pytest.approx(stats.norm.ppf(0.975) / np.sqrt(19))
 

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
+from gaussian_levels import trajectory_divergence, transition_divergence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim2real_cat.gaps.gaussian_kl import (
-    Moments,
-    divergence,
-    trajectory_divergence,
-    transition_divergence,
-    unbiased_divergence,
-)
+from sim2real_cat.gaps.gaussian_kl import Moments, divergence, unbiased_divergence
 
 
 def linear_process(rng, d, steps):

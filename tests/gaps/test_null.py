@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from sim2real_cat.errors import GapError
 from sim2real_cat.gaps.estimate import MethodSettings
-from sim2real_cat.gaps.gaussian import corrected, of_deals
+from sim2real_cat.gaps.gaussian import corrected_gap, gaps_of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
 from sim2real_cat.gaps.kl_gap import METHODS, gap
 from sim2real_cat.gaps.null import SPLITS, calibrate, hold_out, pool
@@ -19,7 +19,7 @@ def p_values(make, repetitions, level="occupancy", weights=None):
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
         real, sim, fibre, _ = clouds(*make(rng), level, weights)
-        found.append(calibrate(real, sim, fibre, lambda *_: 0.0, 1, rng, of_deals).p_value)
+        found.append(calibrate(real, sim, fibre, lambda *_: 0.0, 1, rng, gaps_of_deals).p_value)
     return np.array(found)
 
 
@@ -80,7 +80,7 @@ def test_values_are_the_method_on_halves(autoregressive):
         seen.append((a, b, weights))
         return float(len(seen))
 
-    null = calibrate(real, sim, fibre, raw, 3, np.random.default_rng(0), of_deals)
+    null = calibrate(real, sim, fibre, raw, 3, np.random.default_rng(0), gaps_of_deals)
     assert (null.real, null.simulated, null.splits) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 3)
     for source, (a, b, weights) in zip([real] * 3 + [sim] * 3, seen, strict=True):
         assert (a.side, b.side, weights) == ("real", "simulated", {0: 1.0})
@@ -113,7 +113,7 @@ def test_quick_statistic_is_the_plug_in(recorded, autoregressive, level):
     parts = hold_out(cloud, fibre, rng)
     pooled = pool(real, parts.held, rng)
     chosen = pooled.deals(5, rng)
-    found = of_deals(pooled, chosen, parts.sim, parts.weights)
+    found = gaps_of_deals(pooled, chosen, parts.sim, parts.weights)
     for row, value in zip(chosen, found, strict=True):
         assert value == pytest.approx(log_ratios(pooled.of(row), parts.sim, parts.weights).mean())
 
@@ -123,7 +123,7 @@ def test_gaussian_values_are_those_of_the_estimate(recorded, autoregressive):
     sim = recorded(autoregressive(rng, 8, 30, 2, 0.5), np.arange(8) % 2)
     real, cloud, fibre, _ = clouds(autoregressive(rng, 6, 30, 2, 0.5), sim, "transition", [1, 2])
     estimate = METHODS["gaussian"](real, cloud, fibre, MethodSettings(), rng)
-    assert corrected(real, cloud, fibre, rng) == pytest.approx(estimate.raw)
+    assert corrected_gap(real, cloud, fibre, rng) == pytest.approx(estimate.raw)
 
 
 def test_halves_too_short_for_a_covariance_are_said(autoregressive):
