@@ -350,7 +350,7 @@ class ACSet(Storage):
         Two undefined sides agree; an undefined side and a defined one do not. An attribute variable agrees only
         with itself. NaN agrees with NaN.
         """
-        return equations.check(self)
+        return equations.violations(self)
 
     # Files and other libraries
 

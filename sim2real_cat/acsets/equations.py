@@ -45,7 +45,7 @@ class EquationViolation:
         return f"{self.equation} fails at {len(self.ids)} of '{self.ob}' ({shown}{more})"
 
 
-def check(instance: Storage) -> list[EquationViolation]:
+def violations(instance: Storage) -> list[EquationViolation]:
     """Return the violated equations; see :meth:`ACSet.check <sim2real_cat.acsets.acset.ACSet.check>`."""
     found = [violation(instance, left, right) for left, right in instance.schema.equations]
     return [one for one in found if len(one.ids)]

@@ -1,6 +1,6 @@
 """Distances between real and simulated observations that are not divergences: context for a gap.
 
-None of them is in nats, and none is the `kl_gap`; they are what other people report. Three compare the
+None of them is in nats, and none is the `kl_gap`; other publications report them. Three compare the
 distributions of observations with every sensor in units of its pooled standard deviation:
 
 - sliced Wasserstein-1: the mean over random directions of the earth mover's distance along them (Bonneel et

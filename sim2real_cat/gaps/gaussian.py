@@ -451,7 +451,7 @@ def _harmless(value: float) -> float:
 
 
 def against_kurtosis(real: Cloud, sim: Cloud, weights: Mapping[int, float]) -> tuple[str, bool]:
-    """Say what Mardia's kurtosis has against Gaussians, '' if nothing, and whether it is far off.
+    """Return what Mardia's kurtosis says against Gaussians, '' if nothing, and tell whether it is far off.
 
     The squared Mahalanobis distance (of o' given o, at the level "transition") of Gaussian samples is
     chi-squared with d degrees of freedom, so its mean square is d (d + 2): Mardia's kurtosis. Of n independent

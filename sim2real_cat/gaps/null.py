@@ -4,7 +4,7 @@ The A/A values compare a side with itself. Its whole episodes are dealt into two
 against the other, at the same level: real against real, and simulated against simulated with half of every member's
 episodes as the simulated side and, of the others, at most as many as there are real ones, drawn with the weights. With
 half the episodes, what is left of the bias is about twice and the variance up to four times that of the estimate. These
-values show a reader what the method says about nothing; they are no test.
+values show a reader what the method says where there is no gap; they are not a test.
 
 The test compares like with like. Half of every member's episodes are the simulated side F and stay so. From the other
 half, episodes H are drawn with the weights, so that each is an episode of a member drawn with its weight. Where the gap

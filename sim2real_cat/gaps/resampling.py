@@ -1,4 +1,4 @@
-"""Blocks of whole episodes, and what leaving out one at a time says about bias and spread.
+"""Blocks of whole episodes, and the bias and spread that leaving out one at a time shows.
 
 Steps of one episode are dependent, so the unit is the episode and never a step. The real side is one stratum; each
 member of the simulated fibre is another, because the fibre is given and only the episodes within a member are random.
@@ -260,8 +260,8 @@ class CutSide:
 def cut_single_episodes(cloud: Cloud) -> CutSide:
     """Cut the only real episode, or that of each simulated member which has no other, into stretches.
 
-    At the level "transition" a simulated member's only episode stays whole, and whoever leaves out blocks cuts it into
-    a few: innovations of successive steps are all but uncorrelated, observations are not.
+    At the level "transition" a simulated member's only episode stays whole, and is cut into a few when blocks are left
+    out: innovations of successive steps are all but uncorrelated, observations are not.
 
     Args:
         cloud: The points of one side.

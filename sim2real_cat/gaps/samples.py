@@ -94,7 +94,7 @@ class Samples:
 
     @property
     def lengths(self) -> Ints:
-        """(n_episodes,) the number of observations of each episode."""
+        """Count (n_episodes,) the observations of each episode."""
         return np.bincount(self.episode, minlength=len(self.member_index)).astype(np.intp)
 
 
@@ -467,7 +467,7 @@ def require_density(points: Floats, columns: Sequence[str], what: str) -> None:
     Args:
         points: (n, D).
         columns: D names, for the message.
-        what: Whose points these are, e.g. "the transitions of simulated member 3".
+        what: The owner of the points, e.g. "the transitions of simulated member 3".
 
     Raises:
         GapError: With the sensors that depend on each other, or the number of points needed, and the remedy.

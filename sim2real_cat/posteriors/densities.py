@@ -180,28 +180,28 @@ def normal(error: Floats, deviation: Floats) -> Floats:
 
 
 def _factor(covariance: Floats) -> Floats:
-    """The Cholesky factor of each covariance."""
+    """Compute the Cholesky factor of each covariance."""
     return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
 
 
 def _log_density(error: Floats, factor: Floats) -> Floats:
-    """(...,) of errors (..., d) under the covariance with the Cholesky factor (..., d, d)."""
+    """Compute the log-density (...,) of errors (..., d) whose covariance has the Cholesky factor (..., d, d)."""
     square = np.square(_solved(factor, error)).sum(axis=-1)
     density: Floats = -0.5 * square - _log_determinant(factor) - 0.5 * error.shape[-1] * np.log(2 * np.pi)
     return density
 
 
 def _solved(factor: Floats, error: Floats) -> Floats:
-    """Errors (..., d) times the inverse of the factor: independent, of deviation 1."""
+    """Multiply errors (..., d) by the inverse of the factor, which makes them independent, of deviation 1."""
     return np.asarray(np.linalg.solve(factor, error[..., None])[..., 0], dtype=np.float64)
 
 
 def _log_determinant(factor: Floats) -> Floats:
-    """Half the logarithm of the covariance's determinant."""
+    """Compute half the logarithm of the covariance's determinant."""
     half: Floats = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
     return half
 
 
 def _deviation(covariance: Floats) -> Floats:
-    """The standard deviation of each channel by itself."""
+    """Return the standard deviation of each channel by itself."""
     return np.asarray(np.sqrt(np.einsum("...ii->...i", covariance)))

@@ -174,11 +174,11 @@ class Predictor:
         )
 
     def _columns(self, recording: Trajectories) -> list[int]:
-        """The world's columns of the recorded sensors."""
+        """Return the world's columns of the recorded sensors."""
         return [self.world.sensors.index(name) for name in recording.sensors]
 
     def _ahead(self, recording: Trajectories, late: Ints) -> Floats:
-        """(M, N, d) the readings after every transition; a reading that is late is of a recorded state."""
+        """Return (M, N, d) the readings after every transition; a reading that is late is of a recorded state."""
         predicted = predict_steps(self.world, recording, fibre=self.fibre, threads=self.threads)
         reading = predicted.observation.reshape(len(self.fibre), -1, len(recording.sensors))
         if late.any():
@@ -190,11 +190,11 @@ class Predictor:
         return reading
 
     def _seen(self, recording: Trajectories) -> Floats:
-        """(M, episodes, T + 1, d) the readings, without noise, in the recorded states."""
+        """Return (M, episodes, T + 1, d) the readings, without noise, in the recorded states."""
         return observe_states(self.world, recording, fibre=self.fibre, threads=self.threads)
 
     def _spread(self, recording: Trajectories, late: Ints, reading: Floats) -> Floats:
-        """(M, N, d, d) the covariance of the readings from the error of the recorded states.
+        """Compute (M, N, d, d) the covariance of the readings from the error of the recorded states.
 
         Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
         """
@@ -227,7 +227,7 @@ def _noisy(chain: NoiseChain) -> bool:
 
 
 def _by_coordinate(deviation: float | Sequence[float], nv: int) -> Floats:
-    """(2 nv,) the deviation of every position and velocity."""
+    """Return (2 nv,) the deviation of every position and velocity."""
     given = np.atleast_1d(np.asarray(deviation, dtype=float))
     if 1 <= len(given) <= 2:
         given = np.repeat(np.broadcast_to(given, 2), nv)

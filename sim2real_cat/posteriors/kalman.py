@@ -80,6 +80,6 @@ def filtered(model: StateModel, start: Floats, covariance: Floats, reading: Floa
 
 
 def _root(covariance: Floats) -> Floats:
-    """(L, k, k) a square root of each covariance, also where it is singular."""
+    """Compute (L, k, k) a square root of each covariance, also where it is singular."""
     values, vectors = np.linalg.eigh(0.5 * (covariance + np.swapaxes(covariance, 1, 2)))
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Compute how probable recorded readings were: the noise of each sensor around what was expected of it."""
+"""The probability of recorded readings: the noise of each sensor around what was expected of it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _independent(
     scale: float,
     sensors: Ints,
 ) -> Densities:
-    """Densities of sensors with Gaussian noise."""
+    """Compute the densities of sensors with Gaussian noise."""
     episode, reading = _readings(recording)
     expected, deviation = _real(real, scale)
     if isinstance(real, Expectation):
@@ -91,7 +91,7 @@ def _independent(
 def _chained(
     recording: Trajectories, simulated: Expectation, real: Expectation | FittedReadings, sensors: Ints
 ) -> Densities:
-    """Densities of sensors with other noise, each reading given those before it in its episode."""
+    """Compute the densities of sensors with other noise, each reading given those before it in its episode."""
     episode, reading = _readings(recording)
     own = _through_chains(recording, simulated, sensors)
     if isinstance(real, Expectation):
@@ -104,7 +104,7 @@ def _chained(
 
 
 def _fitted(error: Floats, deviation: Floats, chain: NoiseChain) -> Floats:
-    """(N,) the log-density of normal errors; the log-probability of a cell where the chain's readings are discrete."""
+    """Compute (N,) the log-density of normal errors; that of a whole cell where the chain's readings are discrete."""
     steps = [model.step for model in chain.models if isinstance(model, Quantisation)]
     if not steps:
         return normal(error, deviation)
@@ -113,7 +113,7 @@ def _fitted(error: Floats, deviation: Floats, chain: NoiseChain) -> Floats:
 
 
 def _through_chains(recording: Trajectories, expected: Expectation, sensors: Ints) -> Floats:
-    """(M, N, c) log-density of each reading in each member."""
+    """Compute (M, N, c) the log-density of each reading in each member."""
     within = recording.within()
     later = within.copy()
     later[:, 0] = False
@@ -131,7 +131,7 @@ def _through_chains(recording: Trajectories, expected: Expectation, sensors: Int
 def _joint(
     recording: Trajectories, simulated: Expectation, spread: Floats, real: Expectation | FittedReadings, scale: float
 ) -> Densities:
-    """Densities of all sensors where the recorded states have errors."""
+    """Compute the densities of all sensors where the recorded states have errors."""
     episode, reading = _readings(recording)
     unit = np.eye(reading.shape[1])
     covariance = spread + np.square(scale * _deviations(simulated))[:, None, :, None] * unit
@@ -144,18 +144,18 @@ def _joint(
 
 
 def _real(real: Expectation | FittedReadings, scale: float) -> tuple[Floats, Floats]:
-    """(N, d) what reality expects, and the deviation (d,) or (N, d) of its Gaussian noise."""
+    """Return (N, d) what reality expects, and the deviation (d,) or (N, d) of its Gaussian noise."""
     if isinstance(real, FittedReadings):
         return real.reading, real.deviation
     return real.reading[0], scale * _deviations(real)[0]
 
 
 def _deviations(expected: Expectation) -> Floats:
-    """(M, d) of the Gaussian noise of each sensor in each member."""
+    """Return (M, d) the deviation of the Gaussian noise of each sensor in each member."""
     return np.array([[chain.deviation for chain in row] for row in expected.chains])
 
 
 def _readings(recording: Trajectories) -> tuple[Ints, Floats]:
-    """The episode (N,) and the sensors' readings (N, d) after every transition."""
+    """Return the episode (N,) and the sensors' readings (N, d) after every transition."""
     episode, step = recording.transitions()
     return episode, recording.observations[episode, step + 1]

@@ -72,7 +72,7 @@ class PredictiveGap:
 
     @property
     def member(self) -> int:
-        """The member of the fibre that explains the recording best."""
+        """Return the member of the fibre that explains the recording best."""
         return int(self.posterior.argmax())
 
 
@@ -147,7 +147,7 @@ def gap_of_densities(
 
 
 def _prior(weights: Sequence[float] | Floats) -> Floats:
-    """(M,) the weights of the members, adding up to 1."""
+    """Return (M,) the weights of the members, adding up to 1."""
     prior = np.asarray(weights, dtype=float)
     if not (np.isfinite(prior).all() and (prior >= 0).all() and prior.sum() > 0):
         raise GapError(f"weights must be finite, not negative and not all 0: {prior.tolist()}")
@@ -155,7 +155,7 @@ def _prior(weights: Sequence[float] | Floats) -> Floats:
 
 
 def _follow(blocks: Iterable[Mapping[float, Densities]], log_weights: Floats) -> dict[float, MixtureTerms]:
-    """The terms of all episodes, by the factor of the noise's deviations."""
+    """Return the terms of all episodes, by the factor of the noise's deviations."""
     found: dict[float, list[MixtureTerms]] = {}
     for block in blocks:
         for factor, densities in block.items():
@@ -188,7 +188,7 @@ class MixtureTerms:
 
     @property
     def episode(self) -> Ints:
-        """(N,) the episode of each transition."""
+        """Return (N,) the episode of each transition."""
         return np.repeat(np.arange(len(self.steps)), self.steps.astype(np.intp))
 
     @classmethod
@@ -251,7 +251,7 @@ def mixture_terms(densities: Densities, log_weights: Floats, before: int = 0) ->
 def _interval(
     terms: Floats, episode: Ints, blocks: Blocks, confidence: float
 ) -> tuple[float, float, list[str], list[str]]:
-    """The jackknife's t interval over whole episodes, reasons for doubt and notes."""
+    """Compute the jackknife's t interval over whole episodes, with reasons for doubt and notes."""
     if len(terms) < 2:
         return -np.inf, np.inf, ["a single transition says nothing about the spread: no interval"], []
     low, high = _ends(np.bincount(blocks.label, weights=terms, minlength=blocks.count), blocks, confidence)
@@ -261,7 +261,7 @@ def _interval(
 
 
 def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float, float]:
-    """The jackknife's t interval of a mean over transitions, from its sum in each block."""
+    """Compute the jackknife's t interval of a mean over transitions, from its sum in each block."""
     n = int(blocks.sizes.sum())
     mean = float(sums.sum()) / n
     without = (sums.sum() - sums) / (n - blocks.sizes)
@@ -269,7 +269,7 @@ def _ends(sums: NDArray[Any], blocks: Blocks, confidence: float) -> tuple[float,
 
 
 def _of_members(mixed: MixtureTerms, episode: Ints, blocks: Blocks, confidence: float) -> Floats:
-    """The gap of each member by itself with its interval, (M, 3).
+    """Compute (M, 3) the gap of each member by itself with its interval.
 
     What a member adds to the mixture's gap, E[ln p_sim - ln p_e], is taken from the same readings. So noise that both
     share drops out, one member by itself has the gap of the mixture, and T gap <= T gap_e + ln 1/w_e holds of the
@@ -289,7 +289,7 @@ def _of_members(mixed: MixtureTerms, episode: Ints, blocks: Blocks, confidence: 
 
 
 def _concentration(terms: Floats) -> list[str]:
-    """Notes on where in the recording the gap arises."""
+    """List notes on the places in the recording where the gap arises."""
     notes = []
     ordered = np.sort(terms)[::-1].cumsum()
     if ordered[-1] > 0 and (share := (np.searchsorted(ordered, 0.5 * ordered[-1]) + 1) / len(terms)) < _FEW:
@@ -311,7 +311,7 @@ def _estimate(
     reasons: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Estimate:
-    """The mean of the terms as an estimate, cut off at 0."""
+    """Return the mean of the terms as an estimate, cut off at 0."""
     raw, n = float(mixed.terms.mean()), len(mixed.terms)
     low, high = interval
     if high < 0:
@@ -339,7 +339,7 @@ def _estimate(
 
 
 def _per_episode(estimate: Estimate, mixed: MixtureTerms) -> Estimate:
-    """The estimate for whole trajectories: the mean of the episodes' sums, with Student's t over episodes."""
+    """Compute the estimate of whole trajectories: the mean of the episodes' sums, with Student's t over episodes."""
     ends = np.cumsum(mixed.steps).astype(np.intp)
     sums = np.add.reduceat(mixed.terms, np.concatenate([[0], ends[:-1]]))
     raw, half = float(sums.mean()), np.inf

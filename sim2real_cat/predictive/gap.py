@@ -1,4 +1,4 @@
-"""The predictive gap of a world: set it to every recorded state and ask what it expected the sensors to read next."""
+"""The predictive gap: set a world to every recorded state, and compare the readings it expects with those recorded."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def predictive_gap(
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """A recording, the fibre that it is held against, and how: the checked arguments of `predictive_gap`."""
+    """The checked arguments of `predictive_gap`: a recording, the fibre that it is compared with, and the choices."""
 
     world: World
     recording: Trajectories
@@ -126,7 +126,7 @@ class _Comparison:
             )
 
     def sides(self) -> tuple[Predictor, Reality]:
-        """The simulated side, with the noise that was fitted to it where that was asked, and the real side."""
+        """Return the simulated side, with fitted noise where that was asked for, and the real side."""
         simulated, sensors = self._predictor(self.world, self.fibre), self.recording.sensors
         if self.noise == "given":
             simulated.require_noise(sensors)
@@ -146,15 +146,15 @@ class _Comparison:
         return simulated, fitted
 
     def _predictor(self, world: World, fibre: Ensemble) -> Predictor:
-        """The predictor of some members, for the states that are asked about."""
+        """Return the predictor of some members, from recorded or hidden states."""
         kind = HiddenPredictor if self.states == "hidden" else Predictor
         return kind(world, fibre, self.state_deviation, self.threads)
 
     def _known(self, reality: Ensemble) -> KnownReality:
-        """Reality as the members in which episodes ran.
+        """Return reality as the members in which episodes ran.
 
         Raises:
-            WorldError: an episode of a member that there is not.
+            WorldError: an episode ran in a member that reality does not have.
         """
         rows: list[int] = np.unique(self.recording.member_index).tolist()
         if rows[-1] >= len(reality):
@@ -165,7 +165,7 @@ class _Comparison:
         return KnownReality(members)
 
     def estimate(self, simulated: Predictor, known: Reality, rng: np.random.Generator) -> PredictiveGap:
-        """The gap of the recording, with reasons for doubt and notes."""
+        """Estimate the gap of the recording, with reasons for doubt and notes."""
         sensors, reasons, notes = self.recording.sensors, [*known.reasons], [*known.notes]
         if self.reality is None and (doubt := simulated.doubt(self.recording)):
             reasons.append(doubt)
@@ -190,13 +190,13 @@ class _Comparison:
     def _densities(
         self, simulated: Predictor, known: Reality, scales: Sequence[float]
     ) -> Iterator[Mapping[float, Densities]]:
-        """The densities of a few episodes at a time, by the factor of the noise."""
+        """Yield the densities of a few episodes at a time, by the factor of the noise."""
         for part, rows in simulated.blocks(self.recording):
             expected, real = simulated.expect(part), known.expect(part, rows)
             yield {scale: reading_densities(part, expected, real, scale) for scale in scales}
 
     def with_null(self, found: PredictiveGap, sim: Trajectories, rng: np.random.Generator) -> PredictiveGap:
-        """The gap with its null: of a robot that is one of the fibre's worlds.
+        """Add to the gap its null: the gap of a robot that is one of the fibre's worlds.
 
         Simulated episodes are held against the fibre with the density of their own member as the truth, which gives
         each world its own gap: what the mixture costs a robot that lives there. Worlds are the units: where the robot
@@ -260,10 +260,10 @@ _EXACT = "no A/A of the real side: its episodes are held against their own densi
 
 
 def _without_null(found: PredictiveGap, reason: str) -> PredictiveGap:
-    """The gap without A/A, and why."""
+    """Return the gap without a null, and the reason."""
     return _with(found, Null((), (), None, 0, (_EXACT, f"no A/A of the simulated side: {reason}")))
 
 
 def _with(found: PredictiveGap, null: Null) -> PredictiveGap:
-    """The gap with a null in its estimate."""
+    """Return the gap with a null in its estimate."""
     return replace(found, estimate=replace(found.estimate, null=null))

@@ -1,4 +1,4 @@
-"""The readings that reality itself expected: known where reality was simulated, fitted to other episodes where not."""
+"""The readings that reality itself expected: known where it was simulated, else fitted to other episodes."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ class _Ridge:
 
 
 def _standard(columns: Floats) -> Floats:
-    """Columns with mean 0 and deviation 1, those that do not vary as 0."""
+    """Scale columns to mean 0 and deviation 1; those that do not vary become 0."""
     spread = columns.std(axis=0)
     moved: Floats = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return moved

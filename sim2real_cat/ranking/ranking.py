@@ -1,4 +1,4 @@
-"""Rank violations and correlations of simulated with real scores of policies, and what they are worth.
+"""Rank violations and correlations of simulated with real scores of policies, with p-values and intervals.
 
 A rank violation or a correlation takes scores (..., n) of n policies on both sides and reduces the last axis, so that
 one call serves the scores observed, scores drawn and scores permuted. The order of the policies does not matter.
@@ -291,7 +291,7 @@ class PolicyScore:
 
 @dataclass(frozen=True)
 class RankStatistic:
-    """One number for how well the simulated scores rank the policies.
+    """One number for the agreement of the simulated with the real ranking.
 
     Attributes:
         name: "mmrv-simpler", "mmrv-autoeval", "mmrv-real2sim", "mmrv-realm", "pearson", "spearman" or "kendall".
@@ -391,9 +391,9 @@ def rank(
 ) -> Ranking:
     """Compute rank violations and correlations of simulated with real scores across policies.
 
-    There are two kinds of chance. That of trials: 14 successes of 20 are no exact rate; `low` and `high` are posterior
-    quantiles given the counts of both sides (`draw_rates`), about these very policies. That of
-    policies: few of them may agree by luck; `p_value`, its `floor`, `without` and `population_low` say how far.
+    There are two kinds of chance. That of trials: 14 successes of 20 do not give an exact rate. `low` and `high` are
+    posterior quantiles for these very policies, given the counts of both sides (`draw_rates`). That of policies: a few
+    may agree by luck. `p_value`, its `floor`, `without` and `population_low` say how far.
 
     Args:
         table: At least two policies, from `PolicyTable.of_counts`, `PolicyTable.of_scores` or `read_policy_table`.

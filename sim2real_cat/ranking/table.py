@@ -15,7 +15,7 @@ from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, GapError, listed
 
 MOST_TRIALS = 10**12
-"""More trials than anybody makes: a number above is a mistake."""
+"""The most trials believed: a larger number is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class PolicyTable:
 
 
 def count_problem(side: str, successes: float, trials: float) -> str | None:
-    """Say what is wrong with one policy's counts, and the remedy; None where nothing is."""
+    """Return the fault of one policy's counts, and the remedy; None where they are right."""
     for column, value in ((f"{side}_successes", successes), (f"{side}_trials", trials)):
         if not (value == np.floor(value) and 0 <= value <= MOST_TRIALS):
             return f"{column} is {value:.15g}: give a whole number of at most {MOST_TRIALS:.0e}"
@@ -190,8 +190,8 @@ def read_policy_table(path: str | Path) -> PolicyTable:
         The policies, in the order of the file.
 
     Raises:
-        ExchangeError: The file is missing, empty or no such CSV, or a line of it is wrong; it says which and what to
-            do. Likewise fewer than two policies, or one of them twice.
+        ExchangeError: The file is missing, empty or not such a CSV, a line of it is wrong (which, and the remedy), a
+            policy stands there twice, or there are fewer than two.
     """
     path = Path(path)
     lines = _lines(path)

@@ -23,6 +23,8 @@ Undecided = Literal["pass", "fail"]
 """Whether a test passes where a law that was asked is undecided."""
 
 _WIDTH = 160
+# Rows that are shown of each law.
+_MOST_ROWS = 10
 
 
 def assert_laws(
@@ -36,9 +38,9 @@ def assert_laws(
     """Assert that no law is violated.
 
     Args:
-        instance: an instance of the transfer schema, or any ACSet for laws of one's own.
+        instance: an instance of the transfer schema, or any ACSet for your own laws.
         epsilon: bound under which a policy transfers.
-        laws: names of laws, or laws of one's own; all of `sim2real_cat.laws.ALL` where none are given.
+        laws: names of laws, or your own laws; all of `sim2real_cat.laws.ALL` where none are given.
         undecided: whether a law that was asked and is undecided passes. A law that could not be asked passes unless
             none could.
         recompute: measures a policy's gap again, for the law `gap-recomputes`.
@@ -56,12 +58,12 @@ def assert_laws(
     acset = instance if isinstance(instance, ACSet) else instance.acset
     report = check(acset, epsilon, laws, recompute=recompute)
     if report.verdict == "violated" or (report.verdict == "undecided" and undecided == "fail"):
-        raise AssertionError(f"the laws are {report.verdict} at epsilon = {report.epsilon:g}\n{table(acset, report)}")
+        raise AssertionError(f"the laws are {report.verdict} at epsilon = {report.epsilon:g}\n{as_text(acset, report)}")
     return report
 
 
-def table(instance: TransferInstance | ACSet, report: LawReport, most: int = 10) -> str:
+def as_text(instance: TransferInstance | ACSet, report: LawReport) -> str:
     """Return a report as plain text: each law with its verdict and the first rows that break it or leave it open."""
     text = io.StringIO()
-    Console(file=text, width=_WIDTH, color_system=None).print(laws_table(instance, report, most))
+    Console(file=text, width=_WIDTH, color_system=None).print(laws_table(instance, report, _MOST_ROWS))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", name="assert_laws")
 def _assert_laws() -> Callable[..., LawReport]:
-    """`sim2real_cat.testing.assert_laws`: fail with a readable table where an instance breaks a law.
+    """Return `sim2real_cat.testing.assert_laws`, which fails with a readable table where an instance breaks a law.
 
     ``assert_laws(instance, epsilon=0.5, laws=["functor"], undecided="fail")``
     """

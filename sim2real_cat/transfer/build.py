@@ -1,4 +1,4 @@
-"""Build an instance of deployments: its arrows say what ran where, its `kl_gap` what was measured."""
+"""Build an instance from deployments: its arrows say which policy ran in which world, `kl_gap` the measured gap."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def build_instance(
     rng: np.random.Generator | int = 0,
     threads: int = 0,
 ) -> TransferInstance:
-    """Build the instance of `SchTransferStudy` that a set of deployments is.
+    """Build the instance of `SchTransferStudy` of some deployments.
 
     Args:
         deployments: every policy on its robot.
-        gaps: their gaps, in the same order; measured by `measure`, with its own choices, where none are given.
+        gaps: their gaps, in the same order; measured by `measure`, with its defaults, where none are given.
         epsilon: bound, in nats per control step, under which a policy transfers.
         recordings: where the episodes lie, by policy name (simulated side) and robot name (real side).
         rng: a generator, or a seed for one, where gaps are measured.
@@ -157,13 +157,13 @@ def _observation(acset: ACSet, name: str, parts: Sequence[Trajectories], recordi
 
 
 def _mean_return(trajectories: Trajectories) -> float | None:
-    """Mean return of the episodes that did not diverge, None where all did or where no reward was recorded."""
+    """Compute the mean return of the episodes that did not diverge; None where all did or no reward was recorded."""
     kept = trajectories.kept & (~np.isnan(trajectories.rewards).all(axis=1) | (trajectories.lengths == 0))
     return float(trajectories.returns[kept].mean()) if kept.any() else None
 
 
 def _measurements(measured: MeasuredGap) -> dict[str, object]:
-    """The attributes of a policy that its gap fills; an interval without an upper end leaves it undefined."""
+    """Return the attributes of a policy that its gap fills; an interval without an upper end leaves it undefined."""
     row: dict[str, object] = {"gap_note": measured.note or None}
     if (transition := measured.transition) is not None:
         row |= _interval("kl_gap", "gap_low", "gap_high", transition.value, transition.low, transition.high)
@@ -177,7 +177,7 @@ def _measurements(measured: MeasuredGap) -> dict[str, object]:
 
 
 def _null(null: Null | None) -> dict[str, object]:
-    """The mean of the A/A values, not negative, and the p-value: what the estimator says where there is no gap."""
+    """Return the mean of the A/A values, at least 0, and the p-value: what the estimator says where there is no gap."""
     if null is None:
         return {}
     values = (*null.real, *null.simulated)
@@ -185,7 +185,7 @@ def _null(null: Null | None) -> dict[str, object]:
 
 
 def _of_world(by_world: MemberGaps, member: int) -> dict[str, object]:
-    """The attributes of a SimEnv that its own gap and its square fill; where one was not measured there is none."""
+    """Return the attributes of a SimEnv that its own gap and its square fill, where these were measured."""
     row: dict[str, object] = {}
     if np.isfinite(by_world.gaps[member, 0]):
         row |= _interval("member_gap", "member_gap_low", "member_gap_high", *by_world.gaps[member].tolist())
@@ -196,5 +196,5 @@ def _of_world(by_world: MemberGaps, member: int) -> dict[str, object]:
 
 
 def _interval(name: str, low_name: str, high_name: str, value: float, low: float, high: float) -> dict[str, object]:
-    """A value with its interval; an infinite upper end stays undefined."""
+    """Return a value with its interval; an infinite upper end stays undefined."""
     return {name: value, low_name: low, high_name: high if np.isfinite(high) else None}

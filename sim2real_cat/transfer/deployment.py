@@ -185,7 +185,7 @@ def deploy_recording(
 
 
 def _digest(recording: Trajectories) -> str:
-    """SHA-256 of the actions of all episodes."""
+    """Return the SHA-256 of the actions of all episodes."""
     content = hashlib.sha256()
     for actions, length in zip(recording.actions, recording.lengths, strict=True):
         played = np.ascontiguousarray(actions[:length], dtype="<f8")

@@ -150,7 +150,7 @@ class TransferInstance:
 
         Args:
             epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
-            laws: names of laws, or laws of one's own.
+            laws: names of laws, or your own laws.
             recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.study.recompute_gaps`
                 makes one of a study's folder.
 
@@ -236,5 +236,5 @@ class TransferInstance:
 
 
 def _plain(value: object) -> object:
-    """A value for a person: an attribute variable as its text."""
+    """Return a value to be read: an attribute variable as its text."""
     return repr(value) if isinstance(value, Var) else value

@@ -51,7 +51,7 @@ class MeasuredGap:
         occupancy: the gap of the marginal distributions, in nats per observation; None likewise.
         note: why a gap is missing or not to be relied on, '' where there is nothing to say.
         predictive: what `transition` was taken from where its method is "predictive".
-        by_world: the same of each world of the fibre by itself; None where nobody asked.
+        by_world: the same of each world of the fibre by itself; None where that was not asked for.
     """
 
     transition: Estimate | None
@@ -108,7 +108,7 @@ def measure_again(
 
 @dataclass(frozen=True, eq=False)
 class _Measuring:
-    """A deployment that is being measured, how, and the notes so far."""
+    """A deployment that is being measured, with the choices and the notes so far."""
 
     deployment: Deployment
     method: MeasureMethod
@@ -123,11 +123,11 @@ class _Measuring:
 
     @property
     def of_samples(self) -> SampleMethod:
-        """The method by which samples are compared."""
+        """Return the method by which samples are compared."""
         return "gaussian" if self.method == "auto" or self.method == "predictive" else self.method
 
     def transition(self, *, null: bool = True) -> tuple[PredictiveGap | None, Estimate | None]:
-        """The gap per control step, and the predictive gap where it was taken from one."""
+        """Measure the gap per control step, and return the predictive gap too where it was taken from one."""
         found: PredictiveGap | None = None
         if self.method in ("auto", "predictive"):
             found = self.noting("predictive", lambda: self.predict(null=null))
@@ -137,7 +137,7 @@ class _Measuring:
         return None, self.noting("transition", lambda: self.compare("transition", splits))
 
     def predict(self, *, null: bool) -> PredictiveGap:
-        """The predictive gap, with its null where that is asked for."""
+        """Compute the predictive gap, with its null where that is asked for."""
         deployment = self.deployment
         if deployment.world is None:
             raise GapError("the simulated world cannot be set to a recorded state")
@@ -153,7 +153,7 @@ class _Measuring:
         )
 
     def compare(self, level: Level, splits: int | None = None) -> Estimate:
-        """The gap of the samples of both sides."""
+        """Estimate the gap from the samples of both sides."""
         return gap(
             self.deployment.real,
             self.deployment.sim,
@@ -166,7 +166,7 @@ class _Measuring:
         )
 
     def noting(self, what: str, estimate: Callable[[], _T]) -> _T | None:
-        """An estimate, or None and a note where the samples or the world allow none."""
+        """Return an estimate; None, with a note, where the samples or the world allow none."""
         try:
             return estimate()
         except (GapError, WorldError) as error:
@@ -198,7 +198,7 @@ def member_gaps(
         own = sim.select(np.flatnonzero(sim.member_index == member))
         try:
             found = gap(deployment.real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
-        except GapError:  # too few episodes of one world are no fault of the fibre, whose gap has a note of its own
+        except GapError:  # too few episodes of one world; the gap of the fibre has a note of its own
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high
 

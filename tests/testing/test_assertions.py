@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim2real_cat.errors import LawError
-from sim2real_cat.testing.assertions import assert_laws, table
+from sim2real_cat.testing.assertions import as_text, assert_laws
 from sim2real_cat.transfer.laws import DEFAULT_EPSILON, from_query
 
 OPEN = {"kl_gap": 0.3, "gap_low": 0.1, "gap_high": 0.9, "transfer": 0, "gap_episodes": 10}
@@ -48,6 +48,6 @@ def test_laws_are_chosen_and_may_be_one_s_own(make_instance):
 
 def test_the_first_rows_are_shown(make_instance):
     instance = make_instance(*({"kl_gap": 0.01} for _ in range(14)))
-    text = table(instance, instance.check(0.5, ["transfer-identity"]))
+    text = as_text(instance, instance.check(0.5, ["transfer-identity"]))
     assert text.count("instead of itself") == 10
     assert text.splitlines()[-1].strip() == "and 4 more"

@@ -72,7 +72,7 @@ def schemas(
 
 
 def _parallel(schema: Schema) -> list[tuple[str, str]]:
-    """Pairs of different paths with the same ends, of at most two arrows each; one side may be an identity."""
+    """List pairs of different paths with the same ends, of at most two arrows each; one side may be an identity."""
     arrows = {**schema.homs, **schema.attrs}
     paths = [Path(ob, (), ob) for ob in schema.obs]
     paths += [Path(dom, (name,), codom) for name, (dom, codom) in arrows.items()]
@@ -153,7 +153,7 @@ def attribute(x: ACSet, attrtype: str, values: Values) -> st.SearchStrategy[Any]
 
 
 def _sizes(draw: st.DrawFn, schema: Schema, most: int, total: bool) -> dict[str, int]:
-    """The number of parts of each object; none where a total hom would have nowhere to go."""
+    """Draw the number of parts of each object; none where a total hom would have nowhere to go."""
     sizes = {ob: draw(st.integers(0, most)) for ob in schema.obs}
     changed = total
     while changed:
@@ -164,7 +164,7 @@ def _sizes(draw: st.DrawFn, schema: Schema, most: int, total: bool) -> dict[str,
 
 
 def _quotient(x: ACSet) -> ACSet:
-    """The instance with those parts identified that the equations of its schema identify."""
+    """Return the instance with those parts identified that the equations of its schema identify."""
     schema = x.schema
     free = Schema(schema.name, schema.obs, schema.homs, schema.attrtypes, schema.attrs)
     unrestrained = ACSet(free)
@@ -177,7 +177,7 @@ def _quotient(x: ACSet) -> ACSet:
 
 
 def _with_values(draw: st.DrawFn, x: ACSet, values: Values) -> ACSet:
-    """The instance with each of its variables replaced by a value, nothing, or another variable."""
+    """Return the instance with each of its variables replaced by a value, nothing, or another variable."""
     y = ACSet(x.schema)
     drawn = {}
     for attrtype in x.schema.attrtypes:
@@ -210,7 +210,7 @@ def _undefine(draw: st.DrawFn, x: ACSet) -> None:
 
 
 def _kept_total(schema: Schema) -> set[str]:
-    """The homs that cannot be undefined anywhere: those in a composite that equals an identity."""
+    """Find the homs that cannot be undefined anywhere: those in a composite that equals an identity."""
     kept: set[str] = set()
     grown = True
     while grown:

@@ -18,10 +18,11 @@ from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, GapKind, dra
 from sim2real_cat.testing.strategies.text_table import LazyText, describe
 from sim2real_cat.transfer.instance import NAME_ATTRIBUTES, TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
+from sim2real_cat.transfer.laws.table_laws import TABLE_LAWS
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
-LAWS = ("functor", "gap-valid", "transfer-identity", "transfer-idempotent", "transfer-deploy")
-"""The laws that instances are built to satisfy and broken to violate: those that read the table alone."""
+LAWS = tuple(law.name for law in TABLE_LAWS)
+"""The names of the laws that instances are built to satisfy and broken to violate: those that read the table alone."""
 
 _INTERVAL = {"low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
 
@@ -37,7 +38,7 @@ def transfer_instances(
 ) -> st.SearchStrategy[TransferInstance]:
     """Draw instances in which laws hold by construction.
 
-    Among them: nothing at all, policies without worlds, one policy trained in many worlds, several policies on one
+    Among them: an empty instance, policies without worlds, one policy trained in many worlds, several policies on one
     robot of which one took over from others, gaps of 0, of epsilon, just under it and just over it, and gaps that were
     not measured. A test that fails shows the instance as a table.
 
@@ -46,7 +47,7 @@ def transfer_instances(
         satisfying: the names of the laws that hold, of `LAWS`; all where none are given, and none for ``()``. A law
             that is not named may hold or not.
         schema: `SchSim2RealTransfer`, `SchTransferStudy` with its intervals, names and weights, or your own that
-            extends one of them: what you added is drawn at random, homs total; equations of yours are not looked after.
+            extends one of them: what you added is drawn at random, homs total; your equations need not hold.
         decided: "some" has policies that leave `transfer-identity` undecided: intervals that straddle epsilon and
             unreliable gaps where the schema has them, and policies that were never measured but have a transfer.
         min_policies: policies at least.
@@ -120,13 +121,13 @@ def _instances(
 
 
 def _numbered(places: Sequence[int | None]) -> tuple[list[int | None], int]:
-    """The places numbered without holes, and how many there are."""
+    """Number the places without holes, and count them."""
     numbers = {place: number for number, place in enumerate(sorted({p for p in places if p is not None}))}
     return [None if place is None else numbers[place] for place in places], len(numbers)
 
 
 def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool) -> st.SearchStrategy[DrawnGap]:
-    """Gaps of all kinds that are asked for."""
+    """Draw gaps of all kinds that are asked for."""
     kinds: list[GapKind] = ["unmeasured", "under", "over", "variable"]
     kinds += ["straddling", "unreliable"] if intervals and not decided else []
     kinds += [] if "gap-valid" in lawful else ["invalid"]
@@ -134,7 +135,7 @@ def _gaps(epsilon: float, intervals: bool, lawful: frozenset[str], decided: bool
 
 
 def _sizes(draw: st.DrawFn, schema: Schema, known: dict[str, int], total: bool) -> dict[str, int]:
-    """The number of parts of each object; one at least where a total hom leads."""
+    """Draw the number of parts of each object; one at least where a total hom leads."""
     sizes = dict(known)
     for ob in schema.obs:
         if ob == "Draw" and schema.extends(SchTransferStudy):
@@ -158,7 +159,7 @@ def _set_gaps(x: ACSet, known: Sequence[DrawnGap]) -> None:
 
 
 def _transfer(policies: Sequence[_Policy], epsilon: float, lawful: frozenset[str], decided: bool) -> list[int | None]:
-    """The transfer of every policy: first those that go to themselves, then the others."""
+    """Choose the transfer of every policy: first those that go to themselves, then the others."""
     sides = [side_of(policy.gap, epsilon) for policy in policies]
     itself = [policy.wish == 1 for policy in policies]
     if "transfer-identity" in lawful:

@@ -47,8 +47,8 @@ def mutations(
 ) -> st.SearchStrategy[Mutation]:
     """Draw changes of an instance that break exactly one law.
 
-    A change of a row that is there, or rows that are added, so there is one for every instance and every law. They
-    are made from rows that are as the laws want them, and no law is asked on the way.
+    A row is changed, or rows are added, so every instance can break every law. Changes start from rows that keep the
+    laws, and are found without asking any law.
 
     Args:
         instance: an instance in which no law is violated; it stays as it is.
@@ -95,10 +95,10 @@ def _apply(draw: st.DrawFn, x: ACSet, edit: Edit) -> str:
 
 @dataclass(frozen=True)
 class Edit:
-    """Changes of some rows, one after the other.
+    """Changes of some rows, made one after the other.
 
     Attributes:
-        changes: what is set at each row, a strategy where it is to be drawn; a row that is not there yet is added.
+        changes: the values set at each row, strategies where they are drawn; a row that does not exist yet is added.
         rows: the rows at which the law is violated afterwards.
     """
 
@@ -145,7 +145,7 @@ class PolicyColumns:
         return [other for other in range(len(self)) if other != policy and self.transfer[other] == policy]
 
     def gap(self, value: object) -> dict[str, Any]:
-        """Return another gap, without an interval and without a word on whether it is reliable."""
+        """Return the attributes of another gap, with interval and reliability undefined."""
         ends = [name for name in ("gap_low", "gap_high", "gap_reliable") if name in self.acset.schema.attrs]
         return {"kl_gap": value, **dict.fromkeys(ends)}
 
@@ -154,7 +154,7 @@ class PolicyColumns:
 
         Args:
             rows: the object of each, and what is set; ids count on from those of the instance.
-            robots: so many new ones come first.
+            robots: so many new robots come first.
         """
         sizes = {ob: self.acset.nparts(ob) for ob in self.acset.schema.obs}
         added: dict[PartName, dict[str, Any]] = {}
@@ -254,7 +254,7 @@ def _transfer_deploy(x: PolicyColumns) -> Iterator[Edit]:
 
 
 def _set(policy: int, values: Mapping[str, Any]) -> Edit:
-    """A change of one policy, after which the law is violated there."""
+    """Make a change of one policy, after which the law is violated there."""
     return Edit({("Policy", policy): values}, (("Policy", policy),))
 
 

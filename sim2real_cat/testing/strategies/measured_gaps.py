@@ -1,4 +1,4 @@
-"""Strategies of measured gaps: on either side of epsilon, around it, not measured, or no gap at all."""
+"""Strategies of measured gaps: on either side of epsilon, straddling it, not measured, or not valid."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sim2real_cat.acsets.columns import Var
 
 GapSide = Literal["under", "over", "open", "unmeasured"]
-"""The verdict of a gap: its policy transfers, it does not, nothing certain, or nothing at all."""
+"""The side of epsilon on which a gap surely is; "open" where that is not certain."""
 
 GapKind = Literal["unmeasured", "variable", "under", "over", "straddling", "unreliable", "invalid"]
-"""Kinds of gaps: not measured, an attribute variable, on one side of epsilon, around it, doubted, or no gap at all."""
+"""Kinds of gaps: not measured, a variable, surely on one side of epsilon, straddling it, unreliable, or not valid."""
 
 
 class DrawnGap(NamedTuple):
@@ -42,19 +42,19 @@ def side_of(gap: DrawnGap, epsilon: float) -> GapSide:
 
 
 def values_under(epsilon: float) -> st.SearchStrategy[float]:
-    """Gaps in [0, epsilon): 0, the last number before epsilon, a subnormal one, and any."""
+    """Draw gaps in [0, epsilon): 0, the last number before epsilon, a subnormal one, and any."""
     edges = [value for value in (0.0, float(np.nextafter(epsilon, 0)), 5e-324) if value < epsilon]
     return st.sampled_from(edges) | st.floats(0, epsilon, exclude_max=True)
 
 
 def values_over(epsilon: float) -> st.SearchStrategy[float]:
-    """Gaps in [epsilon, infinity): epsilon, the next number, a huge one, and any."""
+    """Draw gaps in [epsilon, infinity): epsilon, the next number, a huge one, and any."""
     edges = [value for value in (epsilon, float(np.nextafter(epsilon, math.inf)), 1e308) if epsilon <= value < math.inf]
     return st.sampled_from(edges) | st.floats(epsilon, allow_infinity=False)
 
 
 def invalid_values() -> st.SearchStrategy[float]:
-    """Numbers that no gap can be: negative ones, infinities, NaN."""
+    """Draw numbers that no gap can be: negative ones, infinities, NaN."""
     return st.sampled_from([-1.0, -5e-324, math.inf, -math.inf, math.nan])
 
 
@@ -82,7 +82,7 @@ def drawn_gaps(kind: GapKind, epsilon: float, intervals: bool) -> st.SearchStrat
 
 @st.composite
 def _decided(draw: st.DrawFn, kind: Literal["under", "over"], epsilon: float, intervals: bool) -> DrawnGap:
-    """A gap on one side of epsilon, with an interval on the same side or without."""
+    """Draw a gap on one side of epsilon, with an interval on the same side or without."""
     value = draw(values_under(epsilon) if kind == "under" else values_over(epsilon))
     if not intervals:
         return DrawnGap(value)
@@ -100,11 +100,11 @@ def _decided(draw: st.DrawFn, kind: Literal["under", "over"], epsilon: float, in
 
 @st.composite
 def _straddling(draw: st.DrawFn, epsilon: float) -> DrawnGap:
-    """A gap whose interval straddles epsilon, or ends there; its upper end may be unknown."""
+    """Draw a gap whose interval straddles epsilon, or ends there; its upper end may be unknown."""
     low, high = draw(values_under(epsilon)), draw(st.sampled_from([epsilon, None]) | values_over(epsilon))
     return DrawnGap(draw(st.floats(low, allow_infinity=False) if high is None else _between(low, high)), low, high)
 
 
 def _between(low: float, high: float) -> st.SearchStrategy[float]:
-    """Numbers in [low, high], often its ends."""
+    """Draw numbers in [low, high], often its ends."""
     return st.sampled_from([low, high]) | st.floats(low, high)

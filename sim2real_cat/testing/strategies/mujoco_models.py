@@ -109,7 +109,7 @@ def worlds(draw: st.DrawFn, folder: str | Path | None = None, *, max_bodies: int
 
 @st.composite
 def randomizations(draw: st.DrawFn, world: World, *, width: float = 0.3, max_parameters: int = 3) -> Randomization:
-    """Draw ranges of what a simulation may be wrong about: masses, dampings and the strength of motors.
+    """Draw ranges of parameters that a simulation may have wrong: masses, dampings and the strength of motors.
 
     Args:
         draw: given by Hypothesis.
@@ -127,14 +127,14 @@ def randomizations(draw: st.DrawFn, world: World, *, width: float = 0.3, max_par
 
 @functools.cache
 def _scratch() -> Path:
-    """A folder that is removed when the process ends."""
+    """Make a folder that is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="sim2real_cat_worlds_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 def _body(draw: st.DrawFn, body: int, kind: str) -> tuple[str, str]:
-    """A body's joint, and a capsule that is not on the joint's axis."""
+    """Draw a body's joint, and a capsule that is not on the joint's axis."""
     axis = draw(st.sampled_from(_AXES))
     damping = draw(st.sampled_from([0.5, 0.2, 1.0]))
     stiffness = draw(st.sampled_from([0, 5]))
@@ -147,7 +147,7 @@ def _body(draw: st.DrawFn, body: int, kind: str) -> tuple[str, str]:
 
 
 def _tree(bodies: list[tuple[str, str]], parents: list[int], parent: int, indent: str) -> str:
-    """The XML of the bodies attached to a parent, each with those attached to it."""
+    """Return the XML of the bodies attached to a parent, each with those attached to it."""
     text = ""
     for body, on in enumerate(parents):
         if on == parent:

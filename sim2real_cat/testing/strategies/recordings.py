@@ -37,10 +37,10 @@ def trajectories(
         draw: given by Hypothesis.
         sensors: d names.
         actuators: nu names.
-        policies: the names of those who may have acted.
+        policies: the names of the policies that may have acted.
         control_period: seconds between two observations; one of a few where none is given.
         coordinates: nq and nv, (0, 0) for a recording without states.
-        members: the worlds that episodes ran in are numbered below it.
+        members: the number of worlds that episodes ran in.
         min_episodes: episodes at least.
         max_episodes: episodes at most.
         max_steps: control steps of an episode at most; an episode may have none.

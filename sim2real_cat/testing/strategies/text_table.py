@@ -18,7 +18,7 @@ _MARK = "  <--"
 
 
 class LazyText:
-    """A text that is written when somebody looks at it, and not before: for `hypothesis.note`."""
+    """A text that is made only when it is shown: for `hypothesis.note`."""
 
     def __init__(self, text: Callable[[], str]) -> None:
         self._text = text
@@ -53,7 +53,7 @@ def describe(instance: TransferInstance | ACSet, marked: Collection[PartName] = 
 
 
 def _table(acset: ACSet, ob: str, marked: Collection[int]) -> list[str]:
-    """The lines of one object."""
+    """Return the lines of one object."""
     schema, n = acset.schema, acset.nparts(ob)
     names = [name for name in (*schema.homs_from(ob), *schema.attrs_from(ob)) if _defined(acset, name)]
     if not names:
@@ -74,7 +74,7 @@ def _defined(acset: ACSet, name: str) -> bool:
 
 
 def _told(value: object) -> str:
-    """A value on one line; a number with as many digits as tell it from its neighbours where six do not."""
+    """Return a value on one line; a number with all its digits where six would be another number."""
     if type(value) is float and np.isfinite(value) and float(f"{value:.6g}") != value:
         return repr(value)
     if isinstance(value, Var) or value is None:

@@ -1,4 +1,4 @@
-"""Laws of one's own, for instances of any schema: a path equation, a query that nothing may match, or a function.
+"""Your own laws, for instances of any schema: a path equation, a query that nothing may match, or a function.
 
 Such a law is written for one schema: a name that the schema does not have is an error.
 """
@@ -153,7 +153,7 @@ def from_function(
 
 
 def _rows(instance: ACSet, name: str, ob: str, column: ArrayLike, statement: str) -> WitnessRows:
-    """The rows of an object that a function gave as a mask or as ids."""
+    """Return the rows of an object that a function gave as a mask or as ids."""
     if ob not in instance.schema.obs:
         raise SchemaError(f"law '{name}': " + unknown_name("object", ob, instance.schema.obs))
     n = instance.nparts(ob)
@@ -174,7 +174,7 @@ def _rows(instance: ACSet, name: str, ob: str, column: ArrayLike, statement: str
 def _violation(
     instance: ACSet, name: str, left: tuple[str, ...], right: tuple[str, ...]
 ) -> tuple[equations.EquationViolation, str]:
-    """The parts at which the two sides differ, checked against the schema, and the object where both end."""
+    """Find the parts at which the two sides differ, and the object where both end; refuse paths that do not fit."""
     schema = instance.schema
     try:
         start = schema.path(left or right).dom
@@ -189,7 +189,7 @@ def _violation(
 
 
 def _end(codom: str, instance: ACSet, value: object) -> str:
-    """The end of a path in words: a part, or a value."""
+    """Return the end of a path in words: a part, or a value."""
     return f"{codom} {value}" if codom in instance.schema.obs else brief(value)
 
 
@@ -201,5 +201,5 @@ def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _plain(value: Any) -> str:
-    """A value of a match, as text."""
+    """Return a value of a match as text."""
     return brief(value.item() if isinstance(value, np.generic) else value)

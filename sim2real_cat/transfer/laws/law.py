@@ -1,6 +1,6 @@
 """Laws as values: the rows that break one, what checking it gives, and the columns that laws read.
 
-Rows that break a law or leave it open are kept as columns, and put into words when somebody looks at them.
+Rows that break a law or leave it open are kept as columns, and put into words when they are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids
-from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import listed
 
@@ -35,7 +34,7 @@ class Witness:
         id: its 0-based id.
         message: what is wrong with it, with the values.
         excess: by how much it is wrong, in the unit of the values; None where that is no finite number.
-        more_episodes: an estimate of how many more real episodes would decide it; None where nobody can say.
+        more_episodes: an estimate of how many more real episodes would decide it; None where that is not known.
     """
 
     verdict: Verdict
@@ -48,15 +47,15 @@ class Witness:
 
 @dataclass(frozen=True, eq=False)
 class WitnessRows:
-    """Rows of one object of which a law says the same, kept as columns.
+    """Rows of one object with the same verdict and message, kept as columns.
 
     Attributes:
         verdict: as in `Witness`.
         ob: likewise.
         ids: (k,) 0-based ids, ascending.
-        message: what to say of a row, given its id; called when somebody asks.
+        message: gives the message of a row, from its id; called when the row is read.
         excess: (k,) by how much each is wrong, NaN or infinite where that cannot be said; None where it never can.
-        more_episodes: (k,) how many more real episodes would decide each, NaN where nobody can say; None likewise.
+        more_episodes: (k,) how many more real episodes would decide each, NaN where that is not known; None likewise.
     """
 
     verdict: Verdict
@@ -74,10 +73,10 @@ class WitnessRows:
 
 
 class Witnesses(Sequence[Witness]):
-    """The witnesses of a law in order: a million of them are columns until they are read one by one.
+    """The witnesses of a law in order, kept as columns until they are read one by one: there may be a million.
 
     Args:
-        groups: rows of which the same is said, one group after the other; empty groups are left out.
+        groups: rows with one verdict and message, one group after the other; empty groups are left out.
     """
 
     def __init__(self, groups: Sequence[WitnessRows] = ()) -> None:
@@ -134,33 +133,8 @@ def of_mask(
     return WitnessRows(verdict, ob, ids, message, *chosen)
 
 
-def _ids_of(witnesses: Sequence[Witness], ob: str, verdict: Verdict | None = None) -> Ids:
-    """Return the sorted ids of an object that witnesses name, once each, without putting any into words."""
-    if isinstance(witnesses, Witnesses):
-        found = [g.ids for g in witnesses.groups if g.ob == ob and verdict in (None, g.verdict)]
-    else:
-        found = [np.array([w.id for w in witnesses if w.ob == ob and verdict in (None, w.verdict)], dtype=np.int64)]
-    ids = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
-    return ids[np.diff(ids, prepend=-1) > 0]
-
-
-def _without_notes(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Witness]]:
-    """Split what a law found into rows that break it or leave it open, and notes on rows that keep it."""
-    if isinstance(found, Witnesses):
-        kept = [group for group in found.groups if group.verdict == "holds"]
-        return Witnesses([group for group in found.groups if group.verdict != "holds"]), Witnesses(kept)
-    given = tuple(found)
-    return tuple(w for w in given if w.verdict != "holds"), tuple(w for w in given if w.verdict == "holds")
-
-
-def _verdicts_of(witnesses: Sequence[Witness]) -> set[Verdict]:
-    """Return the verdicts that occur, without putting any witness into words."""
-    found = witnesses.groups if isinstance(witnesses, Witnesses) else witnesses
-    return {one.verdict for one in found}
-
-
 def _finite(column: Floats | None, position: int) -> float | None:
-    """A number of a column, None where it is NaN or infinite."""
+    """Return a number of a column, None where it is NaN or infinite."""
     return None if column is None or not np.isfinite(column[position]) else float(column[position])
 
 
@@ -198,14 +172,15 @@ class Law:
         found, notes = _without_notes(self.witnesses(instance, epsilon))
         if instance.engine == "catlab" and self.in_julia:
             found = _by_catlab(self, instance, epsilon, found)
-        verdicts = _verdicts_of(found)
+        verdicts = {one.verdict for one in (found.groups if isinstance(found, Witnesses) else found)}
         if "violated" in verdicts:
             return LawResult(self, "violated", found, notes=notes)
         return LawResult(self, "undecided" if verdicts else "holds", found, notes=notes)
 
     def unasked(self, instance: ACSet) -> str:
         """Return why the law cannot be asked of an instance, '' where it can."""
-        absent = _missing(instance.schema, self.needs)
+        known = {*instance.schema.obs, *instance.schema.homs, *instance.schema.attrs}
+        absent = [name for name in self.needs if name not in known]
         if absent:
             return f"schema {instance.schema.name} has no {listed(absent)}"
         return "" if self.lacking is None else self.lacking(instance)
@@ -235,17 +210,29 @@ class LawResult:
         return not self.reason
 
     def ids(self, ob: str, verdict: Verdict | None = None) -> Ids:
-        """Return the sorted ids of an object that witnesses name, of one verdict or of any; quick for a million."""
-        return _ids_of(self.witnesses, ob, verdict)
+        """Return the sorted ids of an object that witnesses name, once each, of one verdict or of any.
+
+        No message is made on the way, so this is quick for a million rows.
+        """
+        witnesses = self.witnesses
+        if isinstance(witnesses, Witnesses):
+            found = [g.ids for g in witnesses.groups if g.ob == ob and verdict in (None, g.verdict)]
+        else:
+            found = [np.array([w.id for w in witnesses if w.ob == ob and verdict in (None, w.verdict)], dtype=np.int64)]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
 
-def _missing(schema: Schema, needs: Sequence[str]) -> list[str]:
-    """Return those of some objects, homs and attributes that a schema does not have."""
-    return [name for name in needs if name not in {*schema.obs, *schema.homs, *schema.attrs}]
+def _without_notes(found: Iterable[Witness]) -> tuple[Sequence[Witness], Sequence[Witness]]:
+    """Split the rows that a law found into those that break it or leave it open, and notes on rows that keep it."""
+    if isinstance(found, Witnesses):
+        kept = [group for group in found.groups if group.verdict == "holds"]
+        return Witnesses([group for group in found.groups if group.verdict != "holds"]), Witnesses(kept)
+    given = tuple(found)
+    return tuple(w for w in given if w.verdict != "holds"), tuple(w for w in given if w.verdict == "holds")
 
 
 def _by_catlab(law: Law, instance: ACSet, epsilon: float, here: Sequence[Witness]) -> tuple[Witness, ...]:
-    """The rows that Catlab finds, with the words that are found here for them."""
+    """Return the rows that Catlab finds, with the messages that are found here for them."""
     from sim2real_cat.acsets.catlab.instances import law_rows
 
     rows = dict.fromkeys(law_rows(instance, law.name, epsilon))

@@ -1,4 +1,4 @@
-r"""The laws that hold what was measured of a policy's worlds to its gap, or measure the gap again.
+r"""The laws that compare a policy's gap with what was measured of its worlds, or measure it again.
 
 `fibre-bound`: a mixture is no worse than any of its members, but for the weight it gives it. A mixture is at least w_e
 times its member e, so that along a trajectory of T steps ln P_sim >= ln w_e + ln P_e and
@@ -100,7 +100,7 @@ def fibre_bounds(instance: ACSet) -> FibreBounds:
 
 
 def _steps(instance: ACSet) -> Floats:
-    """Control steps of an episode, for every policy whose gap is that of whole trajectories, NaN for others."""
+    """Return the control steps of an episode, for policies whose gap is that of whole trajectories; NaN for others."""
     steps = numbers(instance, "Policy", "gap_steps")
     steps = np.where(np.isfinite(steps) & (steps > 0), steps, np.nan)
     if "gap_method" not in instance.schema.attrs:
@@ -292,8 +292,8 @@ SQUARE = Law(
     needs=("train", "square_gap", "square_level"),
     lacking=_square_lacking,
 )
-"""Violated where the mixture exceeds a world's bound beyond both intervals, or a divergence is none; undecided where
-only the estimates do."""
+"""Violated where the mixture exceeds a world's bound beyond both intervals, or a divergence is not a finite
+number >= 0; undecided where only the estimates do."""
 
 
 TOLERANCE = 1e-6
@@ -358,7 +358,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
 
 def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Iterator[Witness]:
-    """The differences between the recorded gap with its interval and the one measured again."""
+    """Yield the differences between the recorded gap with its interval and the one measured again."""
     because = f" ({again.note})" if again.note else ""
     if again.broken:
         yield Witness("violated", "Policy", policy, again.broken)

@@ -12,24 +12,9 @@ from sim2real_cat.acsets.storage import ENGINES
 from sim2real_cat.errors import LawError, unknown_name
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult, Verdict, Witness
 from sim2real_cat.transfer.laws.measured_laws import FIBRE_BOUND, GAP_RECOMPUTES, SQUARE, Recompute, gap_recomputes
-from sim2real_cat.transfer.laws.table_laws import (
-    FUNCTOR,
-    GAP_VALID,
-    TRANSFER_DEPLOY,
-    TRANSFER_IDEMPOTENT,
-    TRANSFER_IDENTITY,
-)
+from sim2real_cat.transfer.laws.table_laws import TABLE_LAWS
 
-ALL: tuple[Law, ...] = (
-    FUNCTOR,
-    GAP_VALID,
-    TRANSFER_IDENTITY,
-    TRANSFER_IDEMPOTENT,
-    TRANSFER_DEPLOY,
-    FIBRE_BOUND,
-    SQUARE,
-    GAP_RECOMPUTES,
-)
+ALL: tuple[Law, ...] = (*TABLE_LAWS, FIBRE_BOUND, SQUARE, GAP_RECOMPUTES)
 """The laws of the design, in its order."""
 
 
@@ -47,7 +32,7 @@ class LawReport:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on all: ``violated`` if any law is, else ``undecided`` if any that was asked is, else ``holds``.
+        """Return ``violated`` if any law is, else ``undecided`` if any that was asked is, else ``holds``.
 
         Laws whose needs are not met count only where no law at all could be asked.
         """
@@ -91,12 +76,12 @@ def check(
     *,
     recompute: Recompute | None = None,
 ) -> LawReport:
-    """Check laws, all of `ALL` where none are named.
+    """Check laws, all of `ALL` unless some are named.
 
     Args:
         instance: any ACSet; a law is asked where the instance has what it needs.
         epsilon: bound under which a policy transfers, in the unit of `kl_gap`.
-        laws: names of laws of `ALL`, or laws of one's own.
+        laws: names of laws of `ALL`, or your own laws.
         recompute: measures a policy's gap again, for the law `gap-recomputes`; `sim2real_cat.study.recompute_gaps`
             makes one of a study's folder.
 
@@ -114,13 +99,13 @@ def check_in_both(
     *,
     recompute: Recompute | None = None,
 ) -> LawReport:
-    """Check laws in both engines, which must find the same; arguments are those of :func:`check`.
+    """Check laws in both engines, which must find the same rows; arguments are those of :func:`check`.
 
     A law that the Julia module does not state is evaluated once, here.
 
     Raises:
-        LawError: where they do not, naming the law and the first row of which they differ; and as :func:`check`.
-        EngineError: where Catlab is not here.
+        LawError: the engines differ, with the law and the first row at which they do; and as :func:`check`.
+        EngineError: Catlab is not installed.
     """
     one, other = (instance.to_engine(engine) for engine in ENGINES)
     results = []
@@ -133,7 +118,7 @@ def check_in_both(
 
 
 def _chosen(epsilon: float, laws: Sequence[str | Law] | None, recompute: Recompute | None) -> tuple[Law, ...]:
-    """The laws that are asked for."""
+    """Return the laws that are asked for."""
     if not (np.isfinite(epsilon) and epsilon > 0):
         raise LawError(f"epsilon must be a positive number of nats, got {epsilon}")
     if isinstance(laws, str):

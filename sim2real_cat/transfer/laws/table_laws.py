@@ -1,10 +1,10 @@
-"""The laws that a table of policies answers by itself, without what was measured of its worlds.
+"""The laws that the table of policies answers alone, without measurements of its worlds.
 
-- `functor`: an instance is a functor, so its arrows are total, but for `transfer`.
+- `functor`: an instance is a functor, so its arrows are total, except `transfer`.
 - `gap-valid`: a gap is a divergence.
 - `transfer-identity`: a policy is its own transfer exactly where its gap is under epsilon.
 - `transfer-equalizer`: the same as a statement about subobjects.
-- `transfer-idempotent`, `transfer-deploy`: which policy may take over from which.
+- `transfer-idempotent`, `transfer-deploy`: a policy that takes over transfers itself, and runs on the same robot.
 
 The statement about subobjects: `transfer` is a partial map, so it and the identity are two functions f, g from the
 policies into the policies and one more point, where f sends what has no transfer. Their equalizer is a subobject E of
@@ -178,7 +178,7 @@ def _identity_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 
 
 def _reach(low: Floats, high: Floats, epsilon: float) -> Floats:
-    """The distance from epsilon to the nearer end of each interval."""
+    """Compute the distance from epsilon to the nearer end of each interval."""
     return np.minimum(epsilon - low, high - epsilon)
 
 
@@ -260,7 +260,7 @@ def identity_subobjects(instance: ACSet, epsilon: float) -> IdentitySubobjects:
 
 
 def _points(instance: ACSet, n: int) -> ACSet:
-    """A set of n policies, in the instance's engine."""
+    """Make a set of n policies, in the instance's engine."""
     points = ACSet(_POLICIES, engine=instance.engine)
     points.add_parts("Policy", n)
     return points
@@ -281,7 +281,7 @@ def _equalizer_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 
 
 def _without(ids: Ids, others: Ids) -> Ids:
-    """Ids that are not among others."""
+    """Return the ids that are not among others."""
     return ids[~np.isin(ids, others)]
 
 
@@ -352,7 +352,11 @@ TRANSFER_DEPLOY = Law(
 )
 
 
+TABLE_LAWS: tuple[Law, ...] = (FUNCTOR, GAP_VALID, TRANSFER_IDENTITY, TRANSFER_IDEMPOTENT, TRANSFER_DEPLOY)
+"""The laws of this module that belong to the design, in its order."""
+
+
 def _after_transfer(instance: ACSet, hom: str) -> tuple[Ids, Ids, Ids]:
-    """`transfer`, a hom from Policy, and `transfer` followed by it: (n,) each, -1 where undefined."""
+    """Return `transfer`, a hom from Policy, and `transfer` followed by it: (n,) each, -1 where undefined."""
     transfer, column = instance.column_ids("transfer"), instance.column_ids(hom)
     return transfer, column, np.append(column, -1)[transfer]
