@@ -66,6 +66,13 @@ class Cells(NamedTuple):
         """Return the same in new arrays."""
         return Cells(self.data.copy(), self.status.copy())
 
+    def tolist(self) -> list[Any]:
+        """Return the slots as Python values: None where undefined, ``Var(k)`` for a variable."""
+        values: list[Any] = self.data.tolist()
+        for i in np.flatnonzero(self.status != DEFINED).tolist():
+            values[i] = None if self.status[i] == UNDEFINED else Var(int(self.status[i]))
+        return values
+
 
 def dtype_of(python_type: type | Codec) -> np.dtype[Any]:
     """Return the dtype of the array that holds values of an attribute type; object where there is a codec."""

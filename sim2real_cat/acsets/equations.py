@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.columns import DEFINED, Cells, Ids, Var
+from sim2real_cat.acsets.columns import Cells, Ids
 from sim2real_cat.acsets.schema import Path
 from sim2real_cat.acsets.storage import Storage, masked
 
@@ -74,13 +74,8 @@ def _differ(left: Ids | Cells, right: Ids | Cells) -> NDArray[np.bool_]:
 def _values(side: Ids | Cells, ids: Ids) -> NDArray[Any]:
     if not isinstance(side, Cells):
         return masked(side[ids])
-    values = np.full(len(ids), None, np.dtype(object))
-    status = side.status[ids]
-    defined = np.flatnonzero(status == DEFINED)
-    values[defined] = np.fromiter(side.data[ids[defined]].tolist(), np.dtype(object), len(defined))
-    for position in np.flatnonzero(status >= 0).tolist():
-        values[position] = Var(int(status[position]))
-    return values
+    values = Cells(side.data[ids], side.status[ids]).tolist()
+    return np.fromiter(values, np.dtype(object), len(values))
 
 
 def _shown(values: NDArray[Any]) -> list[str]:

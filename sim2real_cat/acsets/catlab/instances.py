@@ -27,8 +27,8 @@ from sim2real_cat.acsets.catlab.crossing import (
     sent_json,
 )
 from sim2real_cat.acsets.codecs import type_name
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Fibres, Ids, Var, dtype_of, renumbered
-from sim2real_cat.acsets.query.resolve import Resolved, VariableType, compare
+from sim2real_cat.acsets.columns import UNDEFINED, Cells, Fibres, Ids, renumbered
+from sim2real_cat.acsets.query.resolve import Resolved, VariableType, arrow_type, compare
 from sim2real_cat.acsets.query.table import Table
 from sim2real_cat.acsets.query.text import ID, Constant
 from sim2real_cat.acsets.schema import Path, Schema
@@ -79,12 +79,9 @@ class CatlabReader:
     def follow_one(self, storage: Storage, route: Path, part: int) -> Any:
         """Follow a path from one part."""
         reached = self.follow(storage, route, np.array([part]))
-        if not isinstance(reached, Cells):
-            return None if reached[0] == UNDEFINED else int(reached[0])
-        status = int(reached.status[0])
-        if status == DEFINED:
-            return reached.data.tolist()[0]
-        return None if status == UNDEFINED else Var(status)
+        if isinstance(reached, Cells):
+            return reached.tolist()[0]
+        return None if reached[0] == UNDEFINED else int(reached[0])
 
     def preimage(self, storage: Storage, route: Path, value: Any) -> Ids:
         """Ask for the preimage of one value."""
@@ -201,7 +198,7 @@ def answer_query(instance: Storage, resolved: Resolved) -> Table:
     order = order[np.lexsort([ids[order] for ids in reversed(parts)])]
     columns = {}
     for name, number in resolved.out:
-        columns[name] = values[number][order].astype(_dtype(resolved.unknowns[number].type), copy=False)
+        columns[name] = values[number][order].astype(resolved.unknowns[number].type.dtype, copy=False)
     return Table(columns, len(order))
 
 
@@ -227,7 +224,7 @@ def _parts(instance: Storage, resolved: Resolved) -> list[Ids]:
             if isinstance(operand, Constant):
                 if _is_finite(operand.value):
                     variable = f"a{position}_{name}"
-                    fixed(variable, _kind(instance, name), operand.value)
+                    fixed(variable, arrow_type(instance.schema, name), operand.value)
                     arguments.append((name, variable))
             else:
                 seen.add(operand)
@@ -284,15 +281,5 @@ def _variable(number: int) -> str:
     return f"v{number}"
 
 
-def _kind(instance: Storage, name: str) -> VariableType:
-    schema = instance.schema
-    codom = (schema.homs if name in schema.homs else schema.attrs)[name][1]
-    return VariableType(codom, schema.attrtypes.get(codom))
-
-
 def _julia_type(kind: VariableType) -> str:
     return "id" if kind.python_type is None else type_name(kind.python_type)
-
-
-def _dtype(kind: VariableType) -> np.dtype[Any]:
-    return np.dtype(np.int64) if kind.python_type is None else dtype_of(kind.python_type)

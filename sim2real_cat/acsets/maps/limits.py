@@ -18,7 +18,7 @@ import numpy as np
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var, fibres
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
 from sim2real_cat.acsets.maps.values import codes, decoded
@@ -110,7 +110,7 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
         raise InstanceError(f"a pullback needs two morphisms into one instance: {f!r} and {g!r} end apart")
     if engine_of(f.dom, g.dom, f.codom) == "catlab":
         return Limit(*by_catlab.of_morphisms("pullback", f, g))
-    parts = {ob: _matching(f.components[ob], g.components[ob], f.codom.nparts(ob)) for ob in f.dom.schema.obs}
+    parts = {ob: fibres(g.components[ob], f.codom.nparts(ob)).of(f.components[ob]) for ob in f.dom.schema.obs}
     variables = {attrtype: _matching_variables(f, g, attrtype) for attrtype in f.dom.schema.attrtypes}
     return _limit((f.dom, g.dom), parts, variables)
 
@@ -210,17 +210,6 @@ def _limit(
         for number, factor in enumerate(factors)
     )
     return Limit(apex, legs)
-
-
-def _matching(left: Ids, right: Ids, size: int) -> tuple[Ids, Ids]:
-    """All pairs of positions with the same id, of ``size`` possible ones, in lexicographic order."""
-    order = np.argsort(right, kind="stable")
-    counts = np.bincount(right, minlength=size)
-    first = np.cumsum(counts) - counts
-    fitting = counts[left]
-    owner = np.repeat(np.arange(len(left)), fitting)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(fitting) - fitting, fitting)
-    return owner, order[first[left[owner]] + within]
 
 
 def _matching_variables(f: Morphism, g: Morphism, attrtype: str) -> list[tuple[Any, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, HomColumn, Ids, dtype_of
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, HomColumn, Ids
 from sim2real_cat.acsets.query.resolve import Condition, Pattern, Resolved, compare
 from sim2real_cat.acsets.query.text import Constant
 from sim2real_cat.acsets.storage import Storage
@@ -172,8 +172,7 @@ def relations_of(instance: Storage, query: Resolved) -> Problem:
     for name, number in query.out:
         unknown = query.unknowns[number]
         source = lookups[number] if unknown.fixed is None else Constant(unknown.fixed)
-        python_type = unknown.type.python_type
-        out.append(Output(name, source, np.dtype(np.int64) if python_type is None else dtype_of(python_type)))
+        out.append(Output(name, source, unknown.type.dtype))
     across = [c for c in query.conditions if not any(set(c.variables) <= s.arrows.keys() for s in selections)]
     return Problem(relations, domains, lookups, across, out)
 

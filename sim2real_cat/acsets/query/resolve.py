@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids, brief
-from sim2real_cat.acsets.columns import DEFINED
+from sim2real_cat.acsets.columns import DEFINED, dtype_of
 from sim2real_cat.acsets.query.text import (
     ID,
     OPERATORS,
@@ -24,6 +24,7 @@ from sim2real_cat.acsets.query.text import (
     Value,
     Variable,
 )
+from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
@@ -43,6 +44,17 @@ class VariableType(NamedTuple):
 
     def __str__(self) -> str:
         return f"a part of {self.name}" if self.python_type is None else f"{self.name}, {type_name(self.python_type)}"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of an array of values: int64 for ids."""
+        return np.dtype(np.int64) if self.python_type is None else dtype_of(self.python_type)
+
+
+def arrow_type(schema: Schema, name: str) -> VariableType:
+    """Return the type of the values of a hom or an attribute."""
+    codom = (schema.homs if name in schema.homs else schema.attrs)[name][1]
+    return VariableType(codom, schema.attrtypes.get(codom))
 
 
 @dataclass
@@ -144,10 +156,7 @@ class _Resolver:
         if ob not in schema.obs:
             raise SchemaError(f"{place}: {unknown_name('object', ob, schema.obs)}")
         types = {ID: VariableType(ob, None)}
-        types |= {name: VariableType(schema.homs[name][1], None) for name in schema.homs_from(ob)}
-        for name in schema.attrs_from(ob):
-            codom = schema.attrs[name][1]
-            types[name] = VariableType(codom, schema.attrtypes[codom])
+        types |= {name: arrow_type(schema, name) for name in (*schema.homs_from(ob), *schema.attrs_from(ob))}
         operands: dict[str, int | Constant] = {}
         for name, term in arguments:
             if name not in types:
