@@ -25,14 +25,6 @@ PACKAGE = Path(sim2real_cat.__file__).parent
 HOUSE = House(PACKAGE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
 
-STILL_RED = {"single importers"}
-"""Rules that the house does not keep yet; this becomes shorter and is never added to."""
-
-
-def rule(name: str) -> pytest.MarkDecorator:
-    """Mark the test of a rule that may still be red."""
-    return pytest.mark.xfail(name in STILL_RED, reason=f"{name}: the house does not keep this rule yet", strict=False)
-
 
 def test_imports_go_down_only():
     command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
@@ -46,7 +38,6 @@ def test_there_is_no_import_circle():
     assert HOUSE.circles() == []
 
 
-@rule("single importers")
 def test_few_modules_have_exactly_one_importer():
     """A module that only one neighbour reads is mostly a part of it that was cut off."""
     found = HOUSE.single_importers()
