@@ -1,4 +1,4 @@
-"""Alterations that reading made to the rows of a log, for its notes: rows dropped, gaps split or bridged."""
+"""Alterations that reading makes to the rows of a log, for its notes: rows dropped, gaps split or bridged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TimeGaps:
         rows: the rows after them.
         longest: seconds of the longest.
         steps: control steps that were interpolated within them.
-        joined: how many are one step from the row before to the row after, as rows are taken as they are.
+        joined: number of gaps that became one step, as rows are taken as they are.
     """
 
     rows: LogRows = field(default_factory=LogRows)
@@ -49,7 +49,8 @@ class TimeGaps:
     joined: int = 0
 
     def __str__(self) -> str:
-        return f"{_gaps(self.rows.count)} of {'up to ' if self.rows.count > 1 else ''}{self.longest:.4g} s {self.rows}"
+        most = "up to " if self.rows.count > 1 else ""
+        return f"{counted(self.rows.count, 'gap')} of {most}{self.longest:.4g} s {self.rows}"
 
     def add(self, other: TimeGaps) -> None:
         """Count the gaps of another episode too."""
@@ -65,7 +66,7 @@ class EmptyRows:
 
     Attributes:
         rows: the rows.
-        of: how many rows there were.
+        of: number of rows of the column.
         longest: most seconds between two values around dropped rows.
         filled: words for the values at the control steps in between, where rows were resampled.
     """
@@ -113,7 +114,7 @@ class Alterations:
             self.empty.setdefault(name, EmptyRows()).add(empty)
 
     def within(self, place: str) -> None:
-        """Add to every row that is named the part of the file in which it stands."""
+        """Add to the place of every row the part of the file that it stands in."""
         named = [*self.repeated.values(), self.split.rows, self.single]
         named += [gaps.rows for gaps in self.bridged.values()] + [empty.rows for empty in self.empty.values()]
         for rows in named:
@@ -124,34 +125,27 @@ class Alterations:
         found = []
         for name, rows in self.repeated.items():
             verb = "repeats" if rows.count == 1 else "repeat"
-            found.append(f"dropped {_rows(rows.count)} that {verb} a time in '{name}' {rows}")
+            found.append(f"dropped {counted(rows.count, 'row')} that {verb} a time in '{name}' {rows}")
         if self.split.rows.count:
             found.append(f"split at {self.split}")
         if self.single.count:
-            found.append(f"left out {_rows(self.single.count)} alone between two gaps {self.single}")
+            found.append(f"left out {counted(self.single.count, 'row')} alone between two gaps {self.single}")
         for gaps in self.bridged.values():
             what = []
             if gaps.joined < gaps.rows.count:
-                what.append(f"{_steps(gaps.steps)} interpolated, actions held")
+                what.append(f"{counted(gaps.steps, 'step')} interpolated, actions held")
             if gaps.joined:
-                what.append(f"{_gaps(gaps.joined)} taken as one step")
+                what.append(f"{counted(gaps.joined, 'gap')} taken as one step")
             found.append(f"bridged {gaps}: {'; '.join(what)}")
         for name, empty in self.empty.items():
             longest = f", up to {empty.longest:.4g} s from value to value" if empty.longest else ""
             found.append(
-                f"'{name}': {empty.rows.count} of {_rows(empty.of)} without a value dropped {empty.rows}"
+                f"'{name}': {empty.rows.count} of {counted(empty.of, 'row')} without a value dropped {empty.rows}"
                 f"{longest}{empty.filled}"
             )
         return found
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
-
-
-def _gaps(count: int) -> str:
-    return "1 gap" if count == 1 else f"{count} gaps"
-
-
-def _steps(count: int) -> str:
-    return "1 step" if count == 1 else f"{count} steps"
+def counted(count: int, noun: str) -> str:
+    """Return a number of things as text, ``"1 row"`` or ``"2 rows"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

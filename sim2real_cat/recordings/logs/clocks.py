@@ -13,15 +13,15 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import ExchangeError, WorldError
-from sim2real_cat.recordings.logs.alterations import Alterations, TimeGaps, some_rows
+from sim2real_cat.recordings.logs.alterations import Alterations, TimeGaps, counted, some_rows
 from sim2real_cat.recordings.logs.mapping import Channel, Time, ticks_per_second
 from sim2real_cat.recordings.logs.tables import LogTable
 
 GAP = 2.5
-"""Median periods without a row that make a gap, where no longest gap is given: two rows in sequence are lost."""
+"""Median periods without a row that make a gap, where no longest gap is given: two rows or more are lost."""
 
 _TWO_CLOCKS = 1000.0
-"""Median periods of a jump that no lost row explains: the timestamps go on in another clock."""
+"""Median periods of a jump that lost rows do not explain: the timestamps go on in another clock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,11 @@ class TimeReport:
     """Properties of the timestamps of one episode.
 
     Attributes:
-        rows: how many.
+        rows: number of rows.
         period: median seconds between two rows.
         jitter: standard deviation of the seconds between two rows, gaps left out.
         longest: most seconds between two rows.
-        uneven: most seconds that a row stands off the even grid from the first row to the last.
+        uneven: most seconds by which a row misses the even grid from the first row to the last.
         duplicates: rows with the time of the row before.
         backwards: rows earlier than the row before.
         gaps: rows that come after a gap.
@@ -49,7 +49,7 @@ class TimeReport:
     gaps: Ints
 
     def __str__(self) -> str:
-        jitter = round(self.jitter, 9)  # what is less than a nanosecond was rounded, not measured
+        jitter = round(self.jitter, 9)  # less than a nanosecond is the rounding of floats
         return (
             f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {jitter * 1e3:.3g} ms, longest "
             f"{self.longest * 1e3:.4g} ms, {len(self.gaps)} gaps"
@@ -75,7 +75,7 @@ class ClockComparison:
 
 
 def time_report(times: Floats, longest_gap: float | None = None) -> TimeReport:
-    """Examine the timestamps of one episode.
+    """Report the properties of the timestamps of one episode.
 
     Args:
         times: (rows,) seconds.
@@ -100,41 +100,11 @@ def time_report(times: Floats, longest_gap: float | None = None) -> TimeReport:
     )
 
 
-def refuse_disorder(found: TimeReport, times: Floats, place: str, column: str, label: Callable[[int], str]) -> None:
-    """Refuse timestamps that run backwards.
-
-    Raises:
-        WorldError: with the first row and how many there are.
-    """
-    if len(found.backwards):
-        row = int(found.backwards[0])
-        back = float(times[row - 1] - times[row])
-        hint = "two clocks in one column?" if back > _TWO_CLOCKS * found.period else "sort the rows, or split the file"
-        raise WorldError(
-            f"{place}, {label(row)}: '{column}' runs {back:.6g} s backwards, in {_counted(found.backwards)}; {hint}"
-        )
-
-
-def refuse_duplicates(found: TimeReport, place: str, column: str, label: Callable[[int], str]) -> None:
-    """Refuse rows of the same time.
-
-    Raises:
-        WorldError: with the first rows and how many there are.
-    """
-    if len(found.duplicates):
-        shown = ", ".join(label(int(row)) for row in found.duplicates[:3])
-        more = ", ..." if len(found.duplicates) > 3 else ""
-        raise WorldError(
-            f"{place}, {shown}{more}: '{column}' has the time of the row before, in {_counted(found.duplicates)}; "
-            f'drop them with duplicates = "first" or "last" under [time]'
-        )
-
-
 def refuse_gaps(found: TimeReport, times: Floats, place: str, column: str, label: Callable[[int], str]) -> None:
     """Refuse gaps.
 
     Raises:
-        WorldError: with the longest and how many there are.
+        WorldError: there are gaps; the message has the longest and their number.
     """
     if len(found.gaps):
         row = int(found.gaps[np.argmax(times[found.gaps] - times[found.gaps - 1])])
@@ -142,8 +112,8 @@ def refuse_gaps(found: TimeReport, times: Floats, place: str, column: str, label
         clocks = " (two clocks in one column?)" if missing > _TWO_CLOCKS * found.period else ""
         raise WorldError(
             f"{place}, {label(row)}: no row for {missing:.6g} s, {missing / found.period:.3g} times the period"
-            f'{clocks}, {_counted(found.gaps)} with a gap in \'{column}\'; set at_gaps = "split" or "bridge", or '
-            f"longest_gap, under [time]"
+            f"{clocks}, {counted(len(found.gaps), 'row')} with a gap in '{column}'; "
+            'set at_gaps = "split" or "bridge", or longest_gap, under [time]'
         )
 
 
@@ -163,7 +133,7 @@ def compare_clocks(first: Floats, second: Floats) -> ClockComparison:
 
 
 def summary(reports: Sequence[TimeReport]) -> str:
-    """Return one line over the episodes of a file: sums of rows and gaps, median period, and the worst of the rest."""
+    """Return a line on the episodes of a file: sums of rows and gaps, median period, and the worst of the rest."""
     if len(reports) == 1:
         return str(reports[0])
     worst = TimeReport(
@@ -208,7 +178,7 @@ class Clocks:
 
     Args:
         table: the table.
-        time: the reading of its timestamps.
+        time: the mapping's entry on timestamps.
     """
 
     def __init__(self, table: LogTable, time: Time) -> None:
@@ -220,7 +190,7 @@ class Clocks:
         """Return the clock of a channel: its own, that of its stream, or that of the log.
 
         Raises:
-            WorldError: there is none, or its timestamps are out of order, repeated or have gaps.
+            WorldError: it has no clock, or the timestamps are out of order, repeated or have gaps.
         """
         table = self._table
         stream = table.find(channel.columns[0])[0]
@@ -240,7 +210,7 @@ class Clocks:
         return {clock.name: clock.report for clock in found}
 
     def comparison(self) -> str | None:
-        """Describe how the second clock runs against the first; None where there is none.
+        """Return a text on how the second clock runs against the first; None without a second clock.
 
         Raises:
             WorldError: a clock is missing, or a value of it.
@@ -276,10 +246,10 @@ class Clocks:
                 f"{place}, {label(int(bad[0]))}: '{name}' has no time, in {len(bad)} of {len(seconds)} rows"
             )
         found = time_report(seconds, time.longest_gap)
-        refuse_disorder(found, seconds, place, name, label)
+        _refuse_disorder(found, seconds, place, name, label)
         keep = np.arange(len(seconds))
         if time.duplicates == "refuse":
-            refuse_duplicates(found, place, name, label)
+            _refuse_duplicates(found, place, name, label)
         elif len(found.duplicates):
             keep = np.setdiff1d(keep, found.duplicates - (time.duplicates == "last"))
         if time.at_gaps == "refuse":
@@ -319,7 +289,7 @@ def split_at_gaps(table: LogTable, time: Time, alterations: Alterations) -> list
 
     Args:
         table: the table.
-        time: the reading of its timestamps.
+        time: the mapping's entry on timestamps.
         alterations: counts the gaps and the rows left out.
 
     Raises:
@@ -337,8 +307,36 @@ def split_at_gaps(table: LogTable, time: Time, alterations: Alterations) -> list
     return [table.rows(piece) for piece in pieces if len(piece) > 1]
 
 
-def _counted(rows: Ints) -> str:
-    return "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+def _refuse_disorder(found: TimeReport, times: Floats, place: str, column: str, label: Callable[[int], str]) -> None:
+    """Refuse timestamps that run backwards.
+
+    Raises:
+        WorldError: rows are earlier than the row before; the message has the first and their number.
+    """
+    if len(found.backwards):
+        row = int(found.backwards[0])
+        back = float(times[row - 1] - times[row])
+        hint = "two clocks in one column?" if back > _TWO_CLOCKS * found.period else "sort the rows, or split the file"
+        raise WorldError(
+            f"{place}, {label(row)}: '{column}' runs {back:.6g} s backwards, in "
+            f"{counted(len(found.backwards), 'row')}; {hint}"
+        )
+
+
+def _refuse_duplicates(found: TimeReport, place: str, column: str, label: Callable[[int], str]) -> None:
+    """Refuse rows of the same time.
+
+    Raises:
+        WorldError: rows have the time of the row before; the message has the first ones and their number.
+    """
+    if len(found.duplicates):
+        shown = ", ".join(label(int(row)) for row in found.duplicates[:3])
+        more = ", ..." if len(found.duplicates) > 3 else ""
+        raise WorldError(
+            f"{place}, {shown}{more}: '{column}' has the time of the row before, in "
+            f"{counted(len(found.duplicates), 'row')}; "
+            'drop them with duplicates = "first" or "last" under [time]'
+        )
 
 
 def _few(table: LogTable, rows: int) -> str:
