@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.gaps.kl_gap import OF_DEALS, gap
-from sim2real_cat.gaps.null import calibrate
+from sim2real_cat.gaps.null import estimate_null
 from sim2real_cat.gaps.samples import Observations, clouds
 from sim2real_cat.gaps.support import coverage
 
@@ -185,7 +185,7 @@ def alarms(chosen: list[Case], repetitions: int) -> None:
         for seed in range(repetitions):
             drawn = case.draw(generator(seed))
             real, sim, weights, _ = clouds(*drawn, case.level, None)
-            found = calibrate(real, sim, weights, lambda *_: 0.0, 1, generator(seed), OF_DEALS[case.method])
+            found = estimate_null(real, sim, weights, lambda *_: 0.0, 1, generator(seed), OF_DEALS[case.method])
             null += [] if found.p_value is None else [found.p_value <= 0.05]
             support.append(coverage(*drawn, level=case.level).p_value <= 0.05)
         print(

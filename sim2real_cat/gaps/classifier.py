@@ -299,7 +299,8 @@ def deal_folds(cloud: Cloud, weights: Mapping[int, float], rng: np.random.Genera
     """Deal the episodes of one side into folds, each member's for itself.
 
     A member with fewer episodes than folds is cut into stretches of time, lest a training set lack a part of the
-    mixture. At the level "occupancy", where one stretch betrays the next, only a member that is much of it is cut.
+    mixture. At the level "occupancy", where successive stretches resemble each other, only a member with much weight is
+    cut.
 
     Args:
         cloud: The points of the side.
@@ -635,7 +636,7 @@ def _doubts(fitted: FittedRatios, real: Cloud, weights: Mapping[int, float]) -> 
     if fitted.cut_sim and real.level == "occupancy":
         reasons.append(
             f"{fitted.cut_sim} of {len(weights)} simulated members have fewer than {FOLDS} episodes, cut into "
-            "stretches of time that betray each other: add episodes"
+            "stretches of time that depend on each other: add episodes"
         )
     return reasons, beyond
 

@@ -213,10 +213,10 @@ def _about_permutations(real: Samples, sim: Samples, weight: Floats, relabelled:
     notes = []
     if min(len(real.member_index), len(sim.member_index)) < 2:
         notes.append("a single episode on one side cannot be permuted: no p-value")
-    elif relabelled.smallest > 0.05:
+    elif relabelled.least_p_value > 0.05:
         notes.append(
             f"{len(real.member_index)} real and {len(sim.member_index)} simulated episodes can be relabelled in "
-            f"{relabelled.count} ways: no p-value is below {relabelled.smallest:.2g}"
+            f"{relabelled.count} ways: no p-value is below {relabelled.least_p_value:.2g}"
         )
     if weight.max() > 1.5 * weight.min():
         notes.append("members differ in weight per point, so that permuted episodes are exchangeable roughly only")
@@ -272,8 +272,8 @@ class Relabelled:
         return len(self.real) - 1 if self.exact else len(self.real)
 
     @property
-    def smallest(self) -> float:
-        """Return the smallest p-value possible."""
+    def least_p_value(self) -> float:
+        """Compute the smallest p-value that so many labellings can give."""
         return least_p_value(len(self.start), int(self.real[0].sum()), len(self.real) - 1)
 
     @property

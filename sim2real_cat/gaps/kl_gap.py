@@ -17,7 +17,7 @@ from sim2real_cat.gaps.estimate import Estimate, MethodResult, MethodSettings, N
 from sim2real_cat.gaps.gaussian import corrected_gap, estimate_by_gaussians, examined_estimate, gaps_of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
 from sim2real_cat.gaps.knn import estimate_by_neighbours
-from sim2real_cat.gaps.null import SPLITS, OfDeals, calibrate
+from sim2real_cat.gaps.null import SPLITS, OfDeals, estimate_null
 from sim2real_cat.gaps.resampling import cut_single_episodes
 from sim2real_cat.gaps.samples import UNITS, Cloud, Level, Observations, Samples, clouds, comparable_samples
 from sim2real_cat.linear_algebra import on_one_thread
@@ -233,7 +233,7 @@ def _null(
             return corrected_gap(one, other, weights_of_other, rng)
         return METHODS[method](one, other, weights_of_other, settings, rng).raw
 
-    return calibrate(real, sim, weights, raw, splits, rng, OF_DEALS.get(method)) if splits else None
+    return estimate_null(real, sim, weights, raw, splits, rng, OF_DEALS.get(method)) if splits else None
 
 
 def _whole_episodes(

@@ -31,13 +31,13 @@ from sim2real_cat.gaps.permutation import least_p_value, p_value, random_orders
 from sim2real_cat.gaps.samples import Cloud, subset
 
 SPLITS = 4
-"""How often each side is split where nothing else is asked for."""
+"""The number of times that each side is split by default."""
 
 DEALS = 199
-"""How often episodes are dealt anew for a p-value."""
+"""The number of times that episodes are dealt anew for a p-value."""
 
 DEALS_OF_COSTLY = 39
-"""The same where every deal is measured by the method itself."""
+"""The same where the method itself measures every deal."""
 
 # A smallest possible p-value above this is said.
 _WORTH_A_WORD = 0.05
@@ -214,7 +214,7 @@ OfDeals: TypeAlias = Callable[[PooledUnits, Bools, Cloud, Mapping[int, float]], 
 """A statistic of many deals: the units, (deals, n_units) which are real, simulated points, weights of the members."""
 
 
-def calibrate(
+def estimate_null(
     real: Cloud,
     sim: Cloud,
     weights: Mapping[int, float],

@@ -112,7 +112,7 @@ def joint_densities(
     if exact:
         shape = np.square(np.linalg.solve(factor, np.broadcast_to(real_factor, factor.shape))).sum(axis=(2, 3))
         apart = np.square(_solved(factor, real_expected - expected)).sum(axis=2)
-        volume = _log_determinant(factor) - _log_determinant(real_factor)
+        volume = _half_log_determinant(factor) - _half_log_determinant(real_factor)
         divergence = np.where(lost, np.inf, 0.5 * (shape + apart - reading.shape[1]) + volume)
         excess = np.subtract(log_real - log_sim, divergence, out=np.zeros_like(log_sim), where=~lost)
     starts = np.flatnonzero(np.diff(episode, prepend=-1))
@@ -187,7 +187,7 @@ def _factor(covariance: Floats) -> Floats:
 def _log_density(error: Floats, factor: Floats) -> Floats:
     """Compute the log-density (...,) of errors (..., d) whose covariance has the Cholesky factor (..., d, d)."""
     square = np.square(_solved(factor, error)).sum(axis=-1)
-    density: Floats = -0.5 * square - _log_determinant(factor) - 0.5 * error.shape[-1] * np.log(2 * np.pi)
+    density: Floats = -0.5 * square - _half_log_determinant(factor) - 0.5 * error.shape[-1] * np.log(2 * np.pi)
     return density
 
 
@@ -196,7 +196,7 @@ def _solved(factor: Floats, error: Floats) -> Floats:
     return np.asarray(np.linalg.solve(factor, error[..., None])[..., 0], dtype=np.float64)
 
 
-def _log_determinant(factor: Floats) -> Floats:
+def _half_log_determinant(factor: Floats) -> Floats:
     """Compute half the logarithm of the covariance's determinant."""
     half: Floats = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
     return half

@@ -141,7 +141,7 @@ class Predictor:
             "knows of that spread counts as a gap"
         )
 
-    def blocks(self, recording: Trajectories) -> Iterator[tuple[Trajectories, slice]]:
+    def batches(self, recording: Trajectories) -> Iterator[tuple[Trajectories, slice]]:
         """Yield successive whole episodes of one real member, as many as fit in memory, with their transitions' rows.
 
         The rows count through all transitions of the recording.
@@ -149,8 +149,8 @@ class Predictor:
         width = len(recording.sensors)
         width *= width if self.uncertain else 1
         room = max(_READINGS_AT_ONCE // (len(self.fibre) * width), 1)
-        block = (np.cumsum(recording.lengths) - recording.lengths) // room
-        changes = np.flatnonzero(np.diff(block) + np.abs(np.diff(recording.member_index))) + 1
+        batch = (np.cumsum(recording.lengths) - recording.lengths) // room
+        changes = np.flatnonzero(np.diff(batch) + np.abs(np.diff(recording.member_index))) + 1
         first = 0
         for episodes in np.split(np.arange(len(recording)), changes):
             part = recording.select(episodes)

@@ -77,7 +77,7 @@ class PredictiveGap:
 
 
 def gap_of_densities(
-    blocks: Iterable[Mapping[float, Densities]],
+    batches: Iterable[Mapping[float, Densities]],
     weights: Sequence[float] | Floats,
     sensors: Sequence[str],
     *,
@@ -90,7 +90,7 @@ def gap_of_densities(
     """Estimate the gap from the densities of every recorded reading in each member and in reality.
 
     Args:
-        blocks: the densities of some whole episodes at a time, by the factor of the noise's deviations; the factor 1
+        batches: the densities of some whole episodes at a time, by the factor of the noise's deviations; the factor 1
             is the gap, others tell how it depends on the noise. A generator keeps memory small.
         weights: (M,) of the members; any positive total.
         sensors: d names.
@@ -109,9 +109,9 @@ def gap_of_densities(
     prior = _prior(weights)
     with np.errstate(divide="ignore"):
         log_weights = np.log(prior)
-    found = _follow(blocks, log_weights)
+    found = _follow(batches, log_weights)
     if 1.0 not in found:
-        raise GapError("there are no densities with the noise as it is: give blocks with the factor 1.0")
+        raise GapError("there are no densities with the noise as it is: give batches with the factor 1.0")
     mixed = found[1.0]
     episode = mixed.episode
     sensitivity = {factor: float(of.terms.mean()) for factor, of in sorted(found.items()) if factor != 1}
@@ -154,11 +154,11 @@ def _prior(weights: Sequence[float] | Floats) -> Floats:
     return np.asarray(prior / prior.sum())
 
 
-def _follow(blocks: Iterable[Mapping[float, Densities]], log_weights: Floats) -> dict[float, MixtureTerms]:
+def _follow(batches: Iterable[Mapping[float, Densities]], log_weights: Floats) -> dict[float, MixtureTerms]:
     """Return the terms of all episodes, by the factor of the noise's deviations."""
     found: dict[float, list[MixtureTerms]] = {}
-    for block in blocks:
-        for factor, densities in block.items():
+    for batch in batches:
+        for factor, densities in batch.items():
             parts = found.setdefault(factor, [])
             parts.append(mixture_terms(densities, log_weights, sum(len(part.steps) for part in parts)))
     return {factor: MixtureTerms.join(parts) for factor, parts in found.items()}

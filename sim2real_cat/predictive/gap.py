@@ -22,10 +22,10 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import World
 
 States = Literal["recorded", "hidden"]
-"""Whether members start every transition in the recorded state, or know the first state alone."""
+"""The states that members know: every recorded one, or the first one alone."""
 
 NoiseSource = Literal["given", "fitted"]
-"""Whether the noise of the sensors is the world's, or fitted to the real readings where the world has none."""
+"""The noise of the sensors: the world's, or fitted to the real readings where the world has none."""
 
 SCALES = (0.5, 2.0)
 """Factors of the noise's deviations at which the gap is computed too."""
@@ -191,7 +191,7 @@ class _Comparison:
         self, simulated: Predictor, known: Reality, scales: Sequence[float]
     ) -> Iterator[Mapping[float, Densities]]:
         """Yield the densities of a few episodes at a time, by the factor of the noise."""
-        for part, rows in simulated.blocks(self.recording):
+        for part, rows in simulated.batches(self.recording):
             expected, real = simulated.expect(part), known.expect(part, rows)
             yield {scale: reading_densities(part, expected, real, scale) for scale in scales}
 

@@ -111,7 +111,7 @@ def fit_reality(simulated: Predictor, recording: Trajectories) -> FittedReality:
     before, after = (recording.observations[episode, step + later] for later in (0, 1))
     scale = np.where(after.std(axis=0) > 0, after.std(axis=0), 1.0)
     squares = np.zeros((len(simulated.fibre), after.shape[1]))
-    for part, rows in simulated.blocks(recording):
+    for part, rows in simulated.batches(recording):
         expected = simulated.expect(part).reading
         squares += np.square((after[rows] - expected) / scale).sum(axis=1)
     if np.isnan(squares).all(axis=0).any():

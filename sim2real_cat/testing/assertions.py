@@ -20,7 +20,7 @@ from sim2real_cat.transfer.laws.measured_laws import Recompute
 from sim2real_cat.transfer.laws.report import LawReport, check
 
 Undecided = Literal["pass", "fail"]
-"""Whether a test passes where a law that was asked is undecided."""
+"""The outcome of a test where a law that was asked is undecided."""
 
 _WIDTH = 160
 # Rows that are shown of each law.

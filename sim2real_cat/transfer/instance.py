@@ -14,6 +14,7 @@ from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import EngineName
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
+from sim2real_cat.ranking.table import PolicyTable
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law
 from sim2real_cat.transfer.laws.measured_laws import Recompute
 from sim2real_cat.transfer.laws.report import LawReport, check
@@ -21,8 +22,6 @@ from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 if TYPE_CHECKING:
     import networkx
-
-    from sim2real_cat.ranking.table import PolicyTable
 
 NAME_ATTRIBUTES = {
     "SimEnv": "sim_name",
@@ -172,8 +171,6 @@ class TransferInstance:
             InstanceError: the instance records no returns, the robot is not known or not said, or fewer than two
                 policies have returns.
         """
-        from sim2real_cat.ranking.table import PolicyTable
-
         acset = self.acset
         if "return_sim" not in acset.schema.attrs:
             raise InstanceError(

@@ -121,7 +121,7 @@ def test_p_value_counts_the_true_labelling():
     statistic = np.array([5.0, *range(9)])
     assert relabelled.p_value(statistic) == pytest.approx(5 / 10)
     assert relabelled.null(statistic) == pytest.approx(4.0)
-    assert relabelled.smallest == pytest.approx(0.1)
+    assert relabelled.least_p_value == pytest.approx(0.1)
 
 
 def test_median_distance():

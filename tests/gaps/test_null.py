@@ -9,7 +9,7 @@ from sim2real_cat.gaps.estimate import MethodSettings
 from sim2real_cat.gaps.gaussian import corrected_gap, gaps_of_deals
 from sim2real_cat.gaps.gaussian_kl import log_ratios
 from sim2real_cat.gaps.kl_gap import METHODS, gap
-from sim2real_cat.gaps.null import SPLITS, calibrate, hold_out, pool
+from sim2real_cat.gaps.null import SPLITS, estimate_null, hold_out, pool
 from sim2real_cat.gaps.samples import clouds
 
 
@@ -19,7 +19,7 @@ def p_values(make, repetitions, level="occupancy", weights=None):
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
         real, sim, fibre, _ = clouds(*make(rng), level, weights)
-        found.append(calibrate(real, sim, fibre, lambda *_: 0.0, 1, rng, gaps_of_deals).p_value)
+        found.append(estimate_null(real, sim, fibre, lambda *_: 0.0, 1, rng, gaps_of_deals).p_value)
     return np.array(found)
 
 
@@ -80,7 +80,7 @@ def test_values_are_the_method_on_halves(autoregressive):
         seen.append((a, b, weights))
         return float(len(seen))
 
-    null = calibrate(real, sim, fibre, raw, 3, np.random.default_rng(0), gaps_of_deals)
+    null = estimate_null(real, sim, fibre, raw, 3, np.random.default_rng(0), gaps_of_deals)
     assert (null.real, null.simulated, null.splits) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 3)
     for source, (a, b, weights) in zip([real] * 3 + [sim] * 3, seen, strict=True):
         assert (a.side, b.side, weights) == ("real", "simulated", {0: 1.0})

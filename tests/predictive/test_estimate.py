@@ -79,10 +79,10 @@ def test_a_member_that_cannot_be_is_out_for_the_episode():
 def test_the_estimate_says_what_it_is():
     rng = np.random.default_rng(10)
     parts = episodes(rng, count=8, apart=1.0)
-    blocks = [
+    batches = [
         {1.0: gaussian_densities(*parts), 2.0: gaussian_densities(*parts[:3], 2 * parts[3], parts[4], 2 * parts[5])}
     ]
-    found = gap_of_densities(blocks, [1, 1, 2], ("a", "b"), noise="as given", notes=["a note"])
+    found = gap_of_densities(batches, [1, 1, 2], ("a", "b"), noise="as given", notes=["a note"])
     estimate = found.estimate
     assert (estimate.method, estimate.level, estimate.units) == ("predictive", "transition", "nats per control step")
     assert (estimate.n_real, estimate.n_sim, estimate.episodes_real, estimate.n_members) == (240, 720, 8, 3)
@@ -141,7 +141,7 @@ def test_few_moments_and_the_far_tail_are_said():
 
 
 @pytest.mark.parametrize(
-    ("blocks", "options", "message"),
+    ("batches", "options", "message"),
     [
         ([], {}, "no densities with the noise as it is"),
         (None, {"confidence": 95}, "confidence is 95"),
@@ -149,8 +149,8 @@ def test_few_moments_and_the_far_tail_are_said():
         (None, {"weights": [0, 0, 0]}, "weights must be finite, not negative and not all 0"),
     ],
 )
-def test_refused(blocks, options, message):
+def test_refused(batches, options, message):
     parts = episodes(np.random.default_rng(13))
-    blocks = [{1.0: gaussian_densities(*parts)}] if blocks is None else blocks
+    batches = [{1.0: gaussian_densities(*parts)}] if batches is None else batches
     with pytest.raises(GapError, match=message):
-        gap_of_densities(blocks, options.pop("weights", np.ones(3)), ("a", "b"), noise="", **options)
+        gap_of_densities(batches, options.pop("weights", np.ones(3)), ("a", "b"), noise="", **options)

@@ -305,6 +305,6 @@ def minus(left: Floats, right: Floats) -> Floats:
         return left - right
 
 
-def along(column: Floats, targets: Ids) -> Floats:
+def values_at(column: Floats, targets: Ids) -> Floats:
     """Return the values at ids, NaN where these are undefined."""
     return np.append(column, np.nan)[targets]

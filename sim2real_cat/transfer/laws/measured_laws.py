@@ -41,7 +41,6 @@ from sim2real_cat.transfer.laws.law import (
     Law,
     Witness,
     Witnesses,
-    along,
     doubtful,
     intervals,
     minus,
@@ -49,6 +48,7 @@ from sim2real_cat.transfer.laws.law import (
     of_mask,
     shares,
     texts,
+    values_at,
     with_interval,
 )
 
@@ -91,7 +91,7 @@ def fibre_bounds(instance: ACSet) -> FibreBounds:
     member, _, member_high = with_interval(*(numbers(instance, "SimEnv", name) for name in names))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a member of weight 0 never binds
         cost = -np.log(shares(instance))
-        of_world, high = (along(steps, train) * side + cost for side in (member, member_high))
+        of_world, high = (values_at(steps, train) * side + cost for side in (member, member_high))
     of_world, high = (np.where(np.isnan(side), np.inf, side) for side in (of_world, high))
     bound, bound_high = (_least(side, train, len(gap)) for side in (of_world, high))
     bound = np.where(np.isinf(bound), np.nan, bound)
@@ -221,9 +221,9 @@ def square_divergences(instance: ACSet) -> SquareDivergences:
     }
     mixture, mixture_low = np.full((2, len(train)), np.nan)
     for name, (value, least, _) in mixtures.items():
-        mixture = np.where(level == name, along(value, train), mixture)
-        mixture_low = np.where(level == name, along(least, train), mixture_low)
-    steps = along(numbers(instance, "Policy", "gap_steps"), train)
+        mixture = np.where(level == name, values_at(value, train), mixture)
+        mixture_low = np.where(level == name, values_at(least, train), mixture_low)
+    steps = values_at(numbers(instance, "Policy", "gap_steps"), train)
     with np.errstate(divide="ignore", invalid="ignore"):  # a member of weight 0 bounds nothing
         cost = -np.log(shares(instance)) / np.where(level == "transition", steps, 1.0)
     unreliable = (level == "transition") & np.append(doubtful(instance), False)[train]

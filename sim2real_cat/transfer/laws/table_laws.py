@@ -32,12 +32,12 @@ from sim2real_cat.transfer.laws.law import (
     Verdict,
     Witnesses,
     WitnessRows,
-    along,
     doubtful,
     intervals,
     minus,
     numbers,
     of_mask,
+    values_at,
 )
 
 
@@ -223,8 +223,8 @@ def _measured_episodes(instance: ACSet) -> Floats:
     seen = numbers(instance, "Observation", "episodes")
     seen = seen - np.nan_to_num(numbers(instance, "Observation", "diverged"))
     alone = np.bincount(deploy[deploy >= 0], minlength=instance.nparts("RealEnv")) == 1
-    of_robot = np.where(alone, along(seen, instance.column_ids("observe_real")), np.nan)
-    return np.where(np.isnan(known), along(of_robot, deploy), known)
+    of_robot = np.where(alone, values_at(seen, instance.column_ids("observe_real")), np.nan)
+    return np.where(np.isnan(known), values_at(of_robot, deploy), known)
 
 
 _POLICIES = Schema("Policies", obs=["Policy"])
