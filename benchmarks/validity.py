@@ -1,15 +1,15 @@
-"""Does a gap say how much return a policy loses on the robot? Rank correlations over worlds that stand for reality.
+"""Measure whether a gap tells how much return a policy loses on the robot, by rank correlations over worlds.
 
-Each of six robots has a policy, trained in a fibre of randomized worlds. It is deployed in some 28 worlds that differ
-from the simulation in dynamics, sensing and timing, from not at all to severely. Every world gets every score, the
-estimators of the gap and what people use today, and the loss of return from simulation to that "reality".
+Each of six robots has a policy, trained in a fibre of randomized worlds. It is deployed in some 28 worlds that stand
+for reality and differ from the simulation in dynamics, sensing and timing, from not at all to severely. Every world
+gets every score (the estimators of the gap, and what people use today) and the loss of return there.
 
     python benchmarks/validity.py report                 # tables and picture, from benchmarks/data/validity.csv
     python benchmarks/validity.py run                    # every world again, and the report
     python benchmarks/validity.py run --robots Hopper --scores predictive    # one score of one robot's worlds
     python benchmarks/validity.py train                  # the policies again
 
-What came out, and what it means: docs/explanation/validity.md.
+The results and their meaning are in docs/explanation/validity.md.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from validity_report import Worlds, read
 from validity_robots import DATA, ROBOTS, RealWorld, Robot, real_worlds
 from validity_scores import SCORES, SLOW, Case, from_the_starts_of, scores, spread_of
+from validity_statistics import Worlds, read
 from validity_tables import bands, by_kind, by_robot, compared, examples, pooled, summary
 
 from sim2real_cat.files import replacing, write_text
@@ -37,24 +37,25 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, PICTURE = DOCS / "explanation" / "validity.md", DOCS / "images" / "validity.png"
 
 SIM_STEPS, REAL_STEPS, SCORED_STEPS = 1000, 8000, 2000
-"""Control steps, if no episode ends early: in each world of the fibre; in each real-like world, for its return; and
-those of them that the scores see."""
+"""Control steps, if no episode ends early: in each world of the fibre; in each real-like world, for its return; and of
+these, those that the scores see."""
 
 MAIN = "predictive"
 """The gap that the picture shows and that the others are compared with."""
 
-Row = dict[str, object]
+CsvRow = dict[str, object]
+"""One line of the data file, by column."""
 
 
-def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[Row]:
-    """A row for every real-like world of a robot."""
+def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[CsvRow]:
+    """Deploy a robot's policy in its real-like worlds; return a row for each."""
     world, policy, fibre = robot.world, robot.policy(), robot.fibre()
     rng = np.random.default_rng([seed, ROBOTS.index(robot)])
     simulated, deployed, scored = (steps // robot.steps for steps in (SIM_STEPS, REAL_STEPS, SCORED_STEPS))
     sim = rollout(world, policy, rng=rng, fibre=fibre, episodes=simulated, steps=robot.steps)
     rest = rollout(world, robot.at_rest(), rng=rng, episodes=deployed, steps=robot.steps)
     spread = spread_of(sim)
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     for reality in real_worlds(robot, spread, rng):
         began = time.perf_counter()
         real = rollout(world, policy, rng=rng, fibre=reality.ensemble, episodes=deployed, steps=robot.steps)
@@ -69,8 +70,8 @@ def played(robot: Robot, seed: int, chosen: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _row(robot: Robot, reality: RealWorld, sim: float, rest: float, real: Trajectories) -> Row:
-    """What differs in a real-like world, and what the policy loses there."""
+def _row(robot: Robot, reality: RealWorld, sim: float, rest: float, real: Trajectories) -> CsvRow:
+    """Return the columns of a real-like world except the scores: its differences, and the loss of return there."""
     losses = (sim - real.returns) / (sim - rest)
     return {
         "robot": robot.name,
@@ -88,19 +89,19 @@ def _row(robot: Robot, reality: RealWorld, sim: float, rest: float, real: Trajec
     }
 
 
-def write(rows: list[Row]) -> None:
-    """Write the data file, six digits of every number; what was not computed again stays as it was.
+def write(rows: list[CsvRow]) -> None:
+    """Write the data file, with six digits of every number; scores that were not computed again stay as they were.
 
     A row is known by its robot, its place among that robot's rows, and its parameters.
     """
-    old: dict[str, list[Row]] = {}
+    old: dict[str, list[CsvRow]] = {}
     if CSV.exists():
         with CSV.open(newline="", encoding="utf-8") as file:
             for each in csv.DictReader(file):
                 old.setdefault(each["robot"], []).append(dict(each))
-    new: dict[str, list[Row]] = {}
+    new: dict[str, list[CsvRow]] = {}
     for row in rows:
-        told: Row = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        told: CsvRow = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
         before = old.get(str(row["robot"]), [])
         place = len(new.setdefault(str(row["robot"]), []))
         same = place < len(before) and before[place]["parameters"] == told["parameters"]
@@ -114,7 +115,7 @@ def write(rows: list[Row]) -> None:
 
 
 def tables(worlds: Worlds) -> dict[str, str]:
-    """What the documentation shows of the data file, in Markdown, by the names of the places where it stands there."""
+    """Return the tables of the documentation in Markdown, by the names of their places in the page."""
     return {
         "summary": summary(worlds),
         "pooled": pooled(worlds),
@@ -127,7 +128,7 @@ def tables(worlds: Worlds) -> dict[str, str]:
 
 
 def filled(page: str, shown: Mapping[str, str]) -> str:
-    """The page with every table in its place, between ``<!-- NAME -->`` and ``<!-- end -->``."""
+    """Return the page with every table in its place, between ``<!-- NAME -->`` and ``<!-- end -->``."""
     for name, text in shown.items():
         place = re.compile(f"(?<=<!-- {name} -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
         page, found = place.subn(lambda _, text=text: text, page)

@@ -1,4 +1,4 @@
-"""The validity experiment in a picture: how well every score ranks the worlds, and the gap on each robot."""
+"""Draw the validity experiment: the rank correlation of every score, and the gap and the loss on each robot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from validity_report import Worlds
+from validity_statistics import Worlds
 from validity_tables import of_ranks, statistic
 
 from sim2real_cat.files import replacing
@@ -25,7 +25,7 @@ KIND_STYLES = {
 """Colours of Okabe and Ito, which people with any colour vision tell apart, and a marker for each as well."""
 
 LEAST_GAP, MOST_LOSS = 1e-3, 1.5
-"""Where points beyond are drawn."""
+"""Points beyond these are drawn on them."""
 
 GAPS = ("predictive", "predictive, noise x 2", "predictive, no fibre", "gaussian", "gaussian, plug-in", "knn", "ratio")
 """The scores that estimate `kl_gap`; the others are what they are compared with."""
@@ -54,7 +54,7 @@ def draw(worlds: Worlds, path: Path, score: str) -> None:
 
 
 def _intervals(axis: Axes, worlds: Worlds) -> None:
-    """The pooled rank correlation of every score with its interval, largest first."""
+    """Draw the pooled rank correlation of every score with its interval, the largest at the top."""
     found = {score: statistic(of_ranks, worlds, score) for score in worlds.scores}
     ordered = sorted(found, key=lambda score: found[score].value)
     for height, score in enumerate(ordered):
@@ -73,7 +73,7 @@ def _intervals(axis: Axes, worlds: Worlds) -> None:
 
 
 def _scatter(axis: Axes, worlds: Worlds, robot: str, score: str) -> None:
-    """The gap and the lost return of every world of a robot."""
+    """Draw the gap and the lost return of every world of a robot."""
     x, y = np.maximum(worlds.scores[score], LEAST_GAP), np.minimum(worlds.loss, MOST_LOSS)
     for kind, (colour, marker) in KIND_STYLES.items():
         rows = worlds.kind == kind

@@ -22,14 +22,14 @@ MEMBERS = 8
 """Worlds in every fibre."""
 
 NONE, DYNAMICS, SENSING, TIMING, SEVERAL = KINDS = ("none", "dynamics", "sensing", "timing", "several")
-"""How a real-like world differs from the simulation."""
+"""Kinds of differences between a real-like world and the simulation."""
 
 Table = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Robot:
-    """A world with noisy sensors, and how its policy was trained.
+    """A world with noisy sensors, and the training of its policy.
 
     Attributes:
         name: of Gymnasium's environment.
@@ -37,7 +37,7 @@ class Robot:
         noise: deviation of the sensors' noise: of velocities, and of the others.
         stiction: the largest dry friction in a joint [N or N m] where no foot touches the ground; 0 where one does.
         late: the longest delay of sensors and actuators, in control periods.
-        search: how the policy was trained; None where it is written by hand.
+        search: the settings of the policy's training; None where it is written by hand.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Robot:
 
     @property
     def world(self) -> World:
-        """The simulation."""
+        """The simulation, with its noise."""
         sensors = World.gymnasium(self.name).sensors
         fast, slow = self.noise
         return World.gymnasium(self.name, noise={s: fast if "velocity" in s else slow for s in sensors})
 
     def fibre(self) -> Ensemble:
-        """The randomized worlds in which the policy was trained, and with which reality is compared."""
+        """Draw the randomized worlds in which the policy was trained, and with which reality is compared."""
         changes = {
             "body_inertial[*]": Change("scale", 0.9, 1.1),
             "dof_damping": Change("scale", 0.75, 1.33, "loguniform"),
@@ -67,11 +67,11 @@ class Robot:
 
     @property
     def weights(self) -> Path:
-        """Where the trained policy lies."""
+        """The file of the trained policy."""
         return DATA / f"validity_{self.name}.npz"
 
     def policy(self) -> Policy:
-        """What is deployed."""
+        """Return the policy that is deployed."""
         return LinearPolicy.load(self.weights) if self.search else CallablePolicy(reach, "Jacobian transpose, 20, 0.06")
 
     def train(self, seed: int) -> None:
@@ -81,17 +81,17 @@ class Robot:
             trained.policy.save(self.weights)
 
     def at_rest(self) -> Policy:
-        """The policy that does nothing."""
+        """Return the policy that does nothing."""
         world = self.world
         d, nu = len(world.sensors), int(world.compile().nu)
         return LinearPolicy(np.zeros((nu, d)), np.zeros(d), np.ones(d))
 
 
 def reach(observed: Floats) -> Floats:
-    """Reacher's policy, (n, 10) to (n, 2): a damped spring from fingertip to target, by the transposed Jacobian.
+    """Act as Reacher's policy, (n, 10) to (n, 2): a damped spring from fingertip to target, by the transposed Jacobian.
 
-    No linear policy reaches: the direction of a torque depends on where the arm is. Links are 0.1 and 0.11 m long. The
-    gains are the best of a grid of six by four in simulation.
+    No linear policy reaches the target, as the direction of a torque depends on where the arm is. Links are 0.1 and
+    0.11 m long. The gains are the best of a grid of six by four in simulation.
     """
     (cos_0, cos_1, sin_0, sin_1), (x, y) = observed[:, :4].T, observed[:, 8:10].T
     cos_sum, sin_sum = cos_0 * cos_1 - sin_0 * sin_1, sin_0 * cos_1 + cos_0 * sin_1
@@ -128,12 +128,12 @@ class RealWorld:
 
     @property
     def ensemble(self) -> Ensemble:
-        """The world, as one that differs from the simulation."""
+        """The world as an ensemble of one."""
         return Ensemble.single(self.table) if self.table else Ensemble.nominal()
 
 
 SAME = RealWorld(NONE, (), 0.0, {})
-"""Reality as the simulation has it in the middle of its fibre."""
+"""Reality equal to the simulation in the middle of its fibre."""
 
 DIFFERENCES: Mapping[str, str] = {
     "inertia": DYNAMICS,
@@ -148,16 +148,16 @@ DIFFERENCES: Mapping[str, str] = {
     "jitter": TIMING,
     "lost actions": TIMING,
 }
-"""What can differ, and of which kind it is."""
+"""The kind of everything that can differ."""
 
 
 def real_worlds(robot: Robot, spread: Floats, rng: np.random.Generator) -> list[RealWorld]:
-    """Two worlds as the simulation, a mild and a severe one for each difference, and four with several of them.
+    """Draw two worlds equal to the simulation, a mild and a severe one for each difference, four with several.
 
     Args:
-        robot: whose worlds.
+        robot: the robot.
         spread: (d,) deviation of each sensor in simulation, the unit of a bias.
-        rng: draws severities, signs, and what comes together.
+        rng: draws severities, signs, and the differences that come together.
     """
     possible = [name for name in DIFFERENCES if not (name == "gravity" and robot.name == "Reacher")]
     worlds = [SAME, SAME]
@@ -175,7 +175,7 @@ def real_worlds(robot: Robot, spread: Floats, rng: np.random.Generator) -> list[
 
 
 def _change(robot: Robot, name: str, severity: float, spread: Floats, rng: np.random.Generator) -> Table:
-    """The parameters of one difference: a factor or a sign at random, as far away as the severity from 0 to 1 says."""
+    """Draw the parameters of one difference, with a random sign and a size that grows with the severity."""
     world = robot.world
     sign = rng.choice([-1.0, 1.0])
     period = world.substeps * float(world.compile().opt.timestep)
@@ -204,6 +204,6 @@ def _change(robot: Robot, name: str, severity: float, spread: Floats, rng: np.ra
 
 
 def _driven(robot: Robot) -> list[str]:
-    """The joints that actuators drive."""
+    """Return the joints that actuators drive."""
     model = robot.world.compile()
     return [model.joint(int(joint)).name for joint in model.actuator_trnid[:, 0]]

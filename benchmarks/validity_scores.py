@@ -1,4 +1,4 @@
-"""Every score of the validity experiment: the estimators of the gap, and what people use today."""
+"""The scores of the validity experiment: the estimators of the gap, and what people use today."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from sim2real_cat.worlds.world import World
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What all scores of one real-like world are computed from.
+    """The data from which all scores of one real-like world are computed.
 
     Attributes:
         world: the simulation.
         fibre: its randomized worlds.
         real: episodes in a world that stands for reality.
         sim: episodes in the fibre, from starts of their own.
-        paired: episodes in the middle of the fibre, each from the start of the real one and with noise of its own.
+        paired: episodes in the middle of the fibre, each from the start of a real one, with other noise.
         spread: (d,) deviation of each sensor in `sim`.
     """
 
@@ -45,7 +45,7 @@ class Case:
 
     @cached_property
     def expected(self) -> PredictiveGap:
-        """What the worlds of the fibre expected of every real transition."""
+        """The predictive gap, from what the worlds of the fibre expect of every real transition."""
         return predictive_gap(self.world, self.real, fibre=self.fibre)
 
     @cached_property
@@ -57,12 +57,12 @@ class Case:
 
 
 def spread_of(sim: Trajectories) -> Floats:
-    """(d,) deviation of each sensor over all episodes."""
+    """Compute the deviation of each sensor over all episodes, (d,)."""
     return np.concatenate(sim.episodes).std(axis=0)
 
 
 def from_the_starts_of(world: World, policy: Policy, recorded: Trajectories, seed: int) -> Trajectories:
-    """An episode of the world as it is from every start that was recorded, with sensor noise of its own."""
+    """Roll out an episode of the world as it is from every recorded start, with other sensor noise."""
     starts = iter(zip(recorded.qpos[:, 0], recorded.qvel[:, 0], strict=True))
     task = copy.copy(world.task)
     task.start = lambda model, rng: next(starts)  # type: ignore[method-assign]
@@ -71,14 +71,14 @@ def from_the_starts_of(world: World, policy: Policy, recorded: Trajectories, see
 
 
 def one_step(case: Case) -> float:
-    """Root mean square of what the simulation expects wrongly of the next observation, in spreads of each sensor."""
+    """Compute the RMS error of the simulation's prediction of the next observation, in spreads of each sensor."""
     ahead = predict_steps(case.world, case.real)
     after = case.real.observations[ahead.episode, ahead.step + 1]
     return float(np.sqrt(np.nanmean(np.square((after - ahead.observation) / case.spread))))
 
 
 def ratio(case: Case) -> float:
-    """The gap by a classifier, which is slow: from as many simulated episodes as real ones."""
+    """Estimate the gap by a classifier, from as many simulated episodes as real ones, as it is slow."""
     number = np.concatenate([np.arange(count) for count in np.unique(case.sim.member_index, return_counts=True)[1]])
     few = case.sim.select(number < max(len(case.real) // len(case.fibre), 1))
     return gap(case.real, few, method="ratio", level="transition").value
@@ -101,14 +101,14 @@ SCORES: Mapping[str, Callable[[Case], float]] = {
     "DTW": lambda case: case.distances["dtw"],
     "one-step RMSE": one_step,
 }
-"""By name: the number that is to grow with the loss of return."""
+"""The functions that compute the scores, by name; a score should grow with the loss of return."""
 
 SLOW = ("ratio",)
-"""Scores that take longer than all others together; they are computed where they are asked for."""
+"""Scores that take longer than all others together; they are computed only where they are asked for."""
 
 
 def scores(case: Case, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-    """Some scores of a case, NaN where one could not be computed, and why."""
+    """Compute some scores of a case, NaN where one has no value, and return them with the reasons for NaN."""
     found, notes = {}, []
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""The validity experiment in tables, in Markdown as the documentation shows them."""
+"""The tables of the validity experiment, in Markdown as the documentation shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from validity_report import Interval, Worlds, flagged, interval, kendall, resampled, spearman
+from validity_statistics import Interval, Worlds, flagged, interval, kendall, resampled, spearman
 
 LOST = 0.1
 """Share of the return beyond which a world counts as one in which the policy loses."""
@@ -31,42 +31,46 @@ Statistic = Callable[[Worlds, str, NDArray[np.float64]], NDArray[np.float64]]
 
 
 def of_ranks(worlds: Worlds, score: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute Spearman's correlation of a score with the loss, of ranks within each robot."""
     return spearman(worlds.scores[score], worlds.loss, worlds.robot, counts)
 
 
 def of_pairs(worlds: Worlds, score: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute Kendall's correlation of a score with the loss, over pairs of worlds of a robot."""
     return kendall(worlds.scores[score], worlds.loss, worlds.robot, counts)
 
 
 def of_flags(worlds: Worlds, score: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute how often a score is larger where the policy loses, over pairs of worlds of a robot."""
     return flagged(worlds.scores[score], worlds.loss > LOST, worlds.robot, counts)
 
 
 def across_robots(worlds: Worlds, score: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute Spearman's correlation of a score with the loss, of ranks over all robots together."""
     return spearman(worlds.scores[score], worlds.loss, np.full(len(worlds.loss), "any"), counts)
 
 
 @lru_cache
 def counts_of(robot: tuple[str, ...]) -> NDArray[np.float64]:
-    """The same resamples for every score of the same worlds, so that scores are compared on them."""
+    """Return the same resamples for every score of the same worlds, so that scores are compared on equal terms."""
     return resampled(np.array(robot), np.random.default_rng(0))
 
 
 def statistic(of: Statistic, worlds: Worlds, score: str) -> Interval:
-    """A statistic of the worlds in which the score could be computed, with its interval."""
+    """Compute a statistic with its interval, from the worlds in which the score has a value."""
     some = worlds.among(np.isfinite(worlds.scores[score]))
     return interval(of(some, score, counts_of(tuple(some.robot.tolist()))))
 
 
 def advantage(worlds: Worlds, score: str, other: str) -> Interval:
-    """By how much the rank correlation of one score exceeds that of another, on the worlds that have both."""
+    """Compute the rank correlation of one score minus that of another, on the worlds that have both."""
     some = worlds.among(np.isfinite(worlds.scores[score]) & np.isfinite(worlds.scores[other]))
     counts = counts_of(tuple(some.robot.tolist()))
     return interval(of_ranks(some, score, counts) - of_ranks(some, other, counts))
 
 
 def summary(worlds: Worlds) -> str:
-    """How many worlds there are, what the policies lose in them, and how precisely that is known."""
+    """Tell the number of worlds, the losses of the policies in them, and how precisely these are known."""
     counts = counts_of(tuple(worlds.robot.tolist()))
     halves = interval(spearman(worlds.loss_even, worlds.loss_odd, worlds.robot, counts))
     little, most = int((worlds.loss <= LOST).sum()), int((worlds.loss > 0.9).sum())
@@ -77,7 +81,7 @@ def summary(worlds: Worlds) -> str:
 
 
 def pooled(worlds: Worlds) -> str:
-    """All worlds together."""
+    """Tabulate every statistic of every score over all worlds."""
     header = ("score", "Spearman", "Kendall", f"finds a loss > {LOST:.0%}", "Spearman across robots", "worlds")
     rows = []
     for score, values in worlds.scores.items():
@@ -87,14 +91,14 @@ def pooled(worlds: Worlds) -> str:
 
 
 def by_robot(worlds: Worlds) -> str:
-    """Spearman's correlation of every score on each robot."""
+    """Tabulate Spearman's correlation of every score on each robot."""
     robots = list(dict.fromkeys(worlds.robot.tolist()))
     parts = {robot: worlds.among(worlds.robot == robot) for robot in robots}
     return parted(worlds, parts)
 
 
 def by_kind(worlds: Worlds) -> str:
-    """Spearman's correlation within each kind of difference, the worlds without any included, and between the ends."""
+    """Tabulate Spearman's correlation in each kind of difference, with the worlds without any, and of middle losses."""
     kinds = [kind for kind in dict.fromkeys(worlds.kind.tolist()) if kind != "none"]
     parts = {kind: worlds.among(np.isin(worlds.kind, [kind, "none"])) for kind in kinds}
     parts["loss 5 to 90%"] = worlds.among((worlds.loss > 0.05) & (worlds.loss < 0.9))
@@ -102,19 +106,20 @@ def by_kind(worlds: Worlds) -> str:
 
 
 def parted(worlds: Worlds, parts: dict[str, Worlds]) -> str:
+    """Tabulate Spearman's correlation of every score in parts of the worlds."""
     header = ("score", *(f"{name} ({len(part.loss)})" for name, part in parts.items()))
     rows = [(s, *(str(statistic(of_ranks, part, s)) for part in parts.values())) for s in worlds.scores]
     return table(header, rows)
 
 
 def compared(worlds: Worlds, score: str) -> str:
-    """The advantage of one score over all others."""
+    """Tabulate the advantage of one score over each other."""
     rows = [(other, str(advantage(worlds, score, other))) for other in worlds.scores if other != score]
     return table((f"{score} minus", "difference of Spearman's correlations"), rows)
 
 
 def bands(worlds: Worlds, scores: Sequence[str]) -> str:
-    """How many worlds have a gap of some size, in how many of those the policy loses, and how much."""
+    """Tabulate, for gaps of each size, the number of worlds, how many of them lose return, and their median loss."""
     header = ["nats per control step"]
     rows = [[f"{low:g} to {high:g}" if np.isfinite(high) else f"over {low:g}"] for low, high in pairwise(BANDS)]
     for score in scores:
@@ -126,7 +131,7 @@ def bands(worlds: Worlds, scores: Sequence[str]) -> str:
 
 
 def examples(worlds: Worlds, scores: Sequence[str]) -> str:
-    """Some worlds, with what scores say of them and what the policy loses."""
+    """Tabulate the worlds of `EXAMPLES`, with some scores and the loss."""
     rows = []
     for robot, number, why in EXAMPLES:
         row = np.flatnonzero(worlds.robot == robot)[number]
@@ -137,6 +142,6 @@ def examples(worlds: Worlds, scores: Sequence[str]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first are aligned to the right."""
+    """Write a table in Markdown; all columns but the first are aligned to the right."""
     lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

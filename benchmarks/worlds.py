@@ -1,7 +1,7 @@
-"""How fast rollouts are and what memory they need, next to the bare physics and to Gymnasium, all in one run.
+"""Measure the speed and the memory of rollouts, beside the bare physics and Gymnasium, all in one run.
 
-Measurements that are compared take turns, so what else happens on the machine meets all of them alike; the median of
-the repeats counts. Memory is measured in processes of their own.
+Measurements that are compared take turns, so that other work of the machine slows all of them alike; the median of the
+repeats counts. Memory is measured in processes of their own.
 
     python benchmarks/worlds.py                       # everything: some minutes
     python benchmarks/worlds.py speed peers --repeats 9 --threads 2
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,11 +51,11 @@ VARIED = Randomization(
 )
 
 Measurement = Callable[[], int]
-"""Does its work once and says how many physics steps that was."""
+"""A function that does its work once and returns its number of physics steps."""
 
 
 def humanoid() -> World:
-    """Gymnasium's humanoid with a task of ours: observe every joint, stay up, go forward."""
+    """Make a world of Gymnasium's humanoid and a task of ours: observe every joint, stay up, keep still."""
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "humanoid.xml"
     model = mujoco.MjModel.from_xml_path(str(path))
     joints = [model.joint(i).name for i in range(model.njnt)]
@@ -70,13 +70,13 @@ def humanoid() -> World:
 
 
 def small_policy(world: World) -> LinearPolicy:
-    """Small random weights: the robot moves, and no measurement depends on how well."""
+    """Make a policy of small random weights: the robot moves, and no measurement depends on how well."""
     d, nu = len(world.sensors), int(world.compile().nu)
     return LinearPolicy(0.05 * np.random.default_rng(0).standard_normal((nu, d)), np.zeros(d), np.ones(d))
 
 
 def bare_physics(world: World, fibre: Ensemble, played: Trajectories, threads: int) -> Measurement:
-    """MuJoCo's batch alone: the same members, starts and actions in, positions and velocities of every step out."""
+    """Measure MuJoCo's batch alone: the same members, starts and actions in, positions and velocities out."""
     model = compile_members(world, fibre)
     batch = Batch(model, len(played), nthread=threads)
     apply_to_model(batch, model, fibre, played.member_index)
@@ -93,7 +93,7 @@ def bare_physics(world: World, fibre: Ensemble, played: Trajectories, threads: i
 
 
 def everything_on(world: World, episodes: int, steps: int, threads: int) -> tuple[Ensemble, Callable[[], Trajectories]]:
-    """Our rollout in 32 drawn worlds: randomization, delay, noise, policy, reward, end and recording."""
+    """Return 32 drawn worlds and our rollout in them, with delay, noise, policy, reward, end and recording."""
     members, policy = VARIED.draw(32, rng=np.random.default_rng(0)), small_policy(world)
 
     def play() -> Trajectories:
@@ -106,12 +106,12 @@ def everything_on(world: World, episodes: int, steps: int, threads: int) -> tupl
 
 
 def counted(play: Callable[[], Trajectories], world: World) -> Measurement:
-    """A rollout as a measurement."""
+    """Return a rollout as a measurement."""
     return lambda: int(play().lengths.sum()) * world.substeps
 
 
 def gymnasium_loop(world: World, environments: VectorEnv, steps: int) -> Measurement:
-    """The same policy and sensor noise in Gymnasium's vector of environments."""
+    """Measure the same policy and sensor noise in Gymnasium's vector of environments."""
     policy, rng = small_policy(world), np.random.default_rng(0)
     count = environments.num_envs
 
@@ -132,14 +132,14 @@ def hopper_environment() -> gymnasium.Env:
 
 @dataclass
 class Rates:
-    """Physics steps per second of one measurement, by the clock and by the processor time of this process."""
+    """Physics steps per second of a measurement, by the clock and by the processor time of this process."""
 
     clock: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
 
 
 def interleaved(measurements: dict[str, Measurement], repeats: int) -> dict[str, Rates]:
-    """The rates of every measurement, one of each in turn, after one of each to warm up."""
+    """Measure the rates of all measurements, one of each in turn, after one of each to warm up."""
     rates = {name: Rates() for name in measurements}
     for repeat in range(repeats + 1):
         for name, measure in measurements.items():
@@ -158,14 +158,14 @@ def table(rates: dict[str, Rates]) -> None:
 
 
 def ratio(rates: dict[str, Rates], one: str, other: str, kind: str = "clock") -> None:
-    """Median over the repeats of the ratio within a repeat, and its range."""
+    """Print the median over the repeats of the ratio within a repeat, and its range."""
     each = [a / b for a, b in zip(getattr(rates[one], kind), getattr(rates[other], kind), strict=True)]
     label = f"{one} / {other}, by the {kind}"
     print(f"{label:64}{statistics.median(each):7.2f}   ({min(each):.2f} to {max(each):.2f})")
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Everything on against the bare physics of the same motion."""
+    """Speed with everything on, against the bare physics of the same motion."""
     for world, steps in ((World.gymnasium("Hopper", noise=0.01), 200), (humanoid(), 100)):
         members, play = everything_on(world, options.episodes, steps, options.threads)
         if options.profile:
@@ -187,7 +187,7 @@ def speed(options: argparse.Namespace) -> None:
 
 
 def peers(options: argparse.Namespace) -> None:
-    """Against Gymnasium's vector environments, which record nothing and vary nothing."""
+    """Speed against Gymnasium's vector environments, which record nothing and vary nothing."""
     world, steps = World.gymnasium("Hopper", noise=0.01), 100
     _, play = everything_on(world, options.episodes, steps, options.threads)
     vectors = {
@@ -208,7 +208,7 @@ def peers(options: argparse.Namespace) -> None:
 
 
 def linear(options: argparse.Namespace) -> None:
-    """Time per episode as there are more of them."""
+    """Time per episode, for more and more episodes."""
     world = World.gymnasium("InvertedPendulum", noise=0.01)
     policy = small_policy(world)
 
@@ -230,7 +230,7 @@ def linear(options: argparse.Namespace) -> None:
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Peak memory of a rollout over the arrays that it gives, each in a fresh process."""
+    """Peak memory of a rollout over the size of its arrays, each in a fresh process."""
     print(f"{'memory':56}{'kept [MB]':>12}{'peak [MB]':>12}{'ratio':>8}{'bytes/step':>12}")
     work = [("InvertedPendulum", 500, False, 1024, None), ("Hopper", 200, False, 1024, None)]
     work += [("Hopper", 1000, True, 8192, batch) for batch in (None, 128)]
@@ -258,16 +258,16 @@ def _in_fresh_process(*arguments: object) -> dict[str, float]:
 
 
 def within(work: str, *arguments: object) -> dict[str, float]:
-    """What a fresh process does, and the most memory that it ever had."""
+    """Do the work of a fresh process; return its result, with the seconds and the most memory that it took."""
     begin = time.perf_counter()
     found = {"rollout": _measure_rollout, "write": _write, "read": _read}[work](*arguments)
     return found | {"seconds": time.perf_counter() - begin, "resident": _peak()}
 
 
 def _peak() -> int:
-    """The most memory that this program ever had resident [bytes].
+    """Return the most memory that this program ever had resident [bytes].
 
-    Linux's own figure for it: that of `getrusage` includes what the process that started it had.
+    It is Linux's figure for the program; that of `getrusage` includes the memory of the process that started it.
     """
     status = Path("/proc/self/status").read_text()
     return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
@@ -314,7 +314,7 @@ def _read(path: str) -> dict[str, float]:
 WORK = {work.__name__: work for work in (speed, peers, linear, memory, stream)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", nargs="*", help=f"some of {', '.join(WORK)}; all where none is named")
     parser.add_argument("--episodes", type=int, default=256, help="episodes at once, a multiple of 32 (default 256)")
@@ -323,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=10**7, help="control steps that are streamed (default 10^7)")
     parser.add_argument("--profile", action="store_true", help="for speed, only tell where the time of ours goes")
     parser.add_argument("--within", help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     if options.within is not None:
         print(json.dumps(within(*json.loads(options.within))))
         return

@@ -1,1 +1,1 @@
-"""Two real machines whose recordings are public: their models, their authors' parameters, how their logs are read."""
+"""Two real machines whose recordings are public: their models, their authors' parameters, their logs."""

@@ -1,6 +1,6 @@
-"""How well their authors' parameters predict two real machines, measured against the machines' recordings.
+"""Measure how well their authors' parameters predict two real machines, against the machines' recordings.
 
-Nothing is timed here: every figure is an error, with its unit, of a model against what was recorded.
+Nothing is timed here: every figure is an error of a model against a recording, with its unit.
 
     python -m benchmarks.machines --data FOLDER
 """
@@ -46,12 +46,12 @@ PARAMETERS = {"identified": Ensemble.nominal(), "planned": PLANNED, "rigid": RIG
 """The pendulum's sets of parameters."""
 
 SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""How long an open loop runs."""
+"""Lengths of the open loops."""
 
 ROBOT = "DFKI pendulum"
 
 RESTITUTION = 0.125
-"""What the cube's authors publish."""
+"""The coefficient that the cube's authors publish."""
 
 
 def rms(errors: Floats) -> float:
@@ -63,7 +63,7 @@ def heading(text: str) -> None:
 
 
 def identifications(folder: Path) -> Identified:
-    """The authors' fit, repeated on every controller's run; the one that they published is returned."""
+    """Repeat the authors' fit on every controller's run; return the one that they published."""
     heading("Pendulum: the authors' identification on each run")
     columns = ("J kg m2", "m cx kg m", "Fv N m s/rad", "Fc N m", "offset N m", "residual N m")
     print(f"{'run':20}" + "".join(f"{column:>14}" for column in columns))
@@ -78,7 +78,7 @@ def identifications(folder: Path) -> Identified:
 
 
 def friction(recordings: dict[str, Trajectories], fitted: Identified, seconds: float) -> None:
-    """MuJoCo's frictionloss against the authors' atan(100 vel), under the same torques from the same starts."""
+    """Compare MuJoCo's frictionloss with the authors' atan(100 vel), under the same torques from the same starts."""
     heading(f"Pendulum: Coulomb friction as frictionloss instead of atan(100 vel), angle after {seconds:g} s")
     print(f"{'controller':20}{'RMS difference rad':>20}{'RMSE against the recording rad':>33}")
     for name, recording in recordings.items():
@@ -89,7 +89,7 @@ def friction(recordings: dict[str, Trajectories], fitted: Identified, seconds: f
 
 
 def integrated(fitted: Identified, pieces: Trajectories, timestep: float = 1 / 6000) -> Floats:
-    """Last angle of every piece under the authors' equation, by Runge and Kutta's method of order 4."""
+    """Return the last angle of every piece under the authors' equation, by Runge and Kutta's method of order 4."""
 
     def derivative(state: Floats, torque: Floats) -> Floats:
         angle, velocity = state
@@ -109,7 +109,7 @@ def integrated(fitted: Identified, pieces: Trajectories, timestep: float = 1 / 6
 
 
 def swing_ups(recordings: dict[str, Trajectories]) -> None:
-    """One step ahead, and open loop from overlapping pieces of every run."""
+    """Print the errors one step ahead, and in open loop from overlapping pieces of every run."""
     heading("Pendulum: one control step ahead of every recorded state, RMSE against the sensors")
     print(f"{'controller':20}{'parameters':12}{'period ms':>10}{'angle mrad':>12}{'velocity rad/s':>16}")
     for name, recording in recordings.items():
@@ -129,7 +129,7 @@ def swing_ups(recordings: dict[str, Trajectories]) -> None:
 
 
 def drift(recording: Trajectories, fibre: Ensemble, seconds: float) -> Floats:
-    """Angle simulated minus angle recorded [rad] after so many seconds, from starts half that far apart."""
+    """Return angle simulated minus angle recorded [rad] after some seconds, from starts half that far apart."""
     steps = round(seconds / recording.control_period)
     pieces = segments(recording, steps, max(1, steps // 2))
     played = replay(pendulum(recording.control_period), pieces, fibre=fibre)
@@ -137,7 +137,7 @@ def drift(recording: Trajectories, fibre: Ensemble, seconds: float) -> Floats:
 
 
 def deployments(recordings: dict[str, Trajectories], members: int, seconds: float, seed: int) -> list[Deployment]:
-    """The five controllers, in pieces of so many seconds, each played in a fibre around the identified parameters."""
+    """Deploy the five controllers, in pieces of some seconds, in a fibre around the identified parameters."""
     fibre = AROUND.draw(members, rng=seed)
     return [
         deploy_recording(
@@ -152,7 +152,7 @@ def deployments(recordings: dict[str, Trajectories], members: int, seconds: floa
 
 
 def transfer(recordings: dict[str, Trajectories], members: int, seconds: float, seed: int, epsilon: float) -> None:
-    """Gaps of the five policies on one robot, and the laws of the instance."""
+    """Print the gaps of the five policies on one robot, and the verdicts of the instance's laws."""
     heading(f"Pendulum: gaps of pieces of {seconds:g} s in a fibre of {members}")
     print(f"{'policy':20}{'pieces':>8}{'nats/step':>11}{'interval':>20}{'nats/s':>10}  reliable")
     deployed = deployments(recordings, members, seconds, seed)
@@ -173,7 +173,7 @@ def transfer(recordings: dict[str, Trajectories], members: int, seconds: float, 
 
 
 def tosses(path: Path) -> None:
-    """What the recorded and simulated tosses do, and how far apart they are."""
+    """Print properties of the recorded and the simulated tosses, and the distance between them."""
     recording = read_tosses(path)
     played = replay(cube(), recording)
     heading(f"Cube: {len(recording)} tosses")
@@ -201,7 +201,7 @@ def tosses(path: Path) -> None:
 
 
 def one_frame(label: str, recording: Trajectories) -> None:
-    """The errors of predicting every next frame."""
+    """Print the errors of predicting every next frame."""
     ahead = predict_steps(cube(), recording)
     before, qpos, qvel = (
         array[ahead.episode, ahead.step + later]
@@ -218,7 +218,7 @@ def one_frame(label: str, recording: Trajectories) -> None:
 
 
 def whole_tosses(label: str, recording: Trajectories, played: Trajectories, frame: NDArray[np.int64]) -> None:
-    """The errors of playing every toss from its first frame to the given one."""
+    """Print the errors of playing every toss from its first frame to the given one."""
     toss = np.arange(len(recording))
     one, other = played.qpos[toss, frame], recording.qpos[toss, frame]
     position = 1000 * np.linalg.norm((one - other)[:, :3], axis=1)
@@ -228,7 +228,7 @@ def whole_tosses(label: str, recording: Trajectories, played: Trajectories, fram
 
 
 def bounces() -> None:
-    """The velocity after a flat bounce over that before, from several heights."""
+    """Print the velocity after a flat bounce over that before, from several heights."""
     model = cube().compile()
     for height in (0.02, 0.05, 0.1, 0.2):
         data = mujoco.MjData(model)
@@ -247,7 +247,7 @@ def summary(errors: Floats) -> str:
 
 
 def free_fall(recording: Trajectories) -> list[float]:
-    """Vertical acceleration [m/s2] of each toss while its lowest corner is clearly above the table."""
+    """Fit the vertical acceleration [m/s2] of each toss while its lowest corner is clearly above the table."""
     found = []
     for qpos, length in zip(recording.qpos, recording.lengths, strict=True):
         low = lowest_corner(qpos[: length + 1]) > 0.2 * HALF_WIDTH

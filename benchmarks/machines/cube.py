@@ -1,4 +1,4 @@
-"""An acrylic cube tossed onto a table, followed by motion capture, and how its recordings are read.
+"""An acrylic cube tossed onto a table and followed by motion capture: its model and its recordings.
 
 The recordings are those of S. Pfrommer, M. Halm and M. Posa, "ContactNets: Learning Discontinuous Contact Dynamics
 with Smooth, Implicit Representations", CoRL 2020, github.com/DAIRLab/contact-nets (BSD-3).
@@ -27,9 +27,9 @@ PERIOD = 1 / 148
 
 
 def cube() -> World:
-    """The cube with its authors' parameters; it has no actuator, so a policy's actions have width 0.
+    """Make the cube with its authors' parameters; it has no actuator, so a policy's actions have width 0.
 
-    Observed are all of the free joint's coordinates: position [m], quaternion (w first), linear velocity [m/s] in the
+    All coordinates of the free joint are observed: position [m], quaternion (w first), linear velocity [m/s] in the
     world and angular velocity [rad/s] in the cube.
     """
     path = Path(str(files("benchmarks.machines") / "cube.xml"))
@@ -39,10 +39,10 @@ def cube() -> World:
 
 
 def read_tosses(path: str | Path) -> Trajectories:
-    """The recorded tosses, one episode each.
+    """Read the recorded tosses, one episode each.
 
-    The recorded velocities are those of the frame before: differences of successive positions belong to the middle
-    between two frames. Each state takes the mean of its own and the next frame's, which lies at its own time.
+    A recorded velocity is the difference to the frame before, so it belongs to the middle between the two frames. Each
+    state takes the mean of its own and the next frame's velocity, which belongs to its own time.
 
     Raises:
         ExchangeError: the file is missing or damaged.
@@ -63,7 +63,7 @@ def read_tosses(path: str | Path) -> Trajectories:
 
 
 def rotation_between(one: Floats, other: Floats) -> Floats:
-    """Angle [rad] of the rotation from one orientation to the other.
+    """Return the angle [rad] of the rotation from one orientation to the other.
 
     Args:
         one: (..., 4) unit quaternions.
@@ -73,7 +73,7 @@ def rotation_between(one: Floats, other: Floats) -> Floats:
 
 
 def lowest_corner(qpos: Floats) -> Floats:
-    """Height [m] of the lowest of the cube's eight corners above the table.
+    """Return the height [m] of the lowest of the cube's eight corners above the table.
 
     Args:
         qpos: (..., 7) position [m] and unit quaternion, w first.
@@ -85,7 +85,7 @@ def lowest_corner(qpos: Floats) -> Floats:
 
 
 def centred(recording: Trajectories) -> Trajectories:
-    """The recording with every velocity moved half a frame later, to the time of its position.
+    """Return the recording with every velocity moved half a frame later, to the time of its position.
 
     The last frame of an episode, which has no next one, keeps its own.
     """

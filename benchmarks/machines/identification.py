@@ -21,7 +21,7 @@ class Identified:
         viscous: Fv [N m s/rad].
         coulomb: Fc [N m]; the friction saturates at Fc·π/2.
         offset: of the torque [N m].
-        residual: root mean square of what the parameters leave of the torque [N m].
+        residual: root mean square of the torque that the parameters do not explain [N m].
     """
 
     inertia: float
@@ -40,7 +40,7 @@ def identify(time: Floats, angle: Floats, velocity: Floats, torque: Floats) -> I
     angle as velocity.
 
     Args:
-        time: (N,) when each row was recorded [s].
+        time: (N,) time of each row [s].
         angle: (N,) measured [rad], 0 hanging down.
         velocity: (N,) measured [rad/s].
         torque: (N,) measured [N m].

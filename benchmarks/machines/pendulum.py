@@ -1,4 +1,4 @@
-"""A torque-controlled pendulum that five controllers swung up, and how its recordings are read.
+"""A torque-controlled pendulum that five controllers swung up: its model and its recordings.
 
 The machine and the recordings are those of F. Wiebe et al., "Torque-limited simple pendulum", Journal of Open Source
 Software 7(74):3884, 2022, github.com/dfki-ric-underactuated-lab/torque_limited_simple_pendulum (BSD-3).
@@ -25,13 +25,13 @@ from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
 from sim2real_cat.worlds.world import World
 
 ANGLE, VELOCITY = "qpos[hinge]", "qvel[hinge]"
-"""What the machine's encoder reads: rad, 0 hanging down, and rad/s."""
+"""The channels of the machine's encoder: rad, 0 hanging down, and rad/s."""
 
 NOISE: Mapping[str, float] = {ANGLE: 0.0029144731822 / math.sqrt(12), VELOCITY: 0.145}
 """Standard deviation of the sensors.
 
-The angle is rounded to steps of 0.0029 rad. That of the velocity is what is left of the reading in the smoothest
-recordings, those of DDP and direct collocation, when the derivative of the smoothed angle is taken off.
+The angle is rounded to steps of 0.0029 rad. The deviation of the velocity is that of the reading less the derivative of
+the smoothed angle, in the smoothest recordings, those of DDP and direct collocation.
 """
 
 PLANNED = Ensemble.single(
@@ -79,7 +79,7 @@ class Controller:
     """One of the five controllers.
 
     Attributes:
-        recording: the file of what was measured.
+        recording: the file of its recording.
         period: seconds between two of its control steps.
     """
 
@@ -94,11 +94,11 @@ CONTROLLERS: Mapping[str, Controller] = {
     "iLQR": Controller("control_method_ilqr__data_measured.csv", 0.02),
     "PD": Controller("control_method_pd_system_identification__data_measured.csv", 1 / 300),
 }
-"""By name. The period is the median of the recorded ones, rounded to the model's timestep of 1/3000 s."""
+"""The controllers by name. The period is the median of the recorded ones, rounded to the timestep of 1/3000 s."""
 
 
 def pendulum(control_period: float, *, noise: Mapping[str, float] | None = None) -> World:
-    """The pendulum with the parameters that its authors identified.
+    """Make the pendulum with the parameters that its authors identified.
 
     Other parameters are an ensemble in that world, such as `PLANNED`. Nothing is rewarded: every return is 0.
 
@@ -115,13 +115,13 @@ def pendulum(control_period: float, *, noise: Mapping[str, float] | None = None)
 
 
 def read_swing_up(folder: str | Path, controller: str) -> Trajectories:
-    """What was measured while one controller ran: an episode of angle [rad], velocity [rad/s] and torque [N m].
+    """Read the run of one controller: an episode of angle [rad], velocity [rad/s] and torque [N m].
 
-    The observations are what the sensors read. The states are estimated from the angle, see `estimated_states`.
+    The observations are the readings of the sensors. The states are estimated from the angle, see `estimated_states`.
     Timestamps jitter by up to 0.4 ms; the rows are resampled to the controller's period.
 
     Args:
-        folder: where the recordings lie.
+        folder: the folder of the recordings.
         controller: a key of `CONTROLLERS`.
 
     Raises:
@@ -143,7 +143,7 @@ def read_swing_up(folder: str | Path, controller: str) -> Trajectories:
 
 
 def estimated_states(recording: Trajectories, cutoff: float = 40.0) -> Trajectories:
-    """The recording with states estimated from the whole record of the angle.
+    """Return the recording with states estimated from the whole record of the angle.
 
     The velocity sensor scatters by 0.145 rad/s, too much to start a simulation from. A Butterworth filter of order 3,
     run forth and back so that it shifts nothing in time, smooths the angle; its derivative is the velocity.

@@ -1,7 +1,7 @@
-"""Curricula: the level of a randomization, from 0 (no width) to 1 (full ranges), as training goes on.
+"""Curricula: rules that change the level of a randomization, from 0 (no width) to 1 (full ranges), during training.
 
 A curriculum is a pure state machine: `update` takes a state and a performance and returns the next state. Its `measure`
-names the performance that it needs; the trainer measures that and keeps the state.
+names the performance that it needs; the trainer measures it and keeps the state.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Curriculum(ABC):
 
     Attributes:
         first: the level at the start.
-        measure: the performance that `update` is to be given.
+        measure: the performance that `update` takes.
     """
 
     first: float
@@ -56,7 +56,7 @@ class Curriculum(ABC):
 
         Args:
             state: the state so far.
-            performance: what `measure` names; minus infinity where every episode diverged.
+            performance: the performance named by `measure`; minus infinity where every episode diverged.
 
         Raises:
             WorldError: the performance is NaN.
@@ -92,8 +92,8 @@ class ThresholdCurriculum(Curriculum):
     """Automatic domain randomization: widen where the policy does well on the boundary, narrow where it fails.
 
     Every `window` updates the mean of the returns on the boundary is compared with two thresholds. Source: OpenAI et
-    al., "Solving Rubik's Cube with a Robot Hand", 2019, algorithm 1, there with bounds of its own for each parameter,
-    here with one level for all.
+    al., "Solving Rubik's Cube with a Robot Hand", 2019, algorithm 1, which has bounds for each parameter; here there is
+    one level for all.
 
     Attributes:
         widen_at: mean return on the boundary from which on the ranges widen (t_H).
@@ -178,7 +178,7 @@ class Widening:
     Attributes:
         randomization: what varies at level 1, bound to its world where it needs to be.
         n_members: worlds in the fibre.
-        curriculum: when it widens.
+        curriculum: the rule by which it widens.
     """
 
     randomization: Randomization

@@ -35,8 +35,7 @@ class PPO:
     """The settings of proximal policy optimization.
 
     Observations are normalised by running moments and cut at ±10, rewards by the running deviation of the discounted
-    return, and the network answers in [-1, 1] of every actuator's range. What is not said here is as
-    Stable-Baselines3 has it.
+    return, and the network answers in [-1, 1] of every actuator's range. All else is Stable-Baselines3's default.
 
     Attributes:
         total_steps: control steps to simulate, in all environments together; the last update is completed.
@@ -100,20 +99,17 @@ class PPO:
 
 @dataclass(frozen=True, eq=False)
 class PPOTraining(Trained):
-    """A network trained by proximal policy optimization.
+    """A network trained by proximal policy optimization, with the attributes of `Trained`.
 
     Attributes:
         policy: the trained policy, the mean of its action distribution; needs numpy alone.
-        birth: the policy before any training.
-        returns: (updates,) mean return of the episodes that ended before each update, exploration and all; NaN where
-            none ended.
+        returns: (updates,) mean return of the episodes that ended before each update, with exploration; NaN where none
+            ended.
         episodes: episodes that ended.
-        steps: control steps simulated.
-        fibre: the worlds in which it trained.
         deviation: (nu,) standard deviation of the actions at the end of training, in the units of the controls; the
             entropy of their distribution is ``Σ log(deviation) + nu/2 · log(2 π e)``.
         diverged: episodes whose simulation blew up; they are not in `returns`.
-        settings: how it was trained.
+        settings: the settings of the training.
     """
 
     policy: MlpPolicy
@@ -145,7 +141,7 @@ def train_ppo(
 
     Args:
         world: model, task, sensors.
-        settings: how to train.
+        settings: the settings of the training.
         rng: a generator, or a seed for one.
         fibre: the randomized worlds; the world as it is where none is given.
         threads: physics threads; 0 means one per available core.
@@ -249,7 +245,7 @@ def _network(policy: Any, environment: VecNormalize, unit: UnitActions) -> MlpPo
 
 
 def _is_finite(policy: Any) -> bool:
-    """Return whether every weight is a number."""
+    """Return whether every weight is finite."""
     import torch
 
     return all(bool(torch.isfinite(weight).all()) for weight in policy.parameters())
@@ -257,7 +253,7 @@ def _is_finite(policy: Any) -> bool:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """Within the block torch runs on one thread; after it the global random states are what they were.
+    """Run torch on one thread within the block, and restore the global random states after it.
 
     Stable-Baselines3 seeds those of Python, numpy and torch.
     """

@@ -64,15 +64,10 @@ class RandomSearch:
 
 @dataclass(frozen=True, eq=False)
 class Training(Trained):
-    """A linear policy trained by random search.
+    """A linear policy trained by random search, with the attributes of `Trained`.
 
     Attributes:
-        policy: the trained policy.
-        birth: the policy before any training.
         returns: (iterations,) mean return of the tried policies in each update, over the randomized fibre.
-        episodes: episodes simulated.
-        steps: control steps simulated.
-        fibre: the worlds in which it trained; with a curriculum, those of its last level.
         levels: (iterations,) the level of the worlds in each update; 1 where no curriculum narrowed their ranges.
     """
 
@@ -134,10 +129,10 @@ def train(
 
     Args:
         world: model, task, sensors.
-        settings: how to search.
+        settings: the settings of the search.
         rng: a generator, or a seed for one.
         fibre: the randomized worlds; the world as it is where none is given.
-        curriculum: randomized worlds that widen after each update, instead of a fibre that stays.
+        curriculum: randomized worlds that it widens between updates, instead of a fibre that stays the same.
         threads: physics threads; 0 means one per available core.
         progress: called after every update with its number and the mean return of the tried policies.
 
@@ -148,7 +143,7 @@ def train(
     if fibre is not None and curriculum is not None:
         raise WorldError("training takes either a fibre or a curriculum, which draws its own; leave one out")
     seed = 0 if curriculum is None else int(rng.integers(2**63))
-    worlds = TrainingFibre(world, fibre, curriculum, seed, settings.directions, threads)
+    worlds = _TrainingWorlds(world, fibre, curriculum, seed, settings.directions, threads)
     pairs = worlds.pairs
     direction_of = np.tile(np.arange(settings.directions), worlds.repeats)
     d, nu = len(world.sensors), int(worlds.simulator.model.nu)
@@ -206,20 +201,20 @@ def _mean_by(group: NDArray[np.intp], values: Floats, groups: int) -> Floats:
     return np.bincount(group, values, groups) / np.bincount(group, minlength=groups)
 
 
-class TrainingFibre:
-    """The worlds of random search, in which directions take turns, and their present level.
+class _TrainingWorlds:
+    """The worlds of a random search, through which the directions take turns, and their present level.
 
     Args:
         world: model, task, sensors.
-        fibre: the worlds, where they stay the same; the world as it is where neither they nor a curriculum is given.
+        fibre: the worlds, where they stay the same; the world as it is where neither they nor a curriculum are given.
         curriculum: the worlds, where they widen.
-        seed: of the draws of the curriculum; the same at every level, so that each world moves outwards.
+        seed: the seed of the curriculum's draws, the same at every level, so that each world moves outwards.
         directions: how many directions take turns.
         threads: physics threads; 0 means one per available core.
 
     Attributes:
         fibre: the present worlds.
-        simulator: one simulation for every try: `pairs` forwards, then as many backwards in the same worlds.
+        simulator: a simulation for every try: `pairs` forwards, then as many backwards in the same worlds.
         repeats: how often every direction is tried forwards.
     """
 
@@ -273,7 +268,7 @@ class TrainingFibre:
 
 
 def performance_of(seen: Trajectories, measure: Measure) -> float:
-    """Compute the performance of episodes: their mean return, or the share that their task ended.
+    """Compute the performance that a curriculum asks for: the mean return, or the share that the task ended.
 
     A diverged episode counts as ended, and as the worst return that was seen; minus infinity where all diverged.
     """

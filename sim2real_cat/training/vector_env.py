@@ -103,7 +103,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         self._actions = np.clip(np.asarray(actions, dtype=np.float64), self.low, self.high)
 
     def step_wait(self) -> tuple[Floats, Floats, NDArray[np.bool_], list[dict[str, Any]]]:
-        """Take the step: observations (n, d), rewards (n,), whether episodes ended (n,), and n infos.
+        """Take the step; return observations (n, d), rewards (n,), whether episodes ended (n,), and n infos.
 
         Raises:
             PolicyError: the actions have the wrong shape, or are NaN or infinite.
@@ -132,13 +132,13 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refuse to set an attribute: the environments are one batch and have nothing of their own."""
+        """Refuse to set an attribute: the environments are one batch and share all attributes."""
         raise PolicyError(f"'{attr_name}' cannot be set: the environments are one batch; make another VectorEnv")
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Refuse to call a method: the environments are one batch and have none of their own."""
+        """Refuse to call a method: the environments are one batch and share all methods."""
         raise PolicyError(f"'{method_name}' cannot be called: the environments are one batch and have no methods")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Indices = None) -> list[bool]:

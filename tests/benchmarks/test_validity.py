@@ -15,9 +15,9 @@ PAGE = ROOT / "docs" / "explanation" / "validity.md"
 @pytest.fixture
 def report(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import validity_report
+    import validity_statistics
 
-    return validity_report
+    return validity_statistics
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The validity experiment's numbers: rank correlations with intervals, as tables in Markdown, and a picture."""
+"""The data of the validity experiment, and the statistics of its scores, with intervals from a bootstrap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
-"""Bootstrap over worlds, each robot's among themselves; percentile intervals."""
+"""Resamples of the bootstrap, which draws within each robot's worlds, and level of its percentile intervals."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Worlds:
-    """The columns of the data file, one row for each real-like world.
+    """The columns of the data file, with a row for each real-like world.
 
     Attributes:
         robot: (n,) names.
-        kind: (n,) how a world differs from the simulation.
-        differences: (n,) the same in words.
-        severity: (n,) from 0 to 1.
+        kind: (n,) the kind of difference from the simulation.
+        differences: (n,) what differs, in words.
+        severity: (n,) of the difference, from 0 to 1.
         loss: (n,) lost return, as a share of what the policy gains over doing nothing.
         loss_even: (n,) the same from every other episode.
         loss_odd: (n,) the same from the rest.
@@ -54,14 +54,14 @@ class Worlds:
     scores: dict[str, Array]
 
     def among(self, rows: NDArray[np.bool_]) -> Worlds:
-        """Some of the worlds."""
+        """Return some of the worlds."""
         scores = {name: values[rows] for name, values in self.scores.items()}
         columns = (self.robot, self.kind, self.differences, self.severity, self.loss, self.loss_even, self.loss_odd)
         return Worlds(*(column[rows] for column in columns), scores)
 
 
 def read(path: Path, scores: Sequence[str]) -> Worlds:
-    """The data file, and those of the scores that were computed."""
+    """Read the data file, with those of the scores that were computed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
 
@@ -75,7 +75,10 @@ def read(path: Path, scores: Sequence[str]) -> Worlds:
 
 
 def resampled(robot: NDArray[np.str_], rng: np.random.Generator) -> Array:
-    """(1 + RESAMPLES, n) how often each world counts: once in the first row, then drawn within each robot."""
+    """Return how often each world counts in each resample, (1 + RESAMPLES, n).
+
+    It counts once in the first row; the other rows are drawn within each robot.
+    """
     counts = np.ones((1 + RESAMPLES, len(robot)))
     for name in np.unique(robot):
         rows = np.flatnonzero(robot == name)
@@ -84,7 +87,7 @@ def resampled(robot: NDArray[np.str_], rng: np.random.Generator) -> Array:
 
 
 def spearman(x: Array, y: Array, robot: NDArray[np.str_], counts: Array) -> Array:
-    """(b,) correlation of the ranks that x and y have within their robot, for b rows of counts (b, n).
+    """Compute the correlation of the ranks that x and y have within their robot, (b,), for b rows of counts (b, n).
 
     Ties share the mean of their ranks; ranks are divided by the number of the robot's worlds.
     """
@@ -99,28 +102,31 @@ def spearman(x: Array, y: Array, robot: NDArray[np.str_], counts: Array) -> Arra
 
 
 def kendall(x: Array, y: Array, robot: NDArray[np.str_], counts: Array) -> Array:
-    """(b,) Kendall's tau-b over the pairs of worlds of the same robot, for b rows of counts (b, n)."""
+    """Compute Kendall's tau-b (b,) over the pairs of worlds of the same robot, for b rows of counts (b, n)."""
     same = robot[:, None] == robot
     up, right = (np.sign(values[:, None] - values) * same for values in (x, y))
     agree, *ties = (((counts @ signs) * counts).sum(axis=1) for signs in (up * right, up**2, right**2))
     return _ratio(agree, ties[0] * ties[1])
 
 
-def _ratio(covariance: Array, variances: Array) -> Array:
-    """Covariance over the root of the product of variances; 0 where one side does not vary."""
-    return np.divide(covariance, np.sqrt(variances), out=np.zeros_like(covariance), where=variances > 0)
+def flagged(x: Array, lost: NDArray[np.bool_], robot: NDArray[np.str_], counts: Array) -> Array:
+    """Compute the share of pairs of a robot's worlds, of which one loses return, with the larger x there, (b,).
+
+    Ties count half; 0.5 where there is no such pair.
+    """
+    pairs = (robot[:, None] == robot) & lost[:, None] & ~lost
+    right = ((x[:, None] > x) + 0.5 * (x[:, None] == x)) * pairs
+    found, all_pairs = (((counts @ matrix.T) * counts).sum(axis=1) for matrix in (right.T, pairs.T))
+    return np.divide(found, all_pairs, out=np.full_like(found, 0.5), where=all_pairs > 0)
 
 
 def interval(draws: Array) -> Interval:
-    """The statistic, which comes first, and the percentiles of its resamples."""
+    """Return the statistic, which comes first, with the percentiles of its resamples."""
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(draws[1:], [tail, 100 - tail])
     return Interval(float(draws[0]), float(low), float(high))
 
 
-def flagged(x: Array, lost: NDArray[np.bool_], robot: NDArray[np.str_], counts: Array) -> Array:
-    """(b,) how often, of two worlds of a robot of which one loses return, x is larger there (ties count half)."""
-    pairs = (robot[:, None] == robot) & lost[:, None] & ~lost
-    right = ((x[:, None] > x) + 0.5 * (x[:, None] == x)) * pairs
-    found, all_pairs = (((counts @ matrix.T) * counts).sum(axis=1) for matrix in (right.T, pairs.T))
-    return np.divide(found, all_pairs, out=np.full_like(found, 0.5), where=all_pairs > 0)
+def _ratio(covariance: Array, variances: Array) -> Array:
+    """Divide the covariance by the root of the product of variances; 0 where one side does not vary."""
+    return np.divide(covariance, np.sqrt(variances), out=np.zeros_like(covariance), where=variances > 0)
