@@ -1,12 +1,12 @@
 """Trajectories as Parquet files: one row per frame, with the column names of LeRobot v3.
 
-Columns: ``episode_index``, ``frame_index``, ``timestamp`` [s], ``observation.state`` (fixed-size list of d),
+The columns are ``episode_index``, ``frame_index``, ``timestamp`` [s], ``observation.state`` (fixed-size list of d),
 ``action`` (fixed-size list of nu), ``next.reward``, ``next.done``, and ours: ``member_index``, ``policy``,
 ``diverged``, ``reason`` (the same on all frames of an episode), ``physics.qpos``, ``physics.qvel``. The last frame of
-an episode, where nobody acted any more, has no action, reward and done. What belongs to the whole file lies in its
-metadata under ``sim2real_cat``, its notes under ``sim2real_cat.notes``. Episodes lie in order and a row group ends
-with an episode, so that a reader finds some episodes by the statistics of ``episode_index``. Version 1 had policies
-and divergence in the metadata; it is still read.
+an episode, where nobody acted any more, has no action, reward and done. The metadata hold the version, the names and
+the control period under ``sim2real_cat`` and the notes under ``sim2real_cat.notes``. Episodes lie in order and a row
+group ends with an episode, so that a reader finds some episodes by the statistics of ``episode_index``. Version 1 had
+policies and divergence in the metadata; it is still read.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Bools, Floats
-from sim2real_cat.errors import ExchangeError, WorldError, one_line
+from sim2real_cat.errors import ExchangeError, one_line
 from sim2real_cat.files import replacing
-from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.recordings.trajectories import Trajectories, check_same_robot
 
-KEY = b"sim2real_cat"
-NOTES = b"sim2real_cat.notes"
-VERSION = 2
+_HEAD = b"sim2real_cat"
+_NOTES = b"sim2real_cat.notes"
+_VERSION = 2
 
 _FRAMES = 1 << 16
-"""Frames that fill a row group; a writer holds them back, and a reader of one episode has to decode them."""
+"""Frames that fill a row group: a writer holds so many back, and a reader of one episode decodes so many."""
 
 _REPEATING = ("member_index", "policy", "reason")
-"""Columns of few values, which alone are worth a dictionary."""
+"""Columns of few values, which are stored with a dictionary."""
 
 
 def write_log(path: str | Path, trajectories: Trajectories) -> str:
@@ -90,13 +90,13 @@ class TrajectoryWriter:
         if self._first is None:
             self._first = part.select(np.zeros(0, dtype=np.intp))
             head = {
-                "version": VERSION,
+                "version": _VERSION,
                 "sensors": part.sensors,
                 "actuators": part.actuators,
                 "control_period": part.control_period,
             }
             text = json.dumps(head, separators=(",", ":")).encode()
-            schema = _table(self._first, slice(0, 0), 0).schema.with_metadata({KEY: text})
+            schema = _table(self._first, slice(0, 0), 0).schema.with_metadata({_HEAD: text})
             self._file = self._stack.enter_context(
                 pq.ParquetWriter(
                     self._temporary,
@@ -106,7 +106,7 @@ class TrajectoryWriter:
                     write_page_checksum=True,
                 )
             )
-        _refuse_another_robot(self._first, part)
+        check_same_robot(self._first, part, "one log holds one robot")
         self._notes += [note for note in part.notes if note not in self._notes]
         begin = 0
         for end, frames in enumerate(part.lengths + 1, start=1):
@@ -128,7 +128,7 @@ class TrajectoryWriter:
                 raise ExchangeError(f"{self.path}: nothing was recorded, so there is no log to write")
             self._flush()
             if self._notes:
-                self._file.add_key_value_metadata({NOTES: json.dumps(self._notes).encode()})
+                self._file.add_key_value_metadata({_NOTES: json.dumps(self._notes).encode()})
             self._file.close()
             with self._temporary.open("rb") as written:
                 self.digest = hashlib.file_digest(written, "sha256").hexdigest()
@@ -146,25 +146,15 @@ class TrajectoryWriter:
         self._pending, self._frames = [], 0
 
 
-def _refuse_another_robot(one: Trajectories, other: Trajectories) -> None:
-    for name in ("sensors", "actuators", "control_period"):
-        if getattr(one, name) != getattr(other, name):
-            raise WorldError(f"one log holds one robot: {name} {getattr(one, name)} and {getattr(other, name)} differ")
-    for name in ("qpos", "qvel"):
-        widths = getattr(one, name).shape[2], getattr(other, name).shape[2]
-        if widths[0] != widths[1]:
-            raise WorldError(f"one log holds one robot: {name} of {widths[0]} and of {widths[1]} coordinates differ")
-
-
-def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
-    """Return the frames of some episodes, the first of which is number `number` of the file."""
-    lengths = part.lengths[rows]
-    local, frame = np.nonzero(part.within()[rows])
+def _table(part: Trajectories, chosen: slice, number: int) -> pa.Table:
+    """Return the frames of some episodes; the first of them becomes episode `number` of the file."""
+    lengths = part.lengths[chosen]
+    local, frame = np.nonzero(part.within()[chosen])
     acted = frame < lengths[local]
-    done = (frame == lengths[local] - 1) & part.terminated[rows][local]
-    episode = local + rows.start
-    policies = pa.array(part.policies[rows], pa.string())
-    reasons = pa.array(part.reasons[rows] or [None] * len(lengths), pa.string())
+    done = (frame == lengths[local] - 1) & part.terminated[chosen][local]
+    episode = local + chosen.start
+    policies = pa.array(part.policies[chosen], pa.string())
+    reasons = pa.array(part.reasons[chosen] or [None] * len(lengths), pa.string())
     return pa.table(
         {
             "episode_index": pa.array(local + number, pa.int64()),
@@ -173,8 +163,8 @@ def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
             "member_index": pa.array(part.member_index[episode], pa.int64()),
             "policy": policies.take(pa.array(local)),
             "observation.state": _lists(part.observations[episode, frame]),
-            "action": _lists(_acted_rows(part.actions, episode, frame, acted), ~acted),
-            "next.reward": pa.array(_acted_rows(part.rewards, episode, frame, acted), mask=~acted),
+            "action": _lists(_by_frame(part.actions, episode, frame, acted), ~acted),
+            "next.reward": pa.array(_by_frame(part.rewards, episode, frame, acted), mask=~acted),
             "next.done": pa.array(done, mask=~acted),
             "diverged": pa.array(part.diverged[episode]),
             "reason": reasons.take(pa.array(local)),
@@ -184,7 +174,7 @@ def _table(part: Trajectories, rows: slice, number: int) -> pa.Table:
     )
 
 
-def _acted_rows(values: Floats, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: Bools) -> Floats:
+def _by_frame(values: Floats, episode: NDArray[np.int64], frame: NDArray[np.int64], acted: Bools) -> Floats:
     """Return the values of each frame, NaN on the frames in which nobody acted."""
     rows = np.full((len(episode), *values.shape[2:]), np.nan)
     rows[acted] = values[episode[acted], frame[acted]]
@@ -192,7 +182,7 @@ def _acted_rows(values: Floats, episode: NDArray[np.int64], frame: NDArray[np.in
 
 
 def _lists(rows: Floats, missing: Bools | None = None) -> pa.Array:
-    """Return the rows of a matrix as fixed-size lists, null where missing; without columns all are null."""
+    """Return the rows of a matrix as fixed-size lists, null where `missing`; all null for a matrix without columns."""
     if not rows.shape[1]:
         return pa.nulls(len(rows))
     mask = None if missing is None else pa.array(missing)
@@ -204,11 +194,10 @@ def read_trajectories(path: Path, episodes: slice | None = None) -> Trajectories
 
     Args:
         path: the file.
-        episodes: which episodes, as in ``slice(100, 200)``; all where none are given. The rest is not decoded.
+        episodes: the episodes to read, as in ``slice(100, 200)``; all where none are given. The rest is not decoded.
 
     Raises:
-        ExchangeError: the file is missing, truncated, or another tool's; or `episodes` is no slice, or one with a
-            stride.
+        ExchangeError: the file is missing, truncated, or another tool's; or `episodes` is not a slice, or has a stride.
     """
     check_episodes(path, episodes)
     _refuse_foreign(path)
@@ -223,7 +212,7 @@ def iterate_log(path: str | Path, episodes: slice | None = None) -> Iterator[Tra
 
     Args:
         path: a file that `write_log` or `rollout_to_parquet` wrote.
-        episodes: which episodes, as in `read_log`.
+        episodes: the episodes to read, as in `read_log`.
 
     Raises:
         ExchangeError: as `read_log`; of a part that is bad, when it is reached.
@@ -236,7 +225,7 @@ def iterate_log(path: str | Path, episodes: slice | None = None) -> Iterator[Tra
 def logged_actuators(table: pa.Table) -> tuple[str, ...]:
     """Return the actuators that the metadata of a file of ours names; () for the file of another tool."""
     try:
-        head = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+        head = json.loads((table.schema.metadata or {}).get(_HEAD, b"{}"))
         return tuple(map(str, head["actuators"]))
     except (ValueError, TypeError, KeyError):
         return ()
@@ -270,7 +259,7 @@ def _range(file: TrajectoryReader, episodes: slice | None) -> tuple[int, int]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse folders and files other than Parquet, which cannot be ours whatever their ending."""
+    """Refuse a folder or a file that is not Parquet, which need a mapping."""
     if path.is_dir():
         kind = "a folder"
     elif path.suffix.lower() == ".parquet" or not path.is_file() or _is_parquet(path):
@@ -285,26 +274,26 @@ def _is_parquet(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(4) == b"PAR1"
     except OSError:
-        return True  # that it cannot be read is said where it is opened
+        return True  # the caller opens it and says why it cannot be read
 
 
 class TrajectoryReader:
-    """An open file of ours, of which only the footer has been read.
+    """An open file of trajectories, of which only the footer has been read.
 
     Attributes:
         path: the file.
-        episodes: how many episodes it holds.
+        episodes: number of episodes in it.
     """
 
     def __init__(self, path: Path, file: pq.ParquetFile) -> None:
         self.path = path
         self._file = file
-        self._head: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[KEY])
-        notes = (file.metadata.metadata or {}).get(NOTES)
+        self._head: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[_HEAD])
+        notes = (file.metadata.metadata or {}).get(_NOTES)
         self._head["notes"] = [] if notes is None else json.loads(notes)
         version = self._head["version"]
-        if version not in (1, VERSION):
-            raise ExchangeError(f"{path}: format version {version}, this package reads 1 and {VERSION}; update it")
+        if version not in (1, _VERSION):
+            raise ExchangeError(f"{path}: format version {version}, this package reads 1 and {_VERSION}; update it")
         self._groups = [_episodes(file.metadata.row_group(group)) for group in range(file.metadata.num_row_groups)]
         self.episodes = max((high + 1 for _, high in self._groups), default=0)
 
@@ -349,7 +338,7 @@ def opened(path: Path) -> Iterator[TrajectoryReader]:
 
 
 def _missing(error: KeyError) -> str:
-    """Name what a key error misses: a column, which pyarrow puts into a sentence, or an entry of the metadata."""
+    """Return the name of the missing column, which pyarrow puts into a sentence, or of the entry of the metadata."""
     key = error.args[0]
     quoted = re.match(r'(?:Field|Column) "?(.*?)"? does not exist', str(key))
     if quoted is not None or key == "episode_index":
@@ -386,7 +375,7 @@ def _trajectories(table: pa.Table, head: dict[str, Any], first: int, end: int) -
         return out[:, :frames]
 
     observations, actions = spread("observation.state", longest + 1), spread("action", longest)
-    if head["version"] == 1:  # it kept what belongs to an episode in its head
+    if head["version"] == 1:  # policies and divergence are in its metadata
         policies, diverged, reasons = head["policies"][first:end], head["diverged"][first:end], []
     else:
         for name, kind in (("policy", pa.string()), ("diverged", pa.bool_()), ("reason", pa.string())):

@@ -1,4 +1,4 @@
-"""Episodes as one dataclass of arrays, padded to the longest; how to join them and how to cut them."""
+"""Episodes as one dataclass of arrays, padded to the longest, and functions that join and cut them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sim2real_cat.errors import WorldError
 class Trajectories:
     """n episodes of at most T control steps, real or simulated.
 
-    Row t of `observations` was read before action t; past the end of an episode every float is NaN.
+    Frame t of `observations` was read before action t; past the end of an episode every float is NaN.
 
     Attributes:
         observations: (n, T + 1, d) readings of the sensors, noise included.
@@ -27,13 +27,14 @@ class Trajectories:
         lengths: (n,) control steps of each episode.
         terminated: (n,) whether the task ended the episode.
         diverged: (n,) whether the simulation blew up; the episode then ends before the bad step.
-        member_index: (n,) the world of the ensemble that each episode ran in.
+        member_index: (n,) the member of the ensemble in which each episode ran.
         policies: n names of the policies that acted.
         sensors: d names.
         actuators: nu names.
         control_period: seconds between two observations.
         notes: the source of recorded data and the changes made to them, a line each; empty for simulations.
-        reasons: n texts, why an episode diverged, '' where it did not or no reason is known; () where none ever is.
+        reasons: n texts that say why an episode diverged, '' where it did not or the reason is not known; () where no
+            reason is known.
     """
 
     observations: Floats
@@ -57,7 +58,7 @@ class Trajectories:
 
     @property
     def kept(self) -> Bools:
-        """(n,) whether an episode is of use: it did not diverge."""
+        """(n,) whether an episode did not diverge, so that it is of use."""
         return ~self.diverged
 
     @property
@@ -79,9 +80,9 @@ class Trajectories:
         episode, step = np.nonzero(np.arange(self.actions.shape[1]) < self.lengths[:, None])
         return episode, step
 
-    def select(self, rows: Bools | Ints) -> Trajectories:
-        """Return the episodes in `rows`, an index or a mask."""
-        index = np.arange(len(self))[rows]
+    def select(self, chosen: Bools | Ints) -> Trajectories:
+        """Return the episodes that an index or a mask chooses."""
+        index = np.arange(len(self))[chosen]
         changed = {name: getattr(self, name)[index] for name in _PER_EPISODE}
         reasons = tuple(self.reasons[i] for i in index) if self.reasons else ()
         return replace(self, **changed, policies=tuple(self.policies[i] for i in index), reasons=reasons)
@@ -110,18 +111,10 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
         raise WorldError("no trajectories to join")
     first = parts[0]
     for part in parts[1:]:
-        for name in ("sensors", "actuators", "control_period"):
-            if getattr(part, name) != getattr(first, name):
-                raise WorldError(
-                    f"trajectories of different robots cannot be joined: {name} {getattr(first, name)} "
-                    f"and {getattr(part, name)}"
-                )
+        check_same_robot(first, part, "trajectories of different robots cannot be joined")
     joined: dict[str, object] = {}
     for name in _PER_EPISODE:
         arrays = [getattr(part, name) for part in parts]
-        widths = {array.shape[2:] for array in arrays}
-        if len(widths) > 1:
-            raise WorldError(f"trajectories of different robots cannot be joined: {name} has {len(widths)} widths")
         if arrays[0].ndim > 1:
             longest = max(array.shape[1] for array in arrays)
             arrays = [_padded(array, longest) for array in arrays]
@@ -133,12 +126,28 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     return replace(first, **joined, policies=policies, notes=notes, reasons=reasons)  # type: ignore[arg-type]
 
 
+def check_same_robot(one: Trajectories, other: Trajectories, complaint: str) -> None:
+    """Refuse trajectories of two robots.
+
+    Raises:
+        WorldError: they differ in sensors, actuators, control period or number of coordinates; it begins with the
+            complaint.
+    """
+    for name in ("sensors", "actuators", "control_period"):
+        if getattr(one, name) != getattr(other, name):
+            raise WorldError(f"{complaint}: {name} {getattr(one, name)} and {getattr(other, name)} differ")
+    for name in ("observations", "actions", "qpos", "qvel"):
+        widths = getattr(one, name).shape[2], getattr(other, name).shape[2]
+        if widths[0] != widths[1]:
+            raise WorldError(f"{complaint}: {name} of {widths[0]} and of {widths[1]} columns differ")
+
+
 def segments(trajectories: Trajectories, steps: int, every: int | None = None) -> Trajectories:
     """Cut episodes into pieces of `steps` control steps, each of which a simulation can start anew.
 
-    Comparing short pieces instead of long episodes is known as multiple shooting. What is left at an episode's end is
-    dropped. The last observation of a piece is the first of the next where they follow each other closely. Only the
-    last piece of an episode can be terminated, and only where nothing is left over. Diverged episodes are left out.
+    Comparing short pieces instead of long episodes is known as multiple shooting. The rest at the end of an episode is
+    dropped. With the default `every`, the last observation of a piece is the first of the next. Only the last piece of
+    an episode can be terminated, and only where there is no rest. Diverged episodes are left out.
 
     Args:
         trajectories: the episodes to cut.
@@ -157,14 +166,15 @@ def segments(trajectories: Trajectories, steps: int, every: int | None = None) -
         raise WorldError(f"no episode has {steps} control steps, the longest has {lengths.max(initial=0)}")
     episode, first = np.array(starts).T
     frames = first[:, None] + np.arange(steps + 1)
-    rows = episode[:, None]
+    cut = episode[:, None], frames
+    acted = episode[:, None], frames[:, :-1]
     return replace(
         trajectories,
-        observations=trajectories.observations[rows, frames],
-        actions=trajectories.actions[rows, frames[:, :-1]],
-        rewards=trajectories.rewards[rows, frames[:, :-1]],
-        qpos=trajectories.qpos[rows, frames],
-        qvel=trajectories.qvel[rows, frames],
+        observations=trajectories.observations[cut],
+        actions=trajectories.actions[acted],
+        rewards=trajectories.rewards[acted],
+        qpos=trajectories.qpos[cut],
+        qvel=trajectories.qvel[cut],
         lengths=np.full(len(first), steps),
         terminated=trajectories.terminated[episode] & (first + steps == lengths[episode]),
         diverged=np.zeros(len(first), dtype=bool),

@@ -78,8 +78,8 @@ def test_a_log_of_nothing_is_refused(tmp_path):
         (made([2], d=1), r"sensors \('x', 'y'\) and \('x',\) differ"),
         (made([2], nu=2), r"actuators \('a',\) and \('a', 'b'\) differ"),
         (replace(made([2]), control_period=0.2), r"control_period 0.1 and 0.2 differ"),
-        (made([2], nq=4), "qpos of 3 and of 4 coordinates differ"),
-        (made([2], nv=0), "qvel of 3 and of 0 coordinates differ"),
+        (made([2], nq=4), "qpos of 3 and of 4 columns differ"),
+        (made([2], nv=0), "qvel of 3 and of 0 columns differ"),
     ],
 )
 def test_one_log_holds_one_robot(tmp_path, other, message):

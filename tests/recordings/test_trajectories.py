@@ -94,7 +94,7 @@ def test_concatenate_undoes_select(mixed):
         ({"sensors": ("x", "z")}, r"sensors \('x', 'y'\) and \('x', 'z'\)"),
         ({"actuators": ("other",)}, "actuators"),
         ({"control_period": 0.5}, "control_period 0.1 and 0.5"),
-        ({"qpos": np.zeros((4, 6, 0))}, "qpos has 2 widths"),
+        ({"qpos": np.zeros((4, 6, 0))}, "qpos of 3 and of 0 columns differ"),
     ],
 )
 def test_other_robots_do_not_join(mixed, change, message):

@@ -20,9 +20,9 @@ from sim2real_cat.recordings.logs.tables import LogTable
 from sim2real_cat.recordings.logs.targets import Target, Targets
 
 EVEN = 0.01
-"""Part of a period by which rows may miss an even grid and still be taken for control steps without resampling."""
+"""Part of a period by which rows may miss an even grid and still count as control steps."""
 
-FRAMES = ("qpos", "qvel", "observation")
+_FRAMES = ("qpos", "qvel", "observation")
 """The arrays that channels fill at the ends of control steps; actions lie between them."""
 
 _ON_TIME = 1e-6
@@ -43,7 +43,7 @@ class Series:
 
 
 def grid(starts: Sequence[float], ends: Sequence[float], period: float) -> Floats:
-    """Return the control steps from the time when every series has begun to the time when the first one ends."""
+    """Return the times of the control steps, from when every series has begun to when the first one ends."""
     start, end = max(starts), min(ends)
     steps = int(np.floor((end - start) / period + _ON_TIME)) if end > start else -1
     return np.asarray(start + period * np.arange(steps + 1))
@@ -55,8 +55,8 @@ def linear(series: Series, at: Floats, rotations: Sequence[int] = ()) -> Floats:
     Args:
         series: the rows.
         at: (steps,) the times [s].
-        rotations: first columns of four that are a unit quaternion; between rows they stay one (normalised linear
-            interpolation, the shorter way round).
+        rotations: columns at which the four of a unit quaternion begin; it is interpolated linearly, the shorter way
+            round, and normalised.
     """
     values = series.values.copy()
     for first in rotations:
@@ -75,7 +75,7 @@ def held(series: Series, at: Floats, period: float) -> Floats:
 
 
 def on_grid(times: Floats, period: float, resolution: float = 0.0) -> bool:
-    """Return whether rows stand on an even grid already, up to the resolution of the timestamps [s]."""
+    """Return whether rows stand on an even grid, up to the resolution of the timestamps [s]."""
     even = times[0] + period * np.arange(len(times))
     return bool(np.abs(times - even).max(initial=0.0) <= _ON_TIME * period + resolution)
 
@@ -93,9 +93,9 @@ class Episode:
     Attributes:
         arrays: qpos (T + 1, nq), qvel (T + 1, nv), observation (T + 1, d) and action (T, nu).
         reward: (T,) NaN where none is recorded.
-        terminated: whether the task ended it.
+        terminated: whether the task ended the episode.
         period: seconds between two control steps.
-        resampled: whether the rows were interpolated to them.
+        resampled: whether the rows were resampled to the control steps.
         alterations: the alterations of its rows.
     """
 
@@ -130,12 +130,12 @@ def read_episode(table: LogTable, clocks: Clocks, mapping: LogMapping, targets: 
     """Convert the channels of one table and put them on the control steps.
 
     Raises:
-        WorldError: a column is missing or has missing values, timestamps are out of order, or rows that are no
-            control steps are not to be resampled.
+        WorldError: a column is missing or has missing values, timestamps are out of order, or rows need resampling
+            and the mapping does not allow it.
         ExchangeError: text where numbers are expected.
     """
     filled = {
-        name: _fill_channels(table, clocks, mapping, getattr(targets, name), name) for name in (*FRAMES, "action")
+        name: _fill_channels(table, clocks, mapping, getattr(targets, name), name) for name in (*_FRAMES, "action")
     }
     steps = _control_steps(table, filled, mapping)
     widths = {"qpos": targets.sizes[0], "qvel": targets.sizes[1]}
@@ -144,47 +144,6 @@ def read_episode(table: LogTable, clocks: Clocks, mapping: LogMapping, targets: 
     reward, terminated = _ending(table, clocks, mapping, steps)
     alterations = _alterations(table, clocks, mapping, steps, filled)
     return Episode(arrays, reward, terminated, steps.period, steps.resampled, alterations)
-
-
-def _alterations(
-    table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
-) -> Alterations:
-    """Count the rows that were dropped and the steps that stand in gaps."""
-    found = Alterations()
-    for clock in clocks.known():
-        if len(clock.report.duplicates):
-            dropped = clock.report.duplicates - (mapping.time.duplicates == "last")
-            found.repeated[clock.name] = some_rows(dropped, table.label)
-        if len(clock.report.gaps):
-            gaps = TimeGaps(some_rows(clock.report.gaps, table.label))
-            margin = 1e-6 * steps.period
-            for start, end in clock.gaps():
-                gaps.longest = max(gaps.longest, end - start)
-                inside = (steps.times > start + margin) & (steps.times < end - margin)
-                gaps.steps += int(inside.sum())
-            gaps.joined = 0 if steps.resampled else gaps.rows.count
-            found.bridged[clock.name] = gaps
-    for name, entries in filled.items():
-        for entry in entries:
-            if entry.empty is not None:
-                if steps.resampled:
-                    entry.empty.filled = ", the last one held" if name == "action" else ", interpolated in between"
-                found.empty[entry.target.channel.columns[0]] = entry.empty
-    return found
-
-
-def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Floats:
-    """Return all channels of one array at the control steps."""
-    at = steps.times[:-1] if name == "action" else steps.times
-    out = np.full((len(at), width), np.nan)
-    for entry in entries:
-        if not steps.resampled:
-            values = entry.series.values[: len(at)]
-        else:
-            hold = name == "action"
-            values = held(entry.series, at, steps.period) if hold else linear(entry.series, at, entry.target.rotations)
-        out[:, entry.target.columns] = values
-    return out
 
 
 def _fill_channels(
@@ -202,7 +161,7 @@ def _fill_channels(
 def _series(
     table: LogTable, clock: Clock, mapping: LogMapping, target: Target, name: str
 ) -> tuple[Series, EmptyRows | None]:
-    """Return one channel in the model's units, without the rows in which it has no value, and those rows."""
+    """Return one channel in the model's units without its empty rows, and a count of those rows."""
     action, reward = name in ("action", "reward"), name == "reward"
     channel = target.channel
     raw = np.concatenate([table.numbers(text) for text in channel.columns], axis=1)
@@ -248,7 +207,7 @@ def _series(
 
 def _control_steps(table: LogTable, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
     """Find the times of the control steps, and whether the rows have to be resampled to them."""
-    frames = [entry for name in FRAMES for entry in filled[name]]
+    frames = [entry for name in _FRAMES for entry in filled[name]]
     longest = max(frames, key=lambda entry: len(entry.series.times))
     times, clock = longest.series.times, longest.clock
     rows = min(len(entry.series.times) for entry in frames)
@@ -274,12 +233,12 @@ def _control_steps(table: LogTable, filled: Mapping[str, Sequence[_Filled]], map
 
 
 def _goes_with(times: Floats, longest: Floats) -> bool:
-    """Return whether a series has the rows of the longest one; the last may lack, as nobody need act there."""
+    """Return whether a series has the rows of the longest one; the last may be missing, as nobody acts there."""
     return len(times) >= len(longest) - 1 and np.array_equal(times, longest[: len(times)])
 
 
 def _own_period(table: LogTable, times: Floats, clock: Clock, mapping: LogMapping) -> float:
-    """Return the period of rows that are control steps themselves; uneven rows and other periods are refused."""
+    """Return the period of rows that are taken as control steps; uneven rows and other periods are refused."""
     found = time_report(times, mapping.time.longest_gap)
     mean = float(times[-1] - times[0]) / (len(times) - 1)
     if mapping.control_period is not None and not math.isclose(mean, mapping.control_period, rel_tol=EVEN):
@@ -300,6 +259,20 @@ def _own_period(table: LogTable, times: Floats, clock: Clock, mapping: LogMappin
     return mean
 
 
+def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) -> Floats:
+    """Return all channels of one array at the control steps."""
+    at = steps.times[:-1] if name == "action" else steps.times
+    out = np.full((len(at), width), np.nan)
+    for entry in entries:
+        if not steps.resampled:
+            values = entry.series.values[: len(at)]
+        else:
+            hold = name == "action"
+            values = held(entry.series, at, steps.period) if hold else linear(entry.series, at, entry.target.rotations)
+        out[:, entry.target.columns] = values
+    return out
+
+
 def _ending(table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Floats, bool]:
     """Return the rewards of every step, NaN where not recorded, and whether the task ended the episode."""
     reward, terminated = np.full(len(steps.times) - 1, np.nan), False
@@ -309,7 +282,7 @@ def _ending(table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps)
         placed = None
         if not steps.resampled:
             series, _ = _series(table, clocks.of(channel), mapping, target, "reward")
-            placed = _placed(series, steps, mapping)
+            placed = _rewards(series, steps, mapping)
         if placed is None:
             raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
         reward = placed
@@ -319,7 +292,7 @@ def _ending(table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps)
     return reward, terminated
 
 
-def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None:
+def _rewards(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None:
     """Return the rewards of the steps, (T,), NaN in holes; None where their times are not those of the steps."""
     reward = np.full(len(steps.times) - 1, np.nan)
     step = np.searchsorted(steps.times, series.times)
@@ -331,3 +304,30 @@ def _placed(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None
         return None
     reward[step[acted]] = series.values[acted, 0]
     return reward
+
+
+def _alterations(
+    table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps, filled: Mapping[str, Sequence[_Filled]]
+) -> Alterations:
+    """Count the rows that were dropped and the steps that stand in gaps."""
+    found = Alterations()
+    for clock in clocks.known():
+        if len(clock.report.duplicates):
+            dropped = clock.report.duplicates - (mapping.time.duplicates == "last")
+            found.repeated[clock.name] = some_rows(dropped, table.label)
+        if len(clock.report.gaps):
+            gaps = TimeGaps(some_rows(clock.report.gaps, table.label))
+            margin = _ON_TIME * steps.period
+            for start, end in clock.gaps():
+                gaps.longest = max(gaps.longest, end - start)
+                inside = (steps.times > start + margin) & (steps.times < end - margin)
+                gaps.steps += int(inside.sum())
+            gaps.joined = 0 if steps.resampled else gaps.rows.count
+            found.bridged[clock.name] = gaps
+    for name, entries in filled.items():
+        for entry in entries:
+            if entry.empty is not None:
+                if steps.resampled:
+                    entry.empty.filled = ", the last one held" if name == "action" else ", interpolated in between"
+                found.empty[entry.target.channel.columns[0]] = entry.empty
+    return found

@@ -1,4 +1,4 @@
-"""Mappings: which joint, actuator or sensor each column of a log is, in which unit, with which sign and zero.
+"""Mappings: the joint, actuator or sensor of each column of a log, with its unit, sign and zero.
 
 A mapping in TOML, where a text alone stands for a column that needs nothing more::
 
@@ -61,17 +61,17 @@ UNITS: dict[str, tuple[str, float]] = {
     "mN m": ("torque", 1e-3),
     "N mm": ("torque", 1e-3),
 }
-"""The quantity that each unit measures, and how many of MuJoCo's units (m, rad, s, N, N m) it is."""
+"""The quantity that each unit measures, and its size in MuJoCo's units (m, rad, s, N, N m)."""
 
 DERIVATIVES = {"angle": "angular velocity", "length": "velocity", "velocity": "acceleration"}
-"""The quantity that the change per second of another one is."""
+"""The quantity of the change per second of each quantity."""
 
 TIME_UNITS: dict[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-"""How many of each unit of time make a second."""
+"""Number of each unit of time in a second."""
 
 
 def unit_factor(unit: str, expected: str | None, place: str) -> float:
-    """Return how many of MuJoCo's units one of `unit` is.
+    """Return the size of a unit in MuJoCo's unit of the same quantity.
 
     Args:
         unit: a key of `UNITS`.
@@ -100,7 +100,7 @@ _SPELLINGS = (
     (r"newtons?", "N"),
     (r"N[ .*·-]*m", "N m"),
 )
-"""Patterns for other spellings of units, and the spelling that is read."""
+"""Patterns of other spellings of units, and the spelling in `UNITS`."""
 
 
 def unknown_unit(unit: str, expected: str | None = None) -> str:
@@ -122,7 +122,7 @@ def unknown_unit(unit: str, expected: str | None = None) -> str:
 
 
 def ticks_per_second(unit: str, place: str) -> int:
-    """Return how many of a unit of time make a second.
+    """Return the number of a unit of time in a second.
 
     Raises:
         WorldError: no such unit.
@@ -149,10 +149,10 @@ class Channel:
         unit: a key of `UNITS`; by default the unit that MuJoCo counts in.
         sign: 1, or -1 where the log counts in the direction opposite to the model's.
         zero: the reading of the column, in its own unit, where the model's quantity is 0.
-        scale: a further factor, as a gear ratio.
+        scale: a further factor, such as a gear ratio.
         unwrap: whether the column, before `scale`, jumps by a full turn where it leaves (-pi, pi].
-        derivative: whether the quantity is the column's change per second, as a velocity of a logged position:
-            central differences, in which noise of the column grows with the rate of the log.
+        derivative: whether the quantity is the column's change per second, such as the velocity of a logged position.
+            It is taken by central differences, so noise of the column grows with the rate of the log.
         time: the column of its timestamps, where it has another clock than the log.
         delay: seconds that its timestamps are late; they are taken off.
     """
@@ -183,22 +183,22 @@ class Channel:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns, one or several."""
+        """Names of the columns, one or several."""
         return (self.column,) if isinstance(self.column, str) else self.column
 
 
 @dataclass(frozen=True)
 class Time:
-    """The times at which the rows of a log were recorded.
+    """The entry of a mapping on the times at which the rows of a log were recorded.
 
     Attributes:
-        column: the column of timestamps; where none is given the format's own, or `period`.
+        column: the column of timestamps; by default the format's own, or `period`.
         unit: ``s``, ``ms``, ``us`` or ``ns``; dates need none.
         period: seconds between two rows, for logs without timestamps.
         duplicates: refuse rows of the same time, or keep the first or last of them.
         longest_gap: seconds without a row beyond which there is a gap; 2.5 median periods where none are given.
         at_gaps: refuse gaps, split the episode there, or bridge them by interpolation.
-        second_clock: another column of timestamps that is compared with the first, in the same unit.
+        second_clock: another column of timestamps in the same unit, which is compared with the first.
     """
 
     column: str | None = None
@@ -245,17 +245,17 @@ class LogMapping:
 
     Attributes:
         state: joints by ``"qpos[joint]"`` and ``"qvel[joint]"``, or elements of them as in ``"qpos[root, 0:3]"``.
-        observation: sensors of the world by name; those of the same name as an entry of `state` need none.
+        observation: sensors of the world by name; a sensor with the name of an entry of `state` needs no entry here.
         action: actuators of the model by name.
-        world: the world of these joints, sensors and actuators; without one there is no state, and names are free.
+        world: the world of these joints, sensors and actuators; without a world, `state` is empty and names are free.
         time: the times at which the rows were recorded.
         control_period: seconds between two control steps; None leaves the rows as they are.
         resampling: ``linear`` (actions hold, they never interpolate), or ``none``: every row is a control step.
         missing: refuse rows in which a channel has no value, or drop them for that channel.
-        episode_column: a column whose values tell episodes apart; else every file (or array) is an episode.
+        episode_column: a column whose values tell episodes apart; without one every file (or array) is an episode.
         policy: name of the policy that acted.
         policy_column: a column with that name.
-        policies: that name by pattern of the file's name, as ``{"ddp*": "DDP"}``.
+        policies: that name by a pattern of the file's name, as in ``{"ddp*": "DDP"}``.
         reward: the reward of the action of each row.
         terminated: a column that is not 0 in the row whose action ended the episode.
         delimiter: character between the columns of a CSV; found in its first line where none is given.
@@ -300,7 +300,7 @@ class LogMapping:
         """Read a mapping from a TOML file.
 
         Raises:
-            WorldError: the file is missing or no TOML, or an entry is unknown, missing or has a wrong value.
+            WorldError: the file is missing or not TOML, or an entry is unknown, missing or has a wrong value.
         """
         return _read(TomlTable.read(Path(path), "mapping", WorldError), world)
 

@@ -57,7 +57,7 @@ class LogTable:
         columns: by name, (rows,) or (rows, k): numbers, dates or text. A column may have one row less than the
             others (actions of Minari): its last row is then not known.
         components: names of the k components of a column of vectors, where they have some.
-        label: the name of a row in a message.
+        label: a function from the index of a row to its name in messages.
         time: the column of timestamps that the format itself has.
         clocks: that column for each other one, in formats in which every stream has its own.
         time_unit: the unit of `time`, where the format fixes it.
@@ -76,7 +76,7 @@ class LogTable:
     episode_column: str | None = None
 
     def find(self, text: str) -> tuple[str, slice | int | None]:
-        """Return the column that a text names, and which of its components.
+        """Return the column that a text names and the index of its components; None for all of them.
 
         Raises:
             WorldError: no such column or component; the message lists them.
@@ -121,7 +121,7 @@ class LogTable:
         return np.asarray(part.reshape(len(column), -1), dtype=np.float64)
 
     def rows(self, index: Ints) -> LogTable:
-        """Return the table with some of its rows only."""
+        """Return the table with some of its rows, by index."""
         columns = {name: column[index[index < len(column)]] for name, column in self.columns.items()}
         return replace(self, columns=columns, label=lambda row: self.label(int(index[row])))
 
@@ -137,13 +137,13 @@ class LogTable:
 
 
 def read_tables(path: Path, columns: Sequence[str], delimiter: str | None, decimal_point: str) -> list[LogTable]:
-    """Read the tables of a file or folder: one, or one for each of its episodes.
+    """Read a file or folder as one table, or as one for each of its episodes.
 
     Args:
         path: the file or folder.
         columns: the columns that the mapping names, for formats that hold more than a table.
-        delimiter: of a CSV.
-        decimal_point: of a CSV.
+        delimiter: the character between the columns of a CSV; None to find it.
+        decimal_point: the decimal point of a CSV.
 
     Raises:
         ExchangeError: the file is missing, cut short, or of no known format.
@@ -195,8 +195,8 @@ def read_csv(path: Path, delimiter: str | None = None, decimal_point: str = ".")
         decimal_point: ``.`` or ``,``.
 
     Raises:
-        ExchangeError: the file is empty, or no CSV, or a line, which is named, has another number of fields than the
-            first.
+        ExchangeError: the file is empty or not a CSV, or a line has another number of fields than the first; the
+            message names it.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -497,7 +497,7 @@ def _stream(messages: Sequence[tuple[int, Any]]) -> tuple[dict[str, Column], dic
 
 
 def _by_joint(rows: Sequence[Mapping[str, Any]], key: str, joints: Sequence[str]) -> Column:
-    """Return an array of joint states with a column for every joint, NaN where a message does not tell of it."""
+    """Return an array of joint states with a column for every joint, NaN where a message lacks the joint."""
     place = {joint: i for i, joint in enumerate(joints)}
     column = np.full((len(rows), len(joints)), np.nan)
     for row, entry in enumerate(rows):

@@ -30,7 +30,7 @@ class Target:
     Attributes:
         name: the key in the mapping.
         channel: its columns, unit, sign and zero.
-        factor: the number by which ``(column - zero)`` is multiplied.
+        factor: the factor of ``(column - zero)``.
         columns: the columns of its array that it fills.
         rotations: where in `columns` the four numbers of a unit quaternion begin.
     """
@@ -47,13 +47,13 @@ class Targets:
     """All channels of a mapping, resolved in its world.
 
     Attributes:
-        qpos: (of nq columns) empty where positions are not known.
-        qvel: (of nv columns) empty where velocities are not known.
-        observation: of one column per name in `sensors`.
-        action: of one column per name in `actuators`.
+        qpos: targets among nq columns; empty where positions are not known.
+        qvel: targets among nv columns; empty where velocities are not known.
+        observation: targets among one column for each of `sensors`.
+        action: targets among one column for each of `actuators`.
         sensors: the observed channels, in the world's order.
         actuators: the actuators, in the model's order.
-        sizes: nq and nv as recorded; 0 where not known.
+        sizes: nq and nv of what was recorded; 0 where that is not known.
     """
 
     qpos: tuple[Target, ...]
@@ -73,8 +73,8 @@ def find_targets(mapping: LogMapping, model: mujoco.MjModel | None) -> Targets:
         model: the model of its world; None where it has none.
 
     Raises:
-        WorldError: a joint, sensor or actuator that the world does not have (near names are listed), one that is
-            missing or filled twice, or a unit of another quantity.
+        WorldError: a joint, sensor or actuator that the world does not have (the message lists near names), one that
+            is missing or mapped twice, or a unit of another quantity.
     """
     qpos, qvel = _state(mapping, model)
     sensors, observation = _observation(mapping, model)
@@ -183,12 +183,12 @@ def _coordinates(
     Args:
         joint: the joint.
         quantity: ``"qpos"`` or ``"qvel"``.
-        elements: the elements that are meant, ``"2"`` or ``"0:3"``; all where there are none.
+        elements: the chosen elements, ``"2"`` or ``"0:3"``; all where the list is empty.
         place: the channel, for messages.
 
     Returns:
-        Their columns; the quantity that they measure, None where they are of several kinds; and where among them unit
-        quaternions begin, which are mapped whole, as their four numbers turn together.
+        Their columns; the quantity that they measure, None where they are of several kinds; and the index among them at
+        which a unit quaternion begins, which is mapped whole, as its four numbers turn together.
     """
     whole = joint.qpos if quantity == "qpos" else joint.qvel
     columns = [whole[i] for text in elements for i in _elements(text, len(whole), place)] if elements else list(whole)
