@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 import re
 import shutil
@@ -68,6 +69,13 @@ def test_a_class_name_means_one_thing():
 def test_docstrings_begin_with_a_verb_or_a_noun():
     wrong = [f"{place}: {title}" for place, title in HOUSE.titles() if RIDDLE.match(title) or "that is no " in title]
     assert wrong == [], "\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", [name for name, path in HOUSE.files.items() if ">>> " in path.read_text("utf-8")])
+def test_examples_in_docstrings_tell_the_truth(name):
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
