@@ -602,7 +602,12 @@ def sought(storage: Storage, route: Path, values: list[Any] | NDArray[Any]) -> I
 
 
 def masked(reached: Ids | Cells) -> NDArray[Any]:
-    """Return ids or values as an array with a mask wherever there is none."""
+    """Return ids or values as an array with a mask wherever there is none.
+
+    Under the mask of ids is the least integer: numpy indexes with what is under a mask, and would take -1 for the last
+    row.
+    """
     if isinstance(reached, Cells):
         return np.ma.MaskedArray(reached.data, mask=reached.status != DEFINED)
-    return np.ma.MaskedArray(reached, mask=reached == UNDEFINED)
+    undefined = reached == UNDEFINED
+    return np.ma.MaskedArray(np.where(undefined, np.iinfo(reached.dtype).min, reached), mask=undefined)

@@ -36,7 +36,11 @@ def test_an_undefined_hom_is_masked_and_plain_ids_have_minus_one():
         assert isinstance(column, np.ma.MaskedArray)
         assert column.dtype == np.int64
     assert x.column("deploy").mask.tolist() == [False, False, True]
-    assert np.ma.getdata(x.column("deploy")).tolist() == x.column_ids("deploy").tolist() == [1, 0, -1]
+    assert x.column("deploy").tolist() == [1, 0, None]
+    assert x.column_ids("deploy").tolist() == [1, 0, -1]
+    assert np.count_nonzero(x.column("deploy") >= 0) == 2
+    with pytest.raises(IndexError):
+        np.array(["arm", "leg"])[x.column("deploy")]  # numpy looks under the mask, where -1 would be the last row
     assert x.subpart("train.deploy", [0, 1]).mask.tolist() == [True, False]
     assert x.subpart_ids("train.deploy", [0, 1]).tolist() == [-1, 1]
     assert x.subpart_ids("", ob="Policy").tolist() == [0, 1, 2]

@@ -117,9 +117,8 @@ def rollout_to_parquet(
         WorldError: as `rollout`.
         PolicyError: as `rollout`.
     """
-    world = require_model(world)
     fibre, steps = _checked(world, policy, fibre, steps, episodes=episodes, batch=batch, threads=threads)
-    run = _Rollout(world, policy, fibre, episodes, steps, name, threads, until_terminated, batch)
+    run = _Rollout(require_model(world), policy, fibre, episodes, steps, name, threads, until_terminated, batch)
     with TrajectoryWriter(Path(path)) as log:
         for played in run.batches(np.random.default_rng(rng), progress):
             log.append(run.trajectories(*played))

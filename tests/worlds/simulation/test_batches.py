@@ -248,3 +248,8 @@ def test_what_is_no_rollout(tmp_path, change, kind, message):
     with pytest.raises(kind, match=message):
         rollout_to_parquet(tmp_path / "log.parquet", **asked)
     assert not (tmp_path / "log.parquet").exists()
+
+
+def test_arguments_in_another_order_are_named(tmp_path):
+    with pytest.raises(PolicyError, match=r"a rollout needs a Policy, got .*Path"):
+        rollout_to_parquet(rig_world(tmp_path), Constant(np.ones(2)), tmp_path / "log.parquet")
