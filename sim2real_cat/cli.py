@@ -222,7 +222,7 @@ def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
         raise GapError(f"{options.real} holds several policies: choose one of {listed(names)} with --policy")
     name = next(iter(names)) if options.policy is None else options.policy
     if not name:
-        raise GapError(f"{options.real} does not name its policy: say with --policy which of the study's it is")
+        raise GapError(f"{options.real} does not name its policy: say with --policy which policy of the study it is")
     world, fibre = Study.from_toml(options.study).fibre(name)
     found = predictive_gap(
         world,

@@ -201,7 +201,7 @@ def read_trajectories(path: Path, episodes: slice | None = None) -> Trajectories
     """
     check_episodes(path, episodes)
     _refuse_foreign(path)
-    with opened(path) as file:
+    with _opened(path) as file:
         return file.read(*_range(file, episodes))
 
 
@@ -246,12 +246,12 @@ def check_episodes(path: str | Path, episodes: object) -> None:
 
 
 def _parts(path: Path, episodes: slice | None) -> Iterator[Trajectories]:
-    with opened(path) as file:
+    with _opened(path) as file:
         for part in file.parts(*_range(file, episodes)):
             yield file.read(*part)
 
 
-def _range(file: TrajectoryReader, episodes: slice | None) -> tuple[int, int]:
+def _range(file: _LogFile, episodes: slice | None) -> tuple[int, int]:
     first, end, stride = (slice(None) if episodes is None else episodes).indices(file.episodes)
     if stride != 1:
         raise ExchangeError(f"{file.path}: episodes are read without a stride, got {stride}; select from what is read")
@@ -265,7 +265,7 @@ def _refuse_foreign(path: Path) -> None:
     elif path.suffix.lower() == ".parquet" or not path.is_file() or _is_parquet(path):
         return
     else:
-        kind = f"a {path.suffix} log" if path.suffix else "a log that is no Parquet file"
+        kind = f"a {path.suffix} log" if path.suffix else "a log that is not a Parquet file"
     raise ExchangeError(f"{path}: {kind} needs a mapping: read_log(path, LogMapping.from_toml(..., world))")
 
 
@@ -277,7 +277,7 @@ def _is_parquet(path: Path) -> bool:
         return True  # the caller opens it and says why it cannot be read
 
 
-class TrajectoryReader:
+class _LogFile:
     """An open file of trajectories, of which only the footer has been read.
 
     Attributes:
@@ -316,7 +316,7 @@ class TrajectoryReader:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[TrajectoryReader]:
+def _opened(path: Path) -> Iterator[_LogFile]:
     """Open a file of ours for reading.
 
     Raises:
@@ -326,7 +326,7 @@ def opened(path: Path) -> Iterator[TrajectoryReader]:
         raise ExchangeError(f"{path}: no such log")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield TrajectoryReader(path, file)
+            yield _LogFile(path, file)
     except KeyError as error:
         raise ExchangeError(
             f"{path}: not a log written by sim2real_cat, {_missing(error)} is missing; read the log of another tool "

@@ -180,7 +180,7 @@ def _robot(name: str, table: TomlTable, folder: Path) -> Robot:
     for key in entries.values:
         entry = entries.table(key)
         if key in randomizations:
-            raise StudyError(f"{entry.place}: '{key}' is the name of no randomization at all; choose another")
+            raise StudyError(f"{entry.place}: '{key}' always means no randomization; choose another name")
         randomization = Randomization.from_table(entry.values, entry.place)
         with _named_in_errors(entry.place):
             randomizations[key] = randomization.bind(world)

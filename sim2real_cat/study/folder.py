@@ -100,10 +100,10 @@ def write_folder(out: Path, result: StudyResult) -> None:
     _write_json(out / "proof.json", {name: proof.to_dict() for name, proof in result.proofs.items()})
     write_text(out / "schema.json", result.instance.acset.schema.to_json())
     result.instance.write(out / "instance.json")
-    write_text(out / "study.toml", tomli_w.dumps(resolved(result.description, out)))
+    write_text(out / "study.toml", tomli_w.dumps(_resolved(result.description, out)))
 
 
-def resolved(description: Description, out: Path) -> dict[str, Any]:
+def _resolved(description: Description, out: Path) -> dict[str, Any]:
     """Return the study's document as it can be run again from the folder `out`.
 
     The defaults of its head are filled in, and the versions that it ran with are added. The path of a model leads from

@@ -201,7 +201,7 @@ def test_columns_that_are_no_recording(log, name, values):
 
 def test_a_log_of_another_tool_needs_a_mapping(tmp_path):
     remedy = "needs a mapping: read_log(path, LogMapping.from_toml(..., world))"
-    for name, kind in [("log.csv", "a .csv log"), ("log", "a log that is no Parquet file")]:
+    for name, kind in [("log.csv", "a .csv log"), ("log", "a log that is not a Parquet file")]:
         (tmp_path / name).write_text("a,b\n1,2\n")
         assert refused(tmp_path / name) == f"{tmp_path / name}: {kind} {remedy}"
         with pytest.raises(ExchangeError, match="needs a mapping"):

@@ -17,7 +17,7 @@ from sim2real_cat.recordings.logs.alterations import Alterations, TimeGaps, coun
 from sim2real_cat.recordings.logs.mapping import Channel, Time, ticks_per_second
 from sim2real_cat.recordings.logs.tables import LogTable
 
-GAP = 2.5
+_GAP = 2.5
 """Median periods without a row that make a gap, where no longest gap is given: two rows or more are lost."""
 
 _TWO_CLOCKS = 1000.0
@@ -79,12 +79,12 @@ def time_report(times: Floats, longest_gap: float | None = None) -> TimeReport:
 
     Args:
         times: (rows,) seconds.
-        longest_gap: seconds without a row beyond which there is a gap; `GAP` median periods where none are given.
+        longest_gap: seconds without a row beyond which there is a gap; 2.5 median periods where none are given.
     """
     steps = np.diff(times)
     forward = steps[steps > 0]
     period = float(np.median(forward)) if len(forward) else 0.0
-    limit = GAP * period if longest_gap is None else longest_gap
+    limit = _GAP * period if longest_gap is None else longest_gap
     gaps = np.flatnonzero(steps > limit) + 1
     within = forward[forward <= limit]
     grid = np.linspace(times[0], times[-1], len(times)) if len(times) else times
