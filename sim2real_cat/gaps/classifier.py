@@ -432,7 +432,7 @@ def with_actions(pairs: Floats, real: Cloud, sim: Cloud) -> tuple[Floats, Scopes
 
 
 def _independent(observations: Floats, actions: Floats) -> Ints:
-    """Find the actions that are no linear function of the observations and of the actions before them."""
+    """Find the actions that do not depend linearly on the observations and the actions before them."""
     columns = np.hstack([observations, actions])
     columns = columns - columns.mean(axis=0)
     spread = np.linalg.norm(columns, axis=0)

@@ -49,7 +49,7 @@ class MethodResult:
         plug_in: The divergence of the two fitted distributions, in nats.
         raw: The same with its small-sample bias removed; may be negative.
         low: Lower end of the interval around `raw`; may be negative.
-        high: Upper end; infinite where there is no honest interval.
+        high: Upper end; infinite where no interval can be relied on.
         reasons: Reasons not to rely on it; empty if reliable.
         notes: Further remarks for the reader.
     """

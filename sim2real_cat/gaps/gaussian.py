@@ -45,7 +45,7 @@ from sim2real_cat.gaps.samples import Cloud, require_density, subset
 _MOST_BLOCKS = 64
 # As many blocks as tell the bias of a deal; an interval, which is not asked for there, would need more.
 _MOST_BLOCKS_OF_DEALS = 16
-# More than this share of the real samples beyond the farthest simulated one is no matter of tails.
+# A larger share of the real samples beyond the farthest simulated one does not come from tails.
 _OUTSIDE = 0.05
 # Neighbours in one dimension, where many cost little bias.
 _NEIGHBOURS = 10
@@ -69,7 +69,7 @@ _ITERATIONS = 15
 _KURTOSIS = 0.25
 # So far off, the Gaussian estimate of a Laplace's or a uniform's divergence was wrong by a third.
 _FAR_KURTOSIS = 0.5
-# So many standard errors of the kurtosis are no chance.
+# The kurtosis is off for certain beyond this many of its standard errors.
 _CHANCE = 3.0
 _CERTAINTY = 0.999
 
@@ -356,7 +356,7 @@ def _share_outside(real: Cloud, sim: Cloud) -> float:
 
 
 def _thinned(cloud: Cloud) -> Cloud:
-    """Keep every so many-th point."""
+    """Keep evenly spaced points, at most `_MOST_POINTS`."""
     return subset(cloud, slice(None, None, -(-len(cloud.points) // _MOST_POINTS)))
 
 

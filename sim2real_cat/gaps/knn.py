@@ -43,13 +43,13 @@ _MOST_BLOCKS = 16
 _BIAS_DOUBT = 0.5
 # A correction of more nats than this that makes up more than half of the result is not a measurement any more.
 _CORRECTION = 0.1
-# In so many dimensions 1,000 points show a shape whole (benchmarks/gaps.py truth).
+# Up to this many dimensions 1,000 points show the whole shape (benchmarks/gaps.py truth).
 _FEW_DIMENSIONS = 3
 # How many simulated points tell what distances are usual inside the simulated cloud.
 _PROBES = 1000
 # A tail that the simulated samples do not reach holds most of a divergence, so even a small share matters.
 _OUTSIDE = 0.02
-# More than this share of points that coincide is no matter of chance or of a common initial state.
+# A larger share of coinciding points does not come from chance or from a common initial state.
 _COINCIDENT = 0.01
 # With fewer points for each column of a covariance its inverse, and so the anchor, is mostly chance.
 _POINTS_PER_COLUMN = 3
@@ -229,7 +229,8 @@ def _require_neighbours(exclusion: TimeExclusion, sim: Blocks, rule: KnnRule) ->
 def _slope(near: list[LeftOut], normal: list[LeftOut]) -> float:
     """Compute the slope, between 0 and 1, of an estimate against the Gaussian one as blocks are left out.
 
-    As far as it moves with that one, it moves with the moments, and so does its error on twins that have these moments.
+    The part of the estimate that moves with the Gaussian one depends on the moments. On twins, which have the same
+    moments, the estimate moves by that part as well.
     """
     x, y = (np.concatenate([group.values - group.values.mean() for group in groups]) for groups in (normal, near))
     return float(np.clip(x @ y / (x @ x), 0.0, 1.0)) if x.any() else 0.0
@@ -293,7 +294,7 @@ class TwinError:
             sim: Simulated points.
             weights: Weight of each member.
             whiten: For the width of every scope, the map before distances are taken.
-            exclusion: The real points that are no neighbours.
+            exclusion: The real points that do not count as neighbours.
             sim_blocks: The blocks of the simulated side.
             rule: The number of neighbours.
             rng: Draws the twins.

@@ -144,7 +144,7 @@ class TimeExclusion:
 
     @classmethod
     def choose(cls, episode: Ints, blocks: Blocks, theiler: int | None) -> TimeExclusion:
-        """Exclude a window of so many steps on both sides (Theiler 1986); by default the whole own block.
+        """Exclude `theiler` steps before and after each point (Theiler 1986); by default its whole block.
 
         Independent rows, each an episode of its own, have nothing in their past: only the point itself is left out.
         """
@@ -273,7 +273,7 @@ class Neighbours:
         rows: (q,) the real points whose neighbours they are.
         real: Nearest real points of each.
         sim: Nearest simulated points of each.
-        exclusion: The real points that are no neighbours.
+        exclusion: The real points that do not count as neighbours.
         sim_blocks: The blocks of the simulated side.
         weights: Weight of each fibre member.
     """

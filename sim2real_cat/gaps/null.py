@@ -39,7 +39,7 @@ DEALS = 199
 DEALS_OF_COSTLY = 39
 """The same where the method itself measures every deal."""
 
-# A smallest possible p-value above this is said.
+# A smallest possible p-value above this is mentioned.
 _WORTH_A_WORD = 0.05
 # Where there are more episodes they are dealt into groups of equal size first, which stay together.
 _MOST_UNITS = 256
@@ -201,7 +201,7 @@ def pool(first: Cloud, second: Cloud, rng: np.random.Generator) -> PooledUnits:
 
 
 def _beginning(cloud: Cloud, most: int) -> Cloud:
-    """Return the first points of every episode, at most so many."""
+    """Return the first points of every episode, at most `most`."""
     starts = np.flatnonzero(np.r_[True, cloud.episode[1:] != cloud.episode[:-1]])
     step: Ints = np.arange(len(cloud.episode)) - np.repeat(starts, np.diff(np.r_[starts, len(cloud.episode)]))
     return subset(cloud, step < most)
@@ -246,7 +246,7 @@ def estimate_null(
 
 
 def _repeat(times: int, value: Callable[[], float | str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Return so many values, or none and the first reason against one."""
+    """Call a function several times and return its values; none, and the reason, once it gives a reason."""
     values: list[float] = []
     for _ in range(times):
         found = value()

@@ -124,7 +124,7 @@ def deal(episode: Ints, stratum: Ints, at_most: int, rng: np.random.Generator) -
 def deal_sides(
     real: Cloud, sim: Cloud, n_members: int, at_most: int, rng: np.random.Generator
 ) -> tuple[Blocks, Blocks]:
-    """Deal the episodes of both sides into blocks: at most so many on the real side, and about as many on the other.
+    """Deal the episodes of both sides into blocks, about as many on the one as on the other.
 
     Args:
         real: Real points, one stratum.
@@ -248,7 +248,7 @@ class CutSide:
 
     Attributes:
         cloud: The same points under new episodes.
-        reasons: Reasons why there is no honest interval; empty if there is one.
+        reasons: Reasons why no interval can be relied on; empty if one can.
         notes: Remarks for the reader.
     """
 

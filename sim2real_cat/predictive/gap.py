@@ -30,7 +30,7 @@ NoiseSource = Literal["given", "fitted"]
 SCALES = (0.5, 2.0)
 """Factors of the noise's deviations at which the gap is computed too."""
 
-# Where the smallest p-value that the number of worlds allows is above this, it is said.
+# A smallest possible p-value above this is mentioned.
 _WORTH_A_WORD = 0.05
 
 

@@ -19,7 +19,7 @@ _MOST_FOLDS = 10
 _EXACT = 1e-9
 # Candidates for the ridge, in units of the mean squared singular value: from a free regression to none at all.
 _RIDGES = np.logspace(-6, 4, 21)
-# A mean squared error, relative to what was expected, that is no matter of chance any more.
+# A mean squared error above this, relative to the expected one, does not come from chance.
 _CALIBRATED = 1.25
 
 

@@ -39,13 +39,13 @@ SIGNIFICANT = 0.05
 """The p-value that a panel of policies must at least be able to reach."""
 
 EXACT = 8
-"""Up to so many policies every permutation is tried, 8! = 40 320 of them."""
+"""The most policies of which every permutation is tried: 8! = 40 320."""
 
 SAMPLED = 9_999
-"""Random permutations of more policies."""
+"""The number of random permutations of more policies."""
 
 DRAWS = 4_000
-"""Draws of the true success rates."""
+"""The number of draws of the true success rates."""
 
 SPREADS = np.linspace(0.02, 1.2, 24)
 """The standard deviations of the policies' angles that are considered, on either side."""
@@ -416,7 +416,7 @@ def rank(
     if table.real_counts is not None and table.sim_counts is not None:
         with on_one_thread():  # the order of a sum, and with it the last digit, would depend on the threads
             rates = draw_rates(table.real_counts, table.sim_counts, DRAWS, generator)
-    measured = partial(_measure, table, orders, rates, confidence)
+    measured = partial(_statistic, table, orders, rates, confidence)
     statistics = (
         *(measured(f"mmrv-{name}", partial(mmrv, convention=name)) for name in CONVENTIONS),
         *(measured(name, function) for name, function in CORRELATIONS.items()),
@@ -439,7 +439,7 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _measure(
+def _statistic(
     table: PolicyTable,
     orders: Ints,
     rates: tuple[Floats, Floats] | None,
@@ -482,12 +482,12 @@ def _population(name: str, value: float, n: int, confidence: float) -> tuple[flo
 def _policies(table: PolicyTable, confidence: float) -> tuple[PolicyScore, ...]:
     """Return every policy with the intervals of its rates."""
     n = len(table.names)
-    real, sim = _exact(table.real_counts, n, confidence), _exact(table.sim_counts, n, confidence)
+    real, sim = (_clopper_pearson(counts, n, confidence) for counts in (table.real_counts, table.sim_counts))
     rows = zip(table.names, table.real.tolist(), real, table.sim.tolist(), sim, strict=True)
     return tuple(PolicyScore(name, a, *a_ends, b, *b_ends) for name, a, a_ends, b, b_ends in rows)
 
 
-def _exact(counts: Counts | None, n: int, confidence: float) -> list[tuple[float, float]]:
+def _clopper_pearson(counts: Counts | None, n: int, confidence: float) -> list[tuple[float, float]]:
     """Compute Clopper and Pearson's interval of each rate (1934, Biometrika 26:404-413)."""
     if counts is None:
         return [(np.nan, np.nan)] * n

@@ -181,7 +181,7 @@ def read_policy_table(path: str | Path) -> PolicyTable:
 
     The first line names the columns, in any order: ``policy, real_successes, real_trials, sim_successes, sim_trials``,
     or ``policy, real_score, sim_score``; columns of other names are left alone. They are separated by whichever of
-    ``, ; tab`` the first line has most of. Blank lines are no policies.
+    ``, ; tab`` the first line has most of. Blank lines are skipped.
 
     Args:
         path: The file.

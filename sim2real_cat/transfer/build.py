@@ -96,7 +96,7 @@ def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], ep
 
     A policy whose gap is under epsilon goes to itself. Where the gap is not, the policy of the same robot with
     the highest real return among those under epsilon takes over, the first where no rewards were recorded. A policy
-    whose gap was not measured, or that nobody can replace, goes nowhere.
+    whose gap was not measured, or that no policy can replace, goes nowhere.
 
     Returns:
         (n,) 0-based policies.

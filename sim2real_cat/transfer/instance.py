@@ -220,7 +220,7 @@ class TransferInstance:
         return {"id": list(parts), **columns}
 
     def transfer_graph(self) -> networkx.MultiDiGraph[Any]:
-        """Draw worlds, policies and robots as nodes ``(object, id)``; train, deploy and transfer as edges.
+        """Return the graph of worlds, policies and robots ``(object, id)``, with train, deploy and transfer as edges.
 
         Nodes carry `label` and the attributes that are defined, edges are keyed by the arrow's name.
         """

@@ -121,7 +121,7 @@ def acsets(
     for ob, n in _sizes(draw, schema, max_parts, whole).items():
         x.add_parts(ob, n)
     for name, (ob, codom) in schema.homs.items():
-        x.set(ob, x.parts(ob), **{name: [draw(hom_targets(x, codom, whole)) for _ in x.parts(ob)]})
+        x.set(ob, x.parts(ob), **{name: [draw(hom_targets(x.nparts(codom), whole)) for _ in x.parts(ob)]})
     given = {} if values is None else values
     if lawful:
         x = _with_values(draw, _quotient(x), given)
@@ -135,13 +135,8 @@ def acsets(
     return x
 
 
-def hom_targets(x: ACSet, codom: str, total: bool) -> st.SearchStrategy[Any]:
-    """Draw the target of a hom: a part of its codomain, or nothing."""
-    return hom_targets_below(x.nparts(codom), total)
-
-
-def hom_targets_below(n: int, total: bool) -> st.SearchStrategy[Any]:
-    """Draw the target of a hom whose codomain has n parts."""
+def hom_targets(n: int, total: bool) -> st.SearchStrategy[Any]:
+    """Draw the target of a hom: one of the n parts of its codomain, or nothing where the hom is not total."""
     parts = st.integers(0, n - 1) if n else st.nothing()
     return parts if total else st.none() | parts
 

@@ -13,8 +13,8 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError, LawError, unknown_name
-from sim2real_cat.testing.strategies.databases import attribute, hom_targets, hom_targets_below
-from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, GapKind, drawn_gaps, side_of
+from sim2real_cat.testing.strategies.databases import attribute, hom_targets
+from sim2real_cat.testing.strategies.measured_gaps import INTERVAL_COLUMNS, DrawnGap, GapKind, drawn_gaps, side_of
 from sim2real_cat.testing.strategies.text_table import LazyText, describe
 from sim2real_cat.transfer.instance import NAME_ATTRIBUTES, TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
@@ -23,8 +23,6 @@ from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 LAWS = tuple(law.name for law in TABLE_LAWS)
 """The names of the laws that instances are built to satisfy and broken to violate: those that read the table alone."""
-
-_INTERVAL = {"low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
 
 
 def transfer_instances(
@@ -64,7 +62,7 @@ def transfer_instances(
         raise InstanceError(f"schema '{schema.name}' does not extend SchSim2RealTransfer, so it has no such instances")
     lawful = frozenset(LAWS if satisfying is None else satisfying)
     place = st.integers(0, 2) if "functor" in lawful else st.none() | st.integers(0, 2)
-    gap = _gaps(epsilon, set(_INTERVAL.values()) <= set(schema.attrs), lawful, decided == "all")
+    gap = _gaps(epsilon, set(INTERVAL_COLUMNS.values()) <= set(schema.attrs), lawful, decided == "all")
     policy = st.builds(_Policy, place, gap, st.integers(0, 5))
     policies = st.lists(policy, min_size=min_policies, max_size=max_policies)
     return _instances(policies, place, epsilon, lawful, schema, decided == "all")
@@ -100,7 +98,7 @@ def _instances(
     deploy, needed = _numbered([policy.robot for policy in policies])
     # as many draws whatever is needed, so that Hypothesis can leave a policy out without another meaning for the rest
     robots = draw(st.tuples(*[place] * 4))[: needed + draw(st.integers(0, 1))]
-    trained = hom_targets_below(len(policies), total)
+    trained = hom_targets(len(policies), total)
     worlds = draw(st.lists(st.tuples(trained, place), max_size=4)) if policies else []
     seen, needed = _numbered([*robots, *(observation for _, observation in worlds)])
     counts = {"SimEnv": len(worlds), "RealEnv": len(robots), "Policy": len(policies)}
@@ -153,8 +151,8 @@ def _set_gaps(x: ACSet, known: Sequence[DrawnGap]) -> None:
     """Write the gap of every policy, with its interval where the schema has one."""
     x.add_vars("TransferGap", int(any(isinstance(gap.value, Var) for gap in known)))
     columns: dict[str, list[object]] = {"kl_gap": [gap.value for gap in known]}
-    if set(_INTERVAL.values()) <= set(x.schema.attrs):
-        columns |= {name: [getattr(gap, key) for gap in known] for key, name in _INTERVAL.items()}
+    if set(INTERVAL_COLUMNS.values()) <= set(x.schema.attrs):
+        columns |= {name: [getattr(gap, key) for gap in known] for key, name in INTERVAL_COLUMNS.items()}
     x.set("Policy", range(len(known)), **columns)
 
 
@@ -189,7 +187,7 @@ def _complete(draw: st.DrawFn, x: ACSet, total: bool) -> None:
     for hom, (ob, codom) in x.schema.homs.items():
         open_ = np.flatnonzero(x.column_ids(hom) < 0)
         if hom not in base.homs or (total and hom != "transfer"):
-            x.set(ob, open_, **{hom: [draw(hom_targets(x, codom, total)) for _ in open_]})
+            x.set(ob, open_, **{hom: [draw(hom_targets(x.nparts(codom), total)) for _ in open_]})
     for name, (ob, attrtype) in x.schema.attrs.items():
         if name not in base.attrs:
             values: st.SearchStrategy[Any] = attribute(x, attrtype, {})

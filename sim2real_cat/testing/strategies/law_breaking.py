@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.errors import LawError, unknown_name
-from sim2real_cat.testing.strategies.measured_gaps import DrawnGap, GapSide, side_of, values_over, values_under
+from sim2real_cat.testing.strategies.measured_gaps import (
+    INTERVAL_COLUMNS,
+    DrawnGap,
+    GapSide,
+    side_of,
+    values_over,
+    values_under,
+)
 from sim2real_cat.testing.strategies.text_table import LazyText, PartName, describe
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
@@ -121,10 +128,8 @@ class PolicyColumns:
         self.acset, self.epsilon = acset, epsilon
         self.deploy: list[int] = acset.column_ids("deploy").tolist()
         self.transfer: list[int] = acset.column_ids("transfer").tolist()
-        measured = {"value": "kl_gap", "low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
-        known = {key: name for key, name in measured.items() if name in acset.schema.attrs}
-        if len(known) < len(measured):
-            known = {"value": "kl_gap"}
+        intervals = set(INTERVAL_COLUMNS.values()) <= set(acset.schema.attrs)
+        known = {"value": "kl_gap", **(INTERVAL_COLUMNS if intervals else {})}
         parts = acset.parts("Policy").tolist()
         found = [DrawnGap(**{key: acset.subpart((name,), part) for key, name in known.items()}) for part in parts]
         self.sides: list[GapSide] = [side_of(gap, epsilon) for gap in found]
@@ -146,7 +151,7 @@ class PolicyColumns:
 
     def gap(self, value: object) -> dict[str, Any]:
         """Return the attributes of another gap, with interval and reliability undefined."""
-        ends = [name for name in ("gap_low", "gap_high", "gap_reliable") if name in self.acset.schema.attrs]
+        ends = [name for name in INTERVAL_COLUMNS.values() if name in self.acset.schema.attrs]
         return {"kl_gap": value, **dict.fromkeys(ends)}
 
     def new(self, *rows: tuple[str, Mapping[str, Any]], robots: int = 0) -> dict[PartName, dict[str, Any]]:

@@ -26,6 +26,10 @@ class DrawnGap(NamedTuple):
     reliable: bool | None = None
 
 
+INTERVAL_COLUMNS = {"low": "gap_low", "high": "gap_high", "reliable": "gap_reliable"}
+"""The attributes of a policy in which the interval of a `DrawnGap` stands, in schemas that have them all."""
+
+
 def side_of(gap: DrawnGap, epsilon: float) -> GapSide:
     """Return the side of epsilon on which a gap is.
 

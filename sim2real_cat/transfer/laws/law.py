@@ -1,4 +1,4 @@
-"""Laws as values: the rows that break one, what checking it gives, and the columns that laws read.
+"""Laws as values, the results of checking them with the rows that break them, and readers of the columns they need.
 
 Rows that break a law or leave it open are kept as columns, and put into words when they are read.
 """

@@ -1,6 +1,6 @@
 r"""The laws that compare a policy's gap with what was measured of its worlds, or measure it again.
 
-`fibre-bound`: a mixture is no worse than any of its members, but for the weight it gives it. A mixture is at least w_e
+`fibre-bound`: a mixture is at most worse than any of its members by the weight it gives it. A mixture is at least w_e
 times its member e, so that along a trajectory of T steps ln P_sim >= ln w_e + ln P_e and
 T kl_gap(π) <= T kl_gap(e) + ln 1/w_e. It is a bound for whole trajectories, whose mixture remembers which member the
 past spoke for. A method that compares single steps forgets it, and pays ln 1/w_e again at every step: its gaps are not

@@ -296,7 +296,7 @@ TRANSFER_EQUALIZER = Law(
     _equalizer_witnesses,
     needs=("transfer", "kl_gap"),
 )
-"""The other form of `transfer-identity`, which names the same rows; for those who ask, and not one of `ALL`."""
+"""The other form of `transfer-identity`, which names the same rows. It is not one of `ALL`: ask for it by value."""
 
 
 def _idempotent_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
