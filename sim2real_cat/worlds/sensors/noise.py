@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, cast
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,24 +206,15 @@ class NoiseChain:
         """Standard deviation of the first Gaussian noise in the chain; 0 where there is none."""
         return next((model.deviation for model in self.models if isinstance(model, GaussianNoise)), 0.0)
 
-    def with_deviation(self, deviation: float, scale: float = 1.0) -> NoiseChain:
-        """Return the chain with another deviation of its first Gaussian noise, and all its noise wider by a factor.
+    def with_deviation(self, deviation: float) -> NoiseChain:
+        """Return the chain with another deviation of its first Gaussian noise.
 
-        A chain without Gaussian noise begins with one where the deviation is not 0. Steps of a quantisation and
-        probabilities stay as they are.
+        A chain without Gaussian noise begins with one where the deviation is not 0.
         """
-        models: list[NoiseModel] = []
         first = next((at for at, model in enumerate(self.models) if isinstance(model, GaussianNoise)), None)
-        if first is None and deviation > 0:
-            models.append(GaussianNoise(scale * deviation))
-        for at, model in enumerate(self.models):
-            if at == first:
-                model = GaussianNoise(deviation)
-            widths = {
-                name: scale * getattr(model, name) for name in ("deviation", "half_width") if hasattr(model, name)
-            }
-            models.append(replace(cast("Any", model), **widths))  # every model is a dataclass
-        return NoiseChain(tuple(models))
+        if first is not None:
+            return NoiseChain((*self.models[:first], GaussianNoise(deviation), *self.models[first + 1 :]))
+        return NoiseChain((GaussianNoise(deviation), *self.models)) if deviation > 0 else self
 
     @property
     def plain(self) -> bool:

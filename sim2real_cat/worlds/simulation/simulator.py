@@ -5,7 +5,7 @@ A `Simulator` plays whole episodes with a policy; a `Stepper` is stepped by its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,9 +72,7 @@ class Simulator:
         steps: int,
         generators: Sequence[np.random.Generator],
         *,
-        name: str = "",
         until_terminated: bool = True,
-        progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
         """Play one episode in every simulation, closed loop.
 
@@ -84,9 +82,7 @@ class Simulator:
             policy: the policy.
             steps: control steps at most.
             generators: n generators, one for each episode: its start, the noise of its sensors, its lost actions.
-            name: the policy's name in the result.
             until_terminated: whether an episode stops where the task ends it; otherwise it goes on.
-            progress: called after every control step with the number of steps done so far.
 
         Raises:
             PolicyError: the policy does not fit the world, or its actions have the wrong shape, are NaN or infinite.
@@ -95,9 +91,9 @@ class Simulator:
         policy.check_fit(self.world.sensors, self.actuators, self.world.name)
         play = self.play(policy.start(len(self)), steps, generators, until_terminated=until_terminated)
         with to_logging(), on_one_thread():
-            records = in_turns([play], progress)
+            records = in_turns([play])
         robot = (self.world.sensors, self.actuators, self.control_period)
-        return join_records(records, self.member_index, name, *robot)
+        return join_records(records, self.member_index, "", *robot)
 
     def play(
         self,
