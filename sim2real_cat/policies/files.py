@@ -35,7 +35,7 @@ _INDEX = ("episode_index", "frame_index", "timestamp")
 """Columns of a table of actions that are not actuators."""
 
 
-class ActedOn(Protocol):
+class PolicyWorld(Protocol):
     """The part of a world that a policy must fit; every `World` and `ExternalWorld` has it."""
 
     @property
@@ -58,7 +58,7 @@ class ActedOn(Protocol):
 def load_policy(
     path: str | Path,
     *,
-    world: ActedOn | None = None,
+    world: PolicyWorld | None = None,
     allow_pickle: bool = False,
     vecnormalize: str | Path | None = None,
 ) -> Policy:
@@ -96,7 +96,7 @@ def load_policy(
 
 
 def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
-    """Build the policy of an archive, whose kind the names of its arrays tell."""
+    """Build the policy of an archive; the names of its arrays tell its kind."""
     if "actions" in arrays:
         return ActionTable.of_arrays(arrays)
     if "digest" not in arrays:
@@ -104,7 +104,7 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Policy:
     return MlpPolicy.of_arrays(arrays) if "weight_0" in arrays else LinearPolicy.of_arrays(arrays)
 
 
-def _fitted(policy: Policy, world: ActedOn, path: Path) -> Policy:
+def _fitted(policy: Policy, world: PolicyWorld, path: Path) -> Policy:
     """Return the policy if it fits the world; a table with its columns in the order of the world's actuators."""
     actuators = world.actuators
     try:

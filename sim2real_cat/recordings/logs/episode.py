@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Bools, Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.recordings.logs.alterations import Alterations, EmptyRows, TimeGaps, some_rows
 from sim2real_cat.recordings.logs.clocks import Clock, Clocks, refuse_gaps, time_report
@@ -187,10 +187,7 @@ def _series(
                 f'{int(bad.sum())} of {len(bad)} rows; cut them out, or set missing = "drop" '
                 f"at the top of the mapping, beside control_period"
             )
-        kept = np.flatnonzero(~bad)
-        around = np.flatnonzero(np.diff(kept) > 1)
-        apart = times[kept[around + 1]] - times[kept[around]]
-        empty = EmptyRows(some_rows(rows[bad], table.label), len(bad), float(apart.max(initial=0.0)))
+        empty = EmptyRows(some_rows(rows[bad], table.label), len(bad), _longest_hole(times, bad))
         times, raw, rows = times[~bad], raw[~bad], rows[~bad]
         if len(times) < 2 and (channel.derivative or not reward):
             raise WorldError(f"{table.place}: '{channel.columns[0]}' has {len(times)} values; an episode needs two")
@@ -205,8 +202,15 @@ def _series(
     return Series(times, values), empty
 
 
+def _longest_hole(times: Floats, bad: Bools) -> float:
+    """Return the most seconds between two rows that are kept around rows that are dropped."""
+    kept = np.flatnonzero(~bad)
+    around = np.flatnonzero(np.diff(kept) > 1)
+    return float((times[kept[around + 1]] - times[kept[around]]).max(initial=0.0))
+
+
 def _control_steps(table: LogTable, filled: Mapping[str, Sequence[_Filled]], mapping: LogMapping) -> _Steps:
-    """Find the times of the control steps, and whether the rows have to be resampled to them."""
+    """Return the control steps of an episode: its rows themselves where they fit, else steps on an even grid."""
     frames = [entry for name in _FRAMES for entry in filled[name]]
     longest = max(frames, key=lambda entry: len(entry.series.times))
     times, clock = longest.series.times, longest.clock
@@ -275,21 +279,17 @@ def _on_steps(entries: Sequence[_Filled], steps: _Steps, width: int, name: str) 
 
 def _ending(table: LogTable, clocks: Clocks, mapping: LogMapping, steps: _Steps) -> tuple[Floats, bool]:
     """Return the rewards of every step, NaN where not recorded, and whether the task ended the episode."""
-    reward, terminated = np.full(len(steps.times) - 1, np.nan), False
-    if mapping.reward is not None:
-        channel = mapping.reward
+    reward: Floats | None = np.full(len(steps.times) - 1, np.nan)
+    if (channel := mapping.reward) is not None:
         target = Target("reward", channel, channel.sign * channel.scale, (0,))
-        placed = None
-        if not steps.resampled:
-            series, _ = _series(table, clocks.of(channel), mapping, target, "reward")
-            placed = _rewards(series, steps, mapping)
-        if placed is None:
-            raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
-        reward = placed
-    if mapping.terminated is not None:
-        flags = np.concatenate([table.numbers(text) for text in mapping.terminated.columns], axis=1)
-        terminated = bool((np.nan_to_num(flags) != 0).any())
-    return reward, terminated
+        series = None if steps.resampled else _series(table, clocks.of(channel), mapping, target, "reward")[0]
+        reward = None if series is None else _rewards(series, steps, mapping)
+    if reward is None:
+        raise WorldError(f"{table.place}: rewards belong to their rows and cannot be resampled; leave reward out")
+    if mapping.terminated is None:
+        return reward, False
+    flags = np.concatenate([table.numbers(text) for text in mapping.terminated.columns], axis=1)
+    return reward, bool((np.nan_to_num(flags) != 0).any())
 
 
 def _rewards(series: Series, steps: _Steps, mapping: LogMapping) -> Floats | None:
