@@ -37,7 +37,7 @@ def remove(instance: Storage, ob: str, ids: int | ArrayLike, *, cascade: bool = 
 
 
 def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
-    """Return the parts from which some path leads to one of the given ones, and these themselves.
+    """Return the given parts and all from which some path leads to one of them.
 
     These are all that must go with the given parts if no hom is to become undefined: the smallest set that holds the
     given parts and, with each of its parts, the preimages along every hom. The ids of each object concerned are

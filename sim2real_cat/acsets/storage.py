@@ -1,9 +1,9 @@
 """The storage of an instance: its columns, rows on their way in, and reading along paths.
 
-:class:`Storage` is all that the functions of the package need of an instance. Whoever exports, restricts,
-checks or queries an instance takes a ``Storage``; whoever builds another one asks it for an empty one
-(:meth:`Storage.like`). So these modules know nothing of :class:`~sim2real_cat.acsets.acset.ACSet`, whose
-methods call them.
+:class:`Storage` is all that the functions of the package need of an instance. A function that exports, restricts,
+checks or queries an instance takes a ``Storage``; one that builds another instance asks it for an empty one
+(:meth:`Storage.like`). So these modules know nothing of :class:`~sim2real_cat.acsets.acset.ACSet`, whose methods call
+them.
 
 **The rule.** A module that `acsets/acset.py` imports, at its head or in a method, never imports
 `acsets/acset.py`: those are `parts`, `equations`, all of `io`, `maps/isomorphism`, the queries and

@@ -91,7 +91,7 @@ def missing() -> str | None:
     Julia is not started, and nothing is installed or downloaded; juliapkg may make an empty folder for it.
     """
     if "juliacall" in sys.modules:
-        return None  # somebody has started it
+        return None  # it runs in this process already
     if (problem := _missing_package()) is not None:
         return problem
     exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
@@ -195,7 +195,7 @@ def _is_resolved() -> bool:
     try:
         return bool(juliapkg.resolve(dry_run=True))
     except Exception:
-        # Whatever is wrong with its environment, such as a folder that cannot be written, installing will tell.
+        # Its environment is broken, such as a folder that cannot be written: installing it will say how.
         return False
 
 

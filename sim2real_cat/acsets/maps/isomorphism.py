@@ -360,7 +360,7 @@ def _exchangeable(colour: Ids) -> list[tuple[list[int], list[int]]]:
 
 
 def _keeps_edges(pair: _Pair, images: Ids) -> bool:
-    """Return whether a bijection of vertices maps edges to edges, too."""
+    """Return whether a bijection of vertices maps edges to edges."""
     x, y = pair.x, pair.y
     if not np.array_equal(x.label, y.label):
         return False

@@ -2,9 +2,9 @@
 
 Limits are computed object by object. A part of a limit is a tuple of parts, one of each factor, and an arrow is
 defined at it where it is defined at all of them. Attribute values must agree: where two factors hold different values,
-no value of the tuple would be kept by both legs, which is an error, as in Catlab's tight categories. Where a factor
-holds a variable, so does the limit, one for each tuple of images that occurs. The universal property holds among
-instances whose variables are all held by parts. Where a factor lives in Catlab, Catlab computes the limit.
+the tuple would need both, which is an error, as in Catlab's tight categories. Where a factor holds a variable, so does
+the limit, one for each tuple of images that occurs. The universal property holds among instances whose variables are
+all held by parts. Where a factor lives in Catlab, Catlab computes the limit.
 """
 
 from __future__ import annotations

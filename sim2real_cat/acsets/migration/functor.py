@@ -27,7 +27,7 @@ class SchemaFunctor:
     undecidable. So the two images are rewritten with the codomain's equations, shortest paths first. Where they meet,
     the equation is preserved. Where all paths equal to one of them are known and the other is not among them, it is
     not, which is an error. Where neither happens within ``SEARCHED`` paths for each side, the equation is listed in
-    ``undecided`` and taken on trust; :meth:`ACSet.check <sim2real_cat.acsets.acset.ACSet.check>` tells whether a
+    ``undecided`` and assumed to hold; :meth:`ACSet.check <sim2real_cat.acsets.acset.ACSet.check>` tells whether a
     migrated instance satisfies it.
 
     >>> graph = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})

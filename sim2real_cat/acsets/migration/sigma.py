@@ -55,7 +55,7 @@ def left_kan_extension(functor: SchemaFunctor, instance: ACSet, limit: int | Non
     Σ_F is left adjoint to Δ_F on instances whose homs are total: Hom(Σ_F(X), Y) = Hom(X, Δ_F(Y)). There is
     a part for every part of X, and a new part wherever a hom of the codomain has no value yet. Parts are identified
     where the homs of X, carried along F, or the equations of the codomain say so. In the result every hom is total,
-    and an attribute without a value holds a new variable. A hom that is undefined in X imposes nothing. The
+    and an attribute without a value holds a new variable. A hom that is undefined in X gives no condition. The
     variables of X come first, in order, unless identified.
 
     Args:

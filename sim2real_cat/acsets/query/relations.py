@@ -1,9 +1,9 @@
 """Relations of integers, which an engine joins, made from a resolved query.
 
-All that concerns one atom alone is done here: values and parameters select its parts, its arrows must be defined,
-comparisons within the atom must hold. Ids are left to join. An attribute that several atoms share is joined by the rank
-of its value among the values that occur; one that stands in a single atom is not joined, but read at the end from the
-part it belongs to.
+All conditions on one atom alone are applied here: values and parameters select its parts, its arrows must be defined,
+comparisons within the atom must hold. Ids are joined as they are. An attribute that several atoms share is joined by
+the rank of its value among the values that occur; one that stands in a single atom is not joined, but read at the end
+from its part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass
 class Relation:
-    """The parts that fit one atom, and the arrows of theirs that other atoms share.
+    """The parts that fit one atom, with those of their arrows that other atoms share.
 
     Attributes:
         part: the variable of the part itself.
@@ -145,7 +145,7 @@ def ranks(columns: Sequence[NDArray[Any]]) -> tuple[list[Ids], NDArray[Any]]:
 
 
 def relations_of(instance: Storage, query: Resolved) -> Problem:
-    """Select the parts of each atom and collect what is to be joined."""
+    """Select the parts of each atom, and collect the columns and conditions to join."""
     selections = [_Selection(instance, query, pattern) for pattern in query.patterns]
     relations = [selection.relation() for selection in selections]
     domains: dict[int, int] = {}
