@@ -8,7 +8,6 @@ first used, so that importing the package is quick and loads neither MuJoCo nor 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 
 import lazy_loader
 
@@ -26,7 +25,7 @@ _NAMESPACES = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return version("sim2real-cat")
+        return import_module("importlib.metadata").version("sim2real-cat")
     if name not in __all__:
         raise AttributeError(f"module 'sim2real_cat' has no attribute '{name}'")
     if name in _NAMESPACES:

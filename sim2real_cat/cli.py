@@ -12,12 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
-from sim2real_cat.acsets.storage import ENGINES
+from sim2real_cat.acsets.engines import ENGINES
 from sim2real_cat.errors import ExchangeError, GapError, SchemaError, Sim2RealError, listed, unknown_name
 from sim2real_cat.toml_table import TomlTable
 
@@ -431,6 +430,8 @@ def installed_engines() -> list[InstalledEngine]:
 
 def _version(package: str) -> str | None:
     """Return the version of a package; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -13,7 +13,7 @@ import pytest
 import sim2real_cat
 
 HEAVY = ["mujoco", "gymnasium", "juliacall", "juliapkg", "hypothesis", "duckdb"]
-UNNEEDED = ["numpy", "scipy", "matplotlib", "pyarrow", "networkx", "rich"]
+UNNEEDED = ["email", "numpy", "scipy", "matplotlib", "pyarrow", "networkx", "rich"]
 FLOORS = {path.parent.name for path in Path(sim2real_cat.__file__).parent.glob("*/__init__.py")}
 NAMESPACES = {"acsets", "errors", "laws", "logs", "noise", "policies", "strategies"}
 PROMISED = {
@@ -66,6 +66,10 @@ def loaded_after(code: str) -> set[str]:
 
 def test_importing_loads_nothing_heavy():
     assert loaded_after("import sim2real_cat, sim2real_cat.errors").isdisjoint([*HEAVY, *UNNEEDED])
+
+
+def test_help_of_the_command_line_needs_no_arrays():
+    assert loaded_after("import sim2real_cat.cli").isdisjoint([*HEAVY, *UNNEEDED])
 
 
 def test_checking_laws_needs_no_physics(make_instance, tmp_path):

@@ -18,10 +18,11 @@ from sim2real_cat.acsets import coercion, equations
 from sim2real_cat.acsets.codecs import type_name
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, brief
 from sim2real_cat.acsets.columns import Fibres, Ids
+from sim2real_cat.acsets.engines import EngineName, require_engine
 from sim2real_cat.acsets.equations import EquationViolation
 from sim2real_cat.acsets.parts import Dangling, DisjointUnion, Restriction, disjoint_union, remove, restrict
 from sim2real_cat.acsets.schema import PathLike, Schema
-from sim2real_cat.acsets.storage import EngineName, Storage, checked_rows, masked, quick_row, require_engine
+from sim2real_cat.acsets.storage import Storage, checked_rows, masked, quick_row
 from sim2real_cat.errors import InstanceError, SchemaError, listed, unknown_name
 
 if TYPE_CHECKING:

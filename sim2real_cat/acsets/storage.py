@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,32 +38,14 @@ from sim2real_cat.acsets.columns import (
     keys_at,
     keys_of,
 )
+from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.schema import Path, PathLike, Schema
-from sim2real_cat.errors import EngineError, InstanceError, SchemaError, unknown_name
-
-EngineName = Literal["embedded", "catlab"]
-"""Where an instance lives: in numpy columns here, or in Julia, where Catlab.jl computes."""
-
-ENGINES: tuple[EngineName, ...] = ("embedded", "catlab")
+from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 
 def engine_of(*instances: Storage) -> EngineName:
     """Return the engine that computes with these instances together: Catlab where one of them lives there."""
     return "catlab" if any(instance.engine == "catlab" for instance in instances) else "embedded"
-
-
-def require_engine(engine: str) -> None:
-    """Refuse an engine that is not here; start Catlab where it is asked for.
-
-    Raises:
-        EngineError: for an engine that is not known, or not installed.
-    """
-    if engine not in ENGINES:
-        raise EngineError(unknown_name("engine", str(engine), ENGINES))
-    if engine == "catlab":
-        from sim2real_cat.acsets.catlab import julia
-
-        julia.start()
 
 
 class PathReader(Protocol):

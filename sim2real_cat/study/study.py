@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.acsets.storage import EngineName, require_engine
+from sim2real_cat.acsets.engines import EngineName, require_engine
 from sim2real_cat.errors import GapError, StudyError, WorldError, unknown_name
 from sim2real_cat.evidence.events import EventLog
 from sim2real_cat.evidence.proof import verify_transfer_success

@@ -10,8 +10,8 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Ids, Var
+from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import EngineName
 from sim2real_cat.errors import ExchangeError, InstanceError, unknown_name
 from sim2real_cat.files import write_text
 from sim2real_cat.ranking.table import PolicyTable

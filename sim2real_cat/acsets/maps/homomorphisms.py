@@ -22,13 +22,14 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
+from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.maps.isomorphism import Prescribed, count_isomorphisms, isomorphisms, sort_sizes
 from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema, unheld_variables
 from sim2real_cat.acsets.maps.values import Codes, codes
 from sim2real_cat.acsets.query.engine import answers, count
 from sim2real_cat.acsets.query.text import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.acsets.storage import EngineName, engine_of
+from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 Sorts = bool | Iterable[str]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.storage import ENGINES
+from sim2real_cat.acsets.engines import ENGINES
 from sim2real_cat.errors import LawError, unknown_name
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON, Law, LawResult, Verdict, Witness
 from sim2real_cat.transfer.laws.measured_laws import FIBRE_BOUND, GAP_RECOMPUTES, SQUARE, Recompute, gap_recomputes
