@@ -2,7 +2,7 @@
 
 Each of six robots has a policy, trained in a fibre of randomized worlds. It is deployed in some 28 worlds that stand
 for reality and differ from the simulation in dynamics, sensing and timing, from not at all to severely. Every world
-gets every score (the estimators of the gap, and what people use today) and the loss of return there.
+gets every score (the estimators of the gap, and the measures in use today) and the loss of return there.
 
     python benchmarks/validity.py report                 # tables and picture, from benchmarks/data/validity.csv
     python benchmarks/validity.py run                    # every world again, and the report

@@ -28,7 +28,7 @@ LEAST_GAP, MOST_LOSS = 1e-3, 1.5
 """Points beyond these are drawn on them."""
 
 GAPS = ("predictive", "predictive, noise x 2", "predictive, no fibre", "gaussian", "gaussian, plug-in", "knn", "ratio")
-"""The scores that estimate `kl_gap`; the others are what they are compared with."""
+"""The scores that estimate `kl_gap`; they are compared with the others."""
 
 
 def draw(worlds: Worlds, path: Path, score: str) -> None:

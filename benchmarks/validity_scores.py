@@ -1,4 +1,4 @@
-"""The scores of the validity experiment: the estimators of the gap, and what people use today."""
+"""The scores of the validity experiment: the estimators of the gap, and the measures in use today."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Case:
         world: the simulation.
         fibre: its randomized worlds.
         real: episodes in a world that stands for reality.
-        sim: episodes in the fibre, from starts of their own.
+        sim: episodes in the fibre, from other starts.
         paired: episodes in the middle of the fibre, each from the start of a real one, with other noise.
         spread: (d,) deviation of each sensor in `sim`.
     """

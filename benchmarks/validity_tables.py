@@ -135,9 +135,9 @@ def examples(worlds: Worlds, scores: Sequence[str]) -> str:
     rows = []
     for robot, number, why in EXAMPLES:
         row = np.flatnonzero(worlds.robot == robot)[number]
-        what = f"{worlds.differences[row] or 'nothing'} ({worlds.severity[row]:.2f})"
+        difference = f"{worlds.differences[row] or 'nothing'} ({worlds.severity[row]:.2f})"
         said = [f"{worlds.scores[score][row]:.3g}" for score in scores]
-        rows.append((robot, what, *said, f"{worlds.loss[row]:.0%}".replace("-", "−"), why))
+        rows.append((robot, difference, *said, f"{worlds.loss[row]:.0%}".replace("-", "−"), why))
     return table(("robot", "reality differs in (severity)", *scores, "loss", "why"), rows)
 
 

@@ -1,7 +1,7 @@
 """Measure the speed and the memory of rollouts, beside the bare physics and Gymnasium, all in one run.
 
 Measurements that are compared take turns, so that other work of the machine slows all of them alike; the median of the
-repeats counts. Memory is measured in processes of their own.
+repeats counts. Memory is measured in fresh processes.
 
     python benchmarks/worlds.py                       # everything: some minutes
     python benchmarks/worlds.py speed peers --repeats 9 --threads 2
@@ -55,7 +55,7 @@ Measurement = Callable[[], int]
 
 
 def humanoid() -> World:
-    """Make a world of Gymnasium's humanoid and a task of ours: observe every joint, stay up, keep still."""
+    """Make a world of Gymnasium's humanoid and this task: observe every joint, stay up, keep still."""
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "humanoid.xml"
     model = mujoco.MjModel.from_xml_path(str(path))
     joints = [model.joint(i).name for i in range(model.njnt)]
@@ -321,7 +321,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--threads", type=int, default=2, help="physics threads (default 2)")
     parser.add_argument("--steps", type=int, default=10**7, help="control steps that are streamed (default 10^7)")
-    parser.add_argument("--profile", action="store_true", help="for speed, only tell where the time of ours goes")
+    parser.add_argument("--profile", action="store_true", help="for speed, only profile our rollout")
     parser.add_argument("--within", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.within is not None:

@@ -120,7 +120,7 @@ def swing_ups(recordings: dict[str, Trajectories]) -> None:
                 f"{name:20}{label:12}{1000 * recording.control_period:10.2f}{1000 * rms(angle):12.2f}"
                 f"{rms(velocity):16.3f}"
             )
-    heading("Pendulum: open loop, RMSE of the angle in rad after so many seconds")
+    heading("Pendulum: open loop, RMSE of the angle in rad after some seconds")
     print(f"{'controller':20}{'parameters':12}" + "".join(f"{f'{s:g} s':>9}" for s in SECONDS))
     for name, recording in recordings.items():
         for label, members in PARAMETERS.items():

@@ -176,7 +176,7 @@ class Widening:
     """A fibre of worlds that a curriculum widens while a policy trains in it.
 
     Attributes:
-        randomization: what varies at level 1, bound to its world where it needs to be.
+        randomization: the randomization at level 1, bound to its world where it needs to be.
         n_members: worlds in the fibre.
         curriculum: the rule by which it widens.
     """

@@ -35,16 +35,15 @@ Indices = None | int | Iterable[int]
 class VectorEnv(VecEnv):  # type: ignore[misc]
     """Environments that are the members of an ensemble, in turn, and step together.
 
-    Observations are what the sensors read, noise included. Actions are in the units of the model's controls and
+    Observations are the readings of the sensors, noise included. Actions are in the units of the model's controls and
     clipped to its ``ctrlrange``; where an actuator has none, to ±1e10, beyond which MuJoCo ignores controls (an
     algorithm that scales its actions by the space, such as SAC, needs a ``ctrlrange``). An episode that ends is
     followed at once by the next one: the ``infos`` then hold ``terminal_observation``, ``TimeLimit.truncated`` and
     ``episode`` (return ``r`` and length ``l``), as Stable-Baselines3 asks for. A simulation that blew up counts as
     truncated before the bad step, without reward, and ``diverged`` is true in its info.
 
-    Environment i draws its episodes from a random stream of its own, so what happens in one does not depend on when
-    the others end, nor on threads. `seed`, which Stable-Baselines3 calls with a seed of its own, starts all streams
-    again at the next reset.
+    Environment i draws its episodes from its own random stream, so its episodes do not depend on when the others end,
+    nor on threads. `seed`, which Stable-Baselines3 calls with its seed, starts all streams again at the next reset.
 
     Args:
         world: model, task, sensors.
@@ -87,7 +86,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
         )
 
     def reset(self) -> Floats:
-        """Start an episode in every environment; return what the sensors read, (n, d)."""
+        """Start an episode in every environment; return the readings, (n, d)."""
         if any(seed is not None for seed in self._seeds):
             self._streams = [
                 stream if seed is None else np.random.default_rng(seed)
@@ -168,7 +167,7 @@ class UnitActions(VecEnvWrapper):  # type: ignore[misc]
         super().__init__(environment, action_space=Box(-bound.astype(np.float32), bound.astype(np.float32)))
 
     def reset(self) -> Floats:
-        """Start an episode in every environment; return what the sensors read, (n, d)."""
+        """Start an episode in every environment; return the readings, (n, d)."""
         return np.asarray(self.venv.reset())
 
     def step_async(self, actions: NDArray[Any]) -> None:

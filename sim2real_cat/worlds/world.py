@@ -41,7 +41,7 @@ class BaseWorld(ABC):
     """A robot with a task, in which policies can be rolled out, on MuJoCo or another simulator.
 
     Attributes:
-        name: what people call it.
+        name: its name.
         noise: noise of each sensor by name; a key ``"*"`` holds for the sensors that are not named.
     """
 
@@ -88,7 +88,7 @@ class World(BaseWorld):
     """A MuJoCo model and a task on it; an `Ensemble` says which of its parameters vary.
 
     Attributes:
-        name: what people call it.
+        name: its name.
         path: the MJCF file.
         task: start, observation, reward and end of an episode.
         substeps: physics steps per control step.
@@ -141,9 +141,9 @@ class World(BaseWorld):
 
         Args:
             path: the MJCF file.
-            task: what is observed, rewarded and when an episode ends.
+            task: observations, rewards and ends of episodes.
             control_period: seconds between two actions; a whole multiple of the model's timestep.
-            name: what to call it; the file's stem where none is given.
+            name: its name; the file's stem where none is given.
             noise: noise of the sensors, one for all or by name.
 
         Raises:
@@ -214,7 +214,7 @@ class World(BaseWorld):
             episodes: which episodes, as in ``slice(100, 200)``; all where none are given.
 
         Raises:
-            ExchangeError: a file is missing, truncated, or not what it claims to be.
+            ExchangeError: a file is missing, truncated, or not of its format.
             WorldError: the mapping cannot be read, or columns, names, units or timestamps do not fit it.
             EngineError: the format needs a package that is not installed.
         """

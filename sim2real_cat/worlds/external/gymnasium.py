@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 class GymnasiumWorld(ExternalWorld):
     """A `gymnasium.Env` or `VectorEnv` with a Box of observations and a Box or Discrete space of actions.
 
-    Each episode resets its environment with a seed of its own; from there on the environment must not depend on what
-    it did before, on other environments or on random numbers other than its ``np_random``. An episode ends where
+    Each episode resets its environment with its own seed. From there on the environment must not depend on earlier
+    episodes, on other environments or on random numbers other than its ``np_random``. An episode ends where
     the environment terminates it (`Trajectories.terminated`), truncates it, or raises or shows NaN
     (`Trajectories.diverged`, with the reason). Observations and actions are flattened in row-major order. Actions are
     rounded to the type of their space and otherwise passed on unchanged, as Gymnasium does; where bounds matter, wrap
@@ -51,7 +51,7 @@ class GymnasiumWorld(ExternalWorld):
 
     Args:
         make: a function that makes an environment or a VectorEnv, or the id of a registered environment.
-        name: what people call it; the id that the environment is registered under, or its class, where none is given.
+        name: its name; the id that the environment is registered under, or its class, where none is given.
         sensors: d names for the observed channels; ``"observation[0]"`` and so on where none are given.
         actuators: nu names for the actions; ``"action[0]"`` and so on, or ``"choice"``, where none are given.
         control_period: seconds between two actions; the environment's attribute ``dt`` or ``tau`` where none is
@@ -62,7 +62,7 @@ class GymnasiumWorld(ExternalWorld):
         configure: ``configure(env, row)`` sets the parameters of an environment before every reset; `row` has the value
             of each of `parameters`. For a VectorEnv it gets the VectorEnv, and `row` a tuple of values, one for
             each sub-environment, as ``VectorEnv.set_attr`` takes them.
-        parameters: nominal values of what `configure` can change; an ensemble scales, shifts or sets them.
+        parameters: nominal values of the parameters that `configure` sets; an ensemble scales, shifts or sets them.
         environments: how many are stepped side by side; changes nothing in the result. A VectorEnv has its own number.
 
     Raises:
@@ -422,7 +422,7 @@ class VectorLanes(Lanes):
         configure: sets the parameters of all sub-environments before a reset.
 
     Raises:
-        WorldError: the VectorEnv does not say what it does at the end of an episode, or one environment is several
+        WorldError: the VectorEnv does not tell its autoreset mode, or one environment is several
             of its sub-environments.
     """
 

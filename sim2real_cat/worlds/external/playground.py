@@ -154,13 +154,13 @@ def playground_world(
 
     Args:
         task: the task's name.
-        name: what people call it; the task's name where none is given.
+        name: its name; the task's name where none is given.
         sensors: d names for the observed channels; ``"observation[0]"`` and so on where none are given.
         actuators: nu names; the model's own where none are given.
         noise: standard deviation of Gaussian noise on each sensor, one for all or by name.
         configure: ``configure(model, row)`` changes numbers of a copy of the task's `mujoco.MjModel`; `row` has the
             value of each of `parameters`.
-        parameters: nominal values of what `configure` can change; an ensemble scales, shifts or sets them.
+        parameters: nominal values of the parameters that `configure` sets; an ensemble scales, shifts or sets them.
         environments: how many episodes are stepped at once.
         implementation: the physics, ``"jax"`` or ``"warp"``.
 

@@ -86,22 +86,22 @@ class Lanes(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what the simulators hold."""
+        """Close the simulators."""
 
 
 class ExternalWorld(BaseWorld):
     """A world that another simulator computes.
 
     Args:
-        name: what people call it.
+        name: its name.
         sensors: names of the d observed channels.
         actuators: names of the nu actions.
         control_period: seconds between two actions.
-        steps: control steps of an episode at most; None where the simulator has no limit of its own.
+        steps: control steps of an episode at most; None where the simulator has no limit.
         noise: standard deviation of the Gaussian noise on each sensor, one for all or by name, in the sensor's
             unit; ``"*"`` holds for the sensors that are not named. `GaussianNoise` is its deviation; other noise
             models, latency and loss are for MuJoCo's worlds.
-        parameters: nominal values of what an ensemble may change.
+        parameters: nominal values of the parameters that an ensemble may change.
 
     Raises:
         WorldError: a name given twice, noise of an unknown sensor, or a number that is out of range.
@@ -307,7 +307,7 @@ def external_rollout(
     Every episode has its own random stream, spawned from `rng` in order; the first number it draws is the seed of
     the simulator's reset, then comes the noise of the sensors, so the result does not depend on the number of lanes.
     An episode in which the simulator raises, or shows NaN or infinity, is marked as diverged, ends before the bad
-    step, and `Trajectories.reasons` says what happened.
+    step, and `Trajectories.reasons` says why.
 
     The arguments are those of `rollout`, except that `until_terminated` must be true: another simulator cannot be asked
     to go on after its end. `progress` is called after every control step of a wave with the share of `steps` that all

@@ -107,7 +107,7 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
                     raise WorldError(f"'{parameter}' sets all that '{earlier}' changes before it; keep one of them")
             written.append((parameter, target.name, set(elements)))
             flat = values.reshape(len(member_index), -1).copy()
-            with np.errstate(over="ignore"):  # what becomes infinite is refused by name
+            with np.errstate(over="ignore"):  # infinite numbers are refused by name
                 new = _changed(flat[:, elements], mode, drawn, parameter)
             flat[:, elements] = checked_elements(model, parameter, mode, target, new)
             values[...] = flat.reshape(values.shape)

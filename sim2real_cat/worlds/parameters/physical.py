@@ -46,8 +46,8 @@ NON_NEGATIVE = re.compile(
 """Fields whose values cannot be negative."""
 
 POSITIVE = re.compile(r"body_mass|body_inertia|geom_size|opt\.impratio")
-"""Fields of which a positive value cannot become 0, or what MuJoCo's compiler takes for 0 (mjMINVAL): the model would
-be singular, or a shape would vanish."""
+"""Fields of which a positive value cannot fall to 0 or below mjMINVAL, which MuJoCo's compiler takes for 0: the model
+would be singular, or a shape would vanish."""
 
 _UNIT = re.compile(r"\w+_i?quat|jnt_axis")
 """Fields whose rows are of length 1."""

@@ -38,7 +38,7 @@ class Change:
         probabilities: the probability of each of them; equal where none are given.
         centre: the point around which a curriculum widens the range; where none is given, its middle, the
             geometric one where it is loguniform, and of discrete values the one nearest to the middle.
-        each: whether every element that the parameter names has a draw of its own, a column each once the
+        each: whether a number is drawn for every element that the parameter names, each a column once the
             randomization is bound to a world; otherwise one number is drawn for all of them.
     """
 
@@ -125,11 +125,11 @@ class Change:
         """Make a change that is drawn from a normal distribution.
 
         Args:
-            mode: what the number does to the model's value.
+            mode: the effect of the number on the model's value.
             mean: the mean of the distribution.
             deviation: its standard deviation.
             within: limits at which it is truncated: a number outside is never drawn.
-            each: whether every element has a draw of its own.
+            each: whether a number is drawn for every element.
 
         Raises:
             WorldError: a deviation < 0, or a mean outside the limits.

@@ -77,7 +77,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class FixedTotal:
-    """Parameters whose drawn values are moved so that their sum over the model stays what it is.
+    """Parameters whose drawn values are moved so that their sum over the model stays the same.
 
     Factors (``scale``) are multiplied by a common number, addends and values (``shift``, ``set``) have one added,
     both cut to their ranges, such that the total is met: ``x_i = clip(a_i + t b_i, low_i, high_i)`` with the t that
@@ -87,8 +87,8 @@ class FixedTotal:
 
     Attributes:
         parameters: names of the parameters, of one field and one mode.
-        weights: what each column contributes to the sum per unit; filled in by `Randomization.bind`.
-        total: what the sum has to be; filled in by `Randomization.bind`.
+        weights: the part of each column in the sum, per unit; filled in by `Randomization.bind`.
+        total: the sum; filled in by `Randomization.bind`.
     """
 
     parameters: tuple[str, ...]
@@ -149,7 +149,7 @@ def _summing_to(total: float, weights: Floats, base: Floats, slope: Floats, low:
     t0, t1, s0, s1 = kinks[rows, after - 1], kinks[rows, after], sums[rows, after - 1], sums[rows, after]
     rise = np.where(s1 > s0, s1 - s0, 1.0)
     t = t0 + (t1 - t0) * np.clip((total - s0) / rise, 0.0, 1.0)
-    # one step of Newton takes away what rounding between distant kinks left
+    # one step of Newton removes the error of rounding between distant kinks
     inside = (base + t[:, None] * slope > low) & (base + t[:, None] * slope < high)
     gradient = np.einsum("np,p->n", np.where(inside, slope, 0.0), weights)
     t = t + np.where(gradient > 0, (total - summed(t)) / np.where(gradient > 0, gradient, 1.0), 0.0)

@@ -46,7 +46,7 @@ def playground_go1(model: mujoco.MjModel, floor: str = "floor") -> Randomization
         floor: the name of the geom that is the floor.
 
     Raises:
-        WorldError: the model lacks some of this; the message lists what.
+        WorldError: the model lacks some of these parts; the message lists them.
     """
     trunk = _floating_body(model)
     _require_parts(

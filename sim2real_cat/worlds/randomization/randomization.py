@@ -167,7 +167,7 @@ def bind(randomization: Randomization, model: mujoco.MjModel, sensors: Sequence[
     """Fit a randomization to a model, so that every change stands for one column.
 
     Args:
-        randomization: what varies.
+        randomization: the randomization.
         model: the model whose elements are meant.
         sensors: names of the observed channels, for noise and bias of each.
 

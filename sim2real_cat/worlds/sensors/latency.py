@@ -132,7 +132,7 @@ class SensorHistory:
         self._slots, self._columns = _sensor_slots(model)
 
     def start(self, rows: NDArray[np.intp]) -> None:
-        """Fill the buffers of some simulations with their present readings, and compute what the sensors read then."""
+        """Fill the buffers of some simulations with their present readings, and compute the sensors from them."""
         delay, interval = self._delay[rows], self._interval[rows]
         self._delay[rows] = 0.0
         self._interval[rows] = 0.0

@@ -29,7 +29,7 @@ class NoiseModel(ABC):
 
     Attributes:
         source: the random numbers that it needs.
-        additive: whether it adds a signal that does not depend on what is measured.
+        additive: whether it adds a signal that does not depend on the measured value.
         holds: whether a reading depends on the one before.
     """
 
@@ -65,7 +65,7 @@ class NoiseModel(ABC):
         """Return the readings of one frame.
 
         Args:
-            values: (m, c) what is measured.
+            values: (m, c) the measured values.
             prepared: (m, c) this frame of the result of `prepare`.
             last: (m, c) the model's readings of the frame before; NaN in the first.
         """
@@ -228,8 +228,8 @@ class NoiseChain:
         `Quantisation` readings are discrete, and it is the log-probability of the reading.
 
         Args:
-            reading: (..., frames) what the sensor read; NaN past the end of an episode.
-            clean: (..., frames) what a sensor without noise would have read.
+            reading: (..., frames) readings of the sensor; NaN past the end of an episode.
+            clean: (..., frames) readings of the same sensor without noise.
             period: seconds from frame to frame; only `Drift` asks for it.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Observations with a memory: a reading depends on what the sensor saw before.
+"""Observations with a memory: a reading depends on earlier states.
 
 The memory, the *carry*, is passed in and handed back: ``(state, carry) -> (observation, carry)``, as in ksim's
 ``StatefulObservation``. Here every array has the simulations as its first axis.
@@ -115,7 +115,7 @@ class StatefulTask(Task):
     """A task with sensors that have a memory, besides the task's own or instead of them; the rest is the task's.
 
     Args:
-        task: where episodes start, what is rewarded and when they end.
+        task: starts, rewards and ends of episodes, and its own observations.
         observations: the sensors with a memory, bound to the task's model.
         keep: names of the task's own sensors that stay.
 

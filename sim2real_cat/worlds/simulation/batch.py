@@ -35,7 +35,7 @@ class WorldBatch:
 
     Attributes:
         physics: MuJoCo's own batch.
-        qpos: (n, nq) the present positions; what is written here moves the simulations.
+        qpos: (n, nq) the present positions; writing to this array moves the simulations.
         qvel: (n, nv) the present velocities, likewise.
         ctrl: (n, nu) the controls of the next step, likewise.
 

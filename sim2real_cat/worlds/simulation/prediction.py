@@ -30,7 +30,7 @@ _AT_ONCE = 4096
 class StepPrediction:
     """The next state and observation that worlds expect after each recorded transition.
 
-    Row ``m · N + i`` is what member m expects after transition i of N.
+    Row ``m · N + i`` is the expectation of member m after transition i of N.
 
     Attributes:
         episode: (members · N,) which episode a transition belongs to.
@@ -38,7 +38,7 @@ class StepPrediction:
         member_index: (members · N,) which member of the ensemble expects it.
         state: (members · N, nq + nv) expected positions and velocities after the step; NaN where the simulation
             blows up.
-        observation: (members · N, d) what the recorded sensors would read there without noise; NaN as the state.
+        observation: (members · N, d) the observation of the recorded sensors there, without noise; NaN as the state.
     """
 
     episode: NDArray[np.int64]
@@ -57,7 +57,7 @@ def predict_steps(
     states of actuators start as after a reset.
 
     Args:
-        world: the world that predicts; the sensors of the recording are some of its own.
+        world: the world that predicts; it has the sensors of the recording.
         trajectories: episodes whose states are known; diverged ones are left out.
         fibre: predict with the parameters of each member; with the world as it is where none are given.
         threads: physics threads; 0 means one per available core.
@@ -98,7 +98,7 @@ def predict_steps(
 def observe_states(
     world: World, trajectories: Trajectories, *, fibre: Ensemble | None = None, threads: int = 0
 ) -> Floats:
-    """Compute what the recorded sensors would read in every recorded state, without noise and without delay.
+    """Compute the observations of the recorded sensors in every recorded state, without noise and without delay.
 
     Args:
         world: the world whose sensors they are.
@@ -215,7 +215,7 @@ class HiddenStates:
         return np.concatenate([self._recording.qpos[episode, 0], self._recording.qvel[episode, 0]], axis=1)
 
     def ahead(self, states: Floats, step: int) -> tuple[Floats, Floats]:
-        """Return states (L, points, nq + nv) one control step later, and what the sensors read there, (L, points, d).
+        """Return states (L, points, nq + nv) one control step later, and their observations, (L, points, d).
 
         Past the end of an episode its last action goes on; both are NaN where a simulation blows up.
         """

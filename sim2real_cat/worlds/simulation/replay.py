@@ -36,7 +36,7 @@ def replay(
     without noise; rewards are the task's.
 
     Args:
-        world: the world; the sensors of the recording are some of its own.
+        world: the world; it has the sensors of the recording.
         trajectories: episodes whose states are known.
         fibre: replay in each member of an ensemble; in the world as it is where none are given.
         threads: physics threads; 0 means one per available core.

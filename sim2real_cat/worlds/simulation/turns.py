@@ -13,9 +13,9 @@ Play = Generator[Callable[[], None], None, Result]
 
 
 def in_turns(plays: Sequence[Play[Result]], progress: Callable[[int], None] | None = None) -> list[Result]:
-    """Run plays to their ends, one round of each after the other, and return what each returned.
+    """Run plays to their ends, one round of each after the other, and return their results.
 
-    Their physics run side by side on threads of their own (MuJoCo holds no lock of Python). All else runs on the
+    Their physics run side by side, each on its own thread (MuJoCo holds no lock of Python). All else runs on the
     caller's thread in a fixed order, so policies and tasks need not be safe for threads.
 
     Args:

@@ -44,7 +44,7 @@ class Task(ABC):
     """A task on one model, vectorised over simulations.
 
     Attributes:
-        name: what people call it.
+        name: its name.
         sensors: names of the d observed channels.
         steps: control steps after which an episode ends at the latest.
         derived: MjData fields, besides qpos and qvel, that the task reads.
@@ -66,7 +66,7 @@ class Task(ABC):
 
     @abstractmethod
     def observe(self, state: State) -> Floats:
-        """Return what the sensors would read without noise, (n, d)."""
+        """Return the observations without noise, (n, d)."""
 
     def initial_carry(self, n: int, state: State, generators: Sequence[np.random.Generator]) -> Carry:
         """Return the memory of the sensors at the start of n episodes, before the first observation.
@@ -74,12 +74,12 @@ class Task(ABC):
         Args:
             n: episodes.
             state: where they start.
-            generators: n generators for what the memory draws; empty where the task `remembers` nothing.
+            generators: n generators for the draws of the memory; empty where the task `remembers` nothing.
         """
         return ()
 
     def observe_stateful(self, state: State, carry: Carry) -> tuple[Floats, Carry]:
-        """Return what the sensors would read without noise, (n, d), and their new memory.
+        """Return the observations without noise, (n, d), and the new memory.
 
         Called once for the start and once after every control step; `carry` is not changed.
         """
