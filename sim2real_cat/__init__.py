@@ -20,7 +20,7 @@ _NAMESPACES = {
     "noise": "worlds.sensors.noise",
     "strategies": "testing.strategies",
 }
-"""The modules that are namespaces of the package although they lie deeper."""
+"""The namespaces at the top, and the modules inside the floors that they are."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The strict reader of TOML tables: every key is known, every value has its type, every complaint says where."""
+"""The strict reader of TOML tables: it refuses unknown keys and wrong types, and names the place in every complaint."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ class MlpPolicy(Policy):
 
 
 def _by_row(rows: Floats, weight: Floats) -> Floats:
-    """Return ``rows @ weight.T``, (n, out), each row rounded alike whatever rows stand beside it.
+    """Return ``rows @ weight.T``, (n, out), where no row depends on the others.
 
-    BLAS rounds a row of a matrix product differently when other rows stand beside it.
+    In a matrix product of BLAS it would: a row is rounded differently when other rows stand beside it.
     """
     return np.asarray(np.einsum("ni,oi->no", rows, weight))

@@ -88,7 +88,7 @@ def write_recordings(out: Path, deployments: Sequence[Deployment]) -> dict[str, 
 
 
 def write_folder(out: Path, result: StudyResult) -> None:
-    """Write everything but the recordings, which must lie there already, as the instance refers to them."""
+    """Write everything but the recordings, which have to be there already, as the instance refers to them."""
     for candidate in result.description.candidates:
         path = out / _saved(candidate)
         if candidate.weights is not None:

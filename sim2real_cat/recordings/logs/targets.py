@@ -99,9 +99,9 @@ def _state(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[Tar
             raise WorldError(f"{place}: {error}") from None
         columns, expected, rotations = _coordinates(joint, quantity, parts[1:], place)
         found[quantity].append(Target(key, channel, _factor(channel, expected, place), columns, rotations))
-    for quantity, size in (("qpos", model.nq), ("qvel", model.nv)):
-        if found[quantity]:
-            _check_complete(found[quantity], size, "[state]", _labels(model, quantity))
+    for quantity, targets in found.items():
+        if targets:
+            _check_complete(targets, "[state]", _labels(model, quantity))
     if found["qvel"] and not found["qpos"]:
         raise WorldError("[state] has velocities without positions; map qpos of every joint, or neither")
     return tuple(found["qpos"]), tuple(found["qvel"])
@@ -111,7 +111,7 @@ def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tup
     """Return the observed sensors, in the world's order, and their targets."""
     if mapping.world is None:
         sensors = tuple(mapping.observation)
-        return sensors, _by_name(mapping.observation, sensors, "observation", None)
+        return sensors, _by_name(mapping.observation, sensors, "observation", "sensor")
     known = mapping.world.sensors
     channels = {key: channel for key, channel in mapping.state.items() if _sensors_of(key, known)}
     channels |= mapping.observation
@@ -131,7 +131,7 @@ def _observation(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tup
     # an entry of [observation] takes its sensors away from an entry of [state]
     own = {name for key in mapping.observation for name in wanted[key]}
     targets = [t for t in targets if t.name in mapping.observation or not own.intersection(wanted[t.name])]
-    _check_complete(targets, len(sensors), "[observation]", sensors)
+    _check_complete(targets, "[observation]", sensors)
     return sensors, tuple(targets)
 
 
@@ -139,15 +139,15 @@ def _action(mapping: LogMapping, model: mujoco.MjModel | None) -> tuple[tuple[st
     """Return the actuators, in the model's order, and their targets."""
     actuators = tuple(mapping.action) if model is None or not mapping.action else actuator_names(model)
     targets = _by_name(mapping.action, actuators, "action", "actuator")
-    _check_complete(targets, len(actuators), "[action]", actuators)
+    _check_complete(targets, "[action]", actuators)
     return actuators, targets
 
 
-def _by_name(channels: Mapping[str, Channel], known: Sequence[str], table: str, kind: str | None) -> tuple[Target, ...]:
+def _by_name(channels: Mapping[str, Channel], known: Sequence[str], table: str, kind: str) -> tuple[Target, ...]:
     """Return a target for each channel that is named as one of the known columns."""
     targets = []
     for key, channel in channels.items():
-        if kind is not None and key not in known:
+        if key not in known:
             raise WorldError(f"[{table}]: " + unknown_name(kind, key, known))
         place = f"[{table}] '{key}'"
         targets.append(Target(key, channel, _factor(channel, None, place), (list(known).index(key),)))
@@ -225,15 +225,15 @@ def _factor(channel: Channel, expected: str | None, place: str) -> float:
     return channel.sign * channel.scale * unit_factor(channel.unit, expected, place)
 
 
-def _check_complete(targets: Sequence[Target], size: int, table: str, labels: Sequence[str]) -> None:
-    """Refuse columns that are filled twice or not at all."""
+def _check_complete(targets: Sequence[Target], table: str, labels: Sequence[str]) -> None:
+    """Refuse columns that are filled twice or not at all; `labels` has the name of each."""
     filled: dict[int, str] = {}
     for target in targets:
         for column in target.columns:
             if column in filled:
                 raise WorldError(f"{table}: '{filled[column]}' and '{target.name}' both fill {labels[column]}")
             filled[column] = target.name
-    missing = [labels[column] for column in range(size) if column not in filled]
+    missing = [label for column, label in enumerate(labels) if column not in filled]
     if missing:
         raise WorldError(f"{table} is incomplete: map {listed(missing)} too")
 
