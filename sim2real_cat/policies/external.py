@@ -46,7 +46,7 @@ class _Port:
 
 
 @dataclass(frozen=True)
-class _State:
+class _GraphState:
     """A state of a recurrent graph: its input, the name of its output, the axis of the episodes."""
 
     input: _Port
@@ -225,7 +225,7 @@ def _only(ports: Sequence[_Port], what: str, among: Sequence[_Port]) -> _Port:
     return ports[0]
 
 
-def _state(port: _Port, output: str, batch: int | None) -> _State:
+def _state(port: _Port, output: str, batch: int | None) -> _GraphState:
     """Describe a state; its axis of episodes is open, or as long as that of the observations."""
     if port.dtype is None:
         raise PolicyError(f"the state '{port.name}' needs to hold floats or doubles")
@@ -235,7 +235,7 @@ def _state(port: _Port, output: str, batch: int | None) -> _State:
             f"the state '{port.name}' {_shown(port.shape)} needs one axis for the episodes, as open or as long as the "
             f"first one of the observations"
         )
-    return _State(port, output, axes[0])
+    return _GraphState(port, output, axes[0])
 
 
 def _shown(shape: Sequence[int | None]) -> str:
