@@ -51,8 +51,8 @@ class TimeReport:
     def __str__(self) -> str:
         jitter = round(self.jitter, 9)  # less than a nanosecond is the rounding of floats
         return (
-            f"{self.rows} rows, period {self.period * 1e3:.4g} ms, jitter {jitter * 1e3:.3g} ms, longest "
-            f"{self.longest * 1e3:.4g} ms, {len(self.gaps)} gaps"
+            f"{counted(self.rows, 'row')}, period {self.period * 1e3:.4g} ms, jitter {jitter * 1e3:.3g} ms, longest "
+            f"{self.longest * 1e3:.4g} ms, {counted(len(self.gaps), 'gap')}"
         )
 
 
