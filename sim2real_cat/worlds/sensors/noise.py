@@ -20,8 +20,24 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
 from sim2real_cat.toml_table import TomlTable, is_number
 
+__all__ = [
+    "Drift",
+    "Dropout",
+    "EpisodeBias",
+    "GaussianNoise",
+    "NoiseChain",
+    "NoiseModel",
+    "Quantisation",
+    "UniformNoise",
+    "noise_from_table",
+]
+
 Source = Literal["normal", "uniform", "constant", "none"]
 """Random numbers of an episode: standard normals or uniforms in [0, 1) for every frame, one standard normal, none."""
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class NoiseModel(ABC):
