@@ -81,5 +81,5 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> str:
     """
     names = list(valid)
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f" did you mean '{near[0]}'?" if near else ""
-    return f"unknown {kind} '{name}':{hint} Valid: {listed(names)}"
+    hint = f": did you mean '{near[0]}'?" if near else "."
+    return f"unknown {kind} '{name}'{hint} Valid: {listed(names)}"

@@ -79,7 +79,7 @@ def test_selectors_of_other_fields(model, parameter, elements):
         ("", "is no parameter"),
         ("tendon_damping", "the model has nothing that has a tendon_damping"),
         ("tendon_damping[0]", "the model has nothing that has a tendon_damping"),
-        ("tendon_damping[cord]", r"unknown tendon 'cord': Valid: \(none\)"),
+        ("tendon_damping[cord]", r"unknown tendon 'cord'. Valid: \(none\)"),
     ],
 )
 def test_what_the_model_does_not_have(model, parameter, message):

@@ -177,5 +177,5 @@ def test_delays_that_no_sensor_has(tmp_path, parameter, entry, message):
 
 
 def test_a_sensor_delay_where_the_model_has_no_sensors():
-    with pytest.raises(WorldError, match="unknown sensor 'gyro': Valid: \\(none\\)"):
+    with pytest.raises(WorldError, match=r"unknown sensor 'gyro'\. Valid: \(none\)"):
         check_parameters(World.gymnasium("Hopper"), Ensemble.single({"sensor_delay[gyro]": {"set": 0.1}}))
