@@ -18,7 +18,7 @@ from sim2real_cat.posteriors.readings import reading_densities
 from sim2real_cat.predictive.estimate import PredictiveGap, gap_of_densities
 from sim2real_cat.predictive.reality import KnownReality, Reality, fit_reality
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.world import World
 
 States = Literal["recorded", "hidden"]
@@ -83,7 +83,7 @@ def predictive_gap(
         WorldError: the recording does not fit the world, or something random that has no density lies in between.
     """
     generator = np.random.default_rng(rng)
-    fibre = Ensemble.nominal() if fibre is None else fibre
+    fibre = fibre_or_nominal(fibre)
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
     asked = _Comparison(world, recording, fibre, reality, states, state_deviation, noise, confidence, threads)
     if sim is not None and sim.member_index.max(initial=0) >= len(fibre):

@@ -266,7 +266,7 @@ def _refuse_foreign(path: Path) -> None:
         return
     else:
         kind = f"a {path.suffix} log" if path.suffix else "a log that is not a Parquet file"
-    raise ExchangeError(f"{path}: {kind} needs a mapping: read_log(path, LogMapping.from_toml(..., world))")
+    raise ExchangeError(f"{path}: {kind} needs a mapping: world.read_log(path, 'mapping.toml')")
 
 
 def _is_parquet(path: Path) -> bool:
@@ -330,7 +330,7 @@ def _opened(path: Path) -> Iterator[_LogFile]:
     except KeyError as error:
         raise ExchangeError(
             f"{path}: not a log written by sim2real_cat, {_missing(error)} is missing; read the log of another tool "
-            f"with a mapping, LogMapping.from_toml(..., world)"
+            f"with a mapping, world.read_log(path, 'mapping.toml')"
         ) from None
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = one_line(error)

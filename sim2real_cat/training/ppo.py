@@ -21,7 +21,7 @@ from sim2real_cat.errors import PolicyError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.policies.mlp import MlpPolicy
 from sim2real_cat.training.trained import Trained, Trainer
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.world import World
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def train_ppo(
     from sim2real_cat.training.vector_env import EpisodeReturns, UnitActions, VectorEnv
 
     rng = np.random.default_rng(rng)
-    fibre = Ensemble.nominal() if fibre is None else fibre
+    fibre = fibre_or_nominal(fibre)
     environment = VectorEnv(
         world,
         rng=rng,

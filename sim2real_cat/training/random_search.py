@@ -22,7 +22,7 @@ from sim2real_cat.policies.policy import LinearPolicy, Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.curriculum import CurriculumState, Measure, Widening
 from sim2real_cat.training.trained import Trained, Trainer
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.simulation.simulator import Simulator
 from sim2real_cat.worlds.world import World
 
@@ -137,8 +137,13 @@ def train(
         progress: called after every update with its number and the mean return of the tried policies.
 
     Raises:
+        PolicyError: settings of another trainer.
         WorldError: every episode of an update diverged, or both a fibre and a curriculum are given.
     """
+    if not isinstance(settings, RandomSearch):
+        raise PolicyError(
+            f"train takes RandomSearch settings, got {type(settings).__name__}; training.train_ppo takes those of PPO"
+        )
     rng = np.random.default_rng(rng)
     if fibre is not None and curriculum is not None:
         raise WorldError("training takes either a fibre or a curriculum, which draws its own; leave one out")
@@ -232,7 +237,7 @@ class _TrainingWorlds:
             self._state = curriculum.curriculum.start()
             self.fibre = curriculum.fibre(self._state, seed)
         else:
-            self.fibre = Ensemble.nominal() if fibre is None else fibre
+            self.fibre = fibre_or_nominal(fibre)
             self._state = CurriculumState(self.fibre.level)
         self.repeats = -(-max(directions, len(self.fibre)) // directions)
         self.pairs = self.repeats * directions

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import PolicyError, WorldError
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.simulation.simulator import Stepper
 from sim2real_cat.worlds.world import World
 
@@ -69,7 +69,7 @@ class VectorEnv(VecEnv):  # type: ignore[misc]
     ) -> None:
         if environments < 1 or (steps is not None and steps < 1):
             raise WorldError(f"a VectorEnv needs at least one environment and one step, got {environments} and {steps}")
-        fibre = Ensemble.nominal() if fibre is None else fibre
+        fibre = fibre_or_nominal(fibre)
         member_index = np.tile(np.arange(len(fibre)), -(-environments // len(fibre)))
         self.world, self.render_mode = world, None
         self.stepper = Stepper(world, fibre, member_index, steps=steps, threads=threads)

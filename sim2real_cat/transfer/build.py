@@ -52,14 +52,16 @@ def build_instance(
         threads: physics threads where gaps are measured; 0 means one per core.
 
     Raises:
-        InstanceError: two policies of one name, a policy and a robot of one name, or gaps that do not go with
-            the deployments.
+        InstanceError: two policies of one name, a policy and a robot of one name, gaps that do not go with
+            the deployments, or an epsilon that is not a positive number.
     """
     if gaps is None:
         generator = np.random.default_rng(rng)
         gaps = [measure(deployment, rng=generator, threads=threads) for deployment in deployments]
     names = [deployment.policy for deployment in deployments]
     robots = list(dict.fromkeys(deployment.robot for deployment in deployments))
+    if not 0 < epsilon < np.inf:
+        raise InstanceError(f"epsilon must be a positive number of nats, got {epsilon}")
     if len(gaps) != len(deployments):
         raise InstanceError(f"{len(deployments)} deployments need as many gaps, got {len(gaps)}")
     for name in names:

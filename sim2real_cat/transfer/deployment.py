@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim2real_cat.errors import InstanceError, listed
+from sim2real_cat.errors import InstanceError, PolicyError, listed
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.trained import Trained, Trainer
@@ -90,11 +90,16 @@ def deploy(
         progress: called with what is being done and with 1, 2, ... control steps.
 
     Raises:
-        InstanceError: neither `real` nor `reality`, or a recording of another policy.
+        InstanceError: neither `real` nor `reality`, or a recording of another policy or of another type.
         WorldError: a world that cannot be simulated, or an ensemble that does not fit it.
         PolicyError: a policy that does not fit the world.
     """
     _require_real_side(name, real, reality)
+    if not isinstance(policy, Policy | Trained):
+        raise PolicyError(
+            f"a deployment needs a Policy or the result of a training, got {type(policy).__name__}; load_policy reads "
+            "one from a file"
+        )
     trained = None if isinstance(policy, Policy) else policy
     acting = policy if isinstance(policy, Policy) else policy.policy
     if fibre is None:
@@ -141,6 +146,8 @@ def _require_real_side(name: str, real: Trajectories | None, reality: Ensemble |
             f"policy '{name}' has no real side: give the recording as real, or as reality the parameters of the world "
             "that plays the robot"
         )
+    if not isinstance(real, Trajectories | None):
+        raise InstanceError(f"real is Trajectories, got {type(real).__name__}; World.read_log reads a log")
     if real is not None and (others := set(real.policies) - {"", name}):
         raise InstanceError(
             f"the recording is of {listed(map(repr, sorted(others)))}, not of '{name}' alone: select its episodes "

@@ -208,8 +208,10 @@ class TransferInstance:
 
         Raises:
             SchemaError: a path that does not exist or does not compose.
-            InstanceError: no path, or paths that start at different objects.
+            InstanceError: no path, paths that start at different objects, or one text instead of a list of paths.
         """
+        if isinstance(paths, str):
+            raise InstanceError(f"paths is a list, not the text {paths!r}: write [{paths!r}]")
         routes = [self.acset.schema.path(path) for path in paths]
         objects = dict.fromkeys(route.dom for route in routes)
         if len(objects) != 1:

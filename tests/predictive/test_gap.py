@@ -13,6 +13,7 @@ from sim2real_cat.policies.files import ActionTable
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories, concatenate
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.sensors.noise import Dropout, EpisodeBias, GaussianNoise, Quantisation, UniformNoise
 from sim2real_cat.worlds.sensors.sensing import sensed
 from sim2real_cat.worlds.simulation.prediction import predict_steps
@@ -291,6 +292,13 @@ def test_refused(spring, driven, options, noise, message):
     with pytest.raises(GapError, match=message) as caught:
         predictive_gap(spring(noise, BOTH), real, threads=1, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_fibre_that_is_no_ensemble(spring, driven):
+    world = spring(0.1, BOTH)
+    real = driven(world, stiffer(1.0), episodes=2, steps=3)
+    with pytest.raises(WorldError, match="fibre is a Randomization, from which worlds are drawn first"):
+        predictive_gap(world, real, fibre=Randomization(), threads=1)
 
 
 def test_nothing_happened(spring, driven):

@@ -200,7 +200,7 @@ def test_columns_that_are_no_recording(log, name, values):
 
 
 def test_a_log_of_another_tool_needs_a_mapping(tmp_path):
-    remedy = "needs a mapping: read_log(path, LogMapping.from_toml(..., world))"
+    remedy = "needs a mapping: world.read_log(path, 'mapping.toml')"
     for name, kind in [("log.csv", "a .csv log"), ("log", "a log that is not a Parquet file")]:
         (tmp_path / name).write_text("a,b\n1,2\n")
         assert refused(tmp_path / name) == f"{tmp_path / name}: {kind} {remedy}"
@@ -247,5 +247,5 @@ def test_a_parquet_file_of_another_tool(tmp_path):
     pq.write_table(pa.table({"angle": [1.0, 2.0]}), tmp_path / "log.parquet")
     message = refused(tmp_path / "log.parquet")
     assert (
-        "metadata 'sim2real_cat' is missing; read the log of another tool with a mapping, LogMapping.from_t" in message
+        "metadata 'sim2real_cat' is missing; read the log of another tool with a mapping, world.read_log(" in message
     )

@@ -233,6 +233,13 @@ def test_members_or_a_curriculum_but_not_both(pendulum):
         train(pendulum, SHORT, rng=0, fibre=WIDE.draw(2, rng=0), curriculum=Widening(WIDE, 2, LinearCurriculum(2)))
 
 
+def test_other_arguments_are_refused(pendulum):
+    with pytest.raises(PolicyError, match="takes RandomSearch settings, got int"):
+        train(pendulum, 100)
+    with pytest.raises(WorldError, match="fibre is a Randomization, from which worlds are drawn first"):
+        train(pendulum, SHORT, fibre=WIDE)
+
+
 def test_what_a_curriculum_is_told_of_episodes():
     seen = made([2, 3, 1], diverged=[False, True, False])
     seen = replace(seen, terminated=np.array([True, False, False]))

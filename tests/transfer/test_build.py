@@ -173,6 +173,12 @@ def test_a_name_is_taken_once(make_deployment, make_gap, refused, names, clash):
         build_instance(deployments, [make_gap(0.0)] * len(names), 0.1)
 
 
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), float("inf")])
+def test_epsilon_is_a_positive_number(make_deployment, make_gap, refused, epsilon):
+    with refused(InstanceError, f"epsilon must be a positive number of nats, got {epsilon}"):
+        build_instance([make_deployment("a")], [make_gap(0.0)], epsilon)
+
+
 def test_every_deployment_has_a_gap(make_deployment, make_gap, refused):
     with refused(InstanceError, "1 deployments need as many gaps, got 2"):
         build_instance([make_deployment("a")], [make_gap(0.0)] * 2, 0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim2real_cat.errors import InstanceError
+from sim2real_cat.errors import InstanceError, PolicyError
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.training.random_search import RandomSearch, train
 from sim2real_cat.transfer.deployment import deploy
@@ -98,3 +98,10 @@ def test_a_real_side_is_needed_and_of_this_policy(world, refused):
     other = rollout(world, UPRIGHT, rng=1, steps=3, name="other", threads=1)
     with refused(InstanceError, "the recording is of 'other', not of 'upright' alone", "of_policy"):
         deployed(world, real=other)
+
+
+def test_files_are_read_first(world, refused):
+    with refused(PolicyError, "needs a Policy or the result of a training, got str; load_policy reads one"):
+        deployed(world, "policy.npz", reality=HEAVIER)
+    with refused(InstanceError, "real is Trajectories, got str; World.read_log reads a log"):
+        deployed(world, real="robot.csv")

@@ -114,6 +114,7 @@ def test_a_variable_reads_as_text(three):
         (["deploy.policy_name"], SchemaError, ["deploy.policy_name"]),
         ([""], SchemaError, []),
         ([], InstanceError, ["there is no path"]),
+        ("policy_name", InstanceError, ["paths is a list, not the text 'policy_name': write ['policy_name']"]),
         (["policy_name", "real_name"], InstanceError, ["'policy_name' at Policy, 'real_name' at RealEnv"]),
     ],
 )

@@ -285,8 +285,8 @@ def _square_lacking(instance: ACSet) -> str:
 
 SQUARE = Law(
     "square",
-    "What a policy's worlds showed is what its robot showed, up to a divergence reported for each world; the mixture's "
-    "is at most that of any world, plus ln 1/weight of that world.",
+    "A policy's worlds showed what its robot showed, up to a divergence reported for each world; the divergence of "
+    "their mixture is at most that of any world, plus ln 1/weight of that world.",
     "observe_sim ≈ train·deploy·observe_real up to D_e; D(Σ w_e P_e) <= min_e (D_e + ln 1/w_e)",
     _square_witnesses,
     needs=("train", "square_gap", "square_level"),

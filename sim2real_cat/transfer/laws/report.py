@@ -86,8 +86,10 @@ def check(
             makes one of a study's folder.
 
     Raises:
-        LawError: an unknown law, or an epsilon that is not a positive number.
+        LawError: an unknown law, an epsilon that is not a positive number, or no ACSet.
     """
+    if not isinstance(instance, ACSet):
+        raise LawError(f"laws are checked of an ACSet, got {type(instance).__name__}; give instance.acset")
     chosen = _chosen(epsilon, laws, recompute)
     return LawReport(epsilon, tuple(law.check(instance, epsilon) for law in chosen))
 

@@ -236,6 +236,22 @@ class Ensemble:
             raise ExchangeError(f"{path}: {error}; {_AGAIN}") from None
 
 
+def fibre_or_nominal(fibre: object) -> Ensemble:
+    """Return the ensemble that was given, or the world as it is where it is None.
+
+    Raises:
+        WorldError: it is no ensemble: a randomization, or a table.
+    """
+    if fibre is None:
+        return Ensemble.nominal()
+    if isinstance(fibre, Ensemble):
+        return fibre
+    kind = type(fibre).__name__
+    if kind == "Randomization":
+        raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng=0)")
+    raise WorldError(f"fibre is an Ensemble, got {kind}; Ensemble.single makes one of a table")
+
+
 def _metadata(ensemble: Ensemble) -> dict[bytes, bytes]:
     """Return the metadata of a table's schema: the format and the digest."""
     head = json.dumps([ensemble.parameters, ensemble.modes, len(ensemble), float(ensemble.level)])

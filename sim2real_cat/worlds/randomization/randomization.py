@@ -44,6 +44,12 @@ class Randomization:
     level: float = 1.0
 
     def __post_init__(self) -> None:
+        for name, change in self.changes.items():
+            if not isinstance(change, Change):
+                raise WorldError(
+                    f"'{name}': a randomization needs a Change, got {change!r}; from_table reads tables such as "
+                    '{"scale": [0.8, 1.2]}'
+                )
         for kind, groups in (("correlation", self.correlations), ("fixed total", self.totals)):
             named = [name for group in groups for name in group.parameters]
             for name in named:

@@ -13,7 +13,7 @@ from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parameters
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.sensors.latency import DelayLine, whole_periods
 from sim2real_cat.worlds.sensors.noise import GaussianNoise, NoiseChain, NoiseModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
@@ -143,7 +143,7 @@ def sensed(
             f"world '{world.name}' has the sensors {listed(world.sensors)}; the trajectories have "
             f"{listed(trajectories.sensors)}"
         )
-    ensemble = Ensemble.nominal() if fibre is None else fibre
+    ensemble = fibre_or_nominal(fibre)
     parameters = sensor_parameters(world, ensemble, trajectories.member_index)
     sensing = SensorModel(world.noise_chains(), parameters, trajectories.control_period)
     generators = np.random.default_rng(rng).spawn(len(trajectories))

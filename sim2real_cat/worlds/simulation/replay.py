@@ -14,7 +14,7 @@ from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, action_parameters, compile_members
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.simulation.batch import WorldBatch
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
@@ -132,7 +132,7 @@ def check_replay(world: World, recording: Trajectories, fibre: Ensemble | None) 
     Raises:
         WorldError: as `observed_columns` and `check_replayable`, or an ensemble that does not fit the world.
     """
-    fibre = Ensemble.nominal() if fibre is None else fibre
+    fibre = fibre_or_nominal(fibre)
     model = compile_members(world, fibre)
     columns = observed_columns(world, model, recording)
     check_replayable(recording, fibre)

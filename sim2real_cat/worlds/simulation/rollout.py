@@ -16,8 +16,7 @@ from sim2real_cat.recordings.parquet import TrajectoryWriter
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.external.world import ExternalWorld, external_rollout
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.simulation.batch import available_cores
 from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
 from sim2real_cat.worlds.simulation.simulator import Simulator
@@ -140,10 +139,7 @@ def _checked(
         raise PolicyError(
             f"a rollout needs a Policy, got {type(policy).__name__}; CallablePolicy makes one of a function"
         )
-    if isinstance(fibre, Randomization):
-        raise WorldError("fibre is a Randomization, from which worlds are drawn first: randomization.draw(n, rng=0)")
-    if not isinstance(fibre, Ensemble | None):
-        raise WorldError(f"fibre is an Ensemble, got {type(fibre).__name__}; Ensemble.single makes one of a table")
+    fibre = fibre_or_nominal(fibre)
     for name, count in (("episodes", episodes), ("steps", steps), ("batch", batch), ("threads", threads)):
         if not isinstance(count, int | np.integer | None) or (name == "threads" and count is not None and count < 0):
             raise WorldError(f"{name} is a whole number, got {count}")
@@ -152,7 +148,7 @@ def _checked(
         raise WorldError(f"world '{world.name}' has no time limit of its own: say how many steps an episode has")
     if episodes < 1 or steps < 1:
         raise WorldError(f"a rollout needs at least one episode and one step, got {episodes} and {steps}")
-    return Ensemble.nominal() if fibre is None else fibre, steps
+    return fibre, steps
 
 
 class _Rollout:

@@ -21,7 +21,7 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import action_parameters, compile_members, sensor_parameters
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.sensors.latency import Commands
 from sim2real_cat.worlds.sensors.sensing import Readings, SensorModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
@@ -52,7 +52,7 @@ class Simulator:
         member_index: NDArray[np.int64] | None = None,
         threads: int = 0,
     ) -> None:
-        fibre = Ensemble.nominal() if fibre is None else fibre
+        fibre = fibre_or_nominal(fibre)
         self.world = world
         self.member_index = np.arange(len(fibre)) if member_index is None else member_index
         self.model = compile_members(world, fibre)

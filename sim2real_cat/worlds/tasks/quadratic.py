@@ -64,6 +64,8 @@ class QuadraticTask:
         for channel, (low, high) in self.healthy.items():
             if not low < high:
                 raise WorldError(f"the healthy range of '{channel}' needs low < high, got [{low}, {high}]")
+        if isinstance(self.observe, str):
+            raise WorldError(f"observe is a list of channels, not the text {self.observe!r}: write [{self.observe!r}]")
         if not self.observe:
             raise WorldError("the task observes nothing: list channels such as 'qpos[hinge]' under observe")
         return _BoundQuadraticTask(self, model)

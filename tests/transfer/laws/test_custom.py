@@ -185,6 +185,11 @@ def test_the_laws_of_the_design_may_be_asked_of_any_instance(lab):
     assert np.array_equal(report["functor"].ids("Arm"), [2, 3])
 
 
+def test_laws_are_checked_of_an_acset(make_instance, refused):
+    with refused(LawError, "laws are checked of an ACSet, got TransferInstance; give instance.acset"):
+        laws.check(make_instance({}))
+
+
 def test_a_text_is_no_list_of_laws(make_instance, refused):
     with refused(LawError, "laws is a list of names, not the text 'functor'"):
         make_instance().check(0.5, "functor")

@@ -70,6 +70,11 @@ def test_nothing_varies_in_the_nominal_world():
         assert nominal.row(0) == {}
 
 
+def test_a_range_is_no_change():
+    with pytest.raises(WorldError, match=r"'body_mass\[a\]': a randomization needs a Change, got \(0.5, 2\)"):
+        Randomization({"body_mass[a]": (0.5, 2)})
+
+
 def test_no_worlds_are_no_ensemble():
     with pytest.raises(WorldError, match="an ensemble needs at least one world, got 0"):
         Randomization({"a": Change("scale", 0, 1)}).draw(0, rng=np.random.default_rng(0))

@@ -100,6 +100,7 @@ def test_starts_lie_within_the_noise(tmp_path):
     ("settings", "message"),
     [
         ({"observe": []}, "the task observes nothing: list channels such as"),
+        ({"observe": "qpos[rail]"}, r"observe is a list of channels, not the text 'qpos\[rail\]': write \['qpos"),
         ({"observe": ["qpos[rial]"]}, r"channel 'qpos\[rial\]': unknown joint 'rial': did you mean 'rail'\?"),
         ({"observe": ["qvel[rial]"]}, "unknown joint 'rial'"),
         ({"observe": ["sensordata[enc]"]}, r"no sensor 'enc'; it has encoder, centre"),
