@@ -79,9 +79,12 @@ def predictive_gap(
         threads: physics threads; 0 means one per core.
 
     Raises:
-        GapError: a sensor without noise, which has no density; no transition; a reading no member can have produced.
+        GapError: a sensor without noise, which has no density; no transition; a reading no member can have produced;
+            a real side that is not Trajectories.
         WorldError: the recording does not fit the world, or something random that has no density lies in between.
     """
+    if not isinstance(real, Trajectories):
+        raise GapError(f"the real side is Trajectories, got {type(real).__name__}; World.read_log reads a log")
     generator = np.random.default_rng(rng)
     fibre = fibre_or_nominal(fibre)
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))

@@ -406,8 +406,10 @@ def rank(
         would be significant, all scores of a side are equal, or one policy alone turns a correlation's sign.
 
     Raises:
-        GapError: The confidence is not between 0 and 1.
+        GapError: The confidence is not between 0 and 1, or there is no table.
     """
+    if not isinstance(table, PolicyTable):
+        raise GapError(f"rank takes a PolicyTable, got {type(table).__name__}; ranking.read_policy_table reads a file")
     if not 0 < confidence < 1:
         raise GapError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     generator = np.random.default_rng(rng)

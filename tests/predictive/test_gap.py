@@ -294,11 +294,13 @@ def test_refused(spring, driven, options, noise, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_fibre_that_is_no_ensemble(spring, driven):
+def test_arguments_of_other_types_are_refused(spring, driven):
     world = spring(0.1, BOTH)
     real = driven(world, stiffer(1.0), episodes=2, steps=3)
     with pytest.raises(WorldError, match="fibre is a Randomization, from which worlds are drawn first"):
         predictive_gap(world, real, fibre=Randomization(), threads=1)
+    with pytest.raises(GapError, match="the real side is Trajectories, got World; World.read_log reads a log"):
+        predictive_gap(world, world, threads=1)
 
 
 def test_nothing_happened(spring, driven):

@@ -425,6 +425,7 @@ def test_large_and_small_units_are_the_same_ranking():
         (lambda: counted([1, 2], [1, 2], real_trials=[np.nan, 9]), "policy 'p0': real_trials is nan"),
         (lambda: counted([1, 2], [1, 2], real_trials=10**40), "real_trials is 1e+40: give a whole number"),
         (lambda: counted([1, 2], [1, 2], real_trials=[1, 2, 3]), "real_trials has shape (3,)"),
+        (lambda: rank("policies.csv"), "rank takes a PolicyTable, got str; ranking.read_policy_table reads a file"),
         (lambda: rank(scored([1, 2], [1, 2]), confidence=95), "confidence is 95: give a number between 0 and 1"),
         (lambda: rank(scored([1, 2], [1, 2]))["perason"], "unknown statistic 'perason': did you mean 'pearson'?"),
         (lambda: mmrv(np.ones(2), np.ones(2), "simpler2"), "unknown convention of MMRV 'simpler2'"),
