@@ -1,8 +1,8 @@
 """sim2real_cat: does a robot policy transfer from simulation to reality, by how much not, and why.
 
 The names of the main job stand here; the rest stands in the floors, ``s2r.worlds``, ``s2r.gaps`` and so on, and in
-the namespaces ``s2r.laws``, ``s2r.logs``, ``s2r.noise`` and ``s2r.strategies``. Every name is imported when it is
-first used, so that importing the package is quick and loads neither MuJoCo nor Julia.
+the namespaces ``s2r.laws``, ``s2r.logs``, ``s2r.noise`` and ``s2r.strategies`` (``from sim2real_cat import noise``).
+Every name is imported when it is first used, so that importing the package is quick and loads neither MuJoCo nor Julia.
 """
 
 from __future__ import annotations

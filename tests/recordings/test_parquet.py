@@ -246,6 +246,4 @@ def test_a_log_without_a_column_says_which(log, column):
 def test_a_parquet_file_of_another_tool(tmp_path):
     pq.write_table(pa.table({"angle": [1.0, 2.0]}), tmp_path / "log.parquet")
     message = refused(tmp_path / "log.parquet")
-    assert (
-        "metadata 'sim2real_cat' is missing; read the log of another tool with a mapping, world.read_log(" in message
-    )
+    assert "metadata 'sim2real_cat' is missing; read the log of another tool with a mapping, world.read_log(" in message
