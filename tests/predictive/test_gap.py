@@ -299,7 +299,7 @@ def test_arguments_of_other_types_are_refused(spring, driven):
     real = driven(world, stiffer(1.0), episodes=2, steps=3)
     with pytest.raises(WorldError, match="fibre is a Randomization, from which worlds are drawn first"):
         predictive_gap(world, real, fibre=Randomization(), threads=1)
-    with pytest.raises(GapError, match="the real side is Trajectories, got World; World.read_log reads a log"):
+    with pytest.raises(GapError, match=r"the real side is Trajectories, got World; World\.read_log reads a log"):
         predictive_gap(world, world, threads=1)
 
 
