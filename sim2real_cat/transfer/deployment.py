@@ -13,7 +13,7 @@ from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.trained import Trained, Trainer
 from sim2real_cat.worlds.external.world import ExternalWorld
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.sensors.sensing import sensed
 from sim2real_cat.worlds.simulation.replay import replay
 from sim2real_cat.worlds.simulation.rollout import rollout
@@ -102,8 +102,7 @@ def deploy(
         )
     trained = None if isinstance(policy, Policy) else policy
     acting = policy if isinstance(policy, Policy) else policy.policy
-    if fibre is None:
-        fibre = Ensemble.nominal() if trained is None else trained.fibre
+    fibre = trained.fibre if fibre is None and trained is not None else fibre_or_nominal(fibre)
     generator = np.random.default_rng(rng)
 
     def play(doing: str, where: Ensemble, count: int, stream: np.random.Generator) -> Trajectories:

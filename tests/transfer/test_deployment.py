@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim2real_cat.errors import InstanceError, PolicyError
+from sim2real_cat.errors import InstanceError, PolicyError, WorldError
 from sim2real_cat.policies.policy import LinearPolicy
 from sim2real_cat.training.random_search import RandomSearch, train
 from sim2real_cat.transfer.deployment import deploy
@@ -98,6 +98,11 @@ def test_a_real_side_is_needed_and_of_this_policy(world, refused):
     other = rollout(world, UPRIGHT, rng=1, steps=3, name="other", threads=1)
     with refused(InstanceError, "the recording is of 'other', not of 'upright' alone", "of_policy"):
         deployed(world, real=other)
+
+
+def test_worlds_are_drawn_first(world, refused):
+    with refused(WorldError, "fibre is a Randomization, from which worlds are drawn first"):
+        deployed(world, reality=HEAVIER, fibre=Randomization())
 
 
 def test_files_are_read_first(world, refused):
