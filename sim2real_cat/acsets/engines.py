@@ -7,7 +7,7 @@ from typing import Literal
 from sim2real_cat.errors import EngineError, unknown_name
 
 EngineName = Literal["embedded", "catlab"]
-"""Where an instance lives: in numpy columns here, or in Julia, where Catlab.jl computes."""
+"""The home of an instance: numpy columns here, or Julia, in which Catlab.jl computes."""
 
 ENGINES: tuple[EngineName, ...] = ("embedded", "catlab")
 

@@ -343,7 +343,7 @@ class Ranking:
         """Return the statistic of a name.
 
         Raises:
-            GapError: There is none of that name.
+            GapError: No statistic has that name.
         """
         found = {statistic.name: statistic for statistic in self.statistics}
         if name not in found:

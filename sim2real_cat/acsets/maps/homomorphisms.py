@@ -55,7 +55,7 @@ def homomorphisms(
             ``{"Weight": {0: 0.5, 1: Var(2)}}`` says what two attribute variables become.
 
     Raises:
-        SchemaError: for instances of different schemas, or a name that is no object or attribute type.
+        SchemaError: for instances of different schemas, or a name that is neither an object nor an attribute type.
         InstanceError: where ``initial`` prescribes what does not exist, or an attribute variable of X is
             at no part and has no prescribed image: then every value would be one.
     """

@@ -67,7 +67,7 @@ class Morphism:
             may be left out for a type without variables.
 
     Raises:
-        SchemaError: for instances of different schemas, or a name that is no object or attribute type.
+        SchemaError: for instances of different schemas, or a name that is neither an object nor an attribute type.
         InstanceError: for a missing component, one of a wrong length, or an image that does not exist.
     """
 

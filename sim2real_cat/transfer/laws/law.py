@@ -33,7 +33,7 @@ class Witness:
         ob: the object the row belongs to.
         id: its 0-based id.
         message: what is wrong with it, with the values.
-        excess: by how much it is wrong, in the unit of the values; None where that is no finite number.
+        excess: by how much it is wrong, in the unit of the values; None where that is not finite.
         more_episodes: an estimate of how many more real episodes would decide it; None where that is not known.
     """
 
