@@ -9,6 +9,7 @@ module Sim2RealCat
 using ACSets, Catlab, JSON3
 using Catlab.CategoricalAlgebra, Catlab.Graphs
 using PrecompileTools: @compile_workload, @setup_workload
+import Base: collect  # Catlab 0.17.4 exports one of its own; from Julia 1.12.5 on the name is ambiguous
 
 export SchSim2RealTransfer, SchTransferStudy, Sim2RealTransfer, TransferStudy
 export fibre, mixture_weights, fixed_points, read_instance, write_instance

@@ -9,7 +9,7 @@ prescribed images by object and part. Only the first is searched for where `one`
 """
 function find_homomorphisms(x, y, objects_json, options_json, one)
   options = search_options(options_json)
-  found = one ? filter!(!isnothing, Any[homomorphism(x, y; options...)]) : homomorphisms(x, y; options...)
+  found = one ? filter!(!isnothing, Any[homomorphism(x, y; any=true, options...)]) : homomorphisms(x, y; options...)
   (length(found), Tuple(Int[f[o](i) for f in found for i in parts(x, o)] for o in names_of(objects_json)))
 end
 
@@ -60,14 +60,26 @@ function of_morphisms(kind, x, y, z, f_json, g_json, objects_json)
   X, Y = static(x), static(y)
   Z = z === nothing ? Y : static(z)
   ends = kind == "pullback" ? ((X, Z), (Y, Z)) : kind == "pushout" ? ((Z, X), (Z, Y)) : ((X, Y), (X, Y))
-  f, g = (transformation(D, C, JSON3.read(json, Dict{String,Vector{Int}}))
-          for ((D, C), json) in zip(ends, (f_json, g_json)))
+  images = [JSON3.read(json, Dict{String,Vector{Int}}) for json in (f_json, g_json)]
+  f, g = (transformation(D, C, components) for ((D, C), components) in zip(ends, images))
   category = ACSetCategory(X)
   found = kind == "pullback" ? pullback[category](f, g) : kind == "pushout" ? pushout[category](f, g) :
-          kind == "equalizer" ? equalizer[category](f, g) : coequalizer[category](f, g)
+          kind == "equalizer" ? equalizer[category](f, g) : isempty(attrtypes(acset_schema(X))) ?
+          coequalizer[category](f, g) : coequalizer_by_pushout(category, X, Y, images...)
   apex = ob(found)
   sources = kind == "pullback" ? (apex, apex) : kind == "pushout" ? (X, Y) : kind == "equalizer" ? (apex,) : (Y,)
   (apex, components_of(found, sources, objects_json))
+end
+
+"""
+The coequalizer of f, g: x -> y as the first leg of the pushout of [f, g]: x + x -> y and the fold x + x -> x.
+Catlab 0.17.4's own fails on schemas with attribute types.
+"""
+function coequalizer_by_pushout(category, X, Y, f, g)
+  twice = ob(coproduct[category](X, X))
+  both = transformation(twice, Y, Dict(name => vcat(f[name], g[name]) for name in keys(f)))
+  fold = transformation(twice, X, Dict(name => repeat(1:length(f[name]), 2) for name in keys(f)))
+  pushout[category](both, fold)
 end
 
 """

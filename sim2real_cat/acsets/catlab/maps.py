@@ -95,9 +95,20 @@ def _cannot_be_bijective(X: ACSet, Y: ACSet, bijective: frozenset[str]) -> bool:
 
 def _is_selective(X: ACSet, injective: frozenset[str], prescribed: Prescribed) -> bool:
     """Return whether some of Catlab's morphisms may have to be left out, as it does not check images of variables."""
-    return any(
+    return _holds_twice(X) or any(
         X.nvars(attrtype) and (attrtype in injective or prescribed.get(attrtype)) for attrtype in X.schema.attrtypes
     )
+
+
+def _holds_twice(X: ACSet) -> bool:
+    """Return whether a part holds a variable in two attributes: Catlab 0.17.4 does not see that both need one image."""
+    seen: dict[tuple[str, str], list[Ids]] = {}
+    for name, key in X.schema.attrs.items():
+        status = X.cells(name).status
+        if any(((status >= 0) & (status == other)).any() for other in seen.setdefault(key, [])):
+            return True
+        seen[key].append(status)
+    return False
 
 
 def _options(X: ACSet, injective: frozenset[str], bijective: frozenset[str], prescribed: Prescribed) -> str:
@@ -127,7 +138,9 @@ def _morphism(X: ACSet, Y: ACSet, components: dict[str, Ids]) -> Morphism:
 
 
 def _fits(f: Morphism, injective: frozenset[str], prescribed: Prescribed) -> bool:
-    """Return whether the images of variables are the prescribed ones, and injective where they must be."""
+    """Return whether the images of variables are the prescribed ones, and injective where they must be, and natural."""
+    if not f.is_natural:
+        return False
     for attrtype, images in f.variables.items():
         for k, wanted in prescribed.get(attrtype, {}).items():
             if images[k] != wanted:

@@ -1,0 +1,44 @@
+"""The operations that Catlab 0.17.4 does not compute, with the reason: one list for the code and for the page on Catlab.
+
+Each refusal is an error that names what was found and the remedy. Nothing is computed by another engine in silence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sim2real_cat.errors import EngineError
+
+
+class Refusal(NamedTuple):
+    """An operation that Catlab computes under a condition.
+
+    Attributes:
+        operation: the operation, as a sentence names it.
+        needs: the condition.
+        reason: why Catlab needs it.
+    """
+
+    operation: str
+    needs: str
+    reason: str
+
+
+REFUSALS: dict[str, Refusal] = {
+    "codec": Refusal(
+        "instances", "whose attribute types are float, int, str or bool", "a codec's values have no type in Julia"
+    ),
+}
+
+
+def refused(key: str, found: str) -> EngineError:
+    """Return the error for an operation of the list.
+
+    Args:
+        key: the refusal.
+        found: what stands in the way, as a clause: "'Policy' has 3000 parts".
+    """
+    refusal = REFUSALS[key]
+    return EngineError(
+        f"Catlab computes {refusal.operation} {refusal.needs}, but {found} ({refusal.reason}): ask the embedded engine"
+    )
