@@ -1,4 +1,4 @@
-"""The operations that Catlab 0.17.4 does not compute, with the reason: one list for the code and for the page on Catlab.
+"""The operations that Catlab 0.17.4 does not compute, with the reasons: one list for the code and the page on Catlab.
 
 Each refusal is an error that names what was found and the remedy. Nothing is computed by another engine in silence.
 """
