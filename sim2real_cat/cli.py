@@ -275,7 +275,8 @@ def _check(options: argparse.Namespace) -> int:
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws.report import check_in_both
 
-    instance = TransferInstance.read(options.instance)
+    here = "embedded" if options.engine == "both" else options.engine
+    instance = TransferInstance.read(options.instance, engine=here)
     epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
     again = options.recompute or (laws is not None and "gap-recomputes" in laws)
@@ -283,7 +284,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.engine == "both":
         report = check_in_both(instance.acset, epsilon, laws, recompute=recompute)
     else:
-        report = instance.to_engine(options.engine).check(epsilon, laws, recompute=recompute)
+        report = instance.check(epsilon, laws, recompute=recompute)
     if options.json:
         print(json.dumps(report.to_table(), indent=2))
         return VIOLATED if report.verdict == "violated" else OK
@@ -338,7 +339,7 @@ def _query(options: argparse.Namespace) -> int:
     from sim2real_cat.report.terminal import query_table
     from sim2real_cat.transfer.instance import TransferInstance
 
-    instance = TransferInstance.read(options.instance).to_engine(options.engine)
+    instance = TransferInstance.read(options.instance, engine=options.engine)
     columns = _atoms(instance, options) if "(" in options.asked else _paths(instance, options)
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))

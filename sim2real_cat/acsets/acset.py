@@ -59,7 +59,9 @@ class ACSet(Storage):
             the names are only checked and kept.
         unique_index: homs and attributes in which no two parts may share a defined value. NaN equals
             NaN here; variables are never compared.
-        engine: where the data lives and who computes: "embedded", here in numpy, or "catlab", in Julia by Catlab.jl.
+        engine: where the instance is built and who computes: "embedded", here in numpy, or "catlab", in Julia by
+            Catlab.jl. The columns in Python are then the checked copy of those in Julia: what is added or set goes
+            over in bulk when Catlab is next asked.
 
     Raises:
         SchemaError: where an index names no hom or attribute.

@@ -84,7 +84,7 @@ class Study:
             out: the folder to write to; nothing is written where none is given.
             progress: called with the progress of the long parts.
             threads: physics threads; 0 means one per available core.
-            engine: the engine that holds the instance and checks its laws, "embedded" or "catlab".
+            engine: the engine in which the instance is built and its laws are checked, "embedded" or "catlab".
 
         Raises:
             EngineError: an engine that is not known, or not installed.
@@ -109,7 +109,7 @@ class Study:
         show("measuring gaps", len(deployments), len(deployments))
         proofs = {log.policy: verify_transfer_success(log) for log in events}
         recordings = {} if folder is None else write_recordings(folder, deployments)
-        instance = build_instance(deployments, gaps, described.epsilon, recordings).to_engine(engine)
+        instance = build_instance(deployments, gaps, described.epsilon, recordings, engine=engine)
         result = StudyResult(
             description=described,
             policies=policies,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.errors import InstanceError
 from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.recordings.trajectories import Trajectories
@@ -40,6 +41,7 @@ def build_instance(
     *,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
+    engine: EngineName = "embedded",
 ) -> TransferInstance:
     """Build the instance of `SchTransferStudy` of some deployments.
 
@@ -50,11 +52,14 @@ def build_instance(
         recordings: where the episodes lie, by policy name (simulated side) and robot name (real side).
         rng: a generator, or a seed for one, where gaps are measured.
         threads: physics threads where gaps are measured; 0 means one per core.
+        engine: where the instance is built and computed with, "embedded" or "catlab".
 
     Raises:
+        EngineError: for an engine that is not known, or not installed.
         InstanceError: two policies of one name, a policy and a robot of one name, gaps that do not go with
             the deployments, or an epsilon that is not a positive number.
     """
+    acset = ACSet(SchTransferStudy, unique_index=["policy_name", "real_name", "sim_name"], engine=engine)
     if gaps is None:
         generator = np.random.default_rng(rng)
         gaps = [measure(deployment, rng=generator, threads=threads) for deployment in deployments]
@@ -67,7 +72,6 @@ def build_instance(
     for name in names:
         if names.count(name) > 1 or name in robots:
             raise InstanceError(f"the name '{name}' is taken twice; give every policy and robot a name of its own")
-    acset = ACSet(SchTransferStudy, unique_index=["policy_name", "real_name", "sim_name"])
     known = {} if recordings is None else recordings
     for robot in robots:
         parts = [deployment.real for deployment in deployments if deployment.robot == robot]

@@ -67,16 +67,20 @@ class TransferInstance:
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def read(cls, path: str | Path, schema: Schema | None = None) -> TransferInstance:
+    def read(
+        cls, path: str | Path, schema: Schema | None = None, *, engine: EngineName = "embedded"
+    ) -> TransferInstance:
         """Read an instance from ACSets.jl's JSON.
 
         Args:
             path: the file.
             schema: the schema it is an instance of; `SchTransferStudy` or `SchSim2RealTransfer`, whichever the
                 file's tables fit, where none is given.
+            engine: where the instance is built, "embedded" or "catlab".
 
         Raises:
             ExchangeError: the file is missing, truncated, or no instance of the schema.
+            EngineError: for an engine that is not known, or not installed.
         """
         path = Path(path)
         try:
@@ -90,7 +94,7 @@ class TransferInstance:
         if schema is None:
             study_only = (ob for ob in SchTransferStudy.obs if ob not in SchSim2RealTransfer.obs)
             schema = SchTransferStudy if any(f'"{ob}"' in text for ob in study_only) else SchSim2RealTransfer
-        return cls(ACSet.from_json(schema, text, source=str(path)))
+        return cls(ACSet.from_json(schema, text, str(path), engine))
 
     def write(self, path: str | Path) -> None:
         """Write the instance as ACSets.jl's JSON, whole or not at all."""

@@ -160,7 +160,8 @@ class StandIn:
 
     @crossing
     def json_text(self, x):
-        return x.to_json()
+        tables = {name: [dict(reversed(row.items())) for row in rows] for name, rows in json.loads(x.to_json()).items()}
+        return json.dumps(dict(reversed(tables.items())), ensure_ascii=False)
 
     @crossing
     def law_rows(self, x, law, epsilon):

@@ -33,11 +33,11 @@ def write(instance: Storage) -> str:
         ExchangeError: where a float is NaN or infinite.
     """
     _check_finite(instance)
+    schema = instance.schema
     if instance.engine == "catlab":
         from sim2real_cat.acsets.catlab import instances
 
-        return instances.json_text(instance)
-    schema = instance.schema
+        return _dumped(schema, json.loads(instances.json_text(instance)))
     tables: dict[str, list[JsonRow]] = {}
     for ob in schema.obs:
         rows: list[JsonRow] = [{"_id": i} for i in range(1, instance.nparts(ob) + 1)]
@@ -52,7 +52,16 @@ def write(instance: Storage) -> str:
         tables[ob] = rows
     for attrtype in schema.attrtypes:
         tables[attrtype] = [{"_id": k} for k in range(1, instance.nvars(attrtype) + 1)]
-    return json.dumps(tables, separators=(",", ":"), allow_nan=False)
+    return _dumped(schema, tables)
+
+
+def _dumped(schema: Schema, tables: dict[str, list[JsonRow]]) -> str:
+    """Return tables as text, in schema order: Julia writes 1e-5 as 1.0e-5, and an instance has one text."""
+    ordered = {}
+    for ob in (*schema.obs, *schema.attrtypes):
+        names = ("_id", *schema.homs_from(ob), *schema.attrs_from(ob))
+        ordered[ob] = [{name: row[name] for name in names if name in row} for row in tables[ob]]
+    return json.dumps(ordered, separators=(",", ":"), allow_nan=False)
 
 
 def _check_finite(instance: Storage) -> None:
