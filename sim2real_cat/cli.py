@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sim2real_cat
-from sim2real_cat.acsets.engines import ENGINES
+from sim2real_cat.acsets.engines import ENGINES, EngineName
 from sim2real_cat.errors import ExchangeError, GapError, SchemaError, Sim2RealError, listed, unknown_name
 from sim2real_cat.toml_table import TomlTable
 
@@ -275,7 +275,7 @@ def _check(options: argparse.Namespace) -> int:
     from sim2real_cat.transfer.instance import TransferInstance
     from sim2real_cat.transfer.laws.report import check_in_both
 
-    here = "embedded" if options.engine == "both" else options.engine
+    here: EngineName = "embedded" if options.engine == "both" else options.engine
     instance = TransferInstance.read(options.instance, engine=here)
     epsilon = _epsilon_beside(options.instance) if options.epsilon is None else options.epsilon
     laws = None if options.laws is None else _names(options.laws)
