@@ -168,6 +168,21 @@ class StandIn:
         found = next(known for known in ALL if known.name == law).witnesses(x, epsilon)
         return json.dumps([[witness.verdict, witness.ob, witness.id + 1] for witness in found])
 
+    # sets.jl
+
+    @crossing
+    def pullback_of_sets(self, f, g, n):
+        assert min(len(f), len(g), f.min(), g.min()) >= 1
+        assert max(f.max(), g.max()) <= n
+        rows = [(i + 1, j + 1) for j, right in enumerate(g.tolist()) for i in np.flatnonzero(f == right).tolist()]
+        return tuple(np.array(rows, np.int64).reshape(-1, 2).T)
+
+    @crossing
+    def equalizer_of_sets(self, f, g, n):
+        assert min(len(f), f.min(), g.min()) >= 1
+        assert max(f.max(), g.max()) <= n
+        return np.flatnonzero(f == g) + 1
+
     # morphisms.jl
 
     @crossing
