@@ -1,0 +1,176 @@
+"""The Julia package as it is written: its files, the names that they may use, and the calls that Python makes of it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from julia_names import Definition, JuliaFile, Use, normalized, read_julia
+from places import ROOT
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+FOLDER = ROOT / "julia"
+MODULE = "Sim2RealCat.jl"
+APART = words("runtests.jl")
+"""Files that are no part of the module."""
+CALLING = ROOT / "sim2real_cat" / "acsets" / "catlab"
+"""The folder of the Python modules that call Julia."""
+
+
+CORE = words(
+    """
+    AbstractFloat AbstractString Any Array ArgumentError Bool DataType ErrorException Exception Expr Float64 Function IO
+    Int Int64 Integer KeyError Module NamedTuple Nothing Number QuoteNode Real String Symbol Tuple Type UndefVarError
+    Union Vararg Vector applicable eval fieldtype getfield invoke isa isdefined nfields nothing setfield! throw tuple
+    typeassert typeof : => include
+    """
+)
+"""Names that stay where the language puts them: those of Core, the two operators that the grammar itself needs, and
+`include`, of which each module has its own. No package of ours exports another by these names."""
+
+PACKAGES: dict[str, frozenset[str]] = {
+    "ACSets": words(
+        """
+        ACSets AnonACSet AttrVar BasicSchema DynamicACSet acset_schema add_parts! attrs attrtypes cascading_rem_parts!
+        clear_subpart! copy_parts! disjoint_union generate_json_acset homs incident nparts parse_json_acset_schema parts
+        read_json_acset rem_parts! set_subpart! subpart
+        """
+    ),
+    "Catlab": words(
+        """
+        @acset_type @present ACSetCategory ACSetTransformation Catlab FinCat FinFunction FinFunctor FreeSchema Path
+        Presentation SigmaMigrationFunctor SkelFinSet coequalizer coproduct dom equalizer generator homomorphism
+        homomorphisms incl legs migrate ob product proj1 proj2 pullback pushout query
+        """
+    ),
+    "JSON3": words("JSON3"),
+}
+"""Names that the module has of the packages it uses as a whole, by the package that exports them."""
+
+QUALIFIED = words(
+    """
+    ACSets.DenseACSets.attr_type ACSets.DenseACSets.attrtype_type
+    Catlab.Programs.RelationalPrograms.parse_relation_diagram
+    Iterators.flatten JSON3.read JSON3.write
+    """
+)
+"""Names that are used through their module. Each has been seen in that module's source."""
+
+
+@cache
+def files() -> dict[str, JuliaFile]:
+    """Read every file of the module, by its name."""
+    return {
+        path.name: read_julia(path.read_text(encoding="utf-8"))
+        for path in sorted(FOLDER.glob("*.jl"))
+        if path.name not in APART
+    }
+
+
+def imported() -> dict[str, tuple[str, ...]]:
+    """Return the names that the module imports one by one, by the module that has them."""
+    return dict(files()[MODULE].imported)
+
+
+def definitions() -> dict[str, list[tuple[str, Definition]]]:
+    """Return every definition with its file, by its name; a function has one for each method."""
+    found: dict[str, list[tuple[str, Definition]]] = {}
+    for file, read in files().items():
+        for definition in read.definitions:
+            found.setdefault(definition.name, []).append((file, definition))
+    return found
+
+
+def functions() -> dict[str, list[tuple[str, Definition]]]:
+    """Return the definitions that are functions."""
+    return {
+        name: methods for name, methods in definitions().items() if all(one.arity is not None for _, one in methods)
+    }
+
+
+def strangers() -> dict[str, list[tuple[str, Use]]]:
+    """Return every name that the module uses and does not define, with the places."""
+    own = set(definitions())
+    found: dict[str, list[tuple[str, Use]]] = {}
+    for file, read in files().items():
+        for use in read.uses:
+            if use.name not in own:
+                found.setdefault(use.name, []).append((file, use))
+    return found
+
+
+def reached_from(name: str) -> set[str]:
+    """Return the definitions of the module that a definition uses, itself and what these use included."""
+    known, reached, waiting = definitions(), set(), [name]
+    while waiting:
+        one = waiting.pop()
+        if one in known and one not in reached:
+            reached.add(one)
+            waiting += [use.name for _, definition in known[one] for use in definition.uses]
+    return reached
+
+
+def digest(name: str) -> str:
+    """Return eight digits that change with the text of a function, or of anything of the module that it reaches."""
+    known = definitions()
+    texts = [normalized(one.text) for used in sorted(reached_from(name)) for _, one in known[used]]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A place in Python at which a function of the Julia module is called.
+
+    Attributes:
+        place: the file below `acsets/catlab`, and the line.
+        caller: the Python function that calls.
+        names: the names that the call may have; more than one where an expression chooses.
+        number: the positional arguments that are written out.
+        open: whether there are more, unpacked from a sequence.
+    """
+
+    place: str
+    caller: str
+    names: tuple[str, ...]
+    number: int
+    open: bool
+
+
+@cache
+def python_calls() -> tuple[Call, ...]:
+    """Read every `julia.call("name", ...)` of the package."""
+    return tuple(
+        call for path in sorted(CALLING.glob("*.py")) for call in calls_in(path.read_text(encoding="utf-8"), path.name)
+    )
+
+
+def calls_in(text: str, file: str) -> Iterator[Call]:
+    """Yield the calls of Julia in the text of a Python module."""
+
+    def visit(node: ast.AST, caller: str) -> Iterator[Call]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Call) and ast.unparse(child.func) == "julia.call":
+                name, *arguments = child.args
+                yield Call(
+                    f"{file}:{child.lineno}",
+                    caller,
+                    tuple(one.value for one in ast.walk(name) if isinstance(one, ast.Constant) and _is_text(one)),
+                    sum(not isinstance(argument, ast.Starred) for argument in arguments),
+                    any(isinstance(argument, ast.Starred) for argument in arguments),
+                )
+            inner = child.name if isinstance(child, ast.FunctionDef) and not caller else caller
+            yield from visit(child, inner)
+
+    yield from visit(ast.parse(text), "")
+
+
+def _is_text(node: ast.Constant) -> bool:
+    return isinstance(node.value, str)
