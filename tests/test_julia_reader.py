@@ -132,7 +132,7 @@ def test_layout_and_comments_do_not_count():
 
 def test_calls_of_python():
     text = 'def f(x):\n    def g():\n        julia.call("a" if x else "b", x, *y)\n'
-    text += '   julia.call("c", [julia.call("d")])'
+    text += '    julia.call("c", [julia.call("d")])'
     found = {call.names: (call.caller, call.number, call.open) for call in calls_in(text, "m.py")}
     assert found == {("a", "b"): ("f", 1, True), ("c",): ("f", 1, False), ("d",): ("f", 0, False)}
     assert next(calls_in("julia.call(name, 1)", "m.py")).names == ()
