@@ -1,3 +1,5 @@
+# Catlab's own `query`, by which the tests check the plans of pullbacks that answer queries (`sets.jl`).
+
 """
 Answer a conjunctive query: for each variable in `out_json` its part in every row.
 

@@ -28,6 +28,9 @@ REFUSALS: dict[str, Refusal] = {
     "codec": Refusal(
         "instances", "whose attribute types are float, int, str or bool", "a codec's values have no type in Julia"
     ),
+    "query": Refusal(
+        "queries", "in whose course at most 50,000,000 rows are made", "each takes Catlab some 15 microseconds"
+    ),
 }
 
 

@@ -1,11 +1,11 @@
 """Answers to queries, by the engine that suits their size.
 
 The way from text to table: :func:`~sim2real_cat.acsets.query.text.parse` reads the text, `resolve` gives names their
-types, `relations` selects the parts of each atom, `join` (numpy) or `duckdb` joins them, and here the outputs are read
-from the joined rows.
+types, `relations` selects the parts of each atom, `join` (numpy, or Catlab by pullbacks) or `duckdb` joins them, and
+here the outputs are read from the joined rows.
 
 The rows of an answer are sorted by the parts of the atoms, the first atom first; those of a distinct answer by their
-values. Both engines give the same rows in the same order.
+values. All engines give the same rows in the same order.
 
 >>> from sim2real_cat.acsets.acset import ACSet
 >>> from sim2real_cat.acsets.schema import Schema
@@ -19,6 +19,7 @@ a  b  c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
@@ -35,8 +36,12 @@ from sim2real_cat.acsets.query.text import ConjunctiveQuery, Constant, parse
 from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, SchemaError, listed
 
-QueryEngine = Literal["auto", "numpy", "duckdb"]
-"""The engine that answers a query; "auto" takes numpy, or DuckDB where there is much to join and it is installed."""
+Joiner = Literal["numpy", "duckdb", "catlab"]
+"""The engine that joins the atoms of a query."""
+
+QueryEngine = Literal["auto", "numpy", "duckdb", "catlab"]
+"""The engine that answers a query; "auto" takes Catlab for an instance that lives there, and otherwise numpy, or DuckDB
+where there is much to join and it is installed."""
 
 QUERY_ENGINES: tuple[QueryEngine, ...] = get_args(QueryEngine)
 
@@ -91,8 +96,8 @@ def answer(
         query: the query.
         params: values of ``$names`` and of variables, by name.
         distinct: whether to leave out repeated rows.
-        engine: "numpy", "duckdb" (the optional extra), or "auto": Catlab for an instance that lives there, which needs
-            every arrow that the query names to be defined; for others the one that suits the size.
+        engine: "numpy", "duckdb" (the optional extra), "catlab", or "auto": Catlab for an instance that lives there,
+            for others the one that suits the size. See :func:`explain`.
         limit: the largest number of rows to hold in memory.
 
     Returns:
@@ -102,25 +107,24 @@ def answer(
         SchemaError: for names or types that do not fit the schema, and a parameter without a value.
         InstanceError: for a value that does not fit its type, an id that does not exist, and an answer of more
             than ``limit`` rows.
-        EngineError: for an engine that is not known or not installed.
+        EngineError: for an engine that is not known or not installed, and for a query in whose course Catlab would have
+            to make too many rows.
     """
-    resolved = _resolved(instance, query, params, engine)
-    if _is_for_catlab(instance, resolved, engine):
-        table = _by_catlab(instance, resolved, limit)
-        return _distinct(table) if distinct else table
-    problem = relations_of(instance, resolved)
+    problem = relations_of(instance, _resolved(instance, query, params, engine))
     wanted: Wanted = "set" if distinct else "bag"
     kept = _keys(problem)
     order = plan(problem, kept, wanted)
-    in_duckdb = _chosen(engine, problem, order, order.rows) == "duckdb"
-    must_sort = not distinct and (in_duckdb or not order.in_order)
+    joiner = _chosen(engine, instance, problem, order, order.rows)
+    must_sort = not distinct and (joiner == "duckdb" or not order.in_order)
     if must_sort:
         kept = kept.union(order.sorters)
-    if in_duckdb:
+    if joiner == "duckdb":
         rows = duckdb.join(problem, sorted(kept), distinct, limit)
         rows = rows.unique(problem.domains) if distinct else rows
     else:
-        rows = Join(problem, order, kept, wanted).collect(limit)
+        if joiner == "catlab" and not distinct and _number_above(problem, limit):
+            raise too_many(limit)  # before Catlab is asked for any row
+        rows = _join(joiner, problem, order, kept, wanted).collect(limit)
     if must_sort:
         keys = row_keys([rows.values[v] for v in order.sorters], [problem.domains[v] for v in order.sorters], rows.n)
         rows = rows.take(sorted_by(keys, np.arange(rows.n), rows.n)[0], rows.n)
@@ -156,19 +160,23 @@ def count(
     """
     if distinct:
         return len(answer(instance, query, params, distinct=True, engine=engine))
-    resolved = _resolved(instance, query, params, engine)
-    if _is_for_catlab(instance, resolved, engine):
-        return len(_by_catlab(instance, resolved, LIMIT))
     total = 1
-    for component in components(relations_of(instance, resolved)):
+    for component in components(relations_of(instance, _resolved(instance, query, params, engine))):
         order = plan(component, frozenset(), "count")
-        if _chosen(engine, component, order, 1.0) == "duckdb":
+        joiner = _chosen(engine, instance, component, order, 1.0)
+        if joiner == "duckdb":
             total *= duckdb.count(component)
         else:
-            total *= Join(component, order, frozenset(), "count").count()
+            total *= _join(joiner, component, order, frozenset(), "count").count()
         if total == 0:
             break
     return total
+
+
+def counting_cost(instance: Storage, query: ConjunctiveQuery, params: Mapping[str, object] | None = None) -> float:
+    """Estimate the work of :func:`count` without DuckDB, in rows made; arguments and errors are those of it."""
+    problem = relations_of(instance, _resolved(instance, query, params, "numpy"))
+    return sum(plan(component, frozenset(), "count").cost for component in components(problem))
 
 
 def _resolved(instance: Storage, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Resolved:
@@ -177,17 +185,20 @@ def _resolved(instance: Storage, query: ConjunctiveQuery, params: Mapping[str, o
     return resolve(instance, query, params or {})
 
 
-def _is_for_catlab(instance: Storage, resolved: Resolved, engine: QueryEngine) -> bool:
-    return engine == "auto" and instance.engine == "catlab" and bool(resolved.patterns)
+def _join(joiner: Joiner, problem: Problem, order: Plan, kept: frozenset[int], wanted: Wanted) -> Join:
+    """Return the join by numpy or by Catlab."""
+    if joiner == "numpy":
+        return Join(problem, order, kept, wanted)
+    from sim2real_cat.acsets.catlab.finite_sets import ROWS, Pullbacks
+
+    return Join(problem, order, kept, wanted, ROWS, Pullbacks())
 
 
-def _by_catlab(instance: Storage, resolved: Resolved, limit: int) -> Table:
-    from sim2real_cat.acsets.catlab.instances import answer_query
-
-    table = answer_query(instance, resolved)
-    if len(table) > limit:
-        raise too_many(limit)
-    return table
+def _number_above(problem: Problem, limit: int) -> bool:
+    """Return whether there are more answers than the limit, which numpy counts where they could be."""
+    if math.prod(map(len, problem.relations)) <= limit:
+        return False
+    return Join(problem, plan(problem, frozenset(), "count"), frozenset(), "count").count() > limit
 
 
 def _keys(problem: Problem) -> frozenset[int]:
@@ -195,19 +206,25 @@ def _keys(problem: Problem) -> frozenset[int]:
     return frozenset(output.source.key for output in problem.out if isinstance(output.source, Lookup))
 
 
-def _chosen(engine: QueryEngine, problem: Problem, order: Plan, rows: float) -> Literal["numpy", "duckdb"]:
-    """Return the engine to use, if ``rows`` of the answer must be handed over.
-
-    DuckDB pays off where many rows are made on the way that are not in the answer: to read a part costs it as much as
-    four of them, to hand over a row as much as five. It does not pay off where numpy merges most of the rows.
-    """
+def _chosen(engine: QueryEngine, instance: Storage, problem: Problem, order: Plan, rows: float) -> Joiner:
+    """Return the engine to use, if ``rows`` of the answer must be handed over."""
     if not problem.relations:
         return "numpy"
     if engine != "auto":
         return engine
+    if instance.engine == "catlab":
+        return "catlab"
+    return "duckdb" if _pays_off(problem, order, rows) and find_spec("duckdb") is not None else "numpy"
+
+
+def _pays_off(problem: Problem, order: Plan, rows: float) -> bool:
+    """Return whether DuckDB would be faster than numpy.
+
+    It is where many rows are made on the way that are not in the answer: to read a part costs it as much as four of
+    them, to hand over a row as much as five. It is not where numpy merges most of the rows.
+    """
     passing = order.cost - 4 * sum(map(len, problem.relations)) - 5 * rows
-    pays_off = passing > THRESHOLD and order.unmerged <= 2 * order.cost
-    return "duckdb" if pays_off and find_spec("duckdb") is not None else "numpy"
+    return passing > THRESHOLD and order.unmerged <= 2 * order.cost
 
 
 def _table(problem: Problem, rows: Block) -> Table:

@@ -1,4 +1,4 @@
-"""Joins in numpy: the order of the relations, and blocks of rows that go through them.
+"""Joins: the order of the relations, and blocks of rows that go through them.
 
 An atom whose part is known already is looked up and never makes more rows. One with a known arrow is expanded: each row
 goes on to all parts of the preimage. One that shares nothing with the rows is a product. The order is greedy; its
@@ -7,12 +7,16 @@ estimates take every preimage to be of the average size.
 Rows are int64 arrays, one for each variable that is still needed. If only the number of rows matters, or only which
 rows there are, rows that agree in all that is still needed become one row with a weight. A block that would grow too
 large is cut first, so memory stays bounded.
+
+Rows and parts that agree are found in numpy by a sorted index, unless a :data:`Matcher` is given. This is the way that
+Catlab joins: each stage is then the pullback of two functions into one finite set, that of the values of the variables
+that both sides know. A part that is known and a product are pullbacks, too: over the parts, and over a single point.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -27,6 +31,12 @@ from sim2real_cat.errors import InstanceError
 
 Wanted = Literal["bag", "set", "count"]
 """Every row; every row at least once; or weights whose sum is the number of rows."""
+
+Matcher = Callable[[Ids, Ids, int], tuple[Ids, Ids]]
+"""A pullback of two functions into 0..n-1, given as their values (at least one on each side) and n.
+
+It returns the positions i and j of all pairs with ``left[i] == right[j]`` as two arrays, sorted by i and then by j.
+"""
 
 BLOCK_ROWS = 2**16
 """The number of rows that a stage makes at once: arrays of this length stay within the caches."""
@@ -55,6 +65,7 @@ class Plan:
         rows: an estimate of the rows at the end.
         sorters: the parts that sort the rows as the atoms stand in the query.
         in_order: whether joining in this order sorts them so.
+        estimates: the estimate of the rows after each relation.
     """
 
     order: tuple[int, ...]
@@ -63,6 +74,7 @@ class Plan:
     rows: float
     sorters: tuple[int, ...]
     in_order: bool
+    estimates: tuple[float, ...]
 
 
 def plan(problem: Problem, kept: frozenset[int], wanted: Wanted) -> Plan:
@@ -75,7 +87,7 @@ def plan(problem: Problem, kept: frozenset[int], wanted: Wanted) -> Plan:
     """
     relations = problem.relations
     if not relations:
-        return Plan((), 0.0, 0.0, 1.0, (), True)
+        return Plan((), 0.0, 0.0, 1.0, (), True, ())
     smallest = min(range(len(relations)), key=lambda k: len(relations[k]))
     return min((_greedy(problem, start, kept, wanted) for start in (0, smallest)), key=lambda found: found.cost)
 
@@ -86,6 +98,7 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int], wanted: Wanted) 
     left = list(range(len(relations)))
     factors = {k: float(len(relations[k])) for k in left}  # the rows that one row becomes in each relation
     order: list[int] = []
+    estimates: list[float] = []
     bound: set[int] = set()
     rows, cost, every, unmerged = 1.0, 0.0, 1.0, 0.0
     while left:
@@ -100,6 +113,7 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int], wanted: Wanted) 
             waiting = (needs for needs in map(problem.needs, problem.conditions) if not needs <= bound)
             live = bound & kept.union(*(relations[k].variables for k in left), *waiting)
             rows = min(rows, 2.0 * math.prod(float(problem.domains[variable]) for variable in live))
+        estimates.append(rows)
         for k in left:
             if relations[k].variables & new:
                 known = relations[k].variables & bound
@@ -108,7 +122,7 @@ def _greedy(problem: Problem, start: int, kept: frozenset[int], wanted: Wanted) 
     in_order = _sorters(relations, order) == sorters
     if wanted == "bag" and not in_order:
         cost += SORTED * rows
-    return Plan(tuple(order), cost, unmerged, rows, sorters, in_order)
+    return Plan(tuple(order), cost, unmerged, rows, sorters, in_order, tuple(estimates))
 
 
 def _sorters(relations: Sequence[Relation], order: Iterable[int]) -> tuple[int, ...]:
@@ -232,10 +246,17 @@ class Join:
         kept: the variables to keep to the end.
         wanted: how many rows count; see :data:`Wanted`.
         block: the number of rows that a stage may make at once.
+        matcher: the engine that finds the parts that agree with rows; None for numpy.
     """
 
     def __init__(
-        self, problem: Problem, order: Plan, kept: frozenset[int], wanted: Wanted, block: int = BLOCK_ROWS
+        self,
+        problem: Problem,
+        order: Plan,
+        kept: frozenset[int],
+        wanted: Wanted,
+        block: int = BLOCK_ROWS,
+        matcher: Matcher | None = None,
     ) -> None:
         self._problem, self._kept, self._wanted, self._block = problem, kept, wanted, block
         waiting = list(problem.conditions)
@@ -250,7 +271,8 @@ class Join:
         self._stages: list[_Stage] = []
         later = kept
         for relation, known, tests in reversed(turns):
-            self._stages.insert(0, _Stage(problem, relation, known, tests, later, wanted))
+            turn = (problem, relation, known, tests, later, wanted)
+            self._stages.insert(0, _Stage(*turn) if matcher is None else _MatchedStage(matcher, *turn))
             later = later.union(known, *map(problem.needs, tests))
 
     def blocks(self) -> Iterator[Block]:
@@ -292,7 +314,7 @@ class Join:
             stage = self._stages[k]
             if block.n == 0:
                 return
-            if stage.part_known:
+            if stage.looks_up:
                 block = stage.look_up(block)
             else:
                 run = stage.find(block)
@@ -354,8 +376,7 @@ class _Stage:
     ) -> None:
         self._problem, self._relation, self._known, self._tests = problem, relation, known, tests
         self._later, self._merges = later, wanted != "bag"
-        self.part_known = relation.part in known
-        self._searched = (relation.part,) if self.part_known else searchable(sorted(known), problem.domains)
+        self.looks_up, self._searched = self._way()
         self._compared = sorted(known.difference(self._searched))
         self._used = later.union(self._compared, *map(problem.needs, tests))
         self._added = sorted(self._used & (relation.variables - known))
@@ -364,6 +385,12 @@ class _Stage:
         # So many rows are worth waiting for, as many of them will become one.
         domain = math.prod(problem.domains[variable] for variable in later)
         self.worth_gathering = min(2 * domain, MERGED_ROWS) if self._merges else 0
+
+    def _way(self) -> tuple[bool, tuple[int, ...]]:
+        """Return whether the part is looked up, and the known variables by which parts are found."""
+        if self._relation.part in self._known:
+            return True, (self._relation.part,)
+        return False, searchable(sorted(self._known), self._problem.domains)
 
     @cached_property
     def _index(self) -> Index:
@@ -425,6 +452,59 @@ class _Stage:
         """Return finished blocks as one."""
         block = concatenated([part for part in made if part.n], made[0].values)
         return block.merged(self._problem.domains) if self._merges else block
+
+
+class _MatchedStage(_Stage):
+    """A relation on its turn, whose parts a matcher finds.
+
+    Args:
+        matcher: the matcher; it is asked once for each block, and not where nothing fits.
+        turn: the arguments of a stage.
+    """
+
+    def __init__(self, matcher: Matcher, *turn: Any) -> None:
+        super().__init__(*turn)
+        self._matcher = matcher
+
+    def _way(self) -> tuple[bool, tuple[int, ...]]:
+        return False, tuple(sorted(self._known))
+
+    def find(self, block: Block) -> Run:
+        """Return how many parts fit each row, from which blocks are cut; the matcher says which."""
+        rows, parts, n = self._keys(block)
+        return Run(np.zeros(block.n, np.int64), np.bincount(parts, minlength=n)[rows])
+
+    def expand(self, block: Block, run: Run) -> Block:
+        """Return each row once for each part that fits."""
+        rows, parts, n = self._keys(block)
+        if self.makes_rows:
+            owner, found = self._matched(rows, parts, n)
+            kept = {variable: column for variable, column in block.values.items() if variable in self._used}
+            grown = replace(block, values=kept).take(owner, len(owner))
+            return self._met(grown, self._relation.parts()[found])
+        # Only the number of parts matters: those with one key are matched as one, which stands for so many.
+        keys, numbers = np.unique(parts, return_counts=True)
+        owner, found = self._matched(rows, keys, n)
+        counts = np.zeros(block.n, np.int64)
+        counts[owner] = numbers[found]
+        return super().expand(block, Run(run.first, counts))
+
+    def _matched(self, rows: Ids, parts: Ids, n: int) -> tuple[Ids, Ids]:
+        if np.bincount(parts, minlength=n)[rows].any():
+            return self._matcher(rows, parts, n)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    def _keys(self, block: Block) -> tuple[Ids, Ids, int]:
+        """Return the keys of rows and of parts, and their bound, which is at most the number of both together."""
+        sizes = [self._problem.domains[variable] for variable in self._searched]
+        pairs = ((block.values[variable], self._relation.at(variable)) for variable in self._searched)
+        n = block.n + len(self._relation)
+        keys = row_keys([np.concatenate(pair) for pair in pairs], sizes, n)
+        size = math.prod(sizes)
+        if size > n:
+            distinct, keys = np.unique(keys, return_inverse=True)
+            size = len(distinct)
+        return keys[: block.n], keys[block.n :], size
 
 
 # Search and sorting, by integers that pack several columns

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from acset_strategies import FIXED, STUDY, acsets, paths_in, refused, schemas, study
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from migration_strategies import functors_into
 from morphism_strategies import held_only, instances, path, spans
@@ -106,17 +106,11 @@ def test_removal(catlab, x, data):
     ]
 
 
-@FIXED
+@settings(FIXED, max_examples=25)
 @given(queries(), st.booleans())
 def test_queries(catlab, drawn, distinct):
+    """With undefined homs and attributes, variables and NaN: the same rows in the same order, or the same error."""
     x, query, params = drawn
-    x = known(x)
-    for f, (ob, codom) in x.schema.homs.items():
-        assume(x.nparts(codom) or not x.nparts(ob))
-        for part in x.parts(ob).tolist():
-            if x.subpart(f, part) is None:
-                x.set(ob, part, **{f: 0})
-    params = {name: 1.5 if value != value else value for name, value in params.items()}
     there = catlab(x)
     assert outcome(lambda: answer(there, query, params, distinct=distinct)) == outcome(
         lambda: answer(x, query, params, distinct=distinct)
@@ -349,8 +343,6 @@ def test_mistakes_are_told_alike(catlab, mistake):
 
 
 SURPRISES = {
-    "an undefined hom": (lambda x: x.query("Policy(deploy=r)"), "'deploy' of 'Policy' 2 is undefined"),
-    "an undefined attribute": (lambda x: x.query("SimEnv(seed=s)"), "'seed' of 'SimEnv' 2 is undefined"),
     "a union with what is undefined": (lambda x: x.disjoint_union(x), "'policy_name' of 'Policy' 1 is undefined"),
     "a coproduct with what is undefined": (lambda x: coproduct(x, x), "'deploy' of 'Policy' 2 is undefined"),
     "a coproduct with NaN": (
@@ -361,10 +353,6 @@ SURPRISES = {
     "a pushout with what is undefined": (
         lambda x: pushout(Morphism.identity(x), Morphism.identity(x)),
         "'deploy' of 'Policy' 2 is undefined",
-    ),
-    "attribute variables": (
-        lambda x: (x.set("Policy", 2, kl_gap=0.3), x.query("Policy(kl_gap=g)")),
-        "without attribute variables, but 'TransferGap' has 2",
     ),
     "a limit with attributes": (lambda x: product(x, x), "a product for schemas without attributes"),
     "a migration with attributes": (lambda x: delta(SchemaFunctor.identity(x.schema), x), "without attributes"),

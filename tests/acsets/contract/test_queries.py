@@ -1,0 +1,143 @@
+"""Queries by plans of pullbacks: what Catlab is asked, how much of it, and that its own `query` says the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from acset_strategies import FIXED, refused
+from hypothesis import assume, given, settings
+from query_strategies import by_trying, plain, queries
+from relation_queries import is_comparable, parameters_of, rows_by_query, with_parts
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import finite_sets, julia
+from sim2real_cat.acsets.query.engine import answer, count
+from sim2real_cat.acsets.query.text import parse
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import EngineError, InstanceError
+
+GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
+PATHS = "E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=c)"
+
+
+def graph(vertices, src, tgt):
+    x = ACSet(GRAPH)
+    x.add_parts("V", vertices)
+    x.add_parts("E", len(src), src=src, tgt=tgt)
+    return x
+
+
+def random_graph(vertices, edges):
+    return graph(vertices, *np.random.default_rng(0).integers(0, vertices, (2, edges)))
+
+
+def complete(vertices):
+    return graph(vertices, np.repeat(np.arange(vertices), vertices), np.tile(np.arange(vertices), vertices))
+
+
+@pytest.fixture
+def asked(catlab_engine, monkeypatch):
+    """The calls to Julia: the function, and the numbers of elements on both sides."""
+    made = []
+    call = julia.call
+
+    def recorded(function, *arguments):
+        made.append((function, *(len(a) for a in arguments if isinstance(a, np.ndarray))))
+        return call(function, *arguments)
+
+    monkeypatch.setattr(julia, "call", recorded)
+    return made
+
+
+@settings(FIXED, max_examples=25)
+@given(queries())
+def test_pullbacks_find_what_trying_finds(catlab_engine, case):
+    x, query, params = case
+    expected = by_trying(x, query, params)
+    assert list(map(plain, answer(x, query, params, engine="catlab"))) == expected
+    assert count(x, query, params, engine="catlab") == len(expected)
+    distinct = answer(x, query, params, distinct=True, engine="catlab")
+    assert list(map(plain, distinct)) == list(map(plain, answer(x, query, params, distinct=True, engine="numpy")))
+
+
+@settings(FIXED, max_examples=25)
+@given(queries())
+def test_catlabs_own_query_gives_the_same_rows(catlab_engine, case):
+    """On what both mean alike; `relation_queries` says where they differ."""
+    x, drawn, given_params = case
+    query = with_parts(drawn)
+    params = parameters_of(query, given_params)
+    assume(query.atoms and is_comparable(x, query, params))
+    assert rows_by_query(x, query, params) == Counter(answer(x, query, params, engine="catlab"))
+
+
+def test_a_path_is_one_pullback_for_each_atom(asked):
+    x = random_graph(30, 100)
+    table = x.query(PATHS, engine="catlab")
+    assert table == x.query(PATHS, engine="numpy")
+    assert asked == [("pullback_of_sets", 1, 100), ("pullback_of_sets", 100, 100)]
+
+
+def test_parts_with_one_key_are_counted_together(asked):
+    """Counting asks for as many rows as there are edges, not as there are paths."""
+    x = complete(20)
+    assert count(x, parse(PATHS), engine="catlab") == 20**3
+    assert asked == [("pullback_of_sets", 1, 400), ("pullback_of_sets", 20, 20)]
+
+
+def test_a_key_of_several_columns_is_one_number_below_their_count(asked, monkeypatch):
+    x = random_graph(3000, 4000)
+    body, where = "E(_id=e, src=a, tgt=b), E(_id=f, src=b, tgt=a)", "e != f"
+    sizes = []
+    pullback = finite_sets.pullback
+    monkeypatch.setattr(finite_sets, "pullback", lambda f, g, n: (sizes.append(n), pullback(f, g, n))[1])
+    found = x.query(body, where=where, engine="catlab")
+    assert found == x.query(body, where=where, engine="numpy")
+    assert len(found) > 0
+    assert sizes[0] == 1
+    assert sizes[1] <= 8000
+
+
+def test_nothing_is_asked_where_nothing_fits(asked):
+    x = graph(4, [0, 0], [1, 2])
+    assert len(x.query("E(src=a, tgt=a)", engine="catlab")) == 0
+    assert asked == []
+    assert x.query(PATHS, engine="catlab") == x.query(PATHS, engine="numpy")
+    assert len(asked) == 1
+
+
+def test_rows_come_in_blocks(asked, monkeypatch):
+    x = random_graph(30, 200)
+    expected = x.query(PATHS, engine="numpy")
+    monkeypatch.setattr(finite_sets, "ROWS", 100)
+    assert x.query(PATHS, engine="catlab") == expected
+    assert len(asked) > 10
+
+
+def test_catlabs_order_of_rows_does_not_matter(catlab_engine, monkeypatch):
+    x = random_graph(30, 200)
+    pullback = finite_sets.pullback
+    monkeypatch.setattr(finite_sets, "pullback", lambda f, g, n: tuple(column[::-1] for column in pullback(f, g, n)))
+    assert x.query(PATHS, engine="catlab") == x.query(PATHS, engine="numpy")
+
+
+def test_an_answer_beyond_the_limit_is_refused_before_catlab_is_asked(asked):
+    x, body = complete(30), parse("E(src=a), E(tgt=b)", None, "a <= b")
+    for engine in ("numpy", "catlab"):
+        with refused(InstanceError, "more than 1,000 rows", "limit="):
+            answer(x, body, engine=engine, limit=1000)
+    assert asked == []
+    assert len(answer(x, body, engine="catlab", distinct=True, limit=1000)) == 465
+    with refused(InstanceError, "more than 464 rows"):
+        answer(x, body, engine="catlab", distinct=True, limit=464)
+
+
+def test_too_many_rows_on_the_way_are_refused_before_catlab_is_asked_for_them(asked, monkeypatch):
+    monkeypatch.setattr(finite_sets, "MOST", 5000)
+    x = complete(20)
+    with refused(EngineError, "50,000,000", "this one makes at least 160,400", "ask the embedded engine"):
+        x.query("E(src=a), E(tgt=b)", where="a < b and b < a", engine="catlab")
+    assert asked == [("pullback_of_sets", 1, 400)]
+    assert len(x.query("E(src=a), E(tgt=b)", where="a < b and b < a", engine="numpy")) == 0
