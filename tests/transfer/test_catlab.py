@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from demo_shape import demo_shape
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.errors import EngineError
 from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.instance import TransferInstance
+from sim2real_cat.transfer.laws.report import check_in_both
+from sim2real_cat.transfer.laws.table_laws import identity_subobjects
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 
@@ -68,3 +75,92 @@ def test_json_and_rows_make_an_instance_in_catlab(catlab_engine, no_moving):
     assert there.subpart("train.kl_gap").tolist() == [0.9, 0.9, None]
     again = ACSet.from_json(SchSim2RealTransfer, there.to_json(), engine=catlab_engine)
     assert (again.engine, again) == ("catlab", there)
+
+
+# Both engines answer alike, on the project's own schemas
+
+FEW = settings(derandomize=True, deadline=None, max_examples=25)
+DEMO, PARTIAL_DEMO = demo_shape(), demo_shape(gaps_and_heirs=False)
+
+
+@pytest.fixture(scope="session")
+def catlab(catlab_engine):
+    """An instance moved to Catlab, or to its stand-in."""
+    return lambda x: x.to_engine(catlab_engine)
+
+
+def studies(max_policies=3):
+    """Instances of either schema: lawful or not, with undefined transfers, gaps that were not measured, and names."""
+    drawn = [
+        strategies.transfer_instances(satisfying=(), schema=schema, decided="some", max_policies=max_policies)
+        for schema in (SchSim2RealTransfer, SchTransferStudy)
+    ]
+    return st.one_of(drawn).map(lambda instance: instance.acset)
+
+
+def test_what_the_heirs_of_the_demo_keep(catlab):
+    """The equalizer of transfer and the identity, on the demo, where transfer is a morphism of the set of policies."""
+    for x in (DEMO, PARTIAL_DEMO):
+        sub = identity_subobjects(catlab(x), 0.5).equalizer
+        assert sub.parts["Policy"].tolist() == identity_subobjects(x, 0.5).equalizer.parts["Policy"].tolist()
+        assert sub.parts["Policy"].tolist() == [2, 4, 5]
+
+
+@FEW
+@given(studies(), st.data())
+def test_subobjects(catlab, x, data):
+    there = catlab(x)
+    drawn = [
+        {
+            ob: data.draw(st.lists(st.sampled_from(x.parts(ob).tolist()), max_size=2))
+            for ob in x.schema.obs
+            if x.nparts(ob)
+        }
+        for _ in range(2)
+    ]
+    mine, theirs = ([SubInstance.generated(whole, parts) for parts in drawn] for whole in (x, there))
+    for operation in ("meet", "join"):
+        a, b = (getattr(one, operation)(two) for one, two in (mine, theirs))
+        assert repr(a) == repr(b)
+    small, inclusion = theirs[0].to_instance()
+    assert small == mine[0].to_instance()[0]
+    assert inclusion.is_monic
+
+
+QUERIES = [
+    ("SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)", None),
+    ("SimEnv(_id=e, train=p), Policy(_id=p, kl_gap=g)", "g > 0.5"),
+    ("Policy(_id=p, transfer=q), Policy(_id=q, transfer=q, deploy=r), Policy(_id=p, deploy=r)", None),
+    ("Policy(_id=p, transfer=p)", None),
+    ("Policy(_id=p, kl_gap=g), Policy(_id=q, kl_gap=g)", None),
+    ("RealEnv(_id=r, observe_real=o), SimEnv(_id=e, observe_sim=o)", None),
+    ("Policy(_id=p), RealEnv(_id=r)", None),
+]
+
+
+@pytest.mark.parametrize(("body", "where"), QUERIES)
+@FEW
+@given(x=studies())
+def test_queries(catlab, body, where, x):
+    assert catlab(x).query(body, where=where) == x.query(body, where=where)
+
+
+NAMED_QUERIES = [
+    ("Policy(_id=p, policy_name=$name, transfer=q), Policy(_id=q, policy_name=heir)", {"name": "pendulum-none"}),
+    ("SimEnv(_id=e, train=p, member_gap=m), Policy(_id=p, kl_gap=g, policy_name=n)", {}),
+    ("Draw(drawn_in=e, parameter=k, drawn_value=v), SimEnv(_id=e, train=p), Policy(_id=p, deploy=0)", {}),
+]
+
+
+@pytest.mark.parametrize(("body", "params"), NAMED_QUERIES)
+def test_queries_of_the_demo(catlab, body, params):
+    for x in (DEMO, PARTIAL_DEMO):
+        assert catlab(x).query(body, params=params) == x.query(body, params=params)
+
+
+def test_laws_of_the_demo(catlab):
+    for x in (DEMO, PARTIAL_DEMO):
+        for epsilon in (0.05, 0.5, 2.0, 2.2):
+            mine = TransferInstance(x).check(epsilon)
+            assert TransferInstance(catlab(x)).check(epsilon) == mine
+            assert check_in_both(x, epsilon) == mine
