@@ -1,0 +1,207 @@
+"""Encodings of instances for Catlab: their homomorphisms and colimits, found by the embedded engine, are ours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from acset_strategies import schemas
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from morphism_strategies import instances, parallel, spans
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab.spans import coinciding, for_colimit, for_search
+from sim2real_cat.acsets.codecs import Codec
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.maps.colimits import Colimit, coequalizer, coproduct, pushout
+from sim2real_cat.acsets.maps.homomorphisms import homomorphisms
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.partitions import classes
+from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.errors import InstanceError
+
+PLACE = Codec(tuple, list, tuple)
+CLASHING = Schema(
+    "Clashing",
+    ["X", "f_span", "T_carrier"],
+    {"f": ("X", "f_span"), "f_start": ("X", "X"), "f_end_": ("X", "X")},
+    {"T": PLACE, "a_slot": float},
+    {"a": ("X", "T"), "b": ("X", "T"), "T_at": ("X", "a_slot"), "f_end": ("X", "a_slot")},
+)
+MORE = settings(max_examples=300)
+
+
+def images(morphisms):
+    """Morphisms as a sorted list of what they send where."""
+    return sorted(repr(({ob: ids.tolist() for ob, ids in f.components.items()}, dict(f.variables))) for f in morphisms)
+
+
+def require_total(x):
+    """Everything is defined, and values are integers."""
+    assert all(kind is int for kind in x.schema.attrtypes.values())
+    assert all((x.column_ids(f) >= 0).all() for f in x.schema.homs)
+    assert all((x.cells(a).status != -1).all() for a in x.schema.attrs)
+
+
+@MORE
+@given(st.data())
+def test_homomorphisms_of_encodings_are_those_of_the_instances(data):
+    schema = data.draw(schemas())
+    x, y = data.draw(instances(schema, 2)), data.draw(instances(schema, 3))
+    encoding = for_search(x, y, (), {})
+    there, here = encoding.encoded
+    require_total(there.instance)
+    require_total(here.instance)
+    found = [
+        Morphism(x, y, {ob: f.components[ob] for ob in schema.obs}, encoding.images(there, here, f.components))
+        for f in homomorphisms(there.instance, here.instance)
+    ]
+    assert images(found) == images(homomorphisms(x, y))
+
+
+def encoded_colimit(feet, tip, arrows):
+    """The colimit of the encodings of f, g: tip -> feet, by the embedded engine, decoded."""
+    encoding, coded = for_colimit([*feet, *tip], [f.variables for f in arrows])
+    for encoded in encoding.encoded:
+        require_total(encoded.instance)
+    *ends, start = encoding.encoded
+    found = [
+        morphism(start.instance, end.instance, encoding.arrow(start, end, f.components, images_of))
+        for f, images_of, end in zip(arrows, coded, ends * 2, strict=False)
+    ]
+    if not tip:
+        cocone = coproduct(*(encoded.instance for encoded in encoding.encoded))
+    else:
+        cocone = (pushout if len(feet) == 2 else coequalizer)(*found)
+    if len(feet) == 1:
+        require_pointwise(*found, cocone)
+    apex, legs = cocone.apex, [leg.components for leg in cocone.legs]
+    while (step := coinciding(apex, encoding.spans.values())) is not None:
+        domain, *sides = step
+        require_total(domain)
+        pair = [morphism(domain, apex, side) for side in sides]
+        glued = coequalizer(*pair)
+        require_pointwise(*pair, glued)
+        apex = glued.apex
+        legs = [{ob: glued.legs[0].components[ob][ids] for ob, ids in leg.items()} for leg in legs]
+    decoded = encoding.decoded(apex, legs)
+    result = ACSet(feet[0].schema).fill(decoded.counts, decoded.nvars, decoded.homs, decoded.attrs)
+    return Colimit(
+        result,
+        tuple(
+            Morphism(foot, result, {ob: leg[ob] for ob in foot.schema.obs}, variables)
+            for foot, leg, variables in zip(feet, legs, decoded.variables, strict=True)
+        ),
+    )
+
+
+def require_pointwise(f, g, glued):
+    """The coequalizer identifies nothing that f and g do not send one part or variable to: so Catlab computes it."""
+    for ob, ids in f.components.items():
+        assert glued.apex.nparts(ob) == len(set(classes(f.codom.nparts(ob), ids, g.components[ob]).tolist()))
+    for kind, images_of in f.variables.items():
+        numbers = {Var(k): k for k in range(f.codom.nvars(kind))}
+        pairs = list(zip(images_of, g.variables[kind], strict=True))
+        for image in (image for pair in pairs for image in pair):
+            numbers.setdefault(image, len(numbers))
+        sides = [np.array([numbers[image] for image in side], np.int64) for side in zip(*pairs, strict=True)] or [
+            [],
+            [],
+        ]
+        number = classes(len(numbers), *sides).tolist()
+        valued = {number[k] for image, k in numbers.items() if not isinstance(image, Var)}
+        assert glued.apex.nvars(kind) == len(set(number) - valued)
+
+
+def morphism(dom, codom, arrow):
+    variables = {kind: tuple(cells.tolist()) for kind, cells in arrow.variables.items()}
+    f = Morphism(dom, codom, arrow.components, variables)
+    assert f.is_natural
+    return f
+
+
+def same_colimit(theirs, ours):
+    """The same up to the isomorphism that goes with the legs."""
+    assert all(leg.is_natural for leg in theirs.legs)
+    assert theirs.universal(*ours.legs).is_iso
+    assert ours.universal(*theirs.legs).is_iso
+
+
+@MORE
+@given(st.data())
+def test_coproducts_of_encodings(data):
+    schema = data.draw(schemas())
+    x, y = data.draw(instances(schema, 2)), data.draw(instances(schema, 2))
+    found = encoded_colimit([x, y], [], [])
+    mine = coproduct(x, y)
+    same_colimit(found, mine)
+    assert found.apex == mine.apex
+
+
+@MORE
+@given(spans())
+def test_pushouts_of_encodings(pair):
+    f, g = pair
+    try:
+        mine = pushout(f, g)
+    except InstanceError:
+        with pytest.raises(InstanceError):
+            encoded_colimit([f.codom, g.codom], [f.dom], [f, g])
+        return
+    same_colimit(encoded_colimit([f.codom, g.codom], [f.dom], [f, g]), mine)
+
+
+@MORE
+@given(parallel(3))
+def test_coequalizers_of_encodings(pair):
+    f, g = pair
+    try:
+        mine = coequalizer(f, g)
+    except InstanceError:
+        with pytest.raises(InstanceError):
+            encoded_colimit([f.codom], [f.dom], [f, g])
+        return
+    same_colimit(encoded_colimit([f.codom], [f.dom], [f, g]), mine)
+
+
+def test_new_names_do_not_clash_and_values_of_codecs_are_numbered():
+    x, y = ACSet(CLASHING), ACSet(CLASHING)
+    x.add_vars("T", 1)
+    x.add_parts("X", 2, a=[Var(0), (1, 2)], b=[Var(0), None], T_at=[float("nan"), None])
+    y.add_vars("T", 1)
+    y.add_parts("f_span", 1)
+    y.add_parts("X", 3, a=[(3,), (1, 2), (4,)], b=[(3,), Var(0), (5,)], T_at=[float("nan"), 0.5, float("nan")], f=0)
+    encoding = for_search(x, y, (), {})
+    assert (encoding.spans["f"].ob, encoding.carriers["T"].ob) == ("f_span_", "T_carrier_")
+    there, here = encoding.encoded
+    found = [
+        Morphism(x, y, {ob: f.components[ob] for ob in x.schema.obs}, encoding.images(there, here, f.components))
+        for f in homomorphisms(there.instance, here.instance)
+    ]
+    assert images(found) == images(homomorphisms(x, y))
+    assert [f.variables["T"] for f in found] == [((3,),)]
+
+
+@MORE
+@given(st.data())
+def test_morphisms_that_are_injective_or_prescribed(data):
+    """Catlab is asked for injective components on objects only: of parts, and of carriers for variables."""
+    schema = data.draw(schemas().filter(lambda schema: schema.attrtypes))
+    x, y = data.draw(instances(schema, 2)), data.draw(instances(schema, 3))
+    kind = data.draw(st.sampled_from(list(schema.attrtypes)))
+    given_images = dict.fromkeys(range(x.nvars(kind)), Var(0) if y.nvars(kind) else None)
+    prescribed = {kind: {k: image for k, image in given_images.items() if image is not None and k == 0}}
+    for injective in ((), (kind,)):
+        encoding = for_search(x, y, injective, {kind: tuple(prescribed[kind].values())})
+        there, here = encoding.encoded
+        options = {}
+        if kind in encoding.carriers:
+            ob = encoding.carriers[kind].ob
+            options["monic"] = [ob] if injective else []
+            start = 0 if not injective else encoding.known(kind)
+            options["initial"] = {ob: {k: encoding.known(kind) - start for k in prescribed[kind]}}
+        found = [
+            Morphism(x, y, {ob: f.components[ob] for ob in schema.obs}, encoding.images(there, here, f.components))
+            for f in homomorphisms(there.instance, here.instance, **options)
+        ]
+        assert images(found) == images(homomorphisms(x, y, monic=injective, initial=prescribed))
