@@ -28,6 +28,7 @@ include("engine.jl")
 include("sets.jl")
 include("morphisms.jl")
 include("queries.jl")
+include("subobjects.jl")
 include("migration.jl")
 include("precompile.jl")
 

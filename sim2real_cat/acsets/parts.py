@@ -25,7 +25,7 @@ def remove(instance: Storage, ob: str, ids: int | ArrayLike, *, cascade: bool = 
         from sim2real_cat.acsets.catlab import instances
 
         return instances.remove(instance, ob, parts, cascade=cascade)
-    doomed = pointing_at(instance, ob, parts) if cascade else {ob: parts}
+    doomed = pointing_at(instance, {ob: parts}) if cascade else {ob: parts}
     maps = {name: instance.parts(name) for name in instance.schema.obs}
     for name, removed in doomed.items():
         maps[name] = renumbered(instance.nparts(name), removed)
@@ -36,7 +36,7 @@ def remove(instance: Storage, ob: str, ids: int | ArrayLike, *, cascade: bool = 
     return maps
 
 
-def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
+def pointing_at(instance: Storage, parts: Mapping[str, Ids]) -> dict[str, Ids]:
     """Return the given parts and all from which some path leads to one of them.
 
     These are all that must go with the given parts if no hom is to become undefined: the smallest set that holds the
@@ -44,9 +44,10 @@ def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
     sorted.
     """
     schema = instance.schema
-    found = {name: np.zeros(instance.nparts(name), np.bool_) for name in schema.obs}
-    found[ob][ids] = True
-    frontier = {ob: ids}
+    found = {ob: np.zeros(instance.nparts(ob), np.bool_) for ob in schema.obs}
+    for ob, ids in parts.items():
+        found[ob][ids] = True
+    frontier = dict(parts)
     while frontier:
         reached: dict[str, list[Ids]] = {}
         for codom, targets in frontier.items():
@@ -58,7 +59,7 @@ def pointing_at(instance: Storage, ob: str, ids: Ids) -> dict[str, Ids]:
                     found[dom][sources] = True
                     reached.setdefault(dom, []).append(sources)
         frontier = {dom: np.concatenate(sources) for dom, sources in reached.items()}
-    return {name: np.flatnonzero(mask) for name, mask in found.items() if mask.any()}
+    return {ob: np.flatnonzero(mask) for ob, mask in found.items() if mask.any()}
 
 
 Masks = dict[str, NDArray[np.bool_]]

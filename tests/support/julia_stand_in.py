@@ -14,11 +14,12 @@ import pytest
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.columns import DEFINED, Var
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Var
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import homomorphism, homomorphisms
 from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.acsets.migration.delta import delta
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.migration.sigma import sigma
@@ -213,6 +214,27 @@ class StandIn:
         construction = {"pullback": pullback, "pushout": pushout, "equalizer": equalizer, "coequalizer": coequalizer}
         return cone(construction[kind](f, g), objects_json)
 
+    # subobjects.jl
+
+    @crossing
+    def subobject_algebra(self, x, operation, objects_json, left_json, right_json):
+        require_total(x)
+        assert not x.schema.attrs
+        left, right = (
+            SubInstance(x, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
+            for text in (left_json, right_json)
+        )
+        found = {
+            "top": lambda: SubInstance.top(x),
+            "bottom": lambda: SubInstance.bottom(x),
+            "meet": lambda: left.meet(right),
+            "join": lambda: left.join(right),
+            "implies": lambda: left.implies(right),
+            "subtract": lambda: left.subtract(right),
+            "non": left.non,
+        }[operation]()
+        return tuple(found.parts[ob] + 1 for ob in read(objects_json))
+
     # queries.jl
 
     @crossing
@@ -243,6 +265,13 @@ def functor(domain, domain_json, codomain, codomain_json, objects_json, homs_jso
     assert (domain.to_json(), codomain.to_json()) == (domain_json, codomain_json)
     homs = {name: (path,) if isinstance(path, str) else path for name, path in read(homs_json).items()}
     return SchemaFunctor(domain, codomain, read(objects_json), {f: tuple(path) for f, path in homs.items()})
+
+
+def require_total(x):
+    """Refuse what an encoding must not hold: undefined arrows, and attributes that are no integers."""
+    assert all((x.column_ids(f) >= 0).all() for f in x.schema.homs), "an undefined hom"
+    assert all((x.cells(a).status != UNDEFINED).all() for a in x.schema.attrs), "an undefined attribute"
+    assert all(python_type is int for python_type in x.schema.attrtypes.values()), "values that are no codes"
 
 
 def slots(values, holds, python_type):

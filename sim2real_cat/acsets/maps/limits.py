@@ -4,7 +4,9 @@ Limits are computed object by object. A part of a limit is a tuple of parts, one
 defined at it where it is defined at all of them. Attribute values must agree: where two factors hold different values,
 the tuple would need both, which is an error, as in Catlab's tight categories. Where a factor holds a variable, so does
 the limit, one for each tuple of images that occurs. The universal property holds among instances whose variables are
-all held by parts. Where a factor lives in Catlab, Catlab computes the limit.
+all held by parts. Where a factor lives in Catlab, Catlab computes the limit: of instances without attributes as a limit
+of instances, and otherwise the tuples of each object as a limit of finite sets, since Catlab's own limits of instances
+with attributes have tuples of values, see :func:`loose_product`.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import finite_sets
 from sim2real_cat.acsets.catlab import maps as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var, fibres
+from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
 from sim2real_cat.acsets.maps.values import codes, decoded
@@ -93,10 +97,12 @@ def product(X: ACSet, Y: ACSet) -> Limit:
         InstanceError: where a pair would have two values of an attribute, naming parts and values.
     """
     require_one_schema(X, Y)
-    if engine_of(X, Y) == "catlab":
+    engine = engine_of(X, Y)
+    if engine == "catlab" and not X.schema.attrtypes:
         return Limit(*by_catlab.of_pair("product", X, Y))
-    parts = {ob: (np.repeat(X.parts(ob), Y.nparts(ob)), np.tile(Y.parts(ob), X.nparts(ob))) for ob in X.schema.obs}
-    return _limit((X, Y), parts, {attrtype: [] for attrtype in X.schema.attrtypes})
+    sizes = {ob: (X.nparts(ob), Y.nparts(ob)) for ob in X.schema.obs}
+    parts = {ob: _all_pairs(*size, engine) for ob, size in sizes.items()}
+    return _limit((X, Y), parts, {attrtype: [] for attrtype in X.schema.attrtypes}, engine)
 
 
 def pullback(f: Morphism, g: Morphism) -> Limit:
@@ -108,11 +114,15 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
     require_natural(f, g)
     if f.codom is not g.codom and f.codom != g.codom:
         raise InstanceError(f"a pullback needs two morphisms into one instance: {f!r} and {g!r} end apart")
-    if engine_of(f.dom, g.dom, f.codom) == "catlab":
+    engine = engine_of(f.dom, g.dom, f.codom)
+    if engine == "catlab" and not f.dom.schema.attrtypes:
         return Limit(*by_catlab.of_morphisms("pullback", f, g))
-    parts = {ob: fibres(g.components[ob], f.codom.nparts(ob)).of(f.components[ob]) for ob in f.dom.schema.obs}
+    parts = {
+        ob: _agreeing_pairs(f.components[ob], g.components[ob], f.codom.nparts(ob), engine)
+        for ob in f.dom.schema.obs
+    }
     variables = {attrtype: _matching_variables(f, g, attrtype) for attrtype in f.dom.schema.attrtypes}
-    return _limit((f.dom, g.dom), parts, variables)
+    return _limit((f.dom, g.dom), parts, variables, engine)
 
 
 def equalizer(f: Morphism, g: Morphism) -> Limit:
@@ -122,9 +132,13 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
         InstanceError: where f and g are not natural or not parallel.
     """
     require_parallel("an equalizer", f, g)
-    if engine_of(f.dom, f.codom) == "catlab":
+    engine = engine_of(f.dom, f.codom)
+    if engine == "catlab" and not f.dom.schema.attrtypes:
         return Limit(*by_catlab.of_morphisms("equalizer", f, g))
-    parts = {ob: (np.flatnonzero(f.components[ob] == g.components[ob]),) for ob in f.dom.schema.obs}
+    parts = {
+        ob: (_agreeing_parts(f.components[ob], g.components[ob], f.codom.nparts(ob), engine),)
+        for ob in f.dom.schema.obs
+    }
     variables = {
         attrtype: [
             (Var(k),)
@@ -133,7 +147,7 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
         ]
         for attrtype in f.dom.schema.attrtypes
     }
-    return _limit((f.dom,), parts, variables)
+    return _limit((f.dom,), parts, variables, engine)
 
 
 def terminal(schema: Schema) -> ACSet:
@@ -155,8 +169,36 @@ def terminal(schema: Schema) -> ACSet:
     return point
 
 
+# The tuples of a limit at one object, in lexicographic order.
+
+
+def _all_pairs(left: int, right: int, engine: EngineName) -> tuple[Ids, Ids]:
+    if engine == "catlab":
+        return _sorted(finite_sets.pullback(np.zeros(left, np.int64), np.zeros(right, np.int64), 1))
+    return np.repeat(np.arange(left), right), np.tile(np.arange(right), left)
+
+
+def _agreeing_pairs(left: Ids, right: Ids, size: int, engine: EngineName) -> tuple[Ids, Ids]:
+    if engine == "catlab":
+        return _sorted(finite_sets.pullback(left, right, size))
+    owner, ids = fibres(right, size).of(left)
+    return owner, ids
+
+
+def _agreeing_parts(left: Ids, right: Ids, size: int, engine: EngineName) -> Ids:
+    return finite_sets.equalizer(left, right, size) if engine == "catlab" else np.flatnonzero(left == right)
+
+
+def _sorted(pairs: tuple[Ids, Ids]) -> tuple[Ids, Ids]:
+    order = np.lexsort(pairs[::-1])
+    return pairs[0][order], pairs[1][order]
+
+
 def _limit(
-    factors: tuple[ACSet, ...], parts: Mapping[str, tuple[Ids, ...]], variables: Mapping[str, list[tuple[Any, ...]]]
+    factors: tuple[ACSet, ...],
+    parts: Mapping[str, tuple[Ids, ...]],
+    variables: Mapping[str, list[tuple[Any, ...]]],
+    engine: EngineName,
 ) -> Limit:
     """The limit whose parts are the given tuples of parts of the factors.
 
@@ -165,6 +207,7 @@ def _limit(
         parts: for each object the tuples, as one array for each factor, in lexicographic order.
         variables: for each attribute type the tuples of images that are its variables; those that parts hold
             are added.
+        engine: where the limit shall live.
     """
     schema = factors[0].schema
     sizes = {ob: tuple(factor.nparts(ob) for factor in factors) for ob in schema.obs}
@@ -199,7 +242,8 @@ def _limit(
         column[rest] = known + np.array(new, np.int64)[which]
         attrs[name] = decoded(column, coded.values[attrtype], schema.attrtypes[attrtype])
     nvars = {attrtype: len(found) for attrtype, found in numbers.items()}
-    apex = factors[0].like(schema).fill({ob: len(key) for ob, key in keys.items()}, nvars, homs, attrs)
+    sizes_of_apex = {ob: len(key) for ob, key in keys.items()}
+    apex = factors[0].like(schema, engine=engine).fill(sizes_of_apex, nvars, homs, attrs)
     legs = tuple(
         Morphism(
             apex,

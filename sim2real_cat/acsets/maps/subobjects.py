@@ -1,14 +1,17 @@
-"""Sub-instances, the sets of parts that are closed under homs, and the distributive lattice that they form.
+"""Sub-instances, the sets of parts that are closed under homs, and the algebra that they form.
 
 The sub-instances of an instance are ordered by inclusion. Unions and intersections are closed under homs again, so
-they are joins and meets. A morphism f: X -> Y pulls sub-instances of Y back to X
+they are joins and meets. Complements are not: there is a largest sub-instance in a complement and a smallest one around
+it, so the sub-instances are a bi-Heyting algebra (Reyes, Reyes and Zolfaghari, Generic figures and their glueings,
+2004, section 9.1). An undefined hom puts no condition. Where the instance lives in Catlab, Catlab computes the algebra.
+A morphism f: X -> Y pulls sub-instances of Y back to X
 and pushes those of X forward to Y, and ``image(f, S) <= T`` exactly when ``S <= preimage(f, T)``.
 Attribute values and variables are not parts: a sub-instance keeps all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -17,10 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import pointed
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_ids
 from sim2real_cat.acsets.columns import Ids, Var
 from sim2real_cat.acsets.maps.morphism import Morphism
-from sim2real_cat.acsets.parts import Masks, closure
+from sim2real_cat.acsets.parts import Masks, closure, pointing_at
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
 
 
@@ -79,12 +83,14 @@ class SubInstance:
     @staticmethod
     def top(instance: ACSet) -> SubInstance:
         """Return the sub-instance with all parts."""
+        if instance.engine == "catlab":
+            return SubInstance(instance, pointed.algebra("top", instance))
         return SubInstance(instance, {ob: instance.parts(ob) for ob in instance.schema.obs})
 
     @staticmethod
     def bottom(instance: ACSet) -> SubInstance:
         """Return the sub-instance without parts."""
-        return SubInstance(instance, {})
+        return SubInstance(instance, pointed.algebra("bottom", instance) if instance.engine == "catlab" else {})
 
     def meet(self, other: SubInstance) -> SubInstance:
         """Return the intersection, the largest sub-instance that is in both.
@@ -92,7 +98,7 @@ class SubInstance:
         Raises:
             InstanceError: for sub-instances of different instances.
         """
-        return self._merged(other, np.intersect1d)
+        return self._combined("meet", other)
 
     def join(self, other: SubInstance) -> SubInstance:
         """Return the union, the smallest sub-instance that holds both.
@@ -100,7 +106,39 @@ class SubInstance:
         Raises:
             InstanceError: for sub-instances of different instances.
         """
-        return self._merged(other, np.union1d)
+        return self._combined("join", other)
+
+    def implies(self, other: SubInstance) -> SubInstance:
+        """Return the largest sub-instance whose meet with this one is in the other.
+
+        It has the parts from which no path leads into this one but not into the other.
+
+        Raises:
+            InstanceError: for sub-instances of different instances.
+        """
+        return self._combined("implies", other)
+
+    def negate(self) -> SubInstance:
+        """Return the largest sub-instance that shares no part with this one: the parts that do not lead into it."""
+        return self._combined("negate")
+
+    def subtract(self, other: SubInstance) -> SubInstance:
+        """Return the smallest sub-instance whose join with the other holds this one.
+
+        It has the parts of this one that are not in the other, and all to which these lead.
+
+        Raises:
+            InstanceError: for sub-instances of different instances.
+        """
+        return self._combined("subtract", other)
+
+    def non(self) -> SubInstance:
+        """Return the smallest sub-instance that together with this one has all parts.
+
+        It has the parts that are not in this one, and all to which these lead. What it shares with this one is the
+        boundary of this one.
+        """
+        return self._combined("non")
 
     def to_instance(self) -> tuple[ACSet, Morphism]:
         """Return a new instance with the parts of the sub-instance, in their old order, and its inclusion."""
@@ -110,9 +148,15 @@ class SubInstance:
         variables = {attrtype: tuple(Var(k) for k in range(whole.nvars(attrtype))) for attrtype in kinds}
         return small, Morphism(small, whole, self.parts, variables)
 
-    def _merged(self, other: SubInstance, operation: Callable[[Ids, Ids], Ids]) -> SubInstance:
-        _require_one_instance(self, other)
-        return SubInstance(self.instance, {ob: operation(ids, other.parts[ob]) for ob, ids in self.parts.items()})
+    def _combined(self, operation: pointed.Operation, other: SubInstance | None = None) -> SubInstance:
+        """Apply an operation of the algebra; one without a second operand takes the empty sub-instance for it."""
+        if other is not None:
+            _require_one_instance(self, other)
+        right: Mapping[str, Ids] = {} if other is None else other.parts
+        if self.instance.engine == "catlab":
+            return SubInstance(self.instance, pointed.algebra(operation, self.instance, self.parts, right))
+        masks = _masks(self.instance, self.parts), _masks(self.instance, right)
+        return _from_masks(self.instance, _OPERATIONS[operation](self.instance, *masks))
 
     def __le__(self, other: SubInstance) -> bool:
         """Return whether every part is also one of the other's."""
@@ -160,6 +204,42 @@ def preimage(f: Morphism, sub: SubInstance) -> SubInstance:
     """
     _require_instance(sub, f.codom, "codomain")
     return _from_masks(f.dom, {ob: np.isin(ids, sub.parts[ob]) for ob, ids in f.components.items()})
+
+
+def _meet(instance: ACSet, left: Masks, right: Masks) -> Masks:
+    return {ob: left[ob] & right[ob] for ob in left}
+
+
+def _join(instance: ACSet, left: Masks, right: Masks) -> Masks:
+    return {ob: left[ob] | right[ob] for ob in left}
+
+
+def _implies(instance: ACSet, left: Masks, right: Masks) -> Masks:
+    broken = pointing_at(instance, {ob: np.flatnonzero(left[ob] & ~right[ob]) for ob in left})
+    return {ob: ~mask for ob, mask in _masks(instance, broken).items()}
+
+
+def _subtract(instance: ACSet, left: Masks, right: Masks) -> Masks:
+    return closure(instance, {ob: np.flatnonzero(left[ob] & ~right[ob]) for ob in left})
+
+
+def _non(instance: ACSet, left: Masks, right: Masks) -> Masks:
+    return closure(instance, {ob: np.flatnonzero(~mask) for ob, mask in left.items()})
+
+
+_OPERATIONS = {
+    "meet": _meet,
+    "join": _join,
+    "implies": _implies,
+    "negate": _implies,  # with nothing on the right
+    "subtract": _subtract,
+    "non": _non,
+}
+
+
+def _masks(instance: ACSet, parts: Mapping[str, Ids]) -> Masks:
+    """Return the masks of some parts, ids without a repetition."""
+    return {ob: np.isin(instance.parts(ob), parts.get(ob, ())) for ob in instance.schema.obs}
 
 
 def _from_masks(instance: ACSet, masks: Masks) -> SubInstance:

@@ -1,0 +1,24 @@
+# The algebra of subobjects of an instance without attributes, in which every hom is defined.
+
+"""
+One operation of the algebra of subobjects of `x`: for each object named, the parts of the result.
+
+`left_json` and `right_json` hold subobjects as the ids of their parts by object; every object has one at least.
+"""
+function subobject_algebra(x, operation, objects_json, left_json, right_json)
+  X = static(x)
+  A, B = subobject(X, left_json), subobject(X, right_json)
+  category = ACSetCategory(X)
+  # Catlab's tests csetcats/Subobjects.jl and varacsetcats/Subobjects.jl
+  found = @withmodel category (∧, ∨, ⊤, ⊥, ⟹, ¬, \, ~) begin
+    operation == "top" ? ⊤(X) : operation == "bottom" ? ⊥(X) :
+    operation == "meet" ? A ∧ B : operation == "join" ? A ∨ B :
+    operation == "implies" ? A ⟹ B : operation == "subtract" ? A \ B :
+    operation == "non" ? ~A : throw(ArgumentError("unknown operation $operation"))
+  end
+  inclusion = hom(found)
+  Tuple(Int[inclusion[o](i) for i in parts(dom(inclusion), o)] for o in names_of(objects_json))
+end
+
+subobject(X, parts_json) =
+  Subobject(X; (Symbol(o) => ids for (o, ids) in JSON3.read(parts_json, Dict{String,Vector{Int}}))...)
