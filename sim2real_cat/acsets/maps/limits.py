@@ -118,8 +118,7 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
     if engine == "catlab" and not f.dom.schema.attrtypes:
         return Limit(*by_catlab.of_morphisms("pullback", f, g))
     parts = {
-        ob: _agreeing_pairs(f.components[ob], g.components[ob], f.codom.nparts(ob), engine)
-        for ob in f.dom.schema.obs
+        ob: _agreeing_pairs(f.components[ob], g.components[ob], f.codom.nparts(ob), engine) for ob in f.dom.schema.obs
     }
     variables = {attrtype: _matching_variables(f, g, attrtype) for attrtype in f.dom.schema.attrtypes}
     return _limit((f.dom, g.dom), parts, variables, engine)

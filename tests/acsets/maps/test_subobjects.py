@@ -62,6 +62,43 @@ def test_they_are_a_bounded_distributive_lattice(data):
 
 @QUICK
 @given(st.data())
+def test_they_are_a_bi_heyting_algebra(data):
+    x = data.draw(instances(data.draw(schemas()), 3))
+    a, b, c = (data.draw(subs(x)) for _ in range(3))
+    top, bottom = SubInstance.top(x), SubInstance.bottom(x)
+    assert (c.meet(a) <= b) == (c <= a.implies(b))
+    assert (a <= b.join(c)) == (a.subtract(b) <= c)
+    assert a.negate() == a.implies(bottom)
+    assert a.non() == top.subtract(a)
+    assert a.meet(a.negate()) == bottom
+    assert a.join(a.non()) == top
+    assert a.negate() <= a.non()
+    assert a <= a.negate().negate()
+    assert a.non().non() <= a
+    assert a.negate().negate().negate() == a.negate()
+    assert a.implies(b.meet(c)) == a.implies(b).meet(a.implies(c))
+    assert a.join(b).subtract(c) == a.subtract(c).join(b.subtract(c))
+
+
+def test_a_path_and_its_boundary():
+    """The edge 0 -> 1 of the path 0 -> 1 -> 2: what is not it has the vertex 1 too, which is its boundary."""
+    x = path(3)
+    edge = SubInstance.generated(x, {"E": [0]})
+    assert edge.negate() == SubInstance(x, {"V": [2]})
+    assert edge.negate().negate() == edge
+    assert edge.non() == SubInstance.generated(x, {"E": [1]})
+    assert edge.meet(edge.non()) == SubInstance(x, {"V": [1]})
+    assert SubInstance(x, {"V": [0, 1]}).negate().negate() == edge
+
+
+def test_an_undefined_hom_puts_no_condition():
+    x = graph(2, (0, None), (0, 1))
+    assert SubInstance(x, {"V": [1]}).negate() == SubInstance(x, {"V": [0], "E": [0]})
+    assert SubInstance(x, {"V": [0, 1]}).non() == SubInstance.top(x)
+
+
+@QUICK
+@given(st.data())
 def test_image_is_left_adjoint_to_preimage(data):
     y = data.draw(instances(data.draw(schemas()), 3))
     f = data.draw(morphisms_into(y))
@@ -112,7 +149,7 @@ def test_what_is_no_sub_instance_is_refused():
     with refused(InstanceError, "parts of 'V'", "3 does not exist", "V has ids 0..2"):
         SubInstance.generated(x, {"V": [3]})
     one, other = SubInstance.top(x), SubInstance.top(graph(1))
-    for operation in (one.meet, one.join, one.__le__):
+    for operation in (one.meet, one.join, one.implies, one.subtract, one.__le__):
         with refused(InstanceError, "different instances"):
             operation(other)
     inclusion = one.to_instance()[1]
