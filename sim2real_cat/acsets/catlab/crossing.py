@@ -8,12 +8,14 @@ text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.catlab.refusals import refused
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
@@ -76,10 +78,7 @@ def check_types(schema: Schema) -> None:
     """
     for attrtype, python_type in schema.attrtypes.items():
         if isinstance(python_type, Codec):
-            raise EngineError(
-                f"the Catlab engine holds float, int, str and bool, but attribute type '{attrtype}' is "
-                f"{type_name(python_type)}: use the embedded engine"
-            )
+            raise refused("codec", f"'{attrtype}' is {type_name(python_type)}")
 
 
 def sent(instance: Storage, schema: Schema | None = None) -> Any:
@@ -96,8 +95,14 @@ def sent(instance: Storage, schema: Schema | None = None) -> Any:
     return handle
 
 
-def received(handle: Any, into: S) -> S:
-    """Read an instance in Julia into an empty one of its schema, which is returned."""
+def received(handle: Any, into: S, undefined: Mapping[str, NDArray[np.bool_]] | None = None) -> S:
+    """Read an instance in Julia into an empty one of its schema, which is returned.
+
+    Args:
+        handle: the instance in Julia.
+        into: the empty instance.
+        undefined: for attributes the slots that are undefined, whatever they hold in Julia.
+    """
     schema = into.schema
     sizes = {name: int(julia.call("size_of", handle, name)) for name in (*schema.obs, *schema.attrtypes)}
     ids = {ob: sent_ids(np.arange(sizes[ob])) for ob in schema.obs}
@@ -109,6 +114,8 @@ def received(handle: Any, into: S) -> S:
         name: received_cells(julia.call("attr_values", handle, name, ids[ob]), schema.attrtypes[attrtype])
         for name, (ob, attrtype) in schema.attrs.items()
     }
+    for name, mask in (undefined or {}).items():
+        attrs[name] = Cells(attrs[name].data, np.where(mask, UNDEFINED, attrs[name].status))
     return into.fill(sizes, {attrtype: sizes[attrtype] for attrtype in schema.attrtypes}, homs, attrs)
 
 

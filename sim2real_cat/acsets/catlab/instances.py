@@ -18,13 +18,12 @@ from sim2real_cat.acsets.catlab.crossing import (
     received,
     received_cells,
     received_ids,
-    require_defined,
     sent,
     sent_cells,
     sent_ids,
     sent_json,
 )
-from sim2real_cat.acsets.columns import UNDEFINED, Cells, Fibres, Ids, renumbered
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Fibres, Ids, renumbered
 from sim2real_cat.acsets.schema import Path, Schema
 from sim2real_cat.acsets.storage import COLUMN_READER, Storage, sought
 
@@ -135,13 +134,34 @@ def remove(instance: Storage, ob: str, parts: Ids, *, cascade: bool) -> dict[str
 def union(left: S, right: S) -> S:
     """Return the parts and variables of two instances of one schema, one after the other, with the indexes of both.
 
-    Raises:
-        EngineError: where an attribute is undefined, which ACSets.jl cannot copy.
+    ACSets.jl cannot copy undefined attributes: some value goes over in their place, and is not read back.
     """
-    for instance in (left, right):
-        require_defined("a disjoint union", instance, instance.schema.attrs)
-    found = julia.call("union_of", handle_of(left), handle_of(right))
-    return received(found, left.like(None, dict.fromkeys((*left.index, *right.index)), engine="catlab"))
+    found = julia.call("union_of", *(handle_of(_with_all_attributes(instance)) for instance in (left, right)))
+    empty = left.like(None, dict.fromkeys((*left.index, *right.index)), engine="catlab")
+    return received(
+        found, empty, {name: np.append(_undefined(left, name), _undefined(right, name)) for name in left.schema.attrs}
+    )
+
+
+def _with_all_attributes(instance: S) -> S:
+    """Return the instance, or one that has a value wherever an attribute of this one is undefined."""
+    schema = instance.schema
+    if not any(_undefined(instance, name).any() for name in schema.attrs):
+        return instance
+    cells = {name: instance.cells(name) for name in schema.attrs}
+    attrs = {
+        name: Cells(data, np.where(status == UNDEFINED, DEFINED, status)) for name, (data, status) in cells.items()
+    }
+    return instance.like(engine="embedded").fill(
+        {ob: instance.nparts(ob) for ob in schema.obs},
+        {attrtype: instance.nvars(attrtype) for attrtype in schema.attrtypes},
+        {name: instance.column_ids(name) for name in schema.homs},
+        attrs,
+    )
+
+
+def _undefined(instance: Storage, name: str) -> NDArray[np.bool_]:
+    return np.asarray(instance.cells(name).status == UNDEFINED)
 
 
 def json_text(instance: Storage) -> str:

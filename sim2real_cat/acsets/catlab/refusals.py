@@ -17,16 +17,23 @@ class Refusal(NamedTuple):
         operation: the operation, as a sentence names it.
         needs: the condition.
         reason: why Catlab needs it.
+        verb: a verb for what Catlab does with the operation.
+        remedy: an instruction that leads to an answer.
     """
 
     operation: str
     needs: str
     reason: str
+    verb: str = "computes"
+    remedy: str = "ask the embedded engine"
 
 
 REFUSALS: dict[str, Refusal] = {
     "codec": Refusal(
-        "instances", "whose attribute types are float, int, str or bool", "a codec's values have no type in Julia"
+        "instances",
+        "whose attribute types are float, int, str or bool",
+        "a codec's values have no type in Julia",
+        verb="holds",
     ),
     "query": Refusal(
         "queries", "in whose course at most 50,000,000 rows are made", "each takes Catlab some 15 microseconds"
@@ -43,5 +50,5 @@ def refused(key: str, found: str) -> EngineError:
     """
     refusal = REFUSALS[key]
     return EngineError(
-        f"Catlab computes {refusal.operation} {refusal.needs}, but {found} ({refusal.reason}): ask the embedded engine"
+        f"Catlab {refusal.verb} {refusal.operation} {refusal.needs}, but {found} ({refusal.reason}): {refusal.remedy}"
     )

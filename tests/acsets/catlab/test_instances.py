@@ -130,7 +130,7 @@ def test_what_is_pickled_is_the_instance_without_julia(catlab_engine):
 
 def test_types_without_a_counterpart_in_julia_are_refused(catlab_engine):
     schema = Schema("Complex", ["X"], {}, {"C": Codec(complex, str, complex)}, {"c": ("X", "C")})
-    with refused(EngineError, "float, int, str and bool", "'C' is complex", "use the embedded engine"):
+    with refused(EngineError, "float, int, str or bool", "'C' is complex", "ask the embedded engine"):
         ACSet(schema, engine="catlab")
 
 
