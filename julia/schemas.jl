@@ -1,5 +1,7 @@
+# Written by python tests/support/julia_schemas.py: change the schemas in Python.
+
 """
-Which environments trained which policy, where it is deployed, what was observed, and how large the gap is.
+The schema of policies: the environments that trained them, the robot, what was observed, and the gap.
 """
 @present SchSim2RealTransfer(FreeSchema) begin
   SimEnv::Ob
@@ -14,14 +16,26 @@ Which environments trained which policy, where it is deployed, what was observed
   transfer::Hom(Policy, Policy)
 
   TransferGap::AttrType
+
   kl_gap::Attr(Policy, TransferGap)
 end
 
 """
-`SchSim2RealTransfer` with names, digests and what a study measures.
+`SchSim2RealTransfer` with the measurements of a study.
+
+A `Draw` is one number drawn for one parameter of one simulated world; `sim_level` is how far a curriculum had widened
+the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_coefficient` how much its entropy
+counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `gap_level` is `transition`; the
+`occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on. The gap was
+measured over `gap_episodes` real episodes of `gap_steps` control steps on average; `gap_null` is what the same
+estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that".
+`member_gap` is the gap of one simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the
+divergence between what one simulated world showed and what its policy's robot showed, at `square_level`, `occupancy` or
+`transition`.
 """
 @present SchTransferStudy <: SchSim2RealTransfer begin
   Draw::Ob
+
   drawn_in::Hom(Draw, SimEnv)
 
   Name::AttrType

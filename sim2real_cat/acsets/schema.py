@@ -14,6 +14,7 @@ of the schema, and an attribute type is only a name, so its Python type is given
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +57,14 @@ _REMEMBERED_PATHS = 1024
 _VERSION = {"ACSets": "0.0.0", "ACSetSchema": "0.0.1"}
 _GENERATORS = ("Ob", "Hom", "AttrType", "Attr")
 _KEYS = ("version", *_GENERATORS, "equations")
+# fmt: off
+_JULIA_WORDS = frozenset([
+    "baremodule", "begin", "break", "catch", "const", "continue", "do", "else", "elseif", "end", "export", "false",
+    "finally", "for", "function", "global", "if", "import", "in", "isa", "let", "local", "macro", "module", "quote",
+    "return", "struct", "true", "try", "using", "where", "while", "Ob", "Hom", "AttrType", "Attr", "compose", "id",
+])
+# fmt: on
+"""Words of Julia, and of Catlab's `@present`, that a generator cannot bear as its name there."""
 
 
 class Schema:
@@ -245,6 +254,28 @@ class Schema:
         """
         return _read(text, attrtypes or {}, name, source)
 
+    def to_present(self, base: Schema | None = None) -> str:
+        """Return the schema as Julia code, a ``@present`` block of Catlab that ends in a line break.
+
+        >>> graph = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
+        >>> loops = graph.extend("Loops", homs={"loop": ("V", "E")}, equations=[("loop.src", "")])
+        >>> print(loops.to_present(graph), end="")
+        @present Loops <: Graph begin
+          loop::Hom(V, E)
+        <BLANKLINE>
+          compose(loop, src) == id(V)
+        end
+
+        Args:
+            base: a schema that this one extends; what it has already is left out.
+
+        Raises:
+            SchemaError: where this schema does not extend ``base``, or a name cannot stand in Julia.
+        """
+        if base is not None and not self.extends(base):
+            raise SchemaError(f"schema {self.name} does not extend {base.name}: present it without a base")
+        return _presented(self, base)
+
     def _value(self) -> tuple[object, ...]:
         return (
             self.obs,
@@ -388,6 +419,39 @@ def _equation(schema: Schema, sides: tuple[PathLike, PathLike]) -> Equation:
     if left.codom != right.codom:
         raise SchemaError(f"equation {text}: the left side ends in {left.codom}, the right side in {right.codom}")
     return left, right
+
+
+def _presented(schema: Schema, base: Schema | None) -> str:
+    """Write a schema as Julia code; see :meth:`Schema.to_present`."""
+    for name in (schema.name, *([] if base is None else [base.name])):
+        if not name.isidentifier():
+            raise SchemaError(
+                f"the name {name!r} of a schema cannot stand in Julia: use letters, digits and underscores"
+            )
+    for name in (schema.name, *schema.obs, *schema.homs, *schema.attrtypes, *schema.attrs):
+        if name in _JULIA_WORDS:
+            raise SchemaError(
+                f"'{name}' of schema {schema.name} is a word of Julia or of @present: choose another name"
+            )
+    old = Schema("") if base is None else base
+    groups = [
+        [f"{ob}::Ob" for ob in schema.obs if ob not in old.obs],
+        [f"{f}::Hom({dom}, {codom})" for f, (dom, codom) in schema.homs.items() if f not in old.homs],
+        [f"{attrtype}::AttrType" for attrtype in schema.attrtypes if attrtype not in old.attrtypes],
+        [f"{f}::Attr({dom}, {codom})" for f, (dom, codom) in schema.attrs.items() if f not in old.attrs],
+        [f"{_term(left)} == {_term(right)}" for left, right in schema.equations if (left, right) not in old.equations],
+    ]
+    head = f"{schema.name}(FreeSchema)" if base is None else f"{schema.name} <: {base.name}"
+    body = "\n\n".join("\n".join(f"  {line}" for line in group) for group in groups if group)
+    return f"@present {head} begin\n{body}\nend\n"
+
+
+def _term(path: Path) -> str:
+    """Write a path as a term of Catlab, two arrows at a time."""
+    if not path.arrows:
+        return f"id({path.dom})"
+    first, *rest = path.arrows
+    return functools.reduce(lambda left, right: f"compose({left}, {right})", rest, first)
 
 
 def _read(text: str, attrtypes: Mapping[str, AttrPythonType], name: str, source: str) -> Schema:

@@ -1,6 +1,7 @@
 import copy
 import json
 import pickle
+import re
 
 import pytest
 from acset_strategies import FIXED, STUDY, refused, schemas
@@ -8,6 +9,7 @@ from hypothesis import given
 
 from sim2real_cat.acsets.schema import Path, Schema, names_of
 from sim2real_cat.errors import ExchangeError, SchemaError
+from sim2real_cat.testing import strategies
 
 GRAPH = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
 
@@ -164,3 +166,76 @@ def test_the_empty_path_is_the_identity_of_an_object():
 def test_what_is_no_path_is_refused(path, ob, parts):
     with refused(SchemaError, *parts):
         STUDY.path(path, ob)
+
+
+# as Julia code
+
+
+def presented(text, base, schema):
+    """Read a block of `to_present` back; the types come from the schema that was written."""
+    head, *lines, end = text.splitlines()
+    assert head == f"@present {schema.name}" + (f" <: {base.name} begin" if base.obs else "(FreeSchema) begin")
+    assert end == "end"
+    obs, homs, attrtypes, attrs, equations = list(base.obs), dict(base.homs), dict(base.attrtypes), dict(base.attrs), []
+    for line in filter(None, lines):
+        if match := re.fullmatch(r"  (\w+)::(Ob|AttrType)", line):
+            name, kind = match.groups()
+            obs += [name] * (kind == "Ob")
+            attrtypes |= {name: schema.attrtypes[name]} if kind == "AttrType" else {}
+        elif match := re.fullmatch(r"  (\w+)::(Hom|Attr)\((\w+), (\w+)\)", line):
+            name, kind, dom, codom = match.groups()
+            (homs if kind == "Hom" else attrs)[name] = (dom, codom)
+        else:
+            names = {name: (name,) for name in (*homs, *attrs)} | dict.fromkeys(obs, ())
+            given = {"compose": lambda left, right: left + right, "id": lambda path: path}
+            equations.append(tuple(eval(side, given, names) for side in line.split(" == ")))
+    return Schema(schema.name, obs, homs, attrtypes, attrs, equations)
+
+
+@FIXED
+@given(strategies.schemas())
+def test_present_says_all_of_a_schema(schema):
+    assert presented(schema.to_present(), Schema("nothing"), schema) == schema
+    objects = Schema("Objects", obs=schema.obs)
+    assert presented(schema.to_present(objects), objects, schema) == schema
+
+
+def test_present_writes_equations_as_terms_of_two():
+    schema = GRAPH.extend(
+        "Weighted",
+        homs={"refl": ("V", "E"), "inv": ("E", "E")},
+        attrtypes={"Weight": float},
+        attrs={"weight": ("E", "Weight")},
+        equations=[("refl.src", ""), ("refl.inv.inv", "refl"), ("inv.weight", "weight")],
+    )
+    assert (
+        schema.to_present(GRAPH)
+        == """@present Weighted <: Graph begin
+  refl::Hom(V, E)
+  inv::Hom(E, E)
+
+  Weight::AttrType
+
+  weight::Attr(E, Weight)
+
+  compose(refl, src) == id(V)
+  compose(compose(refl, inv), inv) == refl
+  compose(inv, weight) == weight
+end
+"""
+    )
+    assert schema.extend("More", obs=["X"]).to_present(schema) == "@present More <: Weighted begin\n  X::Ob\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("schema", "base", "parts"),
+    [
+        (GRAPH, Schema("Other", obs=["X"]), ["Graph does not extend Other", "without a base"]),
+        (Schema("my graph", obs=["V"]), None, ["'my graph'", "letters, digits and underscores"]),
+        (Schema("G", obs=["end"]), None, ["'end' of schema G", "choose another"]),
+        (Schema("G", obs=["X"], homs={"compose": ("X", "X")}), None, ["'compose' of schema G"]),
+    ],
+)
+def test_present_refuses_what_julia_cannot_read(schema, base, parts):
+    with refused(SchemaError, *parts):
+        schema.to_present(base)

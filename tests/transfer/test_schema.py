@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
+import julia_schemas
 import pytest
+from julia_schemas import COMMAND
 from places import ROOT, SHARED
 
 from sim2real_cat.acsets.schema import Schema
@@ -70,6 +74,18 @@ def test_the_study_extends_it_in_julia_by_the_same():
         assert together == list(whole[kind])
         if isinstance(whole[kind], dict):
             assert {**base[kind], **added[kind]} == whole[kind]
+
+
+def test_the_julia_package_has_the_schemas_of_python():
+    """Python's schemas are the ones to change."""
+    assert STATED["the Julia package"].read_text(encoding="utf-8") == julia_schemas.text(), f"run {COMMAND}"
+
+
+def test_the_command_writes_the_file_that_is_there(tmp_path):
+    file = tmp_path / "schemas.jl"
+    done = subprocess.run([sys.executable, *COMMAND.split()[1:], str(file)], cwd=ROOT, timeout=120, check=False)
+    assert done.returncode == 0
+    assert file.read_bytes() == STATED["the Julia package"].read_bytes()
 
 
 def test_schema_is_the_one_catlab_answered_with():
