@@ -46,9 +46,10 @@ PACKAGES: dict[str, frozenset[str]] = {
     ),
     "Catlab": words(
         """
-        @acset_type @present ACSetCategory ACSetTransformation Catlab FinCat FinFunction FinFunctor FreeSchema Path
-        Presentation SigmaMigrationFunctor SkelFinSet coequalizer coproduct dom equalizer generator homomorphism
-        homomorphisms incl legs migrate ob product proj1 proj2 pullback pushout query
+        @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab FinCat FinFunction FinFunctor
+        FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject coequalizer coproduct dom
+        equalizer generator hom homomorphism homomorphisms incl legs migrate ob product proj1 proj2 pullback
+        pushout query
         """
     ),
     "JSON3": words("JSON3"),
