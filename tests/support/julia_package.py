@@ -21,8 +21,8 @@ FOLDER = ROOT / "julia"
 MODULE = "Sim2RealCat.jl"
 APART = words("runtests.jl")
 """Files that are no part of the module."""
-CALLING = ROOT / "sim2real_cat" / "acsets" / "catlab"
-"""The folder of the Python modules that call Julia."""
+CALLING = (ROOT / "sim2real_cat" / "acsets" / "catlab", ROOT / "tests" / "support")
+"""The folders of the Python modules that call Julia; of the tests', to compare Catlab's own ways with ours."""
 
 
 CORE = words(
@@ -131,7 +131,7 @@ class Call:
     """A place in Python at which a function of the Julia module is called.
 
     Attributes:
-        place: the file below `acsets/catlab`, and the line.
+        place: the file, and the line.
         caller: the Python function that calls.
         names: the names that the call may have; more than one where an expression chooses.
         number: the positional arguments that are written out.
@@ -147,7 +147,7 @@ class Call:
 
 @cache
 def python_calls() -> tuple[Call, ...]:
-    """Read every `julia.call("name", ...)` of the package."""
+    """Read every `julia.call("name", ...)` of the package and of what tests share."""
     return tuple(
         call for path in sorted(CALLING.glob("*.py")) for call in calls_in(path.read_text(encoding="utf-8"), path.name)
     )
