@@ -149,7 +149,10 @@ class Call:
 def python_calls() -> tuple[Call, ...]:
     """Read every `julia.call("name", ...)` of the package and of what tests share."""
     return tuple(
-        call for path in sorted(CALLING.glob("*.py")) for call in calls_in(path.read_text(encoding="utf-8"), path.name)
+        call
+        for folder in CALLING
+        for path in sorted(folder.glob("*.py"))
+        for call in calls_in(path.read_text(encoding="utf-8"), path.name)
     )
 
 
