@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--where", help="with atoms: comparisons joined by and, such as 'g > 0.1'")
     query.add_argument("--out", help="with atoms: variables to print, separated by commas (default: all)")
     query.add_argument("--distinct", action="store_true", help="with atoms: leave out repeated rows")
+    query.add_argument("--explain", action="store_true", help="with atoms: say how they would be joined, and do not")
     query.add_argument("--json", action="store_true", help="print rows as JSON")
     _add_engine(query)
     query.set_defaults(command=_query)
@@ -340,6 +341,9 @@ def _query(options: argparse.Namespace) -> int:
     from sim2real_cat.transfer.instance import TransferInstance
 
     instance = TransferInstance.read(options.instance, engine=options.engine)
+    if options.explain and "(" in options.asked:
+        print(instance.acset.explain(options.asked, _out(options), where=options.where))
+        return OK
     columns = _atoms(instance, options) if "(" in options.asked else _paths(instance, options)
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
@@ -350,14 +354,18 @@ def _query(options: argparse.Namespace) -> int:
 
 def _atoms(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
     """Return the answer to a conjunctive query, by column."""
-    out = None if options.out is None else _names(options.out)
-    found = instance.acset.query(options.asked, out, where=options.where, distinct=options.distinct)
+    found = instance.acset.query(options.asked, _out(options), where=options.where, distinct=options.distinct)
     return found.to_dict()
+
+
+def _out(options: argparse.Namespace) -> list[str] | None:
+    """Return the variables to print; None for all."""
+    return None if options.out is None else _names(options.out)
 
 
 def _paths(instance: TransferInstance, options: argparse.Namespace) -> dict[str, list[object]]:
     """Return columns along paths that start at one object."""
-    for option in ("where", "out", "distinct"):
+    for option in ("where", "out", "distinct", "explain"):
         if getattr(options, option):
             raise SchemaError(f"--{option} goes with atoms, such as 'Policy(_id=p, kl_gap=g)', not with paths")
     return instance.along(_names(options.asked))

@@ -302,7 +302,14 @@ def test_query_answers_atoms(say, study_copy):
 
 
 @pytest.mark.parametrize(
-    "asked", [["kl_gap", "--where", "g > 0"], ["kl_gap", "--out", "g"], ["Policy(_id=", "--out", "g"]]
+    "asked",
+    [
+        ["kl_gap", "--where", "g > 0"],
+        ["kl_gap", "--out", "g"],
+        ["kl_gap", "--explain"],
+        ["Policy(_id=", "--out", "g"],
+        ["Policy(_id=", "--explain"],
+    ],
 )
 def test_query_refuses_what_is_no_query(refuse, write_instance, asked):
     refuse("query", write_instance("holds"), *asked, parts=[])
@@ -552,6 +559,15 @@ def test_query_on_either_engine(say, study_copy, catlab_engine):
     path = study_copy / "instance.json"
     for asked in ("policy_name, deploy.real_name", "SimEnv(_id=e, train=p), Policy(_id=p, policy_name=n)"):
         assert say("query", path, asked, "--engine", catlab_engine) == say("query", path, asked)
+
+
+def test_a_query_is_explained(say, study_copy, catlab_engine):
+    path = study_copy / "instance.json"
+    asked = ("query", path, "SimEnv(_id=e, train=p), Policy(_id=p, policy_name=n)", "--out", "e,n", "--explain")
+    for engine, said in (("embedded", "numpy answers"), (catlab_engine, "Catlab answers, where the instance lives")):
+        code, out, err = say(*asked, "--engine", engine)
+        assert (code, err, len(out.splitlines())) == (0, [], 4)
+        assert out.startswith(said)
 
 
 def test_a_study_in_catlab_writes_the_same_bytes(say, tiny_document, write_study, tmp_path, catlab_engine):

@@ -275,8 +275,8 @@ class ACSet(Storage):
             where: comparisons like ``g > 0.1 and name != $name``.
             params: values of ``$names``, and, as in Catlab, of variables, by name.
             distinct: whether to leave out repeated rows; otherwise each assignment of parts to atoms is a row.
-            engine: "numpy", "duckdb" or "auto"; see :func:`~sim2real_cat.acsets.query.engine.answer`, also for what
-                matches and for the order of rows.
+            engine: "numpy", "duckdb", "catlab" or "auto"; see :func:`~sim2real_cat.acsets.query.engine.answer`, also
+                for what matches and for the order of rows.
 
         Raises:
             SchemaError: for a text that is not a query, and for names or types that do not fit the schema.
@@ -286,6 +286,33 @@ class ACSet(Storage):
         from sim2real_cat.acsets.query.engine import query
 
         return query(self, body, out, where=where, params=params, distinct=distinct, engine=engine)
+
+    def explain(
+        self,
+        body: str,
+        out: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        params: Mapping[str, object] | None = None,
+        engine: QueryEngine = "auto",
+    ) -> str:
+        """Say how :meth:`query` would answer: the engine and why, then the atoms in the order in which they are joined.
+
+        With each atom stand the variables that join it to the rows before, the number of its parts that pass the
+        conditions on it alone, and an estimate of the rows that there are then. Arguments and errors are those of
+        :meth:`query`; nothing is joined, and Julia is not started.
+
+        >>> graph = ACSet(Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")}))
+        >>> _ = graph.add_parts("V", 3), graph.add_parts("E", 4, src=[0, 1, 1, 2], tgt=[1, 2, 0, 2])
+        >>> print(graph.explain("E(src=a, tgt=b), E(src=b, tgt=c)", where="b != 0"))
+        numpy answers: it suits about 6 rows on the way better than DuckDB.
+        E(src=a, tgt=b), to begin with: 3 of 4 parts, about 3 rows.
+        E(src=b, tgt=c), joined by b: 3 of 4 parts, about 3 rows.
+        The parts of the atoms sort the rows, as they come.
+        """
+        from sim2real_cat.acsets.query.engine import explain
+
+        return explain(self, body, out, where=where, params=params, engine=engine)
 
     # The whole instance
 

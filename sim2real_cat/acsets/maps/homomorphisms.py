@@ -6,7 +6,8 @@ variable of X may become a value or a variable of Y, so Y is asked with its valu
 objects, and with its attributes as homs to these. Isomorphisms are found by colour refinement instead.
 
 As in Catlab, parts and attribute variables are searched for, and attribute values stay what they are. Where one of the
-instances lives in Catlab, Catlab searches, and finds the morphisms all at once and in another order.
+instances lives in Catlab, Catlab searches, and finds the morphisms all at once and in another order; it counts them by
+joins where these are small.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.maps.isomorphism import Prescribed, count_isomorphisms, isomorphisms, sort_sizes
 from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema, unheld_variables
 from sim2real_cat.acsets.maps.values import Codes, codes
-from sim2real_cat.acsets.query.engine import answers, count
+from sim2real_cat.acsets.query.engine import answers, count, counting_cost
 from sim2real_cat.acsets.query.text import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
@@ -37,6 +38,7 @@ Sorts = bool | Iterable[str]
 
 _BLOCK = 2**14  # rows that a step of the search makes at once where all morphisms are wanted
 _FIRST = 2**6  # where one is
+_JOINED = 1e7  # the largest number of rows in joins by which Catlab counts morphisms
 
 
 def homomorphisms(
@@ -76,20 +78,27 @@ def count_homomorphisms(
 
     X is a coproduct of connected parts, so the numbers of their morphisms multiply; unless some component
     must be injective, when only isolated parts can be counted apart.
+
+    Where one of the instances lives in Catlab, it counts the answers of X's canonical query in Y by joins, as pullbacks
+    in ``SkelFinSet()``, if nothing must be injective and the plan is estimated to make at most 10^7 rows: of an edge, a
+    vertex, a path, any small X. Otherwise Catlab's search finds all morphisms.
     """
     question = _question(X, Y, monic, iso, initial)
-    if question.engine == "catlab":
+    in_catlab = question.engine == "catlab"
+    if in_catlab and question.injective:
         return by_catlab.count(X, Y, question.injective, question.bijective, question.prescribed)
     if question.invertible:
         return count_isomorphisms(X, Y, question.prescribed)
     asked = _canonical_query(question, with_isolated=False)
+    if in_catlab and counting_cost(asked.target, asked.query, asked.fixed) > _JOINED:
+        return by_catlab.count(X, Y, question.injective, question.bijective, question.prescribed)
     if _sizes_forbid(question):
         return 0
     number = 1
     for ob, n in asked.isolated.items():
         free = Y.nparts(ob) - (X.nparts(ob) - n)  # where the other parts leave an injective map a choice
         number *= math.perm(free, n) if ob in question.injective else Y.nparts(ob) ** n
-    return number and number * count(asked.target, asked.query, asked.fixed)
+    return number and number * count(asked.target, asked.query, asked.fixed, engine="catlab" if in_catlab else "auto")
 
 
 def is_isomorphic(X: ACSet, Y: ACSet) -> bool:

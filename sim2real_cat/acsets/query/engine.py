@@ -32,7 +32,7 @@ from sim2real_cat.acsets.query.join import Block, Join, Plan, Wanted, components
 from sim2real_cat.acsets.query.relations import Lookup, Problem, ranks, relations_of
 from sim2real_cat.acsets.query.resolve import Resolved, resolve
 from sim2real_cat.acsets.query.table import Table
-from sim2real_cat.acsets.query.text import ConjunctiveQuery, Constant, parse
+from sim2real_cat.acsets.query.text import ID, ConjunctiveQuery, Constant, Variable, parse
 from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, SchemaError, listed
 
@@ -70,10 +70,7 @@ def query(
     engine: QueryEngine = "auto",
 ) -> Table:
     """Answer a query that is written as text; see :meth:`ACSet.query <sim2real_cat.acsets.acset.ACSet.query>`."""
-    if isinstance(out, str):
-        raise SchemaError(f"out is a list of variables, not the text {out!r}: write [{out!r}]")
-    asked = parse(body, None if out is None else tuple(out), where)
-    return answer(instance, asked, params, distinct=distinct, engine=engine)
+    return answer(instance, _parsed(body, out, where), params, distinct=distinct, engine=engine)
 
 
 def answer(
@@ -177,6 +174,73 @@ def counting_cost(instance: Storage, query: ConjunctiveQuery, params: Mapping[st
     """Estimate the work of :func:`count` without DuckDB, in rows made; arguments and errors are those of it."""
     problem = relations_of(instance, _resolved(instance, query, params, "numpy"))
     return sum(plan(component, frozenset(), "count").cost for component in components(problem))
+
+
+def explain(
+    instance: Storage,
+    body: str,
+    out: Sequence[str] | None = None,
+    *,
+    where: str | None = None,
+    params: Mapping[str, object] | None = None,
+    engine: QueryEngine = "auto",
+) -> str:
+    """Say how a query would be answered; see :meth:`ACSet.explain <sim2real_cat.acsets.acset.ACSet.explain>`."""
+    asked = _parsed(body, out, where)
+    resolved = _resolved(instance, asked, params, engine)
+    problem = relations_of(instance, resolved)
+    order = plan(problem, _keys(problem), "bag")
+    joiner = _chosen(engine, instance, problem, order, order.rows)
+    lines = [_reason(engine, joiner, problem, order)]
+    bound: set[int] = set()
+    for k, rows in zip(order.order, order.estimates, strict=True):
+        relation = problem.relations[k]
+        shared = [name for number, name in _names(asked, resolved).items() if number in relation.variables & bound]
+        by = f"joined by {' and '.join(shared)}" if shared else "each part with each row" if bound else "to begin with"
+        lines.append(f"{asked.atoms[k]}, {by}: {len(relation):,} of {relation.size:,} parts, about {_rows(rows)}.")
+        bound |= relation.variables
+    if problem.relations:
+        as_they_come = order.in_order and joiner != "duckdb"
+        lines.append(f"The parts of the atoms sort the rows, {'as they come' if as_they_come else 'at the end'}.")
+    return "\n".join(lines)
+
+
+def _reason(engine: QueryEngine, joiner: Joiner, problem: Problem, order: Plan) -> str:
+    """Return the sentence that says which engine answers and why."""
+    if not problem.relations:
+        return "There is nothing to join: numpy answers."
+    if joiner == "catlab":
+        reason = "asked for by name" if engine == joiner else "where the instance lives"
+        return f"Catlab answers, {reason}, by a plan of pullbacks in SkelFinSet."
+    name = {"numpy": "numpy", "duckdb": "DuckDB"}[joiner]
+    if engine == joiner:
+        return f"{name} answers, asked for by name."
+    if joiner == "numpy" and _pays_off(problem, order, order.rows):
+        return f"numpy answers: DuckDB, which is not installed, would suit about {_rows(order.cost)} on the way better."
+    other = "DuckDB" if joiner == "numpy" else "numpy"
+    return f"{name} answers: it suits about {_rows(order.cost)} on the way better than {other}."
+
+
+def _rows(number: float) -> str:
+    return f"{round(number):,} row{'s' * (round(number) != 1)}"
+
+
+def _names(query: ConjunctiveQuery, resolved: Resolved) -> dict[int, str]:
+    """Return the name of each variable in the text; the first, where an equation makes several one."""
+    names: dict[int, str] = {}
+    for atom, pattern in zip(query.atoms, resolved.patterns, strict=True):
+        terms = dict(atom.arguments)
+        for argument, number in ((ID, pattern.part), *pattern.arrows):
+            term = terms.get(argument)
+            if isinstance(term, Variable) and isinstance(number, int):
+                names.setdefault(number, term.name)
+    return names
+
+
+def _parsed(body: str, out: Sequence[str] | None, where: str | None) -> ConjunctiveQuery:
+    if isinstance(out, str):
+        raise SchemaError(f"out is a list of variables, not the text {out!r}: write [{out!r}]")
+    return parse(body, None if out is None else tuple(out), where)
 
 
 def _resolved(instance: Storage, query: ConjunctiveQuery, params: Mapping[str, object] | None, engine: str) -> Resolved:

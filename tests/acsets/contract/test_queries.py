@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from relation_queries import is_comparable, parameters_of, rows_by_query, with_p
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import finite_sets, julia
+from sim2real_cat.acsets.codecs import Codec
+from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.maps import homomorphisms
+from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
 from sim2real_cat.acsets.query.engine import answer, count
 from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import Schema
@@ -141,3 +146,57 @@ def test_too_many_rows_on_the_way_are_refused_before_catlab_is_asked_for_them(as
         x.query("E(src=a), E(tgt=b)", where="a < b and b < a", engine="catlab")
     assert asked == [("pullback_of_sets", 1, 400)]
     assert len(x.query("E(src=a), E(tgt=b)", where="a < b and b < a", engine="numpy")) == 0
+
+
+# Counts of homomorphisms by joins
+
+
+@pytest.mark.parametrize(
+    ("pattern", "number"),
+    [
+        (graph(1, [], []), 50),
+        (graph(2, [0], [1]), 300),
+        (graph(3, [0], [1]), 300 * 50),
+        (graph(3, [0, 1], [1, 2]), None),
+        (graph(2, [0, 1], [1, 0]), None),
+    ],
+)
+def test_morphisms_from_small_instances_are_counted_by_joins(asked, pattern, number):
+    target = random_graph(50, 300)
+    mine = count_homomorphisms(pattern, target)
+    assert number in (None, mine)
+    assert count_homomorphisms(pattern.to_engine("catlab"), target) == mine
+    assert count_homomorphisms(pattern, target.to_engine("catlab")) == mine
+    assert {function for function, *_ in asked} <= {"pullback_of_sets"}
+
+
+def test_injective_morphisms_and_costly_plans_are_searched_for(asked, monkeypatch):
+    edge, target = graph(2, [0], [1]), random_graph(6, 12)
+    for ask in ({"monic": True}, {"iso": ["V"]}):
+        asked.clear()
+        assert count_homomorphisms(edge.to_engine("catlab"), target, **ask) == count_homomorphisms(edge, target, **ask)
+        assert "pullback_of_sets" not in {function for function, *_ in asked}
+    asked.clear()
+    monkeypatch.setattr(homomorphisms, "_JOINED", 11)
+    assert count_homomorphisms(edge.to_engine("catlab"), target) == 12
+    assert "pullback_of_sets" not in {function for function, *_ in asked}
+
+
+def test_values_of_a_codec_are_joined_in_catlab(catlab_engine):
+    """An instance with a codec does not live in Catlab, but its queries can be answered there: only ids cross."""
+    x = ACSet(Schema("Ratios", ["X"], {}, {"Q": Codec(Fraction, str, Fraction)}, {"q": ("X", "Q"), "r": ("X", "Q")}))
+    x.add_vars("Q", 1)
+    third = Fraction(1, 3)
+    x.add_parts("X", 4, q=[third, 2 * third, Var(0), None], r=[Fraction(2, 6), third, Var(0), None])
+    asked = parse("X(_id=a, q=v), X(_id=b, r=v)", ("a", "b", "v"))
+    assert list(answer(x, asked, engine="catlab")) == [(0, 0, third), (0, 1, third)]
+    assert answer(x, asked, engine="catlab") == answer(x, asked, engine="numpy")
+
+
+def test_a_query_is_explained_by_its_plan_of_pullbacks(catlab):
+    assert catlab(graph(3, [0, 1], [1, 2])).explain(PATHS).splitlines() == [
+        "Catlab answers, where the instance lives, by a plan of pullbacks in SkelFinSet.",
+        "E(_id=e, src=a, tgt=b), to begin with: 2 of 2 parts, about 2 rows.",
+        "E(_id=f, src=b, tgt=c), joined by b: 2 of 2 parts, about 1 row.",
+        "The parts of the atoms sort the rows, as they come.",
+    ]

@@ -13,7 +13,7 @@ from sim2real_cat.acsets.query.engine import answer, answers, count, query
 from sim2real_cat.acsets.query.join import Join, row_keys, sorted_by
 from sim2real_cat.acsets.query.text import parse
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError, InstanceError
+from sim2real_cat.errors import EngineError, InstanceError, SchemaError
 
 GRAPH = Schema("Graph", ["V", "E"], {"src": ("E", "V"), "tgt": ("E", "V")})
 BOTH = pytest.mark.parametrize("engine", ["numpy", "duckdb"])
@@ -192,7 +192,7 @@ def test_a_part_that_is_looked_up_has_the_arrows_that_are_known(engine):
 
 
 def test_an_unknown_engine_is_refused():
-    with refused(EngineError, "'sqlite'", "auto, numpy, duckdb"):
+    with refused(EngineError, "'sqlite'", "auto, numpy, duckdb, catlab"):
         query(study(), "Policy(_id=p)", engine="sqlite")
 
 
@@ -206,3 +206,69 @@ def test_rows_are_sorted_whatever_their_keys_take(size):
     assert [rows[k] for k in order] == sorted(rows)
     assert np.array_equal(in_order, keys[order])
     assert np.array_equal(np.argsort(keys), order)
+
+
+# What `explain` says
+
+
+@pytest.mark.parametrize(
+    ("threshold", "installed", "engine", "said"),
+    [
+        (1e6, True, "auto", "numpy answers: it suits about 400 rows on the way better than DuckDB."),
+        (-1e9, True, "auto", "DuckDB answers: it suits about 400 rows on the way better than numpy."),
+        (
+            -1e9,
+            False,
+            "auto",
+            "numpy answers: DuckDB, which is not installed, would suit about 400 rows on the way better.",
+        ),
+        (1e6, True, "duckdb", "DuckDB answers, asked for by name."),
+        (-1e9, True, "numpy", "numpy answers, asked for by name."),
+        (1e6, True, "catlab", "Catlab answers, asked for by name, by a plan of pullbacks in SkelFinSet."),
+    ],
+)
+def test_the_engine_that_answers_is_explained(monkeypatch, threshold, installed, engine, said):
+    monkeypatch.setattr(engines, "THRESHOLD", threshold)
+    monkeypatch.setattr(engines, "find_spec", lambda name: installed or None)
+    assert random_graph(200, 200).explain(path(2), engine=engine).splitlines()[0] == said
+
+
+def test_the_order_of_the_atoms_is_explained():
+    graph = random_graph(100, 1000)
+    where = "w == $end and u < v and v == t"
+    body = "E(src=u, tgt=v), E(_id=f, src=t, tgt=w), V(), V(_id=w)"
+    assert graph.explain(body, ["f"], where=where, params={"end": 7}, engine="numpy").splitlines() == [
+        "numpy answers, asked for by name.",
+        "E(src=u, tgt=v), to begin with: 513 of 1,000 parts, about 513 rows.",
+        "E(_id=f, src=t, tgt=w), joined by v: 14 of 1,000 parts, about 72 rows.",
+        "V(_id=w), joined by w: 1 of 100 parts, about 1 row.",
+        "V(), each part with each row: 100 of 100 parts, about 100 rows.",
+        "The parts of the atoms sort the rows, as they come.",
+    ]
+    assert graph.explain(body, engine="duckdb").endswith("\nThe parts of the atoms sort the rows, at the end.")
+
+
+def test_what_is_not_joined_is_explained():
+    assert study().explain("") == "There is nothing to join: numpy answers."
+    assert study().explain("Policy(_id=p, deploy=r)").splitlines()[1:] == [
+        "Policy(_id=p, deploy=r), to begin with: 2 of 3 parts, about 2 rows.",
+        "The parts of the atoms sort the rows, as they come.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"body": "Polcy()"}, SchemaError),
+        ({"body": "Policy(_id=p)", "out": "p"}, SchemaError),
+        ({"body": "Policy(_id=$p)"}, SchemaError),
+        ({"body": "Policy(_id=$p)", "params": {"p": 3}}, InstanceError),
+        ({"body": "Policy(_id=p)", "engine": "sqlite"}, EngineError),
+    ],
+)
+def test_what_cannot_be_answered_cannot_be_explained(asked, error):
+    with pytest.raises(error) as one:
+        study().explain(**asked)
+    with pytest.raises(error) as other:
+        study().query(**asked)
+    assert str(one.value) == str(other.value)
