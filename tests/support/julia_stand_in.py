@@ -214,6 +214,20 @@ class StandIn:
         construction = {"pullback": pullback, "pushout": pushout, "equalizer": equalizer, "coequalizer": coequalizer}
         return cone(construction[kind](f, g), objects_json)
 
+    # limits.jl
+
+    @crossing
+    def product_of(self, x, y, objects_json):
+        return limit(product, (x, y), (), objects_json)
+
+    @crossing
+    def pullback_of(self, x, y, z, f_json, g_json, objects_json):
+        return limit(pullback, (x, y, z), ((x, z, f_json), (y, z, g_json)), objects_json)
+
+    @crossing
+    def equalizer_of(self, x, y, f_json, g_json, objects_json):
+        return limit(equalizer, (x, y), ((x, y, f_json), (x, y, g_json)), objects_json)
+
     # subobjects.jl
 
     @crossing
@@ -291,6 +305,21 @@ def search_options(options_json):
     options = read(options_json)
     initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
     return {"monic": options["monic"], "iso": options["iso"], "initial": initial}
+
+
+def limit(construction, instances, arrows, objects_json):
+    """A limit of instances or morphisms, its parts in the opposite order, as Catlab promises none."""
+    for x in instances:
+        require_total(x)
+        assert not x.schema.attrs
+    morphisms = [
+        Morphism(dom, codom, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
+        for dom, codom, text in arrows
+    ]
+    found = construction(*(morphisms or instances))
+    backwards = {ob: found.apex.parts(ob)[::-1] for ob in found.apex.schema.obs}
+    legs = tuple(tuple(leg.components[ob][backwards[ob]] + 1 for ob in read(objects_json)) for leg in found.legs)
+    return found.apex.restrict(backwards).instance, legs
 
 
 def cone(universal, objects_json):

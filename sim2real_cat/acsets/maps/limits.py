@@ -19,7 +19,7 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import finite_sets
-from sim2real_cat.acsets.catlab import maps as by_catlab
+from sim2real_cat.acsets.catlab import limits as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var, fibres
 from sim2real_cat.acsets.engines import EngineName
@@ -99,7 +99,7 @@ def product(X: ACSet, Y: ACSet) -> Limit:
     require_one_schema(X, Y)
     engine = engine_of(X, Y)
     if engine == "catlab" and not X.schema.attrtypes:
-        return Limit(*by_catlab.of_pair("product", X, Y))
+        return Limit(*by_catlab.product(X, Y))
     sizes = {ob: (X.nparts(ob), Y.nparts(ob)) for ob in X.schema.obs}
     parts = {ob: _all_pairs(*size, engine) for ob, size in sizes.items()}
     return _limit((X, Y), parts, {attrtype: [] for attrtype in X.schema.attrtypes}, engine)
@@ -116,7 +116,7 @@ def pullback(f: Morphism, g: Morphism) -> Limit:
         raise InstanceError(f"a pullback needs two morphisms into one instance: {f!r} and {g!r} end apart")
     engine = engine_of(f.dom, g.dom, f.codom)
     if engine == "catlab" and not f.dom.schema.attrtypes:
-        return Limit(*by_catlab.of_morphisms("pullback", f, g))
+        return Limit(*by_catlab.pullback(f, g))
     parts = {
         ob: _agreeing_pairs(f.components[ob], g.components[ob], f.codom.nparts(ob), engine) for ob in f.dom.schema.obs
     }
@@ -133,7 +133,7 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
     require_parallel("an equalizer", f, g)
     engine = engine_of(f.dom, f.codom)
     if engine == "catlab" and not f.dom.schema.attrtypes:
-        return Limit(*by_catlab.of_morphisms("equalizer", f, g))
+        return Limit(*by_catlab.equalizer(f, g))
     parts = {
         ob: (_agreeing_parts(f.components[ob], g.components[ob], f.codom.nparts(ob), engine),)
         for ob in f.dom.schema.obs

@@ -1,0 +1,85 @@
+"""Limits of instances without attributes by Catlab, their parts in the order of the embedded engine.
+
+A product is that of pointed instances: a hom of it is defined where it leads to no point. For pullbacks and equalizers
+homs that are undefined somewhere are spans, and the limit of spans is a span again of which no two values coincide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
+from sim2real_cat.acsets.catlab.crossing import received, received_ids, sent, sent_ids, sent_json
+from sim2real_cat.acsets.catlab.pointed import pointed_schema, with_points
+from sim2real_cat.acsets.catlab.spans import Encoding
+from sim2real_cat.acsets.columns import Ids
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.values import codes
+
+Cone = tuple[ACSet, tuple[Morphism, ...]]
+
+
+def product(X: ACSet, Y: ACSet) -> Cone:
+    """Return the product of two instances: apex and projections."""
+    schema = pointed_schema(X.schema)
+    handles = [sent(with_points(x, schema)) for x in (X, Y)]
+    handle, legs = julia.call("product_of", *handles, sent_json(list(schema.obs)))
+    found = received(handle, X.like(schema))
+    sizes = {ob: found.nparts(ob) for ob in schema.obs}
+    apex = X.like().fill(sizes, {}, {f: found.column_ids(f) for f in schema.homs}, {})
+    return _cone(apex, legs, (X, Y))
+
+
+def pullback(f: Morphism, g: Morphism) -> Cone:
+    """Return the pullback of two natural transformations into one instance: apex and projections."""
+    return _of_spans("pullback_of", (f.dom, g.dom, f.codom), ((f, 0, 2), (g, 1, 2)), (f.dom, g.dom))
+
+
+def equalizer(f: Morphism, g: Morphism) -> Cone:
+    """Return the equalizer of two parallel natural transformations: apex and inclusion."""
+    return _of_spans("equalizer_of", (f.dom, f.codom), ((f, 0, 1), (g, 0, 1)), (f.dom,))
+
+
+def _of_spans(
+    function: str,
+    instances: tuple[ACSet, ...],
+    arrows: tuple[tuple[Morphism, int, int], ...],
+    feet: tuple[ACSet, ...],
+) -> Cone:
+    """Return a limit.
+
+    Args:
+        function: the name of the function in Julia.
+        instances: the instances of the diagram.
+        arrows: its morphisms, each with the positions of its ends among the instances.
+        feet: the instances to which the legs go.
+    """
+    encoding = Encoding(instances, codes(*instances), [{}] * len(instances))
+    encoded = encoding.encoded
+    sent_arrows = []
+    for morphism, dom, codom in arrows:
+        arrow = encoding.arrow(encoded[dom], encoded[codom], morphism.components, {})
+        sent_arrows.append(sent_json({ob: sent_ids(ids).tolist() for ob, ids in arrow.components.items()}))
+    obs = sent_json(list(feet[0].schema.obs))
+    handle, legs = julia.call(function, *(sent(each.instance) for each in encoded), *sent_arrows, obs)
+    found = encoding.decoded(received(handle, feet[0].like(encoding.schema)), ())
+    return _cone(feet[0].like().fill(found.counts, {}, found.homs, {}), legs, feet)
+
+
+def _cone(apex: ACSet, legs: Sequence[Sequence[object]], feet: tuple[ACSet, ...]) -> Cone:
+    """Return a limit in Catlab, its tuples in lexicographic order, without those that have a point."""
+    tuples = {ob: [received_ids(leg[number]) for leg in legs] for number, ob in enumerate(apex.schema.obs)}
+    kept: dict[str, Ids] = {}
+    for ob, columns in tuples.items():
+        pairs = zip(feet, columns, strict=True)
+        real = np.flatnonzero(np.logical_and.reduce([ids < foot.nparts(ob) for foot, ids in pairs]))
+        kept[ob] = real[np.lexsort([ids[real] for ids in reversed(columns)])]
+    whole = apex.restrict(kept).instance.to_engine("catlab")
+    arrows = [
+        Morphism(whole, foot, {ob: tuples[ob][number][ids] for ob, ids in kept.items()})
+        for number, foot in enumerate(feet)
+    ]
+    return whole, tuple(arrows)
