@@ -70,8 +70,7 @@ def julia_or_its_stand_in(request, monkeypatch):
     """Only while a test asks for it is the stand-in Julia."""
     asked = getattr(request.node, "callspec", None)
     if asked is not None and any(isinstance(value, str) and value == STAND_IN for value in asked.params.values()):
-        monkeypatch.setattr(julia, "_started", standing_in())
-        monkeypatch.setattr(julia, "_pid", os.getpid())
+        monkeypatch.setattr(julia, "_worker", standing_in())
 
 
 @pytest.fixture(params=["embedded", *CATLAB], scope="session")

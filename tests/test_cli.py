@@ -533,7 +533,7 @@ def test_engines_installs_catlab(say, refuse, monkeypatch):
 
 
 def test_a_missing_engine_is_refused(refuse, monkeypatch, write_instance, tiny_document, write_study):
-    monkeypatch.setattr(julia, "_started", None)
+    monkeypatch.setattr(julia, "_worker", None)
     monkeypatch.setattr(julia, "missing", lambda: "the Catlab engine is not installed: do this")
     path = write_instance("holds")
     for command in (["check", path], ["query", path, "kl_gap"], ["run", write_study(tiny_document)]):

@@ -43,7 +43,7 @@ class CatlabReader:
 
     def twin(self, storage: Storage) -> Any:
         """Return the instance in Julia, brought up to date; not to be changed there."""
-        if self._twin is None or self._twin[0] != storage.version:
+        if self._twin is None or self._twin[0] != storage.version or not julia.lives(self._twin[1]):
             self._twin = storage.version, sent(storage)
         return self._twin[1]
 

@@ -1,13 +1,10 @@
-"""Starting Julia: once, from the right place, and one line of what to do where it cannot be started."""
+"""What is missing, what to do about it, and what an error of Julia says; the process itself is in `test_worker.py`."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-import threading
-import time
-from types import ModuleType, SimpleNamespace
 
 import juliapkg
 import pytest
@@ -17,18 +14,35 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.errors import EngineError
 
+FAULT = "this is a fault of sim2real_cat"
 
-class FakeError(Exception):
-    """juliacall's JuliaError."""
+
+class Answering:
+    """A worker that answers with what it is given, or raises it."""
+
+    alive = True
+
+    def __init__(self, answer=None):
+        self.given = answer
+        self.versions = {"Catlab": "0.17.4", "Julia": "1.12.5"}
+
+    def answer(self, function, arguments, seconds):
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given
+
+    def holds(self, handle):
+        return False
+
+    def close(self):
+        self.alive = False
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_started(monkeypatch):
-    monkeypatch.setattr(julia, "_started", None)
-    monkeypatch.setattr(julia, "_pid", None)
-    for variable in (julia.EXE, julia.PROJECT, "JULIA_DEPOT_PATH"):
+    monkeypatch.setattr(julia, "_worker", None)
+    for variable in (julia.EXE, julia.PROJECT, julia.SECONDS, "JULIA_DEPOT_PATH"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.delitem(sys.modules, "juliacall", raising=False)
 
 
 @pytest.fixture
@@ -37,33 +51,6 @@ def prescribed(monkeypatch, tmp_path):
     (tmp_path / "Project.toml").touch()
     monkeypatch.setenv(julia.EXE, sys.executable)
     monkeypatch.setenv(julia.PROJECT, str(tmp_path))
-
-
-class FakeJulia:
-    """What importing juliacall gives, as far as it is used."""
-
-    def __init__(self, monkeypatch):
-        self.included = []
-        self.module = ModuleType("juliacall")
-        self.module.JuliaError = FakeError
-        self.module.Main = SimpleNamespace(
-            include=self.include,
-            Sim2RealCat=SimpleNamespace(double=lambda x: 2 * x, fail=self.fail),
-            Threads=SimpleNamespace(nthreads=lambda: 1),
-        )
-        monkeypatch.setattr(julia, "_import", lambda: self.module)
-
-    def include(self, path):
-        time.sleep(0.01)  # time for another thread to come
-        self.included.append(path)
-
-    def fail(self):
-        raise FakeError("BoundsError: no such part\nStacktrace:\n [1] somewhere")
-
-
-@pytest.fixture
-def fake(monkeypatch, prescribed):
-    return FakeJulia(monkeypatch)
 
 
 # What is missing
@@ -116,95 +103,68 @@ def test_a_package_that_is_not_installed(monkeypatch, package):
         julia.install(print)
 
 
-# Starting
+def test_asking_what_is_missing_starts_and_imports_nothing(prescribed):
+    before = set(sys.modules)
+    assert julia.missing() is None
+    assert julia.found()
+    assert julia._worker is None
+    assert "juliacall" not in set(sys.modules) - before
 
 
-def test_it_starts_once_and_calls_by_name(fake):
-    threads = [threading.Thread(target=julia.start) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert fake.included == [str(julia.source())]
-    assert julia.call("double", 21) == 42
+# Errors, by whose fault they are
 
 
-def test_the_environment_is_left_alone(fake):
-    before = dict(os.environ)
-    julia.start()
-    assert dict(os.environ) == before
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UndefVarError: `collect` not defined in `Sim2RealCat`\nStacktrace:\n [1] set_hom",
+        "MethodError: no method matching is_epic(::SkelKleisli)\nStacktrace:\n [1] somewhere",
+        'KeyError: key "nope" not found\nStacktrace:\n [1] somewhere',
+        "BoundsError: attempt to access 2-element Vector{Int64} at index [3]\nStacktrace:",
+        "LoadError: UndefVarError: `x` not defined\nin expression starting at a.jl:1",
+        "AttributeError: 'Module' object has no attribute 'f'",
+    ],
+)
+def test_a_fault_of_ours_is_said_to_be_one(monkeypatch, text):
+    monkeypatch.setattr(julia, "_worker", Answering(julia.JuliaError(text)))
+    first = text.splitlines()[0]
+    parts = [f"(set_hom: {first})", FAULT, "Catlab 0.17.4", "Julia 1.12.5", "report it", "embedded engine can answer"]
+    with refused(EngineError, *parts) as caught:
+        julia.call("set_hom")
+    assert str(caught.value.__cause__) == text
 
 
-def test_an_error_in_julia_is_one_line_with_its_trace_as_the_cause(fake):
-    with refused(EngineError, "Catlab could not compute this (fail: BoundsError: no such part)", "embedded") as caught:
-        julia.call("fail")
-    assert isinstance(caught.value.__cause__, FakeError)
+@pytest.mark.parametrize("text", ["OutOfMemoryError()", "ErrorException: no such thing\nStacktrace:\n [1] f"])
+def test_an_error_that_data_can_cause_names_the_remedy(monkeypatch, text):
+    monkeypatch.setattr(julia, "_worker", Answering(julia.JuliaError(text)))
+    first = text.splitlines()[0]
+    with refused(EngineError, f"Catlab could not compute this (follow: {first}): ask the embedded engine") as caught:
+        julia.call("follow")
+    assert FAULT not in str(caught.value)
 
 
-@pytest.mark.parametrize("succeeds", [True, False])
-def test_a_fork_cannot_use_julia_whatever_its_parent_is_doing(fake, monkeypatch, succeeds):
-    if succeeds:
-        julia.start()
-    else:
-        fake.module.Main.include = None
-        with pytest.raises(TypeError):
-            julia.start()
-    parent = os.getpid()
-    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
-    holding, release = threading.Event(), threading.Event()
-
-    def hold():
-        with julia._lock:
-            holding.set()
-            release.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait(10)
-    with refused(EngineError, f"Julia was started in process {parent}", "fork", "'spawn'"):
-        julia.call("double", 1)
-    release.set()
-    thread.join()
+def test_a_package_that_is_not_there_is_to_be_installed(monkeypatch):
+    text = "ArgumentError: Package Catlab not found in current path."
+    monkeypatch.setattr(julia, "_worker", Answering(julia.JuliaError(text)))
+    with refused(EngineError, "Package Catlab not found", "sim2real-cat engines --install catlab") as caught:
+        julia.call("follow")
+    assert FAULT not in str(caught.value)
 
 
-def test_a_julia_without_catlab(fake):
-    def include(_):
-        raise FakeError("ArgumentError: Package Catlab not found\nStacktrace:")
-
-    fake.module.Main.include = include
-    with refused(
-        EngineError, "Julia could not load Catlab (ArgumentError: Package Catlab not found)", "add PythonCall"
-    ):
-        julia.start()
-    fake.module.Main.include = fake.include
-    assert julia.call("double", 1) == 2
-
-
-def test_a_julia_that_does_not_come_up(prescribed, monkeypatch):
-    def fail():
-        raise OSError("libjulia.so: cannot open")
-
-    monkeypatch.setattr(julia, "_import", fail)
-    with refused(EngineError, "Julia could not be started (libjulia.so: cannot open)", "add PythonCall, Catlab"):
-        julia.start()
-
-
-def test_several_threads_of_a_julia_that_runs_already_are_warned_of(fake, monkeypatch):
-    monkeypatch.setitem(sys.modules, "juliacall", fake.module)
-    monkeypatch.delenv(julia.EXE)
-    monkeypatch.delenv(julia.PROJECT)
-    assert julia.found() == "the one that runs in this process"
-    fake.module.Main.Threads.nthreads = lambda: 4
-    with pytest.warns(RuntimeWarning, match="several Julia threads"):
-        julia.start()
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "ten", ""])
+def test_seconds_that_are_none(monkeypatch, text):
+    monkeypatch.setattr(julia, "_worker", Answering(1))
+    monkeypatch.setenv(julia.SECONDS, text)
+    with refused(EngineError, f"{julia.SECONDS}={text} is not a positive number of seconds", "600"):
+        julia.call("anything")
 
 
 # Installing
 
 
-def test_installing_says_how_long_and_how_big(fake, monkeypatch, tmp_path):
-    monkeypatch.delenv(julia.EXE)
-    monkeypatch.delenv(julia.PROJECT)
+def test_installing_says_how_long_and_how_big(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(julia, "start", lambda: started.append(True))
     depot, project = tmp_path / "depot", tmp_path / "env"
     monkeypatch.setenv("JULIA_DEPOT_PATH", f"{depot}{os.pathsep}/elsewhere")
     (depot / "old").mkdir(parents=True)
@@ -221,11 +181,12 @@ def test_installing_says_how_long_and_how_big(fake, monkeypatch, tmp_path):
     monkeypatch.setattr(juliapkg, "project", lambda: str(project))
     said = []
     julia.install(said.append)
-    assert len(said) == 2
-    assert re.sub(r"after \d+ s", "after N s", said[1]) == (
-        f"Catlab is ready after N s; it takes 0.03 GB in {depot} and {project}"
+    assert len(said) == 3
+    assert "compiling" in said[1]
+    assert re.sub(r"\d+ s", "N s", said[2]) == (
+        f"Catlab is ready after N s, of which N s compiled and started it; it takes 0.03 GB in {depot} and {project}"
     )
-    assert fake.included
+    assert started
 
 
 def test_installing_without_a_network(monkeypatch):
@@ -244,15 +205,42 @@ def test_installing_beside_a_julia_of_ones_own(monkeypatch, variable):
         julia.install(print)
 
 
-# The Julia module
+# The Julia package
 
 
-def test_the_module_is_found_in_a_checkout():
-    assert julia.source().is_file()
-    assert julia.source().parent.name == "julia"
+def test_the_package_is_found_in_a_checkout():
+    assert (julia.folder() / "Project.toml").is_file()
+    assert (julia.folder() / "julia" / "Sim2RealCat.jl").is_file()
 
 
-def test_an_installation_without_the_module(monkeypatch, tmp_path):
-    monkeypatch.setattr(julia, "__file__", str(tmp_path / "a" / "b" / "c" / "julia.py"))
+def test_the_package_is_found_beside_the_installed_one(monkeypatch, tmp_path):
+    installed = tmp_path / "sim2real_cat"
+    (installed / "julia").mkdir(parents=True)
+    (installed / "julia" / "Sim2RealCat.jl").touch()
+    (installed / "Project.toml").touch()
+    monkeypatch.setattr(julia, "__file__", str(installed / "acsets" / "catlab" / "julia.py"))
+    assert julia.folder() == installed
+
+
+@pytest.mark.parametrize("there", ["Project.toml", "julia/Sim2RealCat.jl"])
+def test_an_installation_without_the_package(monkeypatch, tmp_path, there):
+    path = tmp_path / there
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    monkeypatch.setattr(julia, "__file__", str(tmp_path / "b" / "c" / "julia.py"))
     with refused(EngineError, "Sim2RealCat.jl is missing: install sim2real-cat again"):
-        julia.source()
+        julia.folder()
+
+
+def test_what_is_compiled_is_newer_than_its_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("JULIA_DEPOT_PATH", str(tmp_path))
+    assert not julia.is_compiled()
+    compiled = tmp_path / "compiled" / "v1.12" / "Sim2RealCat" / "abc_def.ji"
+    compiled.parent.mkdir(parents=True)
+    compiled.touch()
+    assert julia.is_compiled()
+    assert "compiles" not in julia._expectation()
+    written = max(path.stat().st_mtime for path in (julia.folder() / "julia").glob("*.jl"))
+    os.utime(compiled, (written - 10, written - 10))
+    assert not julia.is_compiled()
+    assert "compiles for minutes" in julia._expectation()
