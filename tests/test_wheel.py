@@ -30,6 +30,14 @@ def test_the_julia_module_is_in_the_wheel(wheel):
         assert wheel[f"sim2real_cat/julia/{path.name}"] == path.read_bytes()
 
 
+def test_the_wheel_is_a_julia_package_as_the_checkout_is(wheel):
+    """Julia finds the name, the entry and the dependencies in a Project.toml beside the folder of the module."""
+    assert wheel["sim2real_cat/Project.toml"] == (ROOT / "Project.toml").read_bytes()
+    project = tomllib.loads(wheel["sim2real_cat/Project.toml"].decode())
+    assert project["name"] == "Sim2RealCat"
+    assert f"sim2real_cat/{project['entryfile']}" in wheel
+
+
 def test_the_demo_study_and_the_types_are_in_the_wheel(wheel):
     """The stubs too, which say at run time what a package offers."""
     stubs = [path.relative_to(ROOT / "sim2real_cat") for path in (ROOT / "sim2real_cat").rglob("*.pyi")]

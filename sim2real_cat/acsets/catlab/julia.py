@@ -27,8 +27,14 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from sim2real_cat.acsets.catlab.worker import MODULE, packed, read_frame, unpacked, write_frame
+from sim2real_cat.acsets.catlab.frames import packed, read_frame, unpacked, write_frame
 from sim2real_cat.errors import EngineError
+
+MODULE = "Sim2RealCat"
+"""The Julia package and its module."""
+
+WORKER = "sim2real_cat.acsets.catlab.worker"
+"""The Python module that the process runs."""
 
 EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
 """juliacall's variables for a Julia, and an environment with the packages of juliapkg.json, that are there already."""
@@ -268,7 +274,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._said = bytearray()
         self._is_closed = False
-        command = [sys.executable, "-P", "-m", "sim2real_cat.acsets.catlab.worker", str(os.getpid()), str(folder())]
+        command = [sys.executable, "-P", "-m", WORKER, str(os.getpid()), str(folder()), MODULE]
         self._thread = threading.Thread(target=self._run, args=(command,), name="Catlab", daemon=True)
         with self._closed_by_failure():
             self._thread.start()

@@ -1,13 +1,12 @@
-"""The process in which Julia runs, and the frames by which it speaks with the process that started it.
+"""The process in which Julia runs: the only file that imports juliacall.
 
-``python -m sim2real_cat.acsets.catlab.worker PARENT FOLDER`` is started by :mod:`sim2real_cat.acsets.catlab.julia`,
-with the number of the process that starts it and the folder of the Julia package. This is the only file that imports
-juliacall. Requests come in on standard input and answers go out on standard output, whose places are then taken by
+``python -m sim2real_cat.acsets.catlab.worker PARENT FOLDER MODULE`` is started by
+:mod:`sim2real_cat.acsets.catlab.julia`, with the number of the process that starts it, and the folder and name of the
+Julia package. Requests come in on standard input and answers go out on standard output, whose places are then taken by
 nothing and by standard error, so that Julia and its packages may read and print as they like.
 
-A frame is the number of its pieces, their lengths, and the pieces: a pickle, then the arrays in it. Vectors of
-integers, floats and booleans arrive in Python as arrays; texts, numbers, nothing and tuples as themselves. Every other
-object stays here in a table, and its number crosses.
+Vectors of integers, floats and booleans arrive in Python as arrays; texts, numbers, nothing and tuples as themselves.
+Every other object stays here in a table, and its number crosses.
 """
 
 from __future__ import annotations
@@ -15,110 +14,20 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
-import pickle
 import signal
-import struct
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO, RawIOBase
+from io import RawIOBase
 from typing import Any
 
 import numpy as np
 
-MODULE = "Sim2RealCat"
+from sim2real_cat.acsets.catlab.frames import packed, read_frame, unpacked, write_frame
+
 _DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of Linux's ``prctl``."""
 
 _PLAIN = (str, int, float, bool, type(None))
-
-
-# Frames
-
-
-class _Packer(pickle.Pickler):
-    """A pickler that writes the numbers of objects that stay on the other side, or on this one."""
-
-    def __init__(self, file: BytesIO, number_of: Callable[[object], int | None], keep: Callable[[Any], Any]) -> None:
-        super().__init__(file, protocol=5, buffer_callback=keep)
-        self._number_of = number_of
-
-    def persistent_id(self, obj: object) -> int | None:
-        """Return the number of an object that does not cross, and None for one that does."""
-        return self._number_of(obj)
-
-
-class _Unpacker(pickle.Unpickler):
-    """An unpickler that puts objects in the place of numbers."""
-
-    def __init__(self, file: BytesIO, arrays: Sequence[bytearray], numbered: Callable[[int], object]) -> None:
-        super().__init__(file, buffers=arrays)
-        self._numbered = numbered
-
-    def persistent_load(self, pid: int) -> object:
-        """Return the object of a number."""
-        return self._numbered(pid)
-
-
-def packed(value: object, number_of: Callable[[object], int | None]) -> list[memoryview]:
-    """Return the pieces of a frame.
-
-    Args:
-        value: anything that can be pickled, with objects in it that do not cross.
-        number_of: the number of an object that does not cross; None for any other.
-    """
-    arrays: list[pickle.PickleBuffer] = []
-    head = BytesIO()
-    _Packer(head, number_of, arrays.append).dump(value)
-    return [head.getbuffer(), *(array.raw() for array in arrays)]
-
-
-def unpacked(pieces: Sequence[bytearray], numbered: Callable[[int], object]) -> Any:
-    """Return the value of a frame.
-
-    Args:
-        pieces: the pieces; the arrays of the value live in them.
-        numbered: the object that has a number.
-    """
-    return _Unpacker(BytesIO(pieces[0]), pieces[1:], numbered).load()
-
-
-def write_frame(stream: RawIOBase, pieces: Sequence[memoryview]) -> None:
-    """Write a frame.
-
-    Raises:
-        OSError: where nobody reads it.
-    """
-    head = struct.pack(f"<{len(pieces) + 1}Q", len(pieces), *(piece.nbytes for piece in pieces))
-    for piece in (memoryview(head), *pieces):
-        rest = piece.cast("B")
-        while rest:
-            rest = rest[stream.write(rest) :]
-
-
-def read_frame(stream: RawIOBase) -> list[bytearray]:
-    """Read the pieces of a frame.
-
-    Raises:
-        EOFError: where the stream ends.
-    """
-    (count,) = struct.unpack("<Q", _read(stream, 8))
-    lengths = struct.unpack(f"<{count}Q", _read(stream, 8 * count))
-    return [_read(stream, length) for length in lengths]
-
-
-def _read(stream: RawIOBase, length: int) -> bytearray:
-    found = bytearray(length)
-    rest = memoryview(found)
-    while rest:
-        taken = stream.readinto(rest)
-        if not taken:
-            raise EOFError("the stream ended within a frame")
-        rest = rest[taken:]
-    return found
-
-
-# The process
 
 
 @dataclass(frozen=True)
@@ -150,12 +59,13 @@ class _Table:
         return _Kept(number)
 
 
-def serve(parent: int, folder: str) -> None:
+def serve(parent: int, folder: str, name: str) -> None:
     """Start Julia, load the package, and answer requests until there are no more.
 
     Args:
         parent: the number of the process that asks, with which this one ends.
         folder: the folder of the Julia package.
+        name: the name of the package, which is that of its module.
     """
     _die_with(parent)
     requests, answers = _own_streams()
@@ -169,7 +79,7 @@ def serve(parent: int, folder: str) -> None:
         say("not started", _text(error))
         return
     try:
-        module, versions = _loaded(juliacall, folder)
+        module, versions = _loaded(juliacall, folder, name)
     except Exception as error:
         say("not loaded", _text(error))
         return
@@ -218,7 +128,7 @@ def _started() -> Any:
     return juliacall
 
 
-def _loaded(juliacall: Any, folder: str) -> tuple[Any, dict[str, str]]:
+def _loaded(juliacall: Any, folder: str, name: str) -> tuple[Any, dict[str, str]]:
     """Load the Julia package: the module, and the versions of what computes.
 
     The folder has a Project.toml that names the package and its dependencies. It comes last on the load path, so the
@@ -226,10 +136,10 @@ def _loaded(juliacall: Any, folder: str) -> tuple[Any, dict[str, str]]:
     """
     main = juliacall.Main
     main.seval("folder -> (push!(LOAD_PATH, folder); nothing)")(folder)
-    main.seval(f"using {MODULE}")
-    module = main.seval(MODULE)
+    main.seval(f"using {name}")
+    module = main.seval(name)
     versions = {
-        "Catlab": str(main.seval(f"string(pkgversion({MODULE}.Catlab))")),
+        "Catlab": str(main.seval(f"string(pkgversion({name}.Catlab))")),
         "Julia": str(main.seval("string(VERSION)")),
     }
     return module, versions
@@ -242,4 +152,4 @@ def _text(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2])
+    serve(int(sys.argv[1]), *sys.argv[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -93,10 +94,9 @@ def test_a_value_comes_back_as_it_went(prescribed, value):
     ids=lambda array: f"{array.dtype}{len(array)}",
 )
 def test_an_array_comes_back_bit_by_bit_and_is_ours_to_write(prescribed, array):
-    inner, (again, _) = julia.call("same", array, (array, 1))[0], (array, 1)
-    assert (inner.dtype, inner.tobytes()) == (array.dtype, array.tobytes())
-    inner[:1] = 0
-    assert again is array
+    (found,) = julia.call("same", array)
+    assert (found.dtype, found.tobytes()) == (array.dtype, array.tobytes())
+    found[:1] = 0
 
 
 def test_arrays_arrive_as_arrays(prescribed):
@@ -156,7 +156,7 @@ def test_julia_runs_in_a_process_and_session_of_its_own_with_one_thread(prescrib
     assert julia.call("pid") != os.getpid()
     assert julia.call("session") == julia.call("pid")
     assert julia.call("threads") == "1"
-    assert julia.call("folders") == (str(julia.folder()),)
+    assert julia.call("folders") == (str(julia.folder()),), "what is put on the load path"
     assert "juliacall" not in sys.modules
 
 
@@ -281,10 +281,14 @@ def test_a_python_that_is_not_there(prescribed, monkeypatch):
     ],
 )
 def test_a_module_that_cannot_be_loaded(prescribed, text, says, is_fault):
-    fail = (
-        f"\ndef LOAD():\n    os.write(2, b'ERROR: LoadError: syntax\\n [1] top\\n')\n    raise JuliaError({text!r})\n"
+    write_juliacall(
+        prescribed,
+        textwrap.dedent(rf"""
+            def LOAD():
+                os.write(2, b"ERROR: LoadError: syntax\n [1] top\n")
+                raise JuliaError({text!r})
+        """),
     )
-    write_juliacall(prescribed, fail)
     with refused(EngineError, "Julia could not load Catlab", *says, "add PythonCall") as caught:
         julia.start()
     assert ("fault of sim2real_cat" in str(caught.value)) == is_fault
@@ -406,14 +410,15 @@ class TestTheEnd:
 
     def test_ctrl_c_stops_a_start(self, prescribed):
         write_juliacall(
-            prescribed, "\nLOAD = lambda: (open('%s', 'w').write(str(pid())), hang())\n" % (prescribed / "pid")
+            prescribed,
+            textwrap.dedent(f"""
+                def LOAD():
+                    print(os.getpid(), file=open({str(prescribed / "pid")!r}, "w"), flush=True)
+                    hang()
+            """),
         )
         text = SCRIPT.format(support=str(SUPPORT), home=str(prescribed))
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        write_juliacall(
-            prescribed,
-            f"\ndef LOAD():\n    print(os.getpid(), file=open({str(prescribed / 'pid')!r}, 'w'), flush=True)\n    hang()\n",
-        )
         process = subprocess.Popen([sys.executable, "-c", text], stderr=subprocess.PIPE, text=True, env=environment)
         wait_until(lambda: (prescribed / "pid").exists() and (prescribed / "pid").read_text())
         process.send_signal(signal.SIGINT)
@@ -446,7 +451,7 @@ class TestTheEnd:
 
 def test_terminals_hear_what_to_expect_and_stdout_nothing(prescribed, monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(julia, "_spinner", lambda note: shown.append(note) or open(os.devnull))
+    monkeypatch.setattr(julia, "_spinner", lambda note: shown.append(note) or contextlib.nullcontext())
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     write_juliacall(prescribed, "\nLOAD = lambda: time.sleep(0.4)\n")
     assert julia.call("double", 1) == 2
