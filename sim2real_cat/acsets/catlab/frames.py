@@ -1,7 +1,7 @@
 """Frames between Python and the process in which Julia runs: any value, its arrays as they lie in memory.
 
-A frame is the number of its pieces, their lengths, and the pieces: a pickle, then the arrays in it. Objects that stay on
-one side cross as numbers.
+A frame is the number of its pieces, their lengths, and the pieces: a pickle, then the arrays in it. Objects that stay
+on one side cross as numbers.
 """
 
 from __future__ import annotations

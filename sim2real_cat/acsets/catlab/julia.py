@@ -75,7 +75,7 @@ class Worker(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Tell whether it can be asked."""
         ...
 
     @property
@@ -282,7 +282,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Tell whether it can be asked."""
         return not self._is_closed and self._process is not None and self._process.poll() is None
 
     def holds(self, handle: object) -> bool:
