@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from both_engines import outcome, same_cone
 from demo_shape import demo_shape
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.maps.homomorphisms import homomorphisms
+from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.errors import EngineError
 from sim2real_cat.study.study import Study
@@ -96,6 +102,45 @@ def studies(max_policies=3):
         for schema in (SchSim2RealTransfer, SchTransferStudy)
     ]
     return st.one_of(drawn).map(lambda instance: instance.acset)
+
+
+@st.composite
+def parallel(draw, most=6):
+    """Two morphisms from one small instance into one study: they pick out parts of it."""
+    y = draw(studies())
+    assume(y.nparts("Policy"))
+    x = y.like()
+    for _ in range(draw(st.integers(1, 2))):
+        policy = x.add("Policy")
+        if draw(st.booleans()):
+            x.add("SimEnv", train=policy)
+    found = list(itertools.islice(homomorphisms(x, y), most))
+    assume(found)
+    return draw(st.sampled_from(found)), draw(st.sampled_from(found))
+
+
+def moved(catlab, *morphisms):
+    """Morphisms between the same instances in Catlab."""
+    ends = {}
+    for f in morphisms:
+        for end in (f.dom, f.codom):
+            ends.setdefault(id(end), catlab(end))
+    return [Morphism(ends[id(f.dom)], ends[id(f.codom)], f.components, f.variables) for f in morphisms]
+
+
+@FEW
+@given(studies(2), st.data())
+def test_products(catlab, x, data):
+    y = data.draw(st.sampled_from([x]) | studies(2).filter(lambda y: y.schema == x.schema))
+    same_cone(outcome(lambda: product(catlab(x), catlab(y))), outcome(lambda: product(x, y)))
+
+
+@pytest.mark.parametrize("limit", [pullback, equalizer])
+@FEW
+@given(pair=parallel())
+def test_limits_of_two_morphisms(catlab, limit, pair):
+    f, g = pair
+    same_cone(outcome(lambda: limit(*moved(catlab, f, g))), outcome(lambda: limit(f, g)))
 
 
 def test_what_the_heirs_of_the_demo_keep(catlab):
