@@ -14,7 +14,7 @@ import pytest
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Var
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Var, fibres
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import homomorphism, homomorphisms
 from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
@@ -187,8 +187,8 @@ class StandIn:
     def pullback_of_sets(self, f, g, n):
         assert min(len(f), len(g), f.min(), g.min()) >= 1
         assert max(f.max(), g.max()) <= n
-        rows = [(i + 1, j + 1) for j, right in enumerate(g.tolist()) for i in np.flatnonzero(f == right).tolist()]
-        return tuple(np.array(rows, np.int64).reshape(-1, 2).T)
+        j, i = fibres(f, n + 1).of(g)
+        return i + 1, j + 1
 
     @crossing
     def equalizer_of_sets(self, f, g, n):
