@@ -1,37 +1,47 @@
-# Migration along a functor of schemas, given by names: objects to objects, and homs to paths of homs.
+# Migration along a functor of schemas, given by names: objects to objects, attribute types to attribute types, and homs
+# and attributes to paths.
 
 schema_from(json) = parse_json_acset_schema(Presentation, JSON3.read(json))
 
 named(schema, name) = generator(schema, Symbol(name))
 
 """
-Pull an instance back along a functor from the schema of `target`, which has no attributes, to that of `x`.
-
-`target` is an instance of the functor's domain. `homs_json` sends homs to paths; an empty path is an identity.
+The images of the generators of a schema, by its own generators; an empty path is an identity.
 """
-function pull_back(x, target, domain_json, codomain_json, objects_json, homs_json)
-  domain, codomain = schema_from(domain_json), schema_from(codomain_json)
+function images_of_generators(domain, codomain, objects_json, arrows_json)
+  on_objects = Dict(named(domain, name) => named(codomain, image)
+                    for (name, image) in JSON3.read(objects_json, Dict{String,String}))
   category = FinCat(codomain)
-  on_objects = Dict(named(domain, ob) => named(codomain, image)
-                    for (ob, image) in JSON3.read(objects_json, Dict{String,String}))
-  on_homs = Dict(map(collect(JSON3.read(homs_json, Dict{String,Vector{String}}))) do (name, path)
+  # Catlab's test csetcats/FunctorialDataMigrations.jl has such paths; `homtype=:list` fails on an empty one
+  on_arrows = Dict(map(collect(JSON3.read(arrows_json, Dict{String,Vector{String}}))) do (name, path)
     f = named(domain, name)
-    start = on_objects[dom(f)]
-    f => isempty(path) ? Path(category, [], start, start) : Path(category, [named(codomain, arrow) for arrow in path])
+    f => Path(category, [named(codomain, arrow) for arrow in path], on_objects[dom(f)], on_objects[codom(f)])
   end)
-  migrate(typeof(static(target)), static(x), on_objects, on_homs; homtype=:path)
+  (on_objects, on_arrows)
 end
 
 """
-Push an instance forward along a functor of schemas that sends homs to homs: the left Kan extension, by the chase.
-
-`target` is an instance of the functor's codomain.
+Pull an instance back along a functor from the schema of `target`, which is empty but for attribute variables, to that
+of `x`, in which everything is defined.
 """
-function push_forward(x, target, domain_json, codomain_json, objects_json, homs_json)
+function pull_back(x, target, objects_json, arrows_json)
+  X, Y = static(x), static(target)
+  domain, codomain = Presentation(Y), Presentation(X)
+  images = images_of_generators(domain, codomain, objects_json, arrows_json)
+  functor = FinFunctor(images..., FinCat(domain), FinCat(codomain); homtype=:path)
+  migrate!(Y, X, DeltaMigration(functor))
+end
+
+"""
+Push an instance forward along a functor of schemas: the left Kan extension, by the chase.
+
+`target` is an empty instance of the functor's codomain, whose equations the schema in JSON has.
+"""
+function push_forward(x, target, domain_json, codomain_json, objects_json, arrows_json)
   domain, codomain = schema_from(domain_json), schema_from(codomain_json)
-  images(json) = Dict(named(domain, name) => named(codomain, image)
-                      for (name, image) in JSON3.read(json, Dict{String,String}))
-  functor = FinFunctor(images(objects_json), images(homs_json), FinCat(domain), FinCat(codomain); homtype=:generator)
+  images = images_of_generators(domain, codomain, objects_json, arrows_json)
+  functor = FinFunctor(images..., FinCat(domain), FinCat(codomain); homtype=:path)
   X = static(x)
+  # Catlab's test csetcats/FunctorialDataMigrations.jl, where a functor sends homs to identities, too
   SigmaMigrationFunctor(functor, typeof(X), typeof(static(target)))(X)
 end

@@ -279,18 +279,33 @@ class StandIn:
     # migration.jl
 
     @crossing
-    def pull_back(self, x, target, domain_json, codomain_json, objects_json, homs_json):
-        return delta(functor(target.schema, domain_json, x.schema, codomain_json, objects_json, homs_json), x)
+    def pull_back(self, x, target, objects_json, arrows_json):
+        require_total(x)
+        found = delta(functor(target.schema, x.schema, objects_json, arrows_json), x)
+        assert all(target.nvars(kind) == found.nvars(kind) for kind in target.schema.attrtypes)
+        assert all(target.nparts(ob) == 0 for ob in target.schema.obs)
+        return found
 
     @crossing
-    def push_forward(self, x, target, domain_json, codomain_json, objects_json, homs_json):
-        return sigma(functor(x.schema, domain_json, target.schema, codomain_json, objects_json, homs_json), x)
+    def push_forward(self, x, target, domain_json, codomain_json, objects_json, arrows_json):
+        require_total(x)
+        assert (x.schema.to_json(), target.schema.to_json()) == (domain_json, codomain_json)
+        return sigma(functor(x.schema, target.schema, objects_json, arrows_json), x)
 
 
-def functor(domain, domain_json, codomain, codomain_json, objects_json, homs_json):
-    assert (domain.to_json(), codomain.to_json()) == (domain_json, codomain_json)
-    homs = {name: (path,) if isinstance(path, str) else path for name, path in read(homs_json).items()}
-    return SchemaFunctor(domain, codomain, read(objects_json), {f: tuple(path) for f, path in homs.items()})
+def functor(domain, codomain, objects_json, arrows_json):
+    """The functor that is given by the names of images."""
+    images, paths = read(objects_json), {name: tuple(path) for name, path in read(arrows_json).items()}
+    sides = [
+        {name: table[name] for name in names}
+        for table, names in (
+            (images, domain.obs),
+            (paths, domain.homs),
+            (images, domain.attrtypes),
+            (paths, domain.attrs),
+        )
+    ]
+    return SchemaFunctor(domain, codomain, *sides)
 
 
 def require_total(x):

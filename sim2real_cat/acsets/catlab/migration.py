@@ -1,70 +1,120 @@
-"""Migration along a functor of schemas by Catlab: Δ to schemas without attributes, Σ between such schemas."""
+"""Migration along a functor of schemas by Catlab: Δ of pointed instances, Σ of instances with spans."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.catlab.crossing import received, require_defined, require_plain, sent, sent_json
+from sim2real_cat.acsets.catlab.crossing import received, sent, sent_json
+from sim2real_cat.acsets.catlab.pointed import pointed_schema, with_points, without_points
+from sim2real_cat.acsets.catlab.refusals import refused
+from sim2real_cat.acsets.catlab.spans import Encoding
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, dtype_of
+from sim2real_cat.acsets.maps.values import codes, decoded
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Schema
-from sim2real_cat.errors import EngineError
 
 
 def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
-    """Return the instance Δ_F(X), for a functor whose domain has no attributes.
-
-    Raises:
-        EngineError: where it has, or a hom of the instance is undefined.
-    """
-    require_plain("Δ", functor.dom)
-    require_defined("Δ", instance, instance.schema.homs)
-    source = _without_attributes(functor.codom)
-    homs = {f: list(path.arrows) for f, path in functor.homs.items()}
-    found = julia.call(
-        "pull_back",
-        sent(instance, source),
-        sent(instance.like(functor.dom)),
-        functor.dom.to_json(),
-        source.to_json(),
-        sent_json(dict(functor.obs)),
-        sent_json(homs),
-    )
-    return received(found, instance.like(functor.dom, engine="catlab"))
+    """Return the instance Δ_F(X)."""
+    coded = codes(instance)
+    source = with_points(instance, pointed_schema(functor.codom), coded)
+    target = instance.like(pointed_schema(functor.dom))
+    for kind, image in functor.attrtypes.items():
+        target.add_vars(kind, source.nvars(image))
+    found = julia.call("pull_back", sent(source), sent(target), *_sent_functor(functor))
+    values = {kind: coded.values[image] for kind, image in functor.attrtypes.items()}
+    read = received(found, instance.like(target.schema))
+    return without_points(read, instance.like(functor.dom, engine="catlab"), values)
 
 
 def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
-    """Return the instance Σ_F(X), for a functor of schemas without attributes that sends homs to homs.
+    """Return the instance Σ_F(X).
 
-    Whether it is finite must be known before: Catlab's chase has no bound.
+    Whether it is finite must be known before, and that no two values are identified: Catlab's chase has no bound, and
+    it takes one of the values. Where a hom or an attribute is undefined, it gives no condition: it is sent as a span,
+    an object over its domain with a part for each value.
 
     Raises:
-        EngineError: for another functor, or where a hom of the instance is undefined.
+        EngineError: for attributes where Catlab's chase fails or has another answer: with variables, images that are
+            paths, or an endomorphism in one of the schemas.
     """
-    require_plain("Σ", functor.dom)
-    require_plain("Σ", functor.codom)
-    require_defined("Σ", instance, instance.schema.homs)
-    homs = {}
-    for f, path in functor.homs.items():
-        if len(path.arrows) != 1:
-            text = f"the path '{path}'" if path.arrows else "an identity"
-            raise EngineError(
-                f"Catlab computes Σ along functors that send homs to homs, but '{f}' goes to {text}: "
-                "ask the embedded engine"
-            )
-        homs[f] = path.arrows[0]
+    _require_extendable(functor, instance)
+    x, types = _merged_types(functor, instance)
+    coded = codes(x)
+    partial = [a for a in x.schema.attrs if (x.cells(a).status == UNDEFINED).any()]
+    encoding = Encoding((x,), coded, ({},), partial)
+    obs = dict(functor.obs)
+    homs = {f: path.arrows for f, path in functor.homs.items() if f not in encoding.spans}
+    for f, span in encoding.spans.items():
+        obs[span.ob] = functor.homs[f].dom
+        homs |= {span.start: (), span.end: functor.homs[f].arrows}
+    for a, slot in encoding.slots.items():
+        obs[slot.ob] = functor.attrs[a].dom
+        homs[slot.start] = ()
+    attrs = {a: path.arrows for a, path in functor.attrs.items()}
+    codom = _coded_schema(functor.codom)
+    extended = SchemaFunctor(encoding.schema, codom, obs, homs, types, attrs)
     found = julia.call(
         "push_forward",
-        sent(instance),
-        sent(instance.like(functor.codom)),
-        functor.dom.to_json(),
-        functor.codom.to_json(),
-        sent_json(dict(functor.obs)),
-        sent_json(homs),
+        sent(encoding.encoded[0].instance),
+        sent(instance.like(codom)),
+        encoding.schema.to_json(),
+        codom.to_json(),
+        *_sent_functor(extended),
     )
-    return received(found, instance.like(functor.codom, engine="catlab"))
+    read = received(found, instance.like(codom))
+    sizes = {ob: read.nparts(ob) for ob in codom.obs}
+    nvars = {kind: read.nvars(kind) for kind in codom.attrtypes}
+    values = {}
+    for a, (_, kind) in codom.attrs.items():
+        python_type = functor.codom.attrtypes[kind]
+        known = coded.values.get(kind, np.zeros(0, dtype_of(python_type)))
+        data, status = read.cells(a)
+        values[a] = decoded(np.where(status == DEFINED, data, len(known) + status), known, python_type)
+    targets = {f: read.column_ids(f) for f in codom.homs}
+    return instance.like(functor.codom, engine="catlab").fill(sizes, nvars, targets, values)
 
 
-def _without_attributes(schema: Schema) -> Schema:
-    """Return the part of a schema that is objects, homs and equations between them."""
-    equations = [(left.arrows, right.arrows) for left, right in schema.equations if left.codom not in schema.attrtypes]
-    return Schema(schema.name, schema.obs, schema.homs, equations=equations)
+def _require_extendable(functor: SchemaFunctor, instance: ACSet) -> None:
+    """Refuse attributes where Catlab does not compute Σ."""
+    if not functor.codom.attrtypes:
+        return
+    for kind in functor.dom.attrtypes:
+        if instance.nvars(kind):
+            raise refused("sigma-variables", f"'{kind}' has {instance.nvars(kind)} of them")
+    for a, path in functor.attrs.items():
+        if len(path.arrows) > 1:
+            raise refused("sigma-paths", f"'{a}' goes to '{path}'")
+    for schema in (functor.dom, functor.codom):
+        for f, (dom, codom) in schema.homs.items():
+            if dom == codom:
+                raise refused("sigma-endomorphisms", f"'{f}' of {schema.name} goes from '{dom}' to itself")
+
+
+def _merged_types(functor: SchemaFunctor, instance: ACSet) -> tuple[ACSet, dict[str, str]]:
+    """Return an instance without variables with the attribute types of the functor's codomain that it needs.
+
+    Attribute types that go to one are one, so that their values have the same codes.
+    """
+    dom = functor.dom
+    types = {image: functor.codom.attrtypes[image] for image in functor.attrtypes.values()}
+    attrs = {a: (ob, functor.attrtypes[kind]) for a, (ob, kind) in dom.attrs.items()}
+    sizes = {ob: instance.nparts(ob) for ob in dom.obs}
+    homs = {f: instance.column_ids(f) for f in dom.homs}
+    cells = {a: instance.cells(a) for a in dom.attrs}
+    merged = instance.like(Schema(dom.name, dom.obs, dom.homs, types, attrs)).fill(sizes, {}, homs, cells)
+    return merged, {kind: kind for kind in types}
+
+
+def _coded_schema(schema: Schema) -> Schema:
+    """Return a schema with integers for all values."""
+    equations = [(left.arrows, right.arrows) for left, right in schema.equations]
+    return Schema(schema.name, schema.obs, schema.homs, dict.fromkeys(schema.attrtypes, int), schema.attrs, equations)
+
+
+def _sent_functor(functor: SchemaFunctor) -> tuple[str, str]:
+    """Return a functor for Julia: the images of objects and attribute types, and those of arrows as paths."""
+    arrows = {f: list(path.arrows) for f, path in {**functor.homs, **functor.attrs}.items()}
+    return sent_json({**functor.obs, **functor.attrtypes}), sent_json(arrows)

@@ -38,6 +38,21 @@ REFUSALS: dict[str, Refusal] = {
     "query": Refusal(
         "queries", "in whose course at most 50,000,000 rows are made", "each takes Catlab some 15 microseconds"
     ),
+    "sigma-variables": Refusal(
+        "Σ of instances with attributes",
+        "that have no attribute variables",
+        "it numbers those of the result anew, but writes those of the instance under their old numbers",
+    ),
+    "sigma-paths": Refusal(
+        "Σ of instances with attributes",
+        "along functors that send attributes to attributes",
+        "it looks for the homs of a longer path under the name of the whole path",
+    ),
+    "sigma-endomorphisms": Refusal(
+        "Σ of instances with attributes",
+        "between schemas without endomorphisms",
+        "its chase asks of their attribute types whether a map is epic, which has no method",
+    ),
 }
 
 

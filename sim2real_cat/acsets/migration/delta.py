@@ -15,11 +15,10 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     The parts of an object c are those of F(c), with the same ids; a hom f is the composite of the path
     F(f) in X, undefined where any arrow on the way is; an attribute is the composite of its path, with the
     same variables. Δ is functorial: Δ_id = id and Δ of ``F.then(G)`` is Δ_F after Δ_G. An instance that lives in
-    Catlab is migrated by Catlab, to schemas without attributes.
+    Catlab is migrated by Catlab.
 
     Raises:
         SchemaError: where the instance is not one of the functor's codomain.
-        EngineError: where the instance lives in Catlab, and Catlab cannot migrate it.
     """
     require_instance(functor.codom, instance, "delta", "ends")
     if instance.engine == "catlab":

@@ -39,11 +39,12 @@ class KanExtension(NamedTuple):
 def sigma(functor: SchemaFunctor, instance: ACSet, limit: int | None = None) -> ACSet:
     """Return the instance Σ_F(X) of the functor's codomain; see :func:`left_kan_extension`.
 
-    For an instance that lives in Catlab it is Catlab's, for schemas without attributes and functors that send homs
-    to homs. That it is finite is found out here first, within ``limit``, because Catlab's chase has no bound.
+    For an instance that lives in Catlab it is Catlab's. That it is finite, and that no two values are identified, is
+    found out here first, within ``limit``, because Catlab's chase has no bound and takes one of the values.
 
     Raises:
-        EngineError: where the instance lives in Catlab, and Catlab cannot migrate it.
+        EngineError: where the instance lives in Catlab, which computes Σ with attributes where there are no attribute
+            variables, attributes go to attributes, and no hom leads from an object to itself.
     """
     extension = left_kan_extension(functor, instance, limit).instance
     return by_catlab.sigma(functor, instance) if instance.engine == "catlab" else extension

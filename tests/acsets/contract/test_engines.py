@@ -8,7 +8,6 @@ import pytest
 from acset_strategies import FIXED, STUDY, acsets, paths_in, refused, schemas, study
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from migration_strategies import functors_into
 from morphism_strategies import held_only, instances, path, spans
 from query_strategies import queries
 
@@ -17,9 +16,6 @@ from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, homomorphism, homomorphisms, is_isomorphic
 from sim2real_cat.acsets.maps.morphism import Morphism
-from sim2real_cat.acsets.migration.delta import delta
-from sim2real_cat.acsets.migration.functor import SchemaFunctor
-from sim2real_cat.acsets.migration.sigma import sigma
 from sim2real_cat.acsets.query.engine import answer, count
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError, InstanceError, Sim2RealError
@@ -225,31 +221,6 @@ def test_pushouts_and_coequalizers(catlab, data):
             same_cone(theirs, mine, False)
 
 
-@FIXED
-@given(st.data())
-def test_delta(catlab, data):
-    x = data.draw(acsets())
-    assume(all((x.column_ids(f) >= 0).all() for f in x.schema.homs))
-    drawn = data.draw(functors_into(x.schema).filter(lambda functor: not functor.dom.attrs))
-    homs = {f: image.arrows for f, image in drawn.homs.items()}
-    functor = SchemaFunctor(Schema("Bare", drawn.dom.obs, drawn.dom.homs), x.schema, drawn.obs, homs)
-    there = delta(functor, catlab(x))
-    assert (there.engine, there) == ("catlab", delta(functor, x))
-
-
-@FIXED
-@given(st.data())
-def test_sigma(catlab, data):
-    """Along an inclusion into a schema with more objects and arrows, where the extension is finite."""
-    schema = data.draw(schemas().filter(lambda schema: not schema.attrtypes))
-    x = data.draw(total_instances(schema))
-    more = {"g": (schema.obs[0], "New")}
-    functor = SchemaFunctor.inclusion(schema, schema.extend("More", obs=["New"], homs=more))
-    there = sigma(functor, catlab(x))
-    assert there.engine == "catlab"
-    assert is_isomorphic(there.to_engine("embedded"), sigma(functor, x))
-
-
 LOOPS = Schema("Loops", ["X"], {"f": ("X", "X")}, {"T": float}, {"t": ("X", "T"), "u": ("X", "T")})
 
 
@@ -335,7 +306,6 @@ SURPRISES = {
         lambda x: pushout(Morphism.identity(x), Morphism.identity(x)),
         "'deploy' of 'Policy' 2 is undefined",
     ),
-    "a migration with attributes": (lambda x: delta(SchemaFunctor.identity(x.schema), x), "without attributes"),
 }
 
 
