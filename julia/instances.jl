@@ -1,19 +1,27 @@
 """
 The simulated environments that trained a policy: its preimage under `train`, sorted.
 """
-fibre(instance, policy) = sort!(collect(Int, incident(instance, policy, :train)))
+function fibre(instance, policy)
+  n = nparts(instance, :Policy)
+  policy in 1:n || throw(ArgumentError("there is no policy $policy: the instance has $n, counted from 1"))
+  sort!(collect(Int, incident(instance, policy, :train)))
+end
 
 """
 The weights of a policy's mixture: for each environment of its fibre `sim_weight` over their sum, and equal weights
-where the schema has none or one is missing.
+where the schema has none or one is missing. A mixture has weights >= 0 with a positive sum.
 """
 function mixture_weights(instance, policy)
   envs = fibre(instance, policy)
   given = :sim_weight in attrs(acset_schema(instance); just_names=true) ?
     values_at(instance, envs, :sim_weight) : fill(nothing, length(envs))
-  weights = all(w -> w isa Real, given) ? Float64[w for w in given] : ones(length(envs))
+  weights = all(is_number, given) ? Float64[w for w in given] : ones(length(envs))
+  isempty(envs) || (all(>=(0), weights) && sum(weights) > 0) ||
+    throw(ArgumentError("sim_weight of policy $policy is $weights: a mixture needs weights >= 0 with a positive sum"))
   weights ./ sum(weights; init=0.0)
 end
+
+is_number(value) = value isa Real && !isnan(value)
 
 """
 The policies that `transfer` sends to themselves: the equalizer of `transfer` and the identity in finite sets.

@@ -8,8 +8,12 @@ struct Witness
   id::Int
 end
 
+# Each law is the twin of one in Python, whose statement it repeats; Python's is the one to change.
+
 """
-Every arrow but `transfer` is defined on every part.
+Every arrow but transfer is defined on every part; transfer is undefined only where no policy took over.
+
+    train, deploy, observe_sim, observe_real total; transfer partial
 """
 function functor_witnesses(x, ε)
   [Witness(:functor, :violated, domain, id)
@@ -18,7 +22,9 @@ function functor_witnesses(x, ε)
 end
 
 """
-A measured gap is finite and not negative.
+A measured gap is finite and not negative; a policy that was not evaluated has none.
+
+    0 <= kl_gap(π) < ∞
 """
 function gap_valid_witnesses(x, ε)
   [Witness(Symbol("gap-valid"), :violated, :Policy, id)
@@ -26,9 +32,12 @@ function gap_valid_witnesses(x, ε)
 end
 
 """
-A policy is its own transfer exactly when its gap is under ε: the equalizer of `transfer` and the identity is the
-set of policies under ε. Undecided where the interval straddles ε, the estimate is called unreliable, or a policy that
-was not measured has a transfer.
+A policy is its own transfer exactly when its gap is under epsilon.
+
+    transfer(π) = π ⇔ kl_gap(π) < ε
+
+The equalizer of `transfer` and the identity is the set of policies under ε. Undecided where the interval straddles ε,
+the estimate is called unreliable, or a policy that was not measured has a transfer.
 """
 function transfer_identity_witnesses(x, ε)
   gaps, lows, highs = intervals(x)
@@ -50,7 +59,9 @@ function transfer_identity_witnesses(x, ε)
 end
 
 """
-Who took over transfers: `transfer·transfer = transfer` where defined.
+A policy that took over transfers itself.
+
+    transfer·transfer = transfer, where defined
 """
 function transfer_idempotent_witnesses(x, ε)
   [Witness(Symbol("transfer-idempotent"), :violated, :Policy, id)
@@ -58,7 +69,9 @@ function transfer_idempotent_witnesses(x, ε)
 end
 
 """
-Who takes over runs on the same robot: `transfer·deploy = deploy` where defined.
+A policy that takes over runs on the same robot.
+
+    transfer·deploy = deploy, where defined
 """
 function transfer_deploy_witnesses(x, ε)
   [Witness(Symbol("transfer-deploy"), :violated, :Policy, id)
@@ -66,8 +79,8 @@ function transfer_deploy_witnesses(x, ε)
 end
 
 """
-The laws by name: functions from an instance and ε to witnesses. Those that need more than the table of arrows and gaps,
-`fibre-bound`, `square` and `gap-recomputes`, are evaluated in Python for both engines.
+The laws by name: functions from an instance and ε to witnesses. Laws that are not here are evaluated in Python for both
+engines, and say there why.
 """
 const LAWS = Dict(
   "functor" => functor_witnesses,
@@ -80,10 +93,20 @@ const LAWS = Dict(
 """
 Every row that breaks a law or leaves it open; all laws hold where there is none.
 
-`epsilon` is the bound under which a policy transfers, in the unit of `kl_gap`.
+`epsilon` is the bound under which a policy transfers, in the unit of `kl_gap`; `laws` are names of `LAWS`.
 """
-check(instance; epsilon=0.5, laws=sort!(collect(keys(LAWS)))) =
-  reduce(vcat, (LAWS[law](instance, epsilon) for law in laws); init=Witness[])
+function check(instance; epsilon=0.5, laws=law_names())
+  isfinite(epsilon) && epsilon > 0 ||
+    throw(ArgumentError("epsilon must be a positive number of nats, got $epsilon"))
+  reduce(vcat, (law_named(law)(instance, epsilon) for law in laws); init=Witness[])
+end
+
+law_names() = sort!(collect(keys(LAWS)))
+
+function law_named(name)
+  haskey(LAWS, name) || throw(ArgumentError("there is no law '$name': there are $(join(law_names(), ", "))"))
+  LAWS[name]
+end
 
 """
 An attribute of the policies where the schema has it, `nothing` for each of them where it does not.
@@ -107,4 +130,4 @@ end
 """
 The rows that one law finds, as JSON for the Python package.
 """
-law_rows(x, law, ε) = JSON3.write([(String(w.verdict), String(w.ob), w.id) for w in LAWS[law](x, ε)])
+law_rows(x, law, ε) = JSON3.write([(String(w.verdict), String(w.ob), w.id) for w in law_named(law)(x, ε)])

@@ -27,10 +27,9 @@ CALLING = (ROOT / "sim2real_cat" / "acsets" / "catlab", ROOT / "tests" / "suppor
 
 CORE = words(
     """
-    AbstractFloat AbstractString Any Array ArgumentError Bool DataType ErrorException Exception Expr Float64 Function IO
-    Int Int64 Integer KeyError Module NamedTuple Nothing Number QuoteNode Real String Symbol Tuple Type UndefVarError
-    Union Vararg Vector applicable eval fieldtype getfield invoke isa isdefined nfields nothing setfield! throw tuple
-    typeassert typeof : => include
+    : => AbstractFloat AbstractString Any ArgumentError Bool ErrorException Exception Expr Float64 Function IO Int Int64
+    Integer NamedTuple Nothing Number Real String Symbol Tuple Type UndefVarError Union include isa isdefined nothing
+    throw tuple typeof
     """
 )
 """Names that stay where the language puts them: those of Core, the two operators that the grammar itself needs, and

@@ -20,6 +20,9 @@ from sim2real_cat.errors import listed
 DEFAULT_EPSILON = 0.5
 """Nats per control step under which a policy transfers: above it the source document calls a transition a mismatch."""
 
+OWN_LAW = "It is not a law of the design, which julia/laws.jl states."
+"""The reason why the Julia module does not have a law, where none is given."""
+
 Verdict = Literal["holds", "violated", "undecided"]
 """The answer of a law that was asked."""
 
@@ -150,7 +153,8 @@ class Law:
             ``holds`` are notes: what it reports of rows that keep it.
         needs: the objects, homs and attributes that it asks about; it is not asked of a schema without them.
         lacking: why it cannot be asked of an instance that has these, such as columns that are empty; '' where it can.
-        in_julia: whether the Julia module states it too, so that Catlab evaluates it for instances that live there.
+        python_only: why the Julia module does not state it too, as a sentence; '' where ``LAWS`` of julia/laws.jl has a
+            twin, by which Catlab evaluates it for instances that live there.
     """
 
     name: str
@@ -159,7 +163,7 @@ class Law:
     witnesses: Callable[[ACSet, float], Iterable[Witness]]
     needs: tuple[str, ...] = ()
     lacking: Callable[[ACSet], str] | None = None
-    in_julia: bool = False
+    python_only: str = OWN_LAW
 
     def check(self, instance: ACSet, epsilon: float = DEFAULT_EPSILON) -> LawResult:
         """Check the law in an instance and return the verdict, with every row that breaks it or leaves it open.
@@ -170,7 +174,7 @@ class Law:
         if reason:
             return LawResult(self, "undecided", (), reason)
         found, notes = _without_notes(self.witnesses(instance, epsilon))
-        if instance.engine == "catlab" and self.in_julia:
+        if instance.engine == "catlab" and not self.python_only:
             found = _by_catlab(self, instance, epsilon, found)
         verdicts = {one.verdict for one in (found.groups if isinstance(found, Witnesses) else found)}
         if "violated" in verdicts:

@@ -52,6 +52,8 @@ from sim2real_cat.transfer.laws.law import (
     with_interval,
 )
 
+_MEASURED = "It compares numbers of measurements, which a category does not see."
+
 # Relative difference that is rounding.
 _ROUNDING = 1e-9
 
@@ -174,6 +176,7 @@ FIBRE_BOUND = Law(
     _fibre_bound_witnesses,
     needs=("train", "kl_gap", "gap_steps", "member_gap"),
     lacking=_fibre_bound_lacking,
+    python_only=_MEASURED,
 )
 """Violated where the inequality fails beyond both intervals, undecided where only the estimates break it. A world
 without a member_gap, which cannot have produced what was read or was not measured, bounds nothing."""
@@ -291,6 +294,7 @@ SQUARE = Law(
     _square_witnesses,
     needs=("train", "square_gap", "square_level"),
     lacking=_square_lacking,
+    python_only=_MEASURED,
 )
 """Violated where the mixture exceeds a world's bound beyond both intervals, or a divergence is not a finite
 number >= 0; undecided where only the estimates do."""
@@ -354,6 +358,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
         witnesses,
         needs=("kl_gap", "deploy", "observe_real", "recording", "recording_digest"),
         lacking=lacking,
+        python_only="It runs an estimator on recordings, and estimators are written in Python.",
     )
 
 

@@ -56,7 +56,7 @@ FUNCTOR = Law(
     "Every arrow but transfer is defined on every part; transfer is undefined only where no policy took over.",
     "train, deploy, observe_sim, observe_real total; transfer partial",
     _functor_witnesses,
-    in_julia=True,
+    python_only="",
 )
 """An arrow of any ACSet ends in parts that exist, so the law asks only where arrows are defined."""
 
@@ -83,7 +83,7 @@ GAP_VALID = Law(
     "0 <= kl_gap(π) < ∞",
     _gap_valid_witnesses,
     needs=("kl_gap",),
-    in_julia=True,
+    python_only="",
 )
 
 
@@ -188,7 +188,7 @@ TRANSFER_IDENTITY = Law(
     "transfer(π) = π ⇔ kl_gap(π) < ε",
     _identity_witnesses,
     needs=("transfer", "kl_gap"),
-    in_julia=True,
+    python_only="",
 )
 """Undecided where the interval straddles epsilon or the estimate is called unreliable, or what transfers has no gap."""
 
@@ -295,6 +295,7 @@ TRANSFER_EQUALIZER = Law(
     "eq(transfer, id) = {π | kl_gap(π) < ε}",
     _equalizer_witnesses,
     needs=("transfer", "kl_gap"),
+    python_only="The engine of the instance computes its equalizer, and its twin is that of transfer-identity.",
 )
 """The other form of `transfer-identity`, which names the same rows. It is not one of `ALL`: ask for it by value."""
 
@@ -321,7 +322,7 @@ TRANSFER_IDEMPOTENT = Law(
     "transfer·transfer = transfer, where defined",
     _idempotent_witnesses,
     needs=("transfer",),
-    in_julia=True,
+    python_only="",
 )
 
 
@@ -348,7 +349,7 @@ TRANSFER_DEPLOY = Law(
     "transfer·deploy = deploy, where defined",
     _deploy_witnesses,
     needs=("transfer", "deploy"),
-    in_julia=True,
+    python_only="",
 )
 
 
