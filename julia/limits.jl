@@ -1,6 +1,9 @@
 # Limits of instances without attributes, in which every hom is defined: the apex, and the legs as components of the
 # objects named. Catlab's test csetcats/Limits.jl.
 
+"""
+The product of x and y.
+"""
 function product_of(x, y, objects_json)
   X, Y = static(x), static(y)
   found = product[ACSetCategory(X)](X, Y)

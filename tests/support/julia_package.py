@@ -156,24 +156,38 @@ def python_calls() -> tuple[Call, ...]:
 
 
 def calls_in(text: str, file: str) -> Iterator[Call]:
-    """Yield the calls of Julia in the text of a Python module."""
+    """Yield the calls of Julia in the text of a Python module.
 
-    def visit(node: ast.AST, caller: str) -> Iterator[Call]:
+    Where the name is a parameter of the function that calls, it may be any that the module hands over.
+    """
+    tree = ast.parse(text)
+
+    def visit(node: ast.AST, caller: ast.FunctionDef | None) -> Iterator[Call]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Call) and ast.unparse(child.func) == "julia.call":
                 name, *arguments = child.args
+                starred = sum(isinstance(argument, ast.Starred) for argument in arguments)
                 yield Call(
                     f"{file}:{child.lineno}",
-                    caller,
-                    tuple(one.value for one in ast.walk(name) if isinstance(one, ast.Constant) and _is_text(one)),
-                    sum(not isinstance(argument, ast.Starred) for argument in arguments),
-                    any(isinstance(argument, ast.Starred) for argument in arguments),
+                    caller.name if caller else "",
+                    _texts(name) or _handed_over(tree, name, caller),
+                    len(arguments) - starred,
+                    starred > 0,
                 )
-            inner = child.name if isinstance(child, ast.FunctionDef) and not caller else caller
-            yield from visit(child, inner)
+            yield from visit(child, child if isinstance(child, ast.FunctionDef) and caller is None else caller)
 
-    yield from visit(ast.parse(text), "")
+    yield from visit(tree, None)
 
 
-def _is_text(node: ast.Constant) -> bool:
-    return isinstance(node.value, str)
+def _texts(node: ast.AST) -> tuple[str, ...]:
+    found = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
+    return tuple(value for value in found if isinstance(value, str))
+
+
+def _handed_over(tree: ast.AST, name: ast.expr, caller: ast.FunctionDef | None) -> tuple[str, ...]:
+    """Return the texts that a module gives for the parameter `name` of one of its functions."""
+    if caller is None or not isinstance(name, ast.Name):
+        return ()
+    position = [argument.arg for argument in caller.args.args].index(name.id)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == caller.name]
+    return tuple(text for node in calls if len(node.args) > position for text in _texts(node.args[position]))
