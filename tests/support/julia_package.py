@@ -45,10 +45,10 @@ PACKAGES: dict[str, frozenset[str]] = {
     ),
     "Catlab": words(
         """
-        @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab FinCat FinFunction FinFunctor
-        FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject coequalizer coproduct dom
-        equalizer generator hom homomorphism homomorphisms incl legs migrate ob product proj1 proj2 pullback
-        pushout query
+        @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab DeltaMigration FinCat
+        FinFunction FinFunctor FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject codom
+        coequalizer coproduct dom equalizer generator hom homomorphism homomorphisms incl legs migrate
+        migrate! ob product proj1 proj2 pullback pushout query
         """
     ),
     "JSON3": words("JSON3"),
