@@ -47,7 +47,7 @@ PACKAGES: dict[str, frozenset[str]] = {
         """
         @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab DeltaMigration FinCat
         FinFunction FinFunctor FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject codom
-        coequalizer coproduct dom equalizer generator hom homomorphism homomorphisms incl legs migrate
+        coequalizer coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
         migrate! ob product proj1 proj2 pullback pushout query
         """
     ),
