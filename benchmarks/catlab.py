@@ -25,8 +25,17 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
-from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms
+from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
+from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, is_isomorphic
+from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.subobjects import SubInstance
+from sim2real_cat.acsets.migration.delta import delta
+from sim2real_cat.acsets.migration.functor import SchemaFunctor
+from sim2real_cat.acsets.migration.sigma import sigma
 from sim2real_cat.acsets.schema import Schema
+from sim2real_cat.transfer.laws.report import check
+from sim2real_cat.transfer.schema import SchSim2RealTransfer
 
 GRAPH = Schema("Graph", obs=["V", "E"], homs={"src": ("E", "V"), "tgt": ("E", "V")})
 
@@ -61,6 +70,66 @@ def random_graph(edges: int) -> ACSet:
     return graph(edges, np.random.default_rng(0).integers(0, edges, (2, edges)))
 
 
+def random_study(worlds: int) -> ACSet:
+    """Worlds that trained a tenth as many policies; of some the transfer is undefined, of some the gap not measured."""
+    rng, policies = np.random.default_rng(0), max(worlds // 10, 2)
+    x = ACSet(SchSim2RealTransfer)
+    x.add_parts("Observation", worlds)
+    x.add_parts("RealEnv", policies, observe_real=rng.integers(0, worlds, policies))
+    gaps = np.ma.masked_array(rng.uniform(0, 2, policies), rng.random(policies) < 0.2)
+    x.add_parts("Policy", policies, deploy=rng.integers(0, policies, policies), kl_gap=gaps)
+    x.set("Policy", x.parts("Policy"), transfer=rng.integers(-1, policies, policies))
+    x.add_parts("SimEnv", worlds, train=rng.integers(0, policies, worlds), observe_sim=np.arange(worlds))
+    return x
+
+
+def rigid_graph(edges: int) -> ACSet:
+    """A random graph with three edges for each vertex."""
+    return graph(edges // 3, np.random.default_rng(0).integers(0, edges // 3, (2, edges)))
+
+
+def square_root_graph(edges: int) -> ACSet:
+    """A random graph whose product with itself has so many edges."""
+    return random_graph(math.isqrt(edges))
+
+
+def reversed_order(x: ACSet) -> ACSet:
+    """The same instance with its parts in the opposite order."""
+    return x.restrict({ob: x.parts(ob)[::-1] for ob in x.schema.obs}).instance
+
+
+def sizes_of(x: ACSet) -> dict[str, int]:
+    return {ob: x.nparts(ob) for ob in x.schema.obs}
+
+
+def robots(x: ACSet, *which: int) -> list[Morphism]:
+    """Morphisms that pick out robots of a study."""
+    robot = x.like()
+    robot.add("RealEnv")
+    return [Morphism(robot, x, {ob: [part] if ob == "RealEnv" else [] for ob in x.schema.obs}) for part in which]
+
+
+def identities(x: ACSet) -> tuple[Morphism, Morphism]:
+    return Morphism.identity(x), Morphism.identity(x)
+
+
+def implication(x: ACSet) -> str:
+    """Of what half of the worlds reach, and of what the first policy reaches."""
+    half = SubInstance.generated(x, {"SimEnv": x.parts("SimEnv")[::2]})
+    return repr(half.implies(SubInstance.generated(x, {"Policy": [0]})).parts)
+
+
+GAPS_OF_WORLDS = SchemaFunctor(
+    Schema("Gaps", ["World", "Kept"], {"in": ("World", "Kept")}, {"Gap": float}, {"gap": ("Kept", "Gap")}),
+    SchSim2RealTransfer,
+    {"World": "SimEnv", "Kept": "Policy"},
+    {"in": "train"},
+    {"Gap": "TransferGap"},
+    {"gap": "kl_gap"},
+)
+WITH_COLOURS = SchemaFunctor.inclusion(
+    GRAPH, GRAPH.extend("Coloured", obs=["Colour"], homs={"colour": ("V", "Colour")})
+)
 EDGE = graph(2, np.array([[0], [1]]))
 PATH = graph(3, np.array([[0, 1], [1, 2]]))
 
@@ -68,6 +137,23 @@ OPERATIONS = [
     Operation("path of two edges", random_graph, lambda x: x.query("E(src=a, tgt=b), E(src=b, tgt=c)")),
     Operation("count edges", random_graph, lambda x: count_homomorphisms(EDGE, x)),
     Operation("count paths of two edges", random_graph, lambda x: count_homomorphisms(PATH, x)),
+    Operation("follow a path", random_study, lambda x: x.subpart("train.transfer.deploy").tolist()),
+    Operation("preimages of all parts", random_study, lambda x: [ids.tolist() for ids in x.preimages("train.deploy")]),
+    Operation("write JSON", random_study, lambda x: x.to_json()),
+    Operation("laws", random_study, lambda x: [result.verdict for result in check(x).results]),
+    Operation("disjoint union", random_study, lambda x: x.disjoint_union(x).instance),
+    Operation("isomorphism", rigid_graph, lambda x: is_isomorphic(x, reversed_order(x)), 10_000),
+    Operation("coproduct", random_study, lambda x: sizes_of(coproduct(x, x).apex), 10_000),
+    Operation("pushout along a robot", random_study, lambda x: sizes_of(pushout(*robots(x, 0, 1)).apex), 10_000),
+    Operation(
+        "coequalizer of two robots", random_study, lambda x: sizes_of(coequalizer(*robots(x, 0, 1)).apex), 10_000
+    ),
+    Operation("product", square_root_graph, lambda x: sizes_of(product(x, x).apex), 10_000),
+    Operation("pullback", random_study, lambda x: sizes_of(pullback(*identities(x)).apex), 10_000),
+    Operation("equalizer", random_study, lambda x: sizes_of(equalizer(*identities(x)).apex), 10_000),
+    Operation("implication of subobjects", random_study, implication, 10_000),
+    Operation("delta", random_study, lambda x: delta(GAPS_OF_WORLDS, x), 10_000),
+    Operation("sigma", random_graph, lambda x: sizes_of(sigma(WITH_COLOURS, x)), 10_000),
 ]
 
 
