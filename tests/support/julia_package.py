@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -80,11 +80,15 @@ def imported() -> dict[str, tuple[str, ...]]:
     return dict(files()[MODULE].imported)
 
 
-def definitions() -> dict[str, list[tuple[str, Definition]]]:
-    """Return every definition with its file, by its name; a function has one for each method."""
+def definitions(read: Mapping[str, JuliaFile] | None = None) -> dict[str, list[tuple[str, Definition]]]:
+    """Return every definition with its file, by its name; a function has one for each method.
+
+    Args:
+        read: files of another package, by name; those of ours where none are given.
+    """
     found: dict[str, list[tuple[str, Definition]]] = {}
-    for file, read in files().items():
-        for definition in read.definitions:
+    for file, one in (read or files()).items():
+        for definition in one.definitions:
             found.setdefault(definition.name, []).append((file, definition))
     return found
 
@@ -107,9 +111,9 @@ def strangers() -> dict[str, list[tuple[str, Use]]]:
     return found
 
 
-def reached_from(name: str) -> set[str]:
+def reached_from(name: str, read: Mapping[str, JuliaFile] | None = None) -> set[str]:
     """Return the definitions of the module that a definition uses, itself and what these use included."""
-    known, reached, waiting = definitions(), set(), [name]
+    known, reached, waiting = definitions(read), set(), [name]
     while waiting:
         one = waiting.pop()
         if one in known and one not in reached:
@@ -118,10 +122,10 @@ def reached_from(name: str) -> set[str]:
     return reached
 
 
-def digest(name: str) -> str:
+def digest(name: str, read: Mapping[str, JuliaFile] | None = None) -> str:
     """Return eight digits that change with the text of a function, or of anything of the module that it reaches."""
-    known = definitions()
-    texts = [normalized(one.text) for used in sorted(reached_from(name)) for _, one in known[used]]
+    known = definitions(read)
+    texts = [normalized(one.text) for used in sorted(reached_from(name, read)) for _, one in known[used]]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
