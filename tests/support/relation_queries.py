@@ -1,10 +1,10 @@
 """Catlab's own `query`, by an undirected wiring diagram, to hold our plans of pullbacks against.
 
 Catlab 0.17.4 answers as we do where every arrow that the query names is defined and holds no variable, no float is NaN
-or -0.0, and no variable stands twice in one atom. Elsewhere it differs: `query` fails on some data where a variable
-stands twice in one atom; it compares floats by `==`, so that NaN is not equal to NaN, and by hash, so that -0.0 is not
-equal to 0.0; an undefined hom is the number 0, which it may match with another; an undefined attribute is `nothing`,
-which equals `nothing`; and two slots with one attribute variable are equal.
+or -0.0, and no variable stands twice in one atom. Elsewhere it is not asked, as it differs for these reasons: `query`
+fails on some data where a variable stands twice in one atom; floats are compared by `==` and by hash, so that NaN is
+not equal to NaN and -0.0 not to 0.0; and an undefined hom is a 0, which is no part, and an undefined attribute and a
+variable are values like others, where ours match nothing.
 """
 
 from __future__ import annotations
