@@ -10,12 +10,15 @@ names_of(json) = Symbol[Symbol(name) for name in JSON3.read(json, Vector{String}
 
 """
 An instance without parts of a schema in ACSets.jl's JSON; `types_json` gives each attribute type's type by name.
+It is a `DynamicACSet`, or has its schema in its type where `compiled`, as limits, colimits and migrations need.
 """
-function empty_instance(schema_json, types_json)
+function empty_instance(schema_json, types_json, compiled=false)
   schema = parse_json_acset_schema(BasicSchema, JSON3.read(schema_json))
   types = Dict{Symbol,Type}(Symbol(name) => JULIA_TYPES[type]
                             for (name, type) in JSON3.read(types_json, Dict{String,String}))
-  DynamicACSet("Instance", schema; type_assignment=types, index=Symbol[f for (f, _, _) in homs(schema)])
+  index = Symbol[f for (f, _, _) in homs(schema)]
+  compiled ? AnonACSet(schema; type_assignment=types, index=index) :
+             DynamicACSet("Instance", schema; type_assignment=types, index=index)
 end
 
 """

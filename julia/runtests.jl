@@ -118,7 +118,21 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     options = """{"monic":[],"iso":[],"initial":{"V":[[1,1]]}}"""
     @test S.count_all_homomorphisms(x, x, options) == 1
     @test S.find_homomorphisms(x, x, """["V","E"]""", options, true) == (1, ([1, 2, 3], [1, 2, 3]))
-    apex, legs = S.of_pair("coproduct", x, x, """["V","E"]""")
-    @test (nparts(apex, :V), legs) == (6, (([1, 2, 3], [1, 2, 3]), ([4, 5, 6], [4, 5, 6])))
+
+    y, z = (S.empty_instance(graph, """{"T":"int"}""", true) for _ in 1:2)
+    S.add_sizes(y, """{"V":3,"E":2,"T":1}""")
+    S.set_hom(y, "src", [1, 2])
+    S.set_hom(y, "tgt", [2, 3])
+    S.set_attr(y, "name", [7, 0, 7], [-1, 1, -1])
+    S.add_sizes(z, """{"V":1,"E":0,"T":1}""")
+    S.set_attr(z, "name", [0], [1])
+    names, first, second = ("""["V","E"]""", """["T"]"""), ([1], [7], [-1]), ([2], [0], [1])
+    apex, left, right = S.coproduct_of(y, y, """["V","E"]""")
+    @test (nparts(apex, :V), nparts(apex, :T), left, right) == (6, 2, [1, 2, 3, 1, 2], [4, 5, 6, 3, 4])
+    apex, left, right = S.pushout_of(y, y, z, names..., first..., second...)
+    @test (nparts(apex, :V), nparts(apex, :E), nparts(apex, :T), left[1]) == (5, 4, 1, right[2])
+    apex, leg = S.coequalizer_of(z, y, names..., first..., second...)
+    @test (nparts(apex, :V), nparts(apex, :E), nparts(apex, :T), leg[1]) == (2, 2, 0, leg[2])
+    @test S.attr_values(apex, "name", [leg[1]]) == ([7], [-1])
   end
 end

@@ -45,9 +45,9 @@ PACKAGES: dict[str, frozenset[str]] = {
     ),
     "Catlab": words(
         """
-        @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab DeltaMigration FinCat
+        @acset_type @present @withmodel ACSetCategory ACSetTransformation CSetCat Catlab DeltaMigration FinCat
         FinFunction FinFunctor FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject codom
-        coequalizer coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
+        VarACSetCat coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
         migrate! ob product proj1 proj2 pullback pushout query
         """
     ),

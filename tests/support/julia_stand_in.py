@@ -19,6 +19,7 @@ from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import homomorphism, homomorphisms
 from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.partitions import classes
 from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.acsets.migration.delta import delta
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
@@ -99,7 +100,7 @@ class StandIn:
     # engine.jl
 
     @crossing
-    def empty_instance(self, schema_json, types_json):
+    def empty_instance(self, schema_json, types_json, compiled=False):
         types = {name: TYPES[kind] for name, kind in read(types_json).items()}
         return ACSet(Schema.from_json(schema_json, types))
 
@@ -199,8 +200,27 @@ class StandIn:
     # morphisms.jl
 
     @crossing
+    def coproduct_of(self, x, y, objects_json):
+        require_total(x), require_total(y)
+        return flat_cocone(coproduct(x, y), objects_json)
+
+    @crossing
+    def pushout_of(self, x, y, z, objects_json, types_json, *columns):
+        f, g = arrows_from(z, (x, y), read(objects_json), read(types_json), columns)
+        return flat_cocone(pushout(f, g), objects_json)
+
+    @crossing
+    def coequalizer_of(self, x, y, objects_json, types_json, *columns):
+        f, g = arrows_from(x, (y, y), read(objects_json), read(types_json), columns)
+        found = coequalizer(f, g)
+        for ob, ids in f.components.items():  # Catlab identifies what the two maps send to one part, and nothing else
+            assert found.apex.nparts(ob) == len(set(classes(y.nparts(ob), ids, g.components[ob]).tolist()))
+        return flat_cocone(found, objects_json)
+
+    @crossing
     def find_homomorphisms(self, x, y, objects_json, options_json, one):
-        options = search_options(options_json)
+        require_total(x), require_total(y)
+        options = search_options(x, options_json)
         first = homomorphism(x, y, **options) if one else None
         found = ([] if first is None else [first]) if one else list(homomorphisms(x, y, **options))
         components = [
@@ -210,21 +230,8 @@ class StandIn:
 
     @crossing
     def count_all_homomorphisms(self, x, y, options_json):
-        return len(list(homomorphisms(x, y, **search_options(options_json))))
-
-    @crossing
-    def of_pair(self, kind, x, y, objects_json):
-        return cone({"product": product, "coproduct": coproduct}[kind](x, y), objects_json)
-
-    @crossing
-    def of_morphisms(self, kind, x, y, z, f_json, g_json, objects_json):
-        ends = {"pullback": ((x, z), (y, z)), "pushout": ((z, x), (z, y))}.get(kind, ((x, y), (x, y)))
-        f, g = (
-            Morphism(*pair, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
-            for pair, text in zip(ends, (f_json, g_json), strict=True)
-        )
-        construction = {"pullback": pullback, "pushout": pushout, "equalizer": equalizer, "coequalizer": coequalizer}
-        return cone(construction[kind](f, g), objects_json)
+        require_total(x), require_total(y)
+        return len(list(homomorphisms(x, y, **search_options(x, options_json))))
 
     # limits.jl
 
@@ -328,8 +335,9 @@ def flat(preimages):
     return ids, np.cumsum([len(preimage) for preimage in preimages])
 
 
-def search_options(options_json):
+def search_options(x, options_json):
     options = read(options_json)
+    assert {*options["monic"], *options["iso"], *options["initial"]} <= set(x.schema.obs), "variables have carriers"
     initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
     return {"monic": options["monic"], "iso": options["iso"], "initial": initial}
 
@@ -349,9 +357,27 @@ def limit(construction, instances, arrows, objects_json):
     return found.apex.restrict(backwards).instance, legs
 
 
-def cone(universal, objects_json):
-    legs = tuple(tuple(leg.components[ob] + 1 for ob in read(objects_json)) for leg in universal.legs)
-    return universal.apex, legs
+def arrows_from(dom, ends, obs, kinds, columns):
+    """Two natural transformations between encoded instances, by their columns."""
+    assert (tuple(obs), tuple(kinds)) == (dom.schema.obs, tuple(dom.schema.attrtypes))
+    for x in (dom, *ends):
+        require_total(x)
+    for number, end in enumerate(ends):
+        ids, values, holds = columns[3 * number :][:3]
+        assert len(ids) == sum(map(dom.nparts, obs))
+        assert len(values) == len(holds) == sum(map(dom.nvars, kinds))
+        components = dict(zip(obs, np.split(ids - 1, np.cumsum([dom.nparts(ob) for ob in obs])), strict=False))
+        pieces = np.cumsum([dom.nvars(kind) for kind in kinds])
+        images = zip(np.split(values, pieces), np.split(holds, pieces), strict=True)
+        variables = {kind: slots(*pair, int) for kind, pair in zip(kinds, images, strict=False)}
+        f = Morphism(dom, end, components, {kind: tuple(found) for kind, found in variables.items()})
+        assert f.is_natural
+        yield f
+
+
+def flat_cocone(universal, objects_json):
+    legs = [[leg.components[ob] + 1 for ob in read(objects_json)] for leg in universal.legs]
+    return universal.apex, *(np.concatenate([np.zeros(0, np.int64), *leg]) for leg in legs)
 
 
 def standing_in():

@@ -18,7 +18,7 @@ from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.refusals import refused
 from sim2real_cat.acsets.codecs import Codec, type_name
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, dtype_of
+from sim2real_cat.acsets.columns import UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import Storage
 from sim2real_cat.errors import EngineError, InstanceError
@@ -81,11 +81,17 @@ def check_types(schema: Schema) -> None:
             raise refused("codec", f"'{attrtype}' is {type_name(python_type)}")
 
 
-def sent(instance: Storage, schema: Schema | None = None) -> Any:
-    """Make an instance in Julia with the content of this one; of ``schema``, where one with fewer arrows is given."""
+def sent(instance: Storage, schema: Schema | None = None, *, static: bool = False) -> Any:
+    """Make an instance in Julia with the content of this one.
+
+    Args:
+        instance: the instance.
+        schema: a schema with fewer arrows, where not all of them are to go.
+        static: whether its type in Julia has the schema, as limits and morphisms need; it is then compiled for it.
+    """
     schema = schema or instance.schema
     types = {attrtype: type_name(python_type) for attrtype, python_type in schema.attrtypes.items()}
-    handle = julia.call("empty_instance", schema.to_json(), sent_json(types))
+    handle = julia.call("empty_instance", schema.to_json(), sent_json(types), static)
     sizes = {ob: instance.nparts(ob) for ob in schema.obs} | {t: instance.nvars(t) for t in schema.attrtypes}
     julia.call("add_sizes", handle, sent_json(sizes))
     for name in schema.homs:
@@ -136,20 +142,6 @@ def require_defined(what: str, instance: Storage, arrows: Iterable[str]) -> None
         _refuse(what, instance, name, np.flatnonzero(holds == UNDEFINED), "undefined")
 
 
-def require_total(what: str, instance: Storage) -> None:
-    """Refuse an instance in which an arrow is undefined somewhere, or NaN, which for Catlab never equals NaN.
-
-    Raises:
-        EngineError: naming the arrow and the part.
-    """
-    schema = instance.schema
-    require_defined(what, instance, (*schema.homs, *schema.attrs))
-    for name, (_, attrtype) in schema.attrs.items():
-        if schema.attrtypes[attrtype] is float:
-            data, status = instance.cells(name)
-            _refuse(what, instance, name, np.flatnonzero(np.isnan(data) & (status == DEFINED)), "NaN")
-
-
 def _refuse(what: str, instance: Storage, name: str, parts: Ids, problem: str) -> None:
     if len(parts):
         ob = {**instance.schema.homs, **instance.schema.attrs}[name][0]
@@ -170,17 +162,3 @@ def require_plain(what: str, schema: Schema) -> None:
             f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
             f"{', '.join(schema.attrtypes)}: ask the embedded engine"
         )
-
-
-def require_no_variables(what: str, instance: Storage) -> None:
-    """Refuse an instance with attribute variables.
-
-    Raises:
-        EngineError: naming the attribute type.
-    """
-    for attrtype in instance.schema.attrtypes:
-        if instance.nvars(attrtype):
-            raise EngineError(
-                f"Catlab computes {what} without attribute variables, but '{attrtype}' has {instance.nvars(attrtype)}: "
-                "ask the embedded engine"
-            )

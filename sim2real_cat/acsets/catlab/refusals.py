@@ -29,6 +29,11 @@ class Refusal(NamedTuple):
 
 
 REFUSALS: dict[str, Refusal] = {
+    "isomorphism": Refusal(
+        "isomorphisms",
+        "of instances of which at most 200 parts look alike",
+        "its own search took more than 6 minutes for a graph of 1000 vertices",
+    ),
     "codec": Refusal(
         "instances",
         "whose attribute types are float, int, str or bool",

@@ -347,8 +347,10 @@ def coinciding(apex: Storage, spans: Iterable[Span]) -> tuple[Storage, Arrow, Ar
     return domain, arrows[0], arrows[1]
 
 
-def for_search(X: Storage, Y: Storage, injective: Collection[str], prescribed: Variables) -> Encoding:
-    """Return the encoding with which morphisms X -> Y are searched for.
+def for_search(
+    X: Storage, Y: Storage, injective: Collection[str], prescribed: Variables
+) -> tuple[Encoding, dict[str, Ids]]:
+    """Return the encoding with which morphisms X -> Y are searched for, and the prescribed images as codes.
 
     Its homomorphisms are exactly those of the instances. Carriers say what variables may become, and a part holds no
     variable in two attributes, as Catlab 0.17.4 checks both before it assigns an image.
@@ -366,7 +368,7 @@ def for_search(X: Storage, Y: Storage, injective: Collection[str], prescribed: V
             known = len(coded.values[kind])
             carried[0][kind] = np.arange(known, known + X.nvars(kind))
             carried[1][kind] = np.arange(known if kind in injective else 0, known + Y.nvars(kind))
-    return Encoding((X, Y), coded, carried, _repeating(X))
+    return Encoding((X, Y), coded, carried, _repeating(X)), coded.also
 
 
 def for_colimit(

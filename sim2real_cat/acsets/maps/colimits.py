@@ -88,7 +88,7 @@ def coproduct(X: ACSet, Y: ACSet) -> Colimit:
     """
     if engine_of(X, Y) == "catlab":
         require_one_schema(X, Y)
-        return Colimit(*by_catlab.of_pair("coproduct", X, Y))
+        return Colimit(*by_catlab.coproduct(X, Y))
     apex, *inclusions = X.disjoint_union(Y)
     legs = []
     for instance, inclusion in zip((X, Y), inclusions, strict=True):
@@ -109,7 +109,7 @@ def pushout(f: Morphism, g: Morphism) -> Colimit:
         raise InstanceError(f"a pushout needs two morphisms from one instance: {f!r} and {g!r} start apart")
     if engine_of(f.dom, f.codom, g.codom) == "catlab":
         _glued(f, g)  # for its error, which names the values that would have to be the same; Catlab only fails
-        return Colimit(*by_catlab.of_morphisms("pushout", f, g))
+        return Colimit(*by_catlab.pushout(f, g))
     return _glued(f, g)
 
 
@@ -123,7 +123,7 @@ def coequalizer(f: Morphism, g: Morphism) -> Colimit:
     require_parallel("a coequalizer", f, g)
     if engine_of(f.dom, f.codom) == "catlab":
         _quotient(f, g)  # for its error, as in a pushout
-        return Colimit(*by_catlab.of_morphisms("coequalizer", f, g))
+        return Colimit(*by_catlab.coequalizer(f, g))
     projection = _quotient(f, g)
     return Colimit(projection.codom, (projection,))
 

@@ -13,7 +13,7 @@ joins where these are small.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,12 +86,12 @@ def count_homomorphisms(
     question = _question(X, Y, monic, iso, initial)
     in_catlab = question.engine == "catlab"
     if in_catlab and question.injective:
-        return by_catlab.count(X, Y, question.injective, question.bijective, question.prescribed)
+        return _counted_by_search(question)
     if question.invertible:
         return count_isomorphisms(X, Y, question.prescribed)
     asked = _canonical_query(question, with_isolated=False)
     if in_catlab and counting_cost(asked.target, asked.query, asked.fixed) > _JOINED:
-        return by_catlab.count(X, Y, question.injective, question.bijective, question.prescribed)
+        return _counted_by_search(question)
     if _sizes_forbid(question):
         return 0
     number = 1
@@ -99,6 +99,11 @@ def count_homomorphisms(
         free = Y.nparts(ob) - (X.nparts(ob) - n)  # where the other parts leave an injective map a choice
         number *= math.perm(free, n) if ob in question.injective else Y.nparts(ob) ** n
     return number and number * count(asked.target, asked.query, asked.fixed, engine="catlab" if in_catlab else "auto")
+
+
+def _counted_by_search(question: _Question) -> int:
+    sorts = question.injective, question.bijective
+    return by_catlab.count(question.X, question.Y, *sorts, question.prescribed, invertible=question.invertible)
 
 
 def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
@@ -140,10 +145,8 @@ def _question(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed 
     question = _Question(
         X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y)
     )
-    if question.engine == "catlab":
-        _require_images(question, set(X.schema.attrtypes) - bijective)
-    elif not question.invertible:
-        _require_images(question, X.schema.attrtypes)
+    if not question.invertible:
+        _require_images(question)
     return question
 
 
@@ -199,10 +202,10 @@ def _check_images(Y: ACSet, attrtype: str, images: list[Any]) -> None:
             )
 
 
-def _require_images(question: _Question, attrtypes: Collection[str]) -> None:
+def _require_images(question: _Question) -> None:
     """Refuse an attribute variable at no part whose image is not prescribed: every value would be one."""
     for attrtype in question.X.schema.attrtypes:
-        for k in unheld_variables(question.X, attrtype) if attrtype in attrtypes else ():
+        for k in unheld_variables(question.X, attrtype):
             if k not in question.prescribed.get(attrtype, {}):
                 raise InstanceError(
                     f"Var({k}) of '{attrtype}' is at no part of the domain, so any value could be its image: "
@@ -214,7 +217,8 @@ def _found(question: _Question, *, one: bool) -> Iterator[Morphism]:
     """The morphisms, or at least the first, by the search that fits the question."""
     X, Y, prescribed = question.X, question.Y, question.prescribed
     if question.engine == "catlab":
-        return iter(by_catlab.homomorphisms(X, Y, question.injective, question.bijective, prescribed, one=one))
+        sorts = question.injective, question.bijective
+        return iter(by_catlab.homomorphisms(X, Y, *sorts, prescribed, invertible=question.invertible, one=one))
     if question.invertible:
         return (_isomorphism(X, Y, images) for images in isomorphisms(X, Y, prescribed))
     asked = _canonical_query(question, with_isolated=True)

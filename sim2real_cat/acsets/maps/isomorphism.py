@@ -59,6 +59,29 @@ def isomorphisms(X: Storage, Y: Storage, prescribed: Prescribed) -> Iterator[dic
         yield {sort: images[at : at + pair.sizes[sort]] - at for sort, at in pair.first.items()}
 
 
+def forced_images(X: Storage, Y: Storage, prescribed: Prescribed) -> tuple[dict[str, dict[int, Any]], int] | None:
+    """Find the images that all isomorphisms from X to Y with prescribed images have in common, as far as colours tell.
+
+    Returns:
+        Images like the prescribed ones, for all parts and variables whose colour no other has, and the number of parts
+        and variables that are left. None where there is no isomorphism, as X and Y have different colours.
+    """
+    start = _side_by_side(X, Y, prescribed)
+    colour = None if start is None else _refined_alike(*start)
+    if start is None or colour is None:
+        return None
+    pair, _ = start
+    in_x, in_y = np.split(colour, 2)
+    alone = np.bincount(in_x, minlength=1)[in_x] == 1
+    images = np.argsort(in_y, kind="stable")[np.argsort(np.argsort(in_x, kind="stable"))]
+    forced: dict[str, dict[int, Any]] = {}
+    for sort, at in pair.first.items():
+        own = np.flatnonzero(alone[at : at + pair.sizes[sort]])
+        ends = (images[at + own] - at).tolist()
+        forced[sort] = dict(zip(own.tolist(), map(Var, ends) if sort in X.schema.attrtypes else ends, strict=True))
+    return forced, int(np.count_nonzero(~alone))
+
+
 def count_isomorphisms(X: Storage, Y: Storage, prescribed: Prescribed) -> int:
     """Count the isomorphisms from X to Y with prescribed images.
 

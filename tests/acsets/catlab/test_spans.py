@@ -48,7 +48,7 @@ def require_total(x):
 def test_homomorphisms_of_encodings_are_those_of_the_instances(data):
     schema = data.draw(schemas())
     x, y = data.draw(instances(schema, 2)), data.draw(instances(schema, 3))
-    encoding = for_search(x, y, (), {})
+    encoding, _ = for_search(x, y, (), {})
     there, here = encoding.encoded
     require_total(there.instance)
     require_total(here.instance)
@@ -171,7 +171,7 @@ def test_new_names_do_not_clash_and_values_of_codecs_are_numbered():
     y.add_vars("T", 1)
     y.add_parts("f_span", 1)
     y.add_parts("X", 3, a=[(3,), (1, 2), (4,)], b=[(3,), Var(0), (5,)], T_at=[float("nan"), 0.5, float("nan")], f=0)
-    encoding = for_search(x, y, (), {})
+    encoding, _ = for_search(x, y, (), {})
     assert (encoding.spans["f"].ob, encoding.carriers["T"].ob) == ("f_span_", "T_carrier_")
     there, here = encoding.encoded
     found = [
@@ -192,7 +192,7 @@ def test_morphisms_that_are_injective_or_prescribed(data):
     given_images = dict.fromkeys(range(x.nvars(kind)), Var(0) if y.nvars(kind) else None)
     prescribed = {kind: {k: image for k, image in given_images.items() if image is not None and k == 0}}
     for injective in ((), (kind,)):
-        encoding = for_search(x, y, injective, {kind: tuple(prescribed[kind].values())})
+        encoding, _ = for_search(x, y, injective, {kind: tuple(prescribed[kind].values())})
         there, here = encoding.encoded
         options = {}
         if kind in encoding.carriers:
