@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,8 +20,6 @@ def words(text: str) -> frozenset[str]:
 
 FOLDER = ROOT / "julia"
 MODULE = "Sim2RealCat.jl"
-APART = words("runtests.jl")
-"""Files that are no part of the module."""
 CALLING = (ROOT / "sim2real_cat" / "acsets" / "catlab", ROOT / "tests" / "support")
 """The folders of the Python modules that call Julia; of the tests', to compare Catlab's own ways with ours."""
 
@@ -68,11 +67,9 @@ QUALIFIED = words(
 @cache
 def files() -> dict[str, JuliaFile]:
     """Read every file of the module, by its name."""
-    return {
-        path.name: read_julia(path.read_text(encoding="utf-8"))
-        for path in sorted(FOLDER.glob("*.jl"))
-        if path.name not in APART
-    }
+    text = (FOLDER / MODULE).read_text(encoding="utf-8")
+    names = [MODULE, *re.findall(r'^include\("(.*)"\)$', text, re.MULTILINE)]
+    return {name: read_julia((FOLDER / name).read_text(encoding="utf-8")) for name in names}
 
 
 def imported() -> dict[str, tuple[str, ...]]:

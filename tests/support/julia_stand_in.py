@@ -8,6 +8,7 @@ it; that is for the tests with the marker `catlab`.
 from __future__ import annotations
 
 import json
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def read(text):
 def crossing(function):
     """Refuse arguments that juliacall would not take as they are; hand over and return what it would."""
 
+    @wraps(function)
     def call(self, *arguments):
         taken = [self.take(argument) for argument in arguments]
         try:

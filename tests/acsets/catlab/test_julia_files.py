@@ -6,6 +6,7 @@ So each name of Base is imported one by one, which goes before all that packages
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
@@ -27,12 +28,21 @@ from julia_package import (
 from julia_stand_in import StandIn
 
 HERE = "tests/support/julia_package.py"
+SCRIPTS = sorted(FOLDER.rglob("*.jl"))
 OF_PACKAGES = {name: package for package, names in PACKAGES.items() for name in names}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.jl")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_it_parses(path):
     assert read_julia(path.read_text(encoding="utf-8")).errors == ()
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_names_what_the_module_has(path):
+    """What tests and examples write as `S.name` or `Sim2RealCat.name` is there."""
+    used = set(re.findall(r"\b(?:S|Sim2RealCat)\.(\w+!?)", path.read_text(encoding="utf-8")))
+    assert used <= set(definitions())
+    assert used or path.name != "runtests.jl"
 
 
 def test_every_name_is_defined_imported_or_known_of_a_package():
@@ -115,9 +125,13 @@ def test_what_is_exported_is_there():
 
 
 def test_the_stand_in_answers_every_call_with_as_many_arguments():
+    known = functions()
     for call in python_calls():
         for name in call.names:
-            assert hasattr(StandIn, name), f"add {name} to tests/support/julia_stand_in.py, {call.place} calls it"
+            answer = getattr(StandIn, name, None)
+            assert answer is not None, f"add {name} to tests/support/julia_stand_in.py, {call.place} calls it"
+            taken = list(inspect.signature(answer).parameters)[1:]
+            assert known[name][0][1].takes(len(taken)), f"{name} takes other arguments in the stand-in: {taken}"
 
 
 def test_docstrings_stand_before_what_the_python_side_calls():
