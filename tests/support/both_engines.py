@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sim2real_cat.acsets.maps.colimits import Colimit
 from sim2real_cat.acsets.maps.homomorphisms import is_isomorphic
 from sim2real_cat.acsets.maps.limits import Limit
+from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.errors import Sim2RealError
 
 
@@ -17,6 +18,11 @@ def outcome(action: Callable[[], Any]) -> Any:
         return action()
     except Sim2RealError as error:
         return type(error), str(error)
+
+
+def images(morphisms: Iterable[Morphism]) -> list[str]:
+    """Return morphisms as a sorted list of what they send where."""
+    return sorted(repr(({ob: ids.tolist() for ob, ids in f.components.items()}, dict(f.variables))) for f in morphisms)
 
 
 def same_cone(there: Any, mine: Any) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
-from both_engines import outcome, same_cone
+from both_engines import images, outcome, same_cone
 from demo_shape import demo_shape
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.maps.homomorphisms import homomorphisms
+from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
+from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, homomorphisms, is_isomorphic
 from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.subobjects import SubInstance
+from sim2real_cat.acsets.migration.delta import delta
+from sim2real_cat.acsets.migration.functor import SchemaFunctor
+from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import EngineError
 from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.build import build_instance
@@ -128,6 +133,78 @@ def moved(catlab, *morphisms):
     return [Morphism(ends[id(f.dom)], ends[id(f.codom)], f.components, f.variables) for f in morphisms]
 
 
+def shuffled(x, rng):
+    """The same instance with its parts in another order."""
+    return x.restrict({ob: rng.permutation(x.nparts(ob)) for ob in x.schema.obs}).instance
+
+
+@FEW
+@given(studies(), st.data())
+def test_homomorphisms(catlab, x, data):
+    y = data.draw(st.sampled_from([x, x.disjoint_union(x).instance]))
+    asked = {"monic": data.draw(st.booleans())}
+    mine = outcome(lambda: images(itertools.islice(homomorphisms(x, y, **asked), 200)))
+    assume(len(mine) < 200)
+    assert outcome(lambda: images(homomorphisms(catlab(x), catlab(y), **asked))) == mine
+    assert outcome(lambda: count_homomorphisms(catlab(x), y, **asked)) == (
+        mine if isinstance(mine, tuple) else len(mine)
+    )
+
+
+@FEW
+@given(studies(), studies(), st.integers(0, 2**32 - 1))
+def test_isomorphism(catlab, x, y, seed):
+    assert is_isomorphic(catlab(x), shuffled(x, np.random.default_rng(seed)))
+    if x.schema == y.schema:
+        assert is_isomorphic(catlab(x), catlab(y)) == is_isomorphic(x, y)
+
+
+@pytest.mark.parametrize("x", [DEMO, PARTIAL_DEMO], ids=["measured", "partial"])
+def test_the_demo_is_isomorphic_to_itself_in_another_order(catlab, x):
+    other = shuffled(x, np.random.default_rng(1))
+    assert is_isomorphic(catlab(x), catlab(other))
+    other.set("Policy", other.incident("hopper-none", "policy_name"), kl_gap=[0.5])
+    assert not is_isomorphic(catlab(x), catlab(other))
+
+
+@FEW
+@given(studies(), st.data())
+def test_coproducts(catlab, x, data):
+    y = data.draw(studies().filter(lambda y: y.schema == x.schema))
+    same_cone(coproduct(catlab(x), catlab(y)), coproduct(x, y))
+
+
+@pytest.mark.parametrize("x", [DEMO, PARTIAL_DEMO], ids=["measured", "partial"])
+def test_a_coproduct_with_the_demo(catlab, x):
+    same_cone(coproduct(catlab(x), catlab(DEMO)), coproduct(x, DEMO))
+
+
+@FEW
+@given(parallel())
+def test_pushouts(catlab, pair):
+    f, g = pair
+    same_cone(outcome(lambda: pushout(*moved(catlab, f, g))), outcome(lambda: pushout(f, g)))
+
+
+@FEW
+@given(parallel())
+def test_coequalizers(catlab, pair):
+    f, g = pair
+    same_cone(outcome(lambda: coequalizer(*moved(catlab, f, g))), outcome(lambda: coequalizer(f, g)))
+
+
+@pytest.mark.parametrize("x", [DEMO, PARTIAL_DEMO], ids=["measured", "partial"])
+def test_gluing_two_studies_along_a_robot(catlab, x):
+    """A pushout over what both have: one robot, and what was seen of it."""
+    shared = x.like()
+    shared.add("Observation", observation_name="pendulum (real)", episodes=72)
+    shared.add("RealEnv", real_name="pendulum", observe_real=0)
+    (one,), (two,) = list(homomorphisms(shared, x)), list(homomorphisms(shared, DEMO))
+    glued = pushout(*moved(catlab, one, two))
+    same_cone(glued, pushout(one, two))
+    assert glued.apex.nparts("RealEnv") == 3
+
+
 @FEW
 @given(studies(2), st.data())
 def test_products(catlab, x, data):
@@ -170,6 +247,34 @@ def test_subobjects(catlab, x, data):
     small, inclusion = theirs[0].to_instance()
     assert small == mine[0].to_instance()[0]
     assert inclusion.is_monic
+
+
+GAPS = Schema("Gaps", ["World", "Kept"], {"in": ("World", "Kept")}, {"Gap": float}, {"gap": ("Kept", "Gap")})
+"""Worlds, the policies they trained, and what is known of these policies' gaps."""
+
+
+@pytest.mark.parametrize("path", ["train", "train.transfer"])
+@FEW
+@given(x=studies())
+def test_delta(catlab, path, x):
+    functor = SchemaFunctor(
+        GAPS,
+        x.schema,
+        {"World": "SimEnv", "Kept": "Policy"},
+        {"in": path},
+        {"Gap": "TransferGap"},
+        {"gap": "kl_gap"},
+    )
+    there = delta(functor, catlab(x))
+    assert (there.engine, there) == ("catlab", delta(functor, x))
+
+
+@pytest.mark.parametrize("x", [DEMO, PARTIAL_DEMO], ids=["measured", "partial"])
+def test_the_demo_forgets_its_names(catlab, x):
+    functor = SchemaFunctor.inclusion(SchSim2RealTransfer, SchTransferStudy)
+    there = delta(functor, catlab(x))
+    assert (there.engine, there) == ("catlab", delta(functor, x))
+    assert TransferInstance(there).check(0.5)["transfer-identity"].verdict == "holds"
 
 
 QUERIES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from acset_strategies import schemas
+from both_engines import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from morphism_strategies import instances, parallel, spans
@@ -29,11 +30,6 @@ CLASHING = Schema(
     {"a": ("X", "T"), "b": ("X", "T"), "T_at": ("X", "a_slot"), "f_end": ("X", "a_slot")},
 )
 MORE = settings(max_examples=300)
-
-
-def images(morphisms):
-    """Morphisms as a sorted list of what they send where."""
-    return sorted(repr(({ob: ids.tolist() for ob, ids in f.components.items()}, dict(f.variables))) for f in morphisms)
 
 
 def require_total(x):
