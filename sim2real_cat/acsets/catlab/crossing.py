@@ -8,7 +8,7 @@ text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Cells, Ids, dtype_of
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import Storage
-from sim2real_cat.errors import EngineError, InstanceError
+from sim2real_cat.errors import InstanceError
 
 S = TypeVar("S", bound=Storage)
 
@@ -123,42 +123,3 @@ def received(handle: Any, into: S, undefined: Mapping[str, NDArray[np.bool_]] | 
     for name, mask in (undefined or {}).items():
         attrs[name] = Cells(attrs[name].data, np.where(mask, UNDEFINED, attrs[name].status))
     return into.fill(sizes, {attrtype: sizes[attrtype] for attrtype in schema.attrtypes}, homs, attrs)
-
-
-def require_defined(what: str, instance: Storage, arrows: Iterable[str]) -> None:
-    """Refuse an instance in which one of these homs and attributes is undefined.
-
-    Args:
-        what: what Catlab is to compute, for the message.
-        instance: the instance.
-        arrows: names of homs and attributes.
-
-    Raises:
-        EngineError: naming the arrow and the part.
-    """
-    for name in arrows:
-        is_hom = name in instance.schema.homs
-        holds = instance.column_ids(name) if is_hom else instance.cells(name).status
-        _refuse(what, instance, name, np.flatnonzero(holds == UNDEFINED), "undefined")
-
-
-def _refuse(what: str, instance: Storage, name: str, parts: Ids, problem: str) -> None:
-    if len(parts):
-        ob = {**instance.schema.homs, **instance.schema.attrs}[name][0]
-        raise EngineError(
-            f"Catlab computes {what} where all values are known, but '{name}' of '{ob}' {parts[0]} is {problem}: "
-            "set it, or ask the embedded engine"
-        )
-
-
-def require_plain(what: str, schema: Schema) -> None:
-    """Refuse a schema with attribute types.
-
-    Raises:
-        EngineError: naming them.
-    """
-    if schema.attrtypes:
-        raise EngineError(
-            f"Catlab computes {what} for schemas without attributes, and {schema.name} has "
-            f"{', '.join(schema.attrtypes)}: ask the embedded engine"
-        )
