@@ -219,9 +219,9 @@ def main() -> None:
     other = "Catlab's Python half" if options.stand_in else "Catlab"
     print(f"{'operation':30} {'rows':>8}  {'embedded [s]':>12}  {f'{other} [s]':>24}  {'ratio':>8}")
     for operation in OPERATIONS:
-        if options.only and options.only not in operation.name:
-            continue
         sizes = [size for size in options.sizes if size <= operation.largest]
+        if not sizes or (options.only and options.only not in operation.name):
+            continue
         found = [measure(operation, size, options.repeats, clock) for size in sizes]
         for size, (mine, theirs, ratio) in zip(sizes, found, strict=True):
             print(f"{operation.name:30} {size:8}  {mine:12.4f}  {theirs:24.4f}  {ratio:8.1f}")
