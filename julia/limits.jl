@@ -1,5 +1,5 @@
-# Limits of instances without attributes, in which every hom is defined: the apex, and the legs as components of the
-# objects named. Catlab's test csetcats/Limits.jl.
+# Limits of instances in which every hom is defined: the apex, and the legs as components of the objects named. All but
+# the last are of instances without attributes. Catlab's test csetcats/Limits.jl.
 
 """
 The product of x and y.
@@ -34,3 +34,30 @@ function equalizer_of(x, y, f_json, g_json, objects_json)
 end
 
 images_from(json) = JSON3.read(json, Dict{String,Vector{Int}})
+
+"""
+The product of `x` and `y` where attribute values become pairs: the apex, its legs, and for each attribute named the
+first and the second values; `nothing` for a schema of which there is no type. Values of attributes are integers.
+"""
+function loose_product_of(x, y, objects_json, attributes_json)
+  X, Y = typed(x), typed(y)
+  (X === nothing || Y === nothing) && return nothing
+  # Catlab's test looseacsetcats/Limits.jl
+  found = product[ACSetCategory(LooseACSetCat(X))](X, Y)
+  apex = ob(found)
+  values = Tuple((Int[v[1] for v in subpart(apex, a)], Int[v[2] for v in subpart(apex, a)])
+                 for a in names_of(attributes_json))
+  (apex, components_of(found, (apex, apex), objects_json), values)
+end
+
+"""
+The same instance in the type that was made for its schema, or `nothing`. A limit changes the types of attributes, which
+an `AnonACSet` cannot do.
+"""
+function typed(x)
+  for y in (Sim2RealTransfer{Int}(), TransferStudy{Int,Int,Int,Int,Int,Int}())
+    one, other = acset_schema(x), acset_schema(y)
+    all(Set(part(one)) == Set(part(other)) for part in (ob, homs, attrtypes, attrs)) && return (copy_parts!(y, x); y)
+  end
+  nothing
+end

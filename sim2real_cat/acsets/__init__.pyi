@@ -16,7 +16,9 @@ from .maps.homomorphisms import homomorphism as homomorphism
 from .maps.homomorphisms import homomorphisms as homomorphisms
 from .maps.homomorphisms import is_isomorphic as is_isomorphic
 from .maps.limits import Limit as Limit
+from .maps.limits import LooseProduct as LooseProduct
 from .maps.limits import equalizer as equalizer
+from .maps.limits import loose_product as loose_product
 from .maps.limits import product as product
 from .maps.limits import pullback as pullback
 from .maps.limits import terminal as terminal

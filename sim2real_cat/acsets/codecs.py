@@ -101,6 +101,39 @@ class Codec:
         return f"Codec({_name(self.python_type)}, {_name(self.encode)}, {_name(self.decode)})"
 
 
+def pairs_of(python_type: type | Codec) -> Codec:
+    """Return the attribute type of pairs of values of one type, written to JSON as lists of two.
+
+    >>> pairs_of(float)
+    Codec(tuple, list, tuple)
+    >>> pairs_of(Codec(bytes, bytes.hex, bytes.fromhex)).encode((b"a", b"b"))
+    ['61', '62']
+    """
+    if isinstance(python_type, Codec):
+        return Codec(tuple, EachOf(python_type.encode, list), EachOf(python_type.decode, tuple))
+    return Codec(tuple, list, tuple)
+
+
+@dataclass(frozen=True, repr=False)
+class EachOf:
+    """A function on collections that applies another to each of their values.
+
+    Args:
+        function: the other function.
+        made: the type of the collection that is returned.
+    """
+
+    function: Callable[[Any], Any]
+    made: type
+
+    def __call__(self, values: Any) -> Any:
+        """Return the values of the function."""
+        return self.made(map(self.function, values))
+
+    def __repr__(self) -> str:
+        return f"EachOf({_name(self.function)}, {_name(self.made)})"
+
+
 def type_name(python_type: type | Codec) -> str:
     """Return the name of an attribute type's Python type, for messages."""
     return python_type.python_type.__name__ if isinstance(python_type, Codec) else python_type.__name__

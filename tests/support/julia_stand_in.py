@@ -18,7 +18,7 @@ from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Var, fibres
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import homomorphism, homomorphisms
-from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.limits import equalizer, loose_product, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.partitions import classes
 from sim2real_cat.acsets.maps.subobjects import SubInstance
@@ -28,6 +28,7 @@ from sim2real_cat.acsets.migration.sigma import sigma
 from sim2real_cat.acsets.query.engine import query
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.transfer.laws import ALL
+from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 TYPES = {"float": float, "int": int, "str": str, "bool": bool}
 
@@ -249,6 +250,22 @@ class StandIn:
     def equalizer_of(self, x, y, f_json, g_json, objects_json):
         return limit(equalizer, (x, y), ((x, y, f_json), (x, y, g_json)), objects_json)
 
+    @crossing
+    def loose_product_of(self, x, y, objects_json, attributes_json):
+        require_total(x)
+        require_total(y)
+        if not any(arrows(x.schema) == arrows(schema) for schema in (SchSim2RealTransfer, SchTransferStudy)):
+            return None
+        found, *sides = loose_product(x, y)
+        backwards = {ob: found.parts(ob)[::-1] for ob in found.schema.obs}
+        legs = tuple(tuple(side[ob][backwards[ob]] + 1 for ob in read(objects_json)) for side in sides)
+        apex = found.restrict(backwards).instance
+        values = tuple(
+            tuple(np.array([pair[side] for pair in apex.cells(a).data], np.int64) for side in (0, 1))
+            for a in read(attributes_json)
+        )
+        return apex, legs, values
+
     # subobjects.jl
 
     @crossing
@@ -315,6 +332,11 @@ def functor(domain, codomain, objects_json, arrows_json):
         )
     ]
     return SchemaFunctor(domain, codomain, *sides)
+
+
+def arrows(schema):
+    """What a schema in Julia is compared by."""
+    return set(schema.obs), set(schema.attrtypes), dict(schema.homs), dict(schema.attrs)
 
 
 def require_total(x):

@@ -43,6 +43,11 @@ REFUSALS: dict[str, Refusal] = {
     "query": Refusal(
         "queries", "in whose course at most 50,000,000 rows are made", "each takes Catlab some 15 microseconds"
     ),
+    "loose-product": Refusal(
+        "loose products",
+        "of instances of SchSim2RealTransfer and SchTransferStudy",
+        "only a type that was made for a schema beforehand, by @acset_type, can change the type of its attributes",
+    ),
     "sigma-variables": Refusal(
         "Σ of instances with attributes",
         "that have no attribute variables",

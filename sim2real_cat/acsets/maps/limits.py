@@ -13,19 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import finite_sets
 from sim2real_cat.acsets.catlab import limits as by_catlab
+from sim2real_cat.acsets.codecs import pairs_of
 from sim2real_cat.acsets.coercion import brief
-from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var, fibres
+from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, fibres, fill_of
 from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural, require_one_schema
-from sim2real_cat.acsets.maps.values import codes, decoded
+from sim2real_cat.acsets.maps.values import Codes, codes, decoded
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import engine_of
 from sim2real_cat.errors import InstanceError, SchemaError
@@ -147,6 +148,79 @@ def equalizer(f: Morphism, g: Morphism) -> Limit:
         for attrtype in f.dom.schema.attrtypes
     }
     return _limit((f.dom,), parts, variables, engine)
+
+
+class LooseProduct(NamedTuple):
+    """A product of instances whose attribute values are pairs.
+
+    Attributes:
+        instance: the product; its schema has an attribute type of pairs for each attribute type.
+        left: for each object the part of the first factor in each pair, shape (n,).
+        right: the part of the second factor.
+    """
+
+    instance: ACSet
+    left: dict[str, Ids]
+    right: dict[str, Ids]
+
+
+def loose_product(X: ACSet, Y: ACSet) -> LooseProduct:
+    """Return the loose product: all pairs of parts of the same object, with pairs of attribute values.
+
+    It is the product where morphisms may change attribute values, as Catlab's *loose* ones do; :func:`product` asks
+    that values agree. An arrow is defined at a pair where it is defined at both parts. Attribute variables that are at
+    no part are left out. Catlab computes it for instances of the two schemas of sim-to-real transfer that live there;
+    the product lives in the embedded engine, as pairs have no type in Julia.
+
+    Raises:
+        SchemaError: for instances of different schemas.
+        InstanceError: where a part holds an attribute variable, which makes no pair, naming it.
+        EngineError: for instances in Catlab of another schema.
+    """
+    require_one_schema(X, Y)
+    schema = X.schema
+    for factor in (X, Y):
+        for name, (ob, _) in schema.attrs.items():
+            held = np.flatnonzero(factor.cells(name).status >= 0)
+            if len(held):
+                variable = factor.value(name, int(held[0]))
+                raise InstanceError(
+                    f"no loose product: '{name}' of {ob} {held[0]} is {brief(variable)}, and a pair has two values: "
+                    "set it, or clear it"
+                )
+    coded = codes(X, Y)
+    engine = engine_of(X, Y)
+    pairs = by_catlab.loose_pairs(X, Y, coded) if engine == "catlab" else _loose_pairs(X, Y, coded)
+    types = {attrtype: pairs_of(python_type) for attrtype, python_type in schema.attrtypes.items()}
+    equations = [(left.arrows, right.arrows) for left, right in schema.equations]
+    of_pairs = Schema(f"{schema.name} of pairs", schema.obs, schema.homs, types, schema.attrs, equations)
+    # One object for every NaN, so that pairs with it are equal.
+    values = {attrtype: [image_key(value) for value in known.tolist()] for attrtype, known in coded.values.items()}
+    attrs = {}
+    for name, (_, attrtype) in schema.attrs.items():
+        left, right = pairs.attrs[name]
+        defined = (left != UNDEFINED) & (right != UNDEFINED)
+        data = np.full(len(left), fill_of(types[attrtype]), object)
+        for part in np.flatnonzero(defined).tolist():
+            data[part] = (values[attrtype][left[part]], values[attrtype][right[part]])
+        attrs[name] = Cells(data, np.where(defined, DEFINED, UNDEFINED))
+    sizes = {ob: len(ids) for ob, (ids, _) in pairs.parts.items()}
+    instance = X.like(of_pairs).fill(sizes, {}, pairs.homs, attrs)
+    return LooseProduct(instance, *({ob: ids[side] for ob, ids in pairs.parts.items()} for side in (0, 1)))
+
+
+def _loose_pairs(X: ACSet, Y: ACSet, coded: Codes) -> by_catlab.LoosePairs:
+    schema = X.schema
+    parts = {ob: _all_pairs(X.nparts(ob), Y.nparts(ob), "embedded") for ob in schema.obs}
+    homs, attrs = {}, {}
+    for name, (dom, codom) in schema.homs.items():
+        left, right = (x.column_ids(name)[ids] for x, ids in zip((X, Y), parts[dom], strict=True))
+        both = (left != UNDEFINED) & (right != UNDEFINED)
+        homs[name] = np.where(both, left * Y.nparts(codom) + right, UNDEFINED)
+    for name, (ob, _) in schema.attrs.items():
+        left, right = (column[name][ids] for column, ids in zip(coded.columns, parts[ob], strict=True))
+        attrs[name] = (left, right)
+    return by_catlab.LoosePairs(parts, homs, attrs)
 
 
 def terminal(schema: Schema) -> ACSet:

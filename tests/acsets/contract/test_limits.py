@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 
-from acset_strategies import FIXED, study
+import pytest
+from acset_strategies import FIXED, acsets, refused, study
+from both_engines import outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from morphism_strategies import graph, morphisms_into, parallel, several
 
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.limits import equalizer, loose_product, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
-from sim2real_cat.errors import InstanceError, Sim2RealError
+from sim2real_cat.errors import EngineError, InstanceError
+from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
 CROSSING = settings(FIXED, max_examples=25)
-
-
-def outcome(action):
-    """What an action returns, or the error it raises."""
-    try:
-        return action()
-    except Sim2RealError as error:
-        return type(error), str(error)
 
 
 def moved(f, dom, codom):
@@ -82,3 +77,39 @@ def test_equal_values_are_those_of_python(catlab):
     assert product(catlab(nan), nan).apex == nan
     variable = graph(1, (0, 0), weights=[Var(0)])
     same_limit(product(catlab(variable), nan), product(variable, nan))
+
+
+def as_lists(found):
+    return [{ob: ids.tolist() for ob, ids in side.items()} for side in (found.left, found.right)]
+
+
+def without_variables(x):
+    """The instance, undefined where an attribute is a variable."""
+    for name, (ob, _) in x.schema.attrs.items():
+        held = [part for part in x.parts(ob).tolist() if isinstance(x.subpart(name, part), Var)]
+        x.set(ob, held, **{name: None})
+    return x
+
+
+@pytest.mark.parametrize("schema", [SchSim2RealTransfer, SchTransferStudy], ids=lambda schema: schema.name)
+def test_loose_products(catlab, schema):
+    @settings(FIXED, max_examples=10)
+    @given(acsets(schema).map(without_variables), acsets(schema).map(without_variables))
+    def check(x, y):
+        mine, theirs = loose_product(x, y), loose_product(catlab(x), y)
+        assert theirs.instance == mine.instance
+        assert as_lists(theirs) == as_lists(mine)
+
+    check()
+
+
+def test_loose_products_of_other_schemas_are_refused(catlab):
+    with refused(EngineError, "Catlab computes loose products", "these are of Weighted", "ask the embedded engine"):
+        loose_product(catlab(graph(1, (0, 0), weights=[0.5])), graph(0, weights=[]))
+
+
+def test_loose_products_have_no_pair_with_a_variable(catlab):
+    x = study()
+    for instance in (x, catlab(x)):
+        with refused(InstanceError, "no loose product: 'kl_gap' of Policy 2 is Var(k=1)", "set it, or clear it"):
+            loose_product(instance, x)

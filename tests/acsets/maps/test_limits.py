@@ -1,4 +1,5 @@
 import itertools
+import pickle
 
 import pytest
 from acset_strategies import refused, schemas
@@ -18,9 +19,10 @@ from morphism_strategies import (
 )
 
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.codecs import Codec, EachOf
 from sim2real_cat.acsets.columns import Var
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, homomorphisms, is_isomorphic
-from sim2real_cat.acsets.maps.limits import equalizer, product, pullback, terminal
+from sim2real_cat.acsets.maps.limits import equalizer, loose_product, product, pullback, terminal
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.acsets.schema import Schema
@@ -160,6 +162,49 @@ def test_a_pullback_of_inclusions_is_the_intersection():
     one, two = SubInstance.generated(x, {"E": [0, 1]}), SubInstance.generated(x, {"E": [1, 2]})
     limit = pullback(one.to_instance()[1], two.to_instance()[1])
     assert is_isomorphic(limit.apex, one.meet(two).to_instance()[0])
+
+
+def test_a_loose_product_pairs_values():
+    x = graph(2, (0, 1), (1, 0), weights=[0.5, None])
+    y = graph(1, (0, 0), (0, None), weights=[0.25, float("nan")])
+    found = loose_product(x, y)
+    assert found.left["E"].tolist() == [0, 0, 1, 1]
+    assert found.right["E"].tolist() == [0, 1, 0, 1]
+    assert [found.instance.subpart("tgt", e) for e in range(4)] == [1, None, 0, None]
+    pairs = [found.instance.subpart("weight", e) for e in range(4)]
+    assert pairs[0] == (0.5, 0.25)
+    assert repr(pairs[1:]) == "[(0.5, nan), None, None]"
+    assert found.instance == loose_product(x, y).instance
+    with refused(SchemaError, "one schema"):
+        loose_product(x, path(2))
+
+
+@QUICK
+@given(several(2))
+def test_a_loose_product_without_attributes_is_a_product(xs):
+    bare = Schema("Bare", xs[0].schema.obs, xs[0].schema.homs)
+    x, y = (x.like(bare).fill({ob: x.nparts(ob) for ob in bare.obs}, {}, homs_of(x), {}) for x in xs)
+    loose, tight = loose_product(x, y), product(x, y)
+    assert loose.instance == tight.apex
+    for side, leg in zip((loose.left, loose.right), tight.legs, strict=True):
+        assert all((side[ob] == leg.components[ob]).all() for ob in bare.obs)
+
+
+def homs_of(x):
+    return {f: x.column_ids(f) for f in x.schema.homs}
+
+
+def test_pairs_are_written_and_read():
+    stamp = Codec(bytes, bytes.hex, bytes.fromhex)
+    schema = Schema("Stamped", ["X"], {}, {"T": stamp, "N": int}, {"t": ("X", "T"), "n": ("X", "N")})
+    x = ACSet(schema)
+    x.add_parts("X", 2, t=[b"a", b"b"], n=[1, None])
+    pairs = loose_product(x, x).instance
+    assert pairs.subpart("t", 1) == (b"a", b"b")
+    assert ACSet.from_json(pairs.schema, pairs.to_json()) == pairs
+    codec = pairs.schema.attrtypes["T"]
+    assert repr(codec) == "Codec(tuple, EachOf(bytes.hex, list), EachOf(bytes.fromhex, tuple))"
+    assert eval(repr(codec), {"Codec": Codec, "EachOf": EachOf}) == codec == pickle.loads(pickle.dumps(codec))
 
 
 def test_variables_at_no_part_are_in_pullbacks_and_equalizers():
