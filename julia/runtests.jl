@@ -135,4 +135,65 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     @test (nparts(apex, :V), nparts(apex, :E), nparts(apex, :T), leg[1]) == (2, 2, 0, leg[2])
     @test S.attr_values(apex, "name", [leg[1]]) == ([7], [-1])
   end
+
+  @testset "functions of finite sets" begin
+    S = Sim2RealCat
+    pairs_of(f, g, n) = Set(zip(S.pullback_of_sets(f, g, n)...))
+    @test pairs_of([1, 2, 2], [2, 3], 3) == Set([(2, 1), (3, 1)])
+    @test pairs_of([1], [1, 3, 1], 3) == Set([(1, 1), (1, 3)])  # a function from one element takes a road of its own
+    @test pairs_of([1, 3, 1], [1], 3) == Set([(1, 1), (3, 1)])
+    @test pairs_of([2], [2], 2) == Set([(1, 1)])
+    @test pairs_of([1, 1], [1, 1, 1], 1) == Set((i, j) for i in 1:2 for j in 1:3)
+    @test isempty(pairs_of([1, 1], [2, 2], 2))
+    @test S.equalizer_of_sets([1, 2, 2], [1, 1, 2], 2) == [1, 3]
+    @test S.equalizer_of_sets([1, 2], [2, 1], 2) == []
+  end
+
+  # Three vertices and the edges 1 → 2, 2 → 3, 2 → 1; `folded` sends the third vertex to the first.
+  S, names = Sim2RealCat, """["V","E"]"""
+  plain = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[{"name":"V"},{"name":"E"}],
+             "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
+             "AttrType":[],"Attr":[],"equations":[]}"""
+  g = S.empty_instance(plain, "{}")
+  S.add_sizes(g, """{"V":3,"E":3}""")
+  S.set_hom(g, "src", [1, 2, 2])
+  S.set_hom(g, "tgt", [2, 3, 1])
+  same, folded = """{"V":[1,2,3],"E":[1,2,3]}""", """{"V":[1,2,1],"E":[1,3,3]}"""
+
+  @testset "limits" begin
+    apex, (left, right) = S.product_of(g, g, names)
+    @test (nparts(apex, :V), nparts(apex, :E)) == (9, 9)
+    @test Set(zip(left[1], right[1])) == Set((i, j) for i in 1:3 for j in 1:3)
+    @test all(left[1][subpart(apex, e, :src)] == [1, 2, 2][left[2][e]] for e in 1:9)
+    apex, (left, right) = S.pullback_of(g, g, g, folded, same, names)
+    @test Set(zip(left[1], right[1])) == Set([(1, 1), (2, 2), (3, 1)])
+    @test Set(zip(left[2], right[2])) == Set([(1, 1), (2, 3), (3, 3)])
+    apex, (inclusion,) = S.equalizer_of(g, g, same, folded, names)
+    @test (sort(inclusion[1]), sort(inclusion[2])) == ([1, 2], [1, 3])
+  end
+
+  @testset "subobjects" begin
+    algebra(operation) =
+      S.subobject_algebra(g, operation, names, """{"V":[1,2],"E":[1]}""", """{"V":[2,3],"E":[2]}""")
+    @test algebra("top") == ([1, 2, 3], [1, 2, 3])
+    @test algebra("bottom") == ([], [])
+    @test algebra("meet") == ([2], [])
+    @test algebra("join") == ([1, 2, 3], [1, 2])
+    @test algebra("implies") == ([2, 3], [2])
+    @test algebra("subtract") == ([1, 2], [1])
+    @test S.subobject_algebra(g, "non", names, """{"V":[2,3],"E":[2]}""", """{"V":[2,3],"E":[2]}""") ==
+          ([1, 2], [1, 3])
+  end
+
+  @testset "migration" begin
+    objects, backwards = """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}"""
+    y = S.pull_back(g, S.empty_instance(plain, "{}"), objects, backwards)
+    @test (S.follow_homs(y, """["src"]""", [1, 2, 3]), S.follow_homs(y, """["tgt"]""", [1, 2, 3])) ==
+          ([2, 3, 1], [1, 2, 2])
+    y = S.pull_back(g, S.empty_instance(plain, "{}"), """{"V":"E","E":"E"}""", """{"src":[],"tgt":[]}""")
+    @test (nparts(y, :V), S.follow_homs(y, """["src"]""", [1, 2, 3])) == (3, [1, 2, 3])
+    y = S.push_forward(g, S.empty_instance(plain, "{}"), plain, plain, objects, backwards)
+    @test (nparts(y, :V), nparts(y, :E)) == (3, 3)
+    @test (length(Set(subpart(y, :src))), length(Set(subpart(y, :tgt)))) == (3, 2)
+  end
 end
