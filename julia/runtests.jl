@@ -16,6 +16,18 @@ function example()
   x
 end
 
+"""
+What an error says; nothing where there is none.
+"""
+function said(f)
+  try
+    f()
+    ""
+  catch error
+    sprint(showerror, error)
+  end
+end
+
 rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
 
 @testset "Sim2RealCat" begin
@@ -27,11 +39,11 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     set_subpart!(x, 4, :sim_weight, NaN)
     @test mixture_weights(x, 1) == [1 / 3, 1 / 3, 1 / 3]
     set_subpart!(x, 4, :sim_weight, -2.0)
-    @test_throws "sim_weight of policy 1 is [1.0, 1.0, -2.0]" mixture_weights(x, 1)
+    @test occursin("sim_weight of policy 1 is [1.0, 1.0, -2.0]", said(() -> mixture_weights(x, 1)))
     set_subpart!(x, 3, :sim_weight, 0.0)
-    @test_throws ArgumentError mixture_weights(x, 2)
-    @test_throws "there is no policy 99: the instance has 2" fibre(x, 99)
-    @test_throws "there is no policy 0" mixture_weights(x, 0)
+    @test occursin("a mixture needs weights >= 0 with a positive sum", said(() -> mixture_weights(x, 2)))
+    @test occursin("there is no policy 99: the instance has 2", said(() -> fibre(x, 99)))
+    @test occursin("there is no policy 0", said(() -> mixture_weights(x, 0)))
   end
 
   @testset "the equalizer of transfer and the identity" begin
@@ -47,8 +59,8 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     @test rows(example(); epsilon=0.05) == [(Symbol("transfer-identity"), :violated, :Policy, 2)]
     @test rows(example(); epsilon=2.0) == [(Symbol("transfer-identity"), :violated, :Policy, 1)]
 
-    @test_throws "there is no law 'nope': there are functor, gap-valid, transfer-deploy" check(example(); laws=["nope"])
-    @test_throws "epsilon must be a positive number of nats, got -1.0" check(example(); epsilon=-1.0)
+    @test occursin("there is no law 'nope': there are functor, gap-valid", said(() -> check(example(); laws=["nope"])))
+    @test occursin("epsilon must be a positive number of nats, got -1.0", said(() -> check(example(); epsilon=-1.0)))
 
     x = example()
     clear_subpart!(x, 3, :train)

@@ -3,6 +3,9 @@
 ``python tests/support/real_table.py`` brings its rows up to date with the code: new functions are added, those that are
 gone are taken out, and one whose text changed since it ran is no longer called run. No row is ever made to say that
 something ran: that is written by hand, by the one who saw it, with the digits that ``digest`` gives.
+
+``python tests/support/real_table.py --try > try.jl`` writes the calls to try as a script for Julia, which says of each
+whether it gave what the page says, and the digits of the text that it ran.
 """
 
 from __future__ import annotations
@@ -93,6 +96,23 @@ def refreshed(text: str) -> str:
     return before + HEAD + table + re.sub(r"\A(?:\|.*\n)*", "", after)
 
 
+def script(text: str) -> str:
+    """Return the calls to try of the page as a script for Julia."""
+    lines = re.findall(r"```julia\n(.*?)```", text.partition("## Functions")[2], re.DOTALL)
+    for row in rows(text):
+        lines += [
+            "try",
+            f"  println(({row.call}) === false ? \"WRONG\" : \"ran  \", \" {row.function} {digest(row.function)}\")",
+            "catch error",
+            f"  println(\"FAILS {row.function}: \", sprint(showerror, error))",
+            "end",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    path = Path(*sys.argv[1:] or [FILE])
-    path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")
+    if sys.argv[1:] == ["--try"]:
+        print(script(FILE.read_text(encoding="utf-8")), end="")
+    else:
+        path = Path(*sys.argv[1:] or [FILE])
+        path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")
