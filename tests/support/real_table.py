@@ -102,9 +102,9 @@ def script(text: str) -> str:
     for row in rows(text):
         lines += [
             "try",
-            f"  println(({row.call}) === false ? \"WRONG\" : \"ran  \", \" {row.function} {digest(row.function)}\")",
+            f'  println(({row.call}) === false ? "WRONG" : "ran  ", " {row.function} {digest(row.function)}")',
             "catch error",
-            f"  println(\"FAILS {row.function}: \", sprint(showerror, error))",
+            f'  println("FAILS {row.function}: ", sprint(showerror, error))',
             "end",
         ]
     return "\n".join(lines) + "\n"
