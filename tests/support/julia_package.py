@@ -45,8 +45,8 @@ PACKAGES: dict[str, frozenset[str]] = {
     "Catlab": words(
         """
         @acset_type @present @withmodel ACSetCategory ACSetTransformation CSetCat Catlab DeltaMigration FinCat
-        FinFunction FinFunctor FreeSchema Path Presentation SigmaMigrationFunctor SkelFinSet Subobject codom
-        VarACSetCat coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
+        FinFunction FinFunctor FreeSchema LooseACSetCat Path Presentation SigmaMigrationFunctor SkelFinSet
+        Subobject VarACSetCat codom coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
         migrate! ob product proj1 proj2 pullback pushout query
         """
     ),
