@@ -208,4 +208,8 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     @test (nparts(y, :V), nparts(y, :E)) == (3, 3)
     @test (length(Set(subpart(y, :src))), length(Set(subpart(y, :tgt)))) == (3, 2)
   end
+
+  @testset "what is compiled ahead runs: $workload" for workload in Sim2RealCat.WORKLOADS
+    @test (workload(); true)
+  end
 end

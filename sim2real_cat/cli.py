@@ -424,6 +424,7 @@ def installed_engines() -> list[InstalledEngine]:
     from sim2real_cat.acsets.catlab import julia
 
     numpy, mujoco, missing = _version("numpy"), _version("mujoco"), julia.missing()
+    catlab = missing or f"Catlab by Julia: {julia.found()}; {julia.expected_start()}"
     return [
         InstalledEngine(
             "embedded", numpy is not None, f"ACSets as numpy {numpy} columns" if numpy else "pip install numpy"
@@ -432,7 +433,7 @@ def installed_engines() -> list[InstalledEngine]:
             "mujoco", mujoco is not None, f"physics by MuJoCo {mujoco}" if mujoco else "pip install 'mujoco>=4,<5'"
         ),
         InstalledEngine(
-            "catlab", missing is None, missing or f"Catlab by Julia: {julia.found()}; started when first used"
+            "catlab", missing is None, catlab
         ),
     ]
 

@@ -498,10 +498,11 @@ def test_engines_are_named_with_what_is_missing(monkeypatch):
     embedded, mujoco, catlab = installed_engines()
     assert (embedded.name, embedded.here, mujoco.name, mujoco.here) == ("embedded", True, "mujoco", True)
     assert catlab == InstalledEngine("catlab", False, "install it")
+    monkeypatch.setattr(julia, "is_compiled", lambda: True)
     monkeypatch.setattr(julia, "missing", lambda: None)
     monkeypatch.setattr(julia, "found", lambda: "/opt/julia")
     assert installed_engines()[2] == InstalledEngine(
-        "catlab", True, "Catlab by Julia: /opt/julia; started when first used"
+        "catlab", True, "Catlab by Julia: /opt/julia; compiled, it starts in some 10 s"
     )
     monkeypatch.setattr("sim2real_cat.cli._version", lambda package: None)
     assert [engine.here for engine in installed_engines()] == [False, False, True]

@@ -166,13 +166,18 @@ def found() -> str:
 
 
 def is_compiled() -> bool:
-    """Return whether Julia keeps a compiled form of the module that is newer than its files, as far as they can tell.
+    """Return whether Julia keeps a compiled form of the module that is newer than its files, without starting Julia.
 
-    Julia is not started; another version of it may have to compile again.
+    One of another version of Julia, or for another environment, counts as well: Julia may have to compile again.
     """
     written = max(path.stat().st_mtime for path in (folder() / "julia").glob("*.jl"))
     compiled = (_depot() / "compiled").glob(f"v*/{MODULE}/*.ji")
     return any(path.stat().st_mtime >= written for path in compiled)
+
+
+def expected_start() -> str:
+    """Return in words how long the next start will take; measured on a core of a busy machine, with Catlab 0.17.4."""
+    return "compiled, it starts in some 10 s" if is_compiled() else "its first start compiles for minutes, once"
 
 
 def install(say: Callable[[str], None]) -> None:
@@ -459,7 +464,7 @@ def _running() -> Worker:
         if problem := missing():
             raise EngineError(problem)
         if sys.stderr is not None and sys.stderr.isatty():
-            print(_expectation(), file=sys.stderr)
+            print(f"Catlab: {expected_start()}; a first query or coproduct takes 5 to 15 s more", file=sys.stderr)
         _worker = Process(max(START_SECONDS, _seconds()))
     return _worker
 
@@ -487,12 +492,6 @@ if hasattr(os, "register_at_fork"):
 
 
 # Words
-
-
-def _expectation() -> str:
-    """Return what to expect of a start; the times were measured on one core of a busy machine, with Catlab 0.17.4."""
-    first = "" if is_compiled() else "; this first start compiles for minutes, once"
-    return f"Catlab starts in some 10 s, and its first query or coproduct takes 5 to 15 s more{first}"
 
 
 def _seconds() -> float:

@@ -80,6 +80,7 @@ def serve(parent: int, folder: str, name: str) -> None:
         return
     try:
         module, versions = _loaded(juliacall, folder, name)
+        vector = juliacall.Main.seval("Base.collect")
     except Exception as error:
         say("not loaded", _text(error))
         return
@@ -94,12 +95,14 @@ def serve(parent: int, folder: str, name: str) -> None:
         for number in released:
             del table.objects[number]
         try:
-            found = table.crossing(getattr(module, function)(*arguments))
+            # Julia's own vectors, for which the module is compiled ahead
+            taken = [vector(value) if isinstance(value, np.ndarray) else value for value in arguments]
+            found = table.crossing(getattr(module, function)(*taken))
         except Exception as error:
             say("raised", _text(error))
         else:
             say("found", found)
-        function = arguments = found = None  # what is released must not live on in here
+        function = arguments = taken = found = None  # what is released must not live on in here
 
 
 def _die_with(parent: int) -> None:

@@ -462,7 +462,7 @@ def test_terminals_hear_what_to_expect_and_stdout_nothing(prescribed, monkeypatc
     assert shown[1:] == ["Catlab computes (wait) ..."]
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Catlab starts in some 10 s")
+    assert err == f"Catlab: {julia.expected_start()}; a first query or coproduct takes 5 to 15 s more\n"
 
 
 def test_elsewhere_nothing_is_shown(prescribed, capsys):
