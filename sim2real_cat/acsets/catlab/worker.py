@@ -102,7 +102,7 @@ def serve(parent: int, folder: str, name: str) -> None:
             say("raised", _text(error))
         else:
             say("found", found)
-        function = arguments = taken = found = None  # what is released must not live on in here
+        arguments, taken, found = (), [], None  # what is released must not live on in here
 
 
 def _die_with(parent: int) -> None:
