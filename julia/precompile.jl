@@ -24,6 +24,9 @@ const CODED_JSON = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[
   "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
   "AttrType":[{"name":"T"}],"Attr":[{"name":"code","codom":"T","dom":"V"}],"equations":[]}"""
 const GRAPH_OBJECTS_JSON = """["V","E"]"""
+const CODES_JSON = """["T"]"""
+const IDENTITY = [1, 2, 3, 1, 2]
+const NONE = Int[]
 const IDENTITY_JSON = """{"V":[1,2,3],"E":[1,2]}"""
 const SEARCHES_JSON = ("""{"monic":[],"iso":[],"initial":{}}""",
                        """{"monic":["V"],"iso":[],"initial":{"V":[[1,1]]}}""",
@@ -60,14 +63,14 @@ function plain_graph()
 end
 
 """
-A path of two edges, with a code for each vertex.
+A path of two edges, with a code for each vertex, of which the last is a variable.
 """
 function coded_graph()
   x = empty_instance(CODED_JSON, """{"T":"int"}""")
-  add_sizes(x, """{"V":3,"E":2,"T":0}""")
+  add_sizes(x, """{"V":3,"E":2,"T":1}""")
   set_hom(x, "src", [1, 2])
   set_hom(x, "tgt", [2, 3])
-  set_attr(x, "code", [1, 2, 3], [VALUE, VALUE, VALUE])
+  set_attr(x, "code", [1, 2, 0], [VALUE, VALUE, 1])
   return x
 end
 
@@ -113,11 +116,13 @@ function workload_homomorphisms()
 end
 
 function workload_colimits()
-  for x in (plain_graph(), coded_graph())
-    of_pair("coproduct", x, x, GRAPH_OBJECTS_JSON)
-    of_morphisms("pushout", x, x, x, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
-    of_morphisms("coequalizer", x, x, nothing, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
-  end
+  x, y = plain_graph(), coded_graph()
+  coproduct_of(x, x, GRAPH_OBJECTS_JSON)
+  coproduct_of(y, y, GRAPH_OBJECTS_JSON)
+  pushout_of(x, x, x, GRAPH_OBJECTS_JSON, "[]", IDENTITY, NONE, NONE, IDENTITY, NONE, NONE)
+  pushout_of(y, y, y, GRAPH_OBJECTS_JSON, CODES_JSON, IDENTITY, [0], [1], IDENTITY, [0], [1])
+  coequalizer_of(x, x, GRAPH_OBJECTS_JSON, "[]", IDENTITY, NONE, NONE, IDENTITY, NONE, NONE)
+  coequalizer_of(y, y, GRAPH_OBJECTS_JSON, CODES_JSON, IDENTITY, [0], [1], IDENTITY, [0], [1])
 end
 
 function workload_limits()
@@ -137,6 +142,7 @@ end
 function workload_migration()
   plain, coded = empty_instance(GRAPH_JSON, "{}"), empty_instance(CODED_JSON, """{"T":"int"}""")
   pull_back(plain_graph(), plain, """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}""")
+  add_sizes(coded, """{"T":1}""")
   pull_back(coded_graph(), coded, """{"V":"V","E":"E","T":"T"}""", """{"src":["tgt"],"tgt":["src"],"code":["code"]}""")
   push_forward(plain_graph(), empty_instance(GRAPH_JSON, "{}"), GRAPH_JSON, GRAPH_JSON,
                """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}""")

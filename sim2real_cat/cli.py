@@ -432,9 +432,7 @@ def installed_engines() -> list[InstalledEngine]:
         InstalledEngine(
             "mujoco", mujoco is not None, f"physics by MuJoCo {mujoco}" if mujoco else "pip install 'mujoco>=4,<5'"
         ),
-        InstalledEngine(
-            "catlab", missing is None, catlab
-        ),
+        InstalledEngine("catlab", missing is None, catlab),
     ]
 
 

@@ -367,6 +367,7 @@ class Process:
         line = _first_line(found)
         if kind == "not started":
             raise EngineError(f"Julia could not be started ({line}): {_hint()}") from JuliaError(found)
+        self.close()  # so that all that it wrote to stderr has been read
         if "Failed to precompile" in line and (cause := self._last_line("ERROR: ")):
             line = f"{line}: {cause}"
         raise EngineError(f"Julia could not load Catlab ({line}): {_load_hint(found)}") from JuliaError(found)

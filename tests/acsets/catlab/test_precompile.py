@@ -21,10 +21,14 @@ TEXT = (FOLDER / "precompile.jl").read_text(encoding="utf-8").partition("@setup_
 
 def as_python(text: str) -> str:
     """Translate plain Julia: functions, `for` on one line, calls and literals."""
-    text = re.sub(r"^( *)const ", r"\1", text, flags=re.M)
+    text = re.sub(r"^( *)const ", r"\1", text, flags=re.M).replace("Int[", "[")
     text = re.sub(r"^( *)function (.*)$", r"\1def \2:", text, flags=re.M)
     text = re.sub(r"^( *for .*)$", r"\1:", text, flags=re.M)
     return re.sub(r"^ *end$", "", text, flags=re.M)
+
+
+def as_array(values):
+    return np.array(values) if values else np.zeros(0, np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def julia_names():
     def asked(name):
         def ask(*arguments):
             called.add(name)
-            return worker.answer(name, [np.array(a) if isinstance(a, list) else a for a in arguments], 1.0)
+            return worker.answer(name, [as_array(a) if isinstance(a, list) else a for a in arguments], 1.0)
 
         return ask
 
