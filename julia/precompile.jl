@@ -16,6 +16,14 @@ const STUDY_JSON = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},
           {"name":"gap_reliable","codom":"Flag","dom":"Policy"}],
   "equations":[]}"""
 const STUDY_TYPES_JSON = """{"TransferGap":"float","Name":"str","Count":"int","Flag":"bool"}"""
+const TRANSFER_JSON = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},
+  "Ob":[{"name":"SimEnv"},{"name":"RealEnv"},{"name":"Policy"},{"name":"Observation"}],
+  "Hom":[{"name":"train","codom":"Policy","dom":"SimEnv"},{"name":"deploy","codom":"RealEnv","dom":"Policy"},
+         {"name":"observe_sim","codom":"Observation","dom":"SimEnv"},
+         {"name":"observe_real","codom":"Observation","dom":"RealEnv"},
+         {"name":"transfer","codom":"Policy","dom":"Policy"}],
+  "AttrType":[{"name":"TransferGap"}],
+  "Attr":[{"name":"kl_gap","codom":"TransferGap","dom":"Policy"}],"equations":[]}"""
 
 const GRAPH_JSON = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[{"name":"V"},{"name":"E"}],
   "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
@@ -48,6 +56,21 @@ function small_study()
   set_attr(x, "policy_name", """["wide",""]""", [VALUE, 1])
   set_attr(x, "episodes", [4, 0], [VALUE, NOTHING])
   set_attr(x, "gap_reliable", [true, false], [VALUE, NOTHING])
+  return x
+end
+
+"""
+A policy with a code for its gap.
+"""
+function coded_transfers()
+  x = empty_instance(TRANSFER_JSON, """{"TransferGap":"int"}""")
+  add_sizes(x, """{"SimEnv":1,"RealEnv":1,"Policy":1,"Observation":1,"TransferGap":0}""")
+  set_hom(x, "train", [1])
+  set_hom(x, "deploy", [1])
+  set_hom(x, "observe_sim", [1])
+  set_hom(x, "observe_real", [1])
+  set_hom(x, "transfer", [1])
+  set_attr(x, "kl_gap", [1], [VALUE])
   return x
 end
 
@@ -130,6 +153,8 @@ function workload_limits()
   product_of(x, x, GRAPH_OBJECTS_JSON)
   pullback_of(x, x, x, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
   equalizer_of(x, x, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
+  loose_product_of(coded_transfers(), coded_transfers(), """["SimEnv","RealEnv","Policy","Observation"]""",
+                   """["kl_gap"]""")
 end
 
 function workload_subobjects()
