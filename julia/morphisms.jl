@@ -31,7 +31,7 @@ end
 The category of instances like `x`, in which attributes may be variables. It is always given, as Catlab would infer it
 from the domain alone, and variables of the codomain would be out of place.
 """
-category_of(x) = ACSetCategory(isempty(attrtypes(acset_schema(x))) ? CSetCat(x) : VarACSetCat(x))
+category_of(x) = ACSetCategory(isempty(attrtypes(acset_schema(x))) ? x : VarACSetCat(x))
 
 """
 The same instance with its schema in its type. Limits, migration and transformations have no method for a

@@ -44,7 +44,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     ),
     "Catlab": words(
         """
-        @acset_type @present @withmodel ACSetCategory ACSetTransformation CSetCat Catlab DeltaMigration FinCat
+        @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab DeltaMigration FinCat
         FinFunction FinFunctor FreeSchema LooseACSetCat Path Presentation SigmaMigrationFunctor SkelFinSet
         Subobject VarACSetCat codom coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
         migrate! ob product proj1 proj2 pullback pushout query
