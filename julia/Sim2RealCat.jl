@@ -13,9 +13,9 @@ using PrecompileTools: @compile_workload, @setup_workload
 # A name that two of the modules above export is undefined in here from Julia 1.12.5 on, as `collect` would be, of which
 # Catlab 0.17.4 exports its own. So every name of Base that is used is imported by name, which goes before exports.
 import Base: !, !=, +, -, /, <, ==, >, >=, @warn, AbstractVector, Dict, Inf, Iterators, NaN, Set, Vector, all,
-  append!, collect, convert, enumerate, fill, filter!, findall, haskey, in, isempty, isequal, isfinite, isnan,
-  isnothing, iszero, join, keys, last, length, map, ones, open, pairs, print, push!, reduce, repeat, reverse, sort!,
-  string, sum, vcat, zeros, zip
+  append!, collect, convert, enumerate, fill, filter!, findall, haskey, in, isempty, isequal, isfinite,
+  isnan, isnothing, iszero, join, keys, last, length, map, ones, open, pairs, print, push!, reduce,
+  repeat, reverse, sort!, string, sum, vcat, zeros, zip
 
 export SchSim2RealTransfer, SchTransferStudy, Sim2RealTransfer, TransferStudy
 export fibre, mixture_weights, fixed_points, read_instance, write_instance
