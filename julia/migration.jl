@@ -41,7 +41,10 @@ function push_forward(x, target, domain_json, codomain_json, objects_json, arrow
   domain, codomain = schema_from(domain_json), schema_from(codomain_json)
   images = images_of_generators(domain, codomain, objects_json, arrows_json)
   functor = FinFunctor(images..., FinCat(domain), FinCat(codomain); homtype=:path)
-  X = static(x)
-  # Catlab's test csetcats/FunctorialDataMigrations.jl, where a functor sends homs to identities, too
-  SigmaMigrationFunctor(functor, typeof(X), typeof(static(target)))(X)
+  X, Y = static(x), static(target)
+  # Catlab's test csetcats/FunctorialDataMigrations.jl, where a functor sends homs to identities, too. With attribute
+  # types the category must be given (varacsetcats/DataMigrations.jl): the one that Catlab takes for an instance without
+  # variables has none, and the chase makes them.
+  category = isempty(attrtypes(acset_schema(Y))) ? ACSetCategory(Y) : ACSetCategory(VarACSetCat(Y))
+  SigmaMigrationFunctor(functor, typeof(X), typeof(Y))(X; cat=category)
 end

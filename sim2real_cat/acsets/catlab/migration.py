@@ -38,7 +38,7 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
 
     Raises:
         EngineError: for attributes where Catlab's chase fails or has another answer: with variables, images that are
-            paths, or an endomorphism in one of the schemas.
+            paths, equations of attributes, or an endomorphism in one of the schemas.
     """
     _require_extendable(functor, instance)
     x, types = _merged_types(functor, instance)
@@ -87,6 +87,9 @@ def _require_extendable(functor: SchemaFunctor, instance: ACSet) -> None:
     for a, path in functor.attrs.items():
         if len(path.arrows) > 1:
             raise refused("sigma-paths", f"'{a}' goes to '{path}'")
+    for left, right in functor.codom.equations:
+        if {*left.arrows, *right.arrows} & functor.codom.attrs.keys():
+            raise refused("sigma-equations", f"{functor.codom.name} has '{left}' = '{right}'")
     for schema in (functor.dom, functor.codom):
         for f, (dom, codom) in schema.homs.items():
             if dom == codom:

@@ -58,6 +58,11 @@ REFUSALS: dict[str, Refusal] = {
         "along functors that send attributes to attributes",
         "it looks for the homs of a longer path under the name of the whole path",
     ),
+    "sigma-equations": Refusal(
+        "Σ of instances with attributes",
+        "into schemas whose equations are between homs",
+        "it writes values where the functor sends them, and leaves variables where an equation demands the same values",
+    ),
     "sigma-endomorphisms": Refusal(
         "Σ of instances with attributes",
         "between schemas without endomorphisms",

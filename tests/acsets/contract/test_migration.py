@@ -81,7 +81,7 @@ def test_sigma_without_attributes(catlab, data):
 
 
 ROUTE = Schema("Route", ["A", "B"], {"f": ("A", "B")}, {"T": float, "N": str}, {"t": ("B", "T"), "n": ("A", "N")})
-LONGER = ROUTE.extend("Longer", ["C"], {"g": ("B", "C")}, attrs={"c": ("C", "T")}, equations=[("g.c", "t")])
+LONGER = ROUTE.extend("Longer", ["C"], {"g": ("B", "C")}, attrs={"c": ("C", "T")})
 
 
 def routes(*values):
@@ -123,6 +123,11 @@ NOT_BY_CATLAB = {
         SchemaFunctor(AT_C, LONGER, {"B": "B"}, {}, {"T": "T"}, {"t": "g.c"}),
         lambda: ACSet(AT_C),
         "'t' goes to 'g.c'",
+    ),
+    "equations": (
+        SchemaFunctor.inclusion(ROUTE, LONGER.extend("Equal", equations=[("g.c", "t")])),
+        lambda: routes(0.5, 0.5, 1.5),
+        "Equal has 'g.c' = 't'",
     ),
     "endomorphisms": (
         SchemaFunctor.inclusion(ROUTE, ROUTE.extend("Loop", homs={"e": ("A", "A")}, equations=[("e.e", "e")])),
