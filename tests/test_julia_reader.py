@@ -126,8 +126,10 @@ def test_qualified_names_are_kept_whole():
 
 
 def test_layout_and_comments_do_not_count():
-    assert normalized("f(x) =  # why\n    g(x)") == "f(x) = g(x)"
-    assert normalized('f(x) = "# $x"') == 'f(x) = "# $x"'
+    plain = normalized("f(x) = g(x)")
+    assert normalized('f(x) =  # says "why"\n    g( x )') == plain
+    assert normalized("f(x) = g(y)") != plain
+    assert len(set(map(normalized, ('f(x) = "# $x"', 'f(x) = "#  $x"', 'f(x) = "# $y"', 'f(x) = """\n# a\n"""')))) == 4
 
 
 def test_calls_of_python():

@@ -7,7 +7,6 @@ not count. Operators and macros are names like all others: `x += 1` uses `+`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -94,9 +93,7 @@ class JuliaFile:
 
 def read_julia(text: str) -> JuliaFile:
     """Read the text of a Julia file."""
-    for sign, letter in IDENTIFIERS.items():
-        text = text.replace(sign, letter)
-    root = tree_sitter.Parser(tree_sitter.Language(tree_sitter_julia.language())).parse(text.encode()).root_node
+    root = _parsed(text)
     imported: dict[str, tuple[str, ...]] = {}
     modules: list[str] = []
     exported: list[str] = []
@@ -121,6 +118,12 @@ def read_julia(text: str) -> JuliaFile:
         tuple(modules),
         tuple(exported),
     )
+
+
+def _parsed(text: str) -> Node:
+    for sign, letter in IDENTIFIERS.items():
+        text = text.replace(sign, letter)
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_julia.language())).parse(text.encode()).root_node
 
 
 def _text(node: Node) -> str:
@@ -228,24 +231,20 @@ def _targets(node: Node) -> Iterator[str]:
         yield from _targets(node.named_children[0])
 
 
-def _assigned(node: Node) -> Iterator[str]:
-    """Yield the names that are assigned in the scope of a node, not in those that lie in it."""
-    for child in node.named_children:
-        if child.type == "function_definition" and (call := _signature(child)) is not None:
+def _assigned(nodes: Iterable[Node]) -> Iterator[str]:
+    """Yield the names that nodes of one scope assign, not those of scopes that lie in it."""
+    for node in nodes:
+        if (call := _signature(node)) is not None:
             yield from _targets(call.named_children[0])
-        if child.type in SCOPES or (child.type in GENERATORS and _clauses(child)):
-            continue
-        if (call := _signature(child)) is not None:
-            yield from _targets(call.named_children[0])
-            continue
-        if child.type == "assignment" or (
-            child.type == "compound_assignment_expression" and not _text(child.named_children[1]).startswith(".")
-        ):
-            yield from _targets(child.named_children[0])
-        elif child.type == "local_statement":
-            for target in child.named_children:
-                yield from _targets(target)
-        yield from _assigned(child)
+        elif node.type not in SCOPES and not (node.type in GENERATORS and _clauses(node)):
+            if node.type == "assignment" or (
+                node.type == "compound_assignment_expression" and not _text(node.named_children[1]).startswith(".")
+            ):
+                yield from _targets(node.named_children[0])
+            elif node.type == "local_statement":
+                for target in node.named_children:
+                    yield from _targets(target)
+            yield from _assigned(node.named_children)
 
 
 def _clauses(node: Node) -> list[Node]:
@@ -271,12 +270,12 @@ def _uses(node: Node, bound: frozenset[str]) -> Iterator[Use]:
         yield from _of_bindings(bindings, [child for child in children if child not in bindings], bound)
     elif kind == "let_statement":
         inner = bound | {name for child in children if child.type == "let_binding" for name in _targets(child)}
-        yield from _of_all(children, inner | set(_assigned(node)))
+        yield from _of_all(children, inner | set(_assigned(children)))
     elif kind in ("while_statement", "compound_statement"):
-        yield from _of_all(children, bound | set(_assigned(node)))
+        yield from _of_all(children, bound | set(_assigned(children)))
     elif kind == "catch_clause":
         error = [child for child in children[:1] if child.type == "identifier" and _line(child) == _line(node)]
-        yield from _of_all(children[len(error) :], bound | set(map(_text, error)) | set(_assigned(node)))
+        yield from _of_all(children[len(error) :], bound | set(map(_text, error)) | set(_assigned(children)))
     elif kind in ("named_argument", "named_field", "let_binding"):
         yield from _of_all([child for child in children[1:] if child.type != "operator"], bound)
     elif kind == "assignment":
@@ -325,15 +324,13 @@ def _of_function(node: Node, call: Node, bound: frozenset[str]) -> Iterator[Use]
     head = node.named_children[0]
     body = node.named_children[1:] if node.type == "function_definition" else node.named_children[2:]
     name, arguments = call.named_children[0], call.named_children[1]
-    inner = bound | set(_targets(arguments)) | set(_assigned(node)) | set(_where(head))
+    inner = bound | set(_targets(arguments)) | set(_assigned(body)) | set(_where(head))
     if name.type not in ("identifier", "operator"):  # Base.show(...), or (f::F)(...)
         inner |= set(_targets(name))
         yield from _uses(name, inner) if name.type == "field_expression" else _of_types(name, inner)
     yield from _of_types(arguments, inner)
     while head != call:
         head, *rest = head.named_children
-        if head.type == "signature":
-            continue
         yield from _of_all(rest, inner)
     yield from _of_all(body, inner)
 
@@ -366,7 +363,7 @@ def _of_scope(node: Node, arguments: Node, body: list[Node], bound: frozenset[st
     """Yield the free names of an anonymous function or a macro."""
     call = arguments.named_children[0] if arguments.type == "signature" else arguments
     taken = call.named_children[1] if call.type == "call_expression" else call
-    inner = bound | set(_targets(taken)) | set(_assigned(node))
+    inner = bound | set(_targets(taken)) | set(_assigned(body))
     yield from _of_types(taken, inner)
     yield from _of_all(body, inner)
 
@@ -382,10 +379,7 @@ def _of_bindings(bindings: list[Node], body: list[Node], bound: frozenset[str]) 
     for binding in bindings:
         yield from _uses(binding.named_children[-1], bound)
         bound |= set(_targets(binding))
-    for node in body:
-        bound |= set(_assigned(node)) if node.type not in SCOPES else set()
-    bound |= {name for node in body if node.type == "assignment" for name in _targets(node.named_children[0])}
-    yield from _of_all(body, bound)
+    yield from _of_all(body, bound | set(_assigned(body)))
 
 
 def _of_target(node: Node, bound: frozenset[str]) -> Iterator[Use]:
@@ -448,5 +442,13 @@ def _of_macro(node: Node, bound: frozenset[str]) -> Iterator[Use]:
 
 
 def normalized(text: str) -> str:
-    """Return a source text without comments and with one space for every gap, so that its layout does not count."""
-    return " ".join(re.sub(r"#[^\n\"]*(?=\n|$)", "", text).split())
+    """Return the words and signs of a source text with a space between them: without comments and layout."""
+    return " ".join(_words(_parsed(text)))
+
+
+def _words(node: Node) -> Iterator[str]:
+    if node.type not in ("line_comment", "block_comment"):
+        if not node.children:
+            yield _text(node)
+        for child in node.children:
+            yield from _words(child)
