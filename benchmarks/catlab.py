@@ -27,7 +27,7 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, is_isomorphic
-from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
+from sim2real_cat.acsets.maps.limits import equalizer, loose_product, product, pullback
 from sim2real_cat.acsets.maps.morphism import Morphism
 from sim2real_cat.acsets.maps.subobjects import SubInstance
 from sim2real_cat.acsets.migration.delta import delta
@@ -93,6 +93,11 @@ def square_root_graph(edges: int) -> ACSet:
     return random_graph(math.isqrt(edges))
 
 
+def square_root_study(worlds: int) -> ACSet:
+    """A study whose product with itself has so many worlds."""
+    return random_study(math.isqrt(worlds))
+
+
 def reversed_order(x: ACSet) -> ACSet:
     """The same instance with its parts in the opposite order."""
     return x.restrict({ob: x.parts(ob)[::-1] for ob in x.schema.obs}).instance
@@ -142,13 +147,14 @@ OPERATIONS = [
     Operation("write JSON", random_study, lambda x: x.to_json()),
     Operation("laws", random_study, lambda x: [result.verdict for result in check(x).results]),
     Operation("disjoint union", random_study, lambda x: x.disjoint_union(x).instance),
-    Operation("isomorphism", rigid_graph, lambda x: is_isomorphic(x, reversed_order(x)), 10_000),
+    Operation("isomorphism", rigid_graph, lambda x: is_isomorphic(x, reversed_order(x)), 1_000),
     Operation("coproduct", random_study, lambda x: sizes_of(coproduct(x, x).apex), 10_000),
     Operation("pushout along a robot", random_study, lambda x: sizes_of(pushout(*robots(x, 0, 1)).apex), 10_000),
     Operation(
         "coequalizer of two robots", random_study, lambda x: sizes_of(coequalizer(*robots(x, 0, 1)).apex), 10_000
     ),
     Operation("product", square_root_graph, lambda x: sizes_of(product(x, x).apex), 10_000),
+    Operation("loose product", square_root_study, lambda x: sizes_of(loose_product(x, x).instance), 10_000),
     Operation("pullback", random_study, lambda x: sizes_of(pullback(*identities(x)).apex), 10_000),
     Operation("equalizer", random_study, lambda x: sizes_of(equalizer(*identities(x)).apex), 10_000),
     Operation("implication of subobjects", random_study, implication, 10_000),
