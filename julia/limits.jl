@@ -1,12 +1,11 @@
-# Limits of instances in which every hom is defined: the apex, and the legs as components of the objects named. All but
-# the last are of instances without attributes. Catlab's test csetcats/Limits.jl.
+# Limits of instances that have their schema in their type and in which every hom is defined: the apex, and the legs as
+# components of the objects named. All but the last are of instances without attributes. Catlab's test csetcats/Limits.jl.
 
 """
-The product of x and y.
+The product of `x` and `y`.
 """
 function product_of(x, y, objects_json)
-  X, Y = static(x), static(y)
-  found = product[ACSetCategory(X)](X, Y)
+  found = product[category_of(x)](x, y)
   apex = ob(found)
   (apex, components_of(found, (apex, apex), objects_json))
 end
@@ -15,9 +14,7 @@ end
 The pullback of f: x -> z and g: y -> z, which are given by the images of the parts of each object.
 """
 function pullback_of(x, y, z, f_json, g_json, objects_json)
-  X, Y, Z = static(x), static(y), static(z)
-  f, g = transformation(X, Z, images_from(f_json)), transformation(Y, Z, images_from(g_json))
-  found = pullback[ACSetCategory(X)](f, g)
+  found = pullback[category_of(x)](transformation(x, z, f_json), transformation(y, z, g_json))
   apex = ob(found)
   (apex, components_of(found, (apex, apex), objects_json))
 end
@@ -26,18 +23,24 @@ end
 The equalizer of f and g: x -> y.
 """
 function equalizer_of(x, y, f_json, g_json, objects_json)
-  X, Y = static(x), static(y)
-  f, g = transformation(X, Y, images_from(f_json)), transformation(X, Y, images_from(g_json))
-  found = equalizer[ACSetCategory(X)](f, g)
+  found = equalizer[category_of(x)](transformation(x, y, f_json), transformation(x, y, g_json))
   apex = ob(found)
   (apex, components_of(found, (apex,), objects_json))
 end
 
-images_from(json) = JSON3.read(json, Dict{String,Vector{Int}})
+transformation(x, y, images_json) =
+  ACSetTransformation(x, y; (Symbol(o) => images for (o, images) in JSON3.read(images_json, Dict{String,Vector{Int}}))...)
 
 """
-The product of `x` and `y` where attribute values become pairs: the apex, its legs, and for each attribute named the
-first and the second values; `nothing` for a schema of which there is no type. Values of attributes are integers.
+The legs of a limit, which start in `sources`: for each the components of the objects named.
+"""
+components_of(cone, sources, objects_json) =
+  Tuple(Tuple(Int[leg[o](i) for i in parts(source, o)] for o in names_of(objects_json))
+        for (leg, source) in zip(legs(cone), sources))
+
+"""
+The product of `x` and `y`, of any type, where attribute values become pairs: the apex, its legs, and for each attribute
+named the first and the second values; `nothing` for a schema of which there is no type. Values are integers.
 """
 function loose_product_of(x, y, objects_json, attributes_json)
   X, Y = typed(x), typed(y)

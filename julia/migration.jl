@@ -22,29 +22,27 @@ end
 
 """
 Pull an instance back along a functor from the schema of `target`, which is empty but for attribute variables, to that
-of `x`, in which everything is defined.
+of `x`, in which everything is defined. Both have their schemas in their types, and `target` is filled and returned.
 """
 function pull_back(x, target, objects_json, arrows_json)
-  X, Y = static(x), static(target)
-  domain, codomain = Presentation(Y), Presentation(X)
+  domain, codomain = Presentation(target), Presentation(x)
   images = images_of_generators(domain, codomain, objects_json, arrows_json)
   functor = FinFunctor(images..., FinCat(domain), FinCat(codomain); homtype=:path)
-  migrate!(Y, X, DeltaMigration(functor))
+  migrate!(target, x, DeltaMigration(functor))
 end
 
 """
 Push an instance forward along a functor of schemas: the left Kan extension, by the chase.
 
-`target` is an empty instance of the functor's codomain, whose equations the schema in JSON has.
+`target` is an empty instance of the functor's codomain, whose equations the schema in JSON has. Both instances have
+their schemas in their types.
 """
 function push_forward(x, target, domain_json, codomain_json, objects_json, arrows_json)
   domain, codomain = schema_from(domain_json), schema_from(codomain_json)
   images = images_of_generators(domain, codomain, objects_json, arrows_json)
   functor = FinFunctor(images..., FinCat(domain), FinCat(codomain); homtype=:path)
-  X, Y = static(x), static(target)
   # Catlab's test csetcats/FunctorialDataMigrations.jl, where a functor sends homs to identities, too. With attribute
   # types the category must be given (varacsetcats/DataMigrations.jl): the one that Catlab takes for an instance without
   # variables has none, and the chase makes them.
-  category = isempty(attrtypes(acset_schema(Y))) ? ACSetCategory(Y) : ACSetCategory(VarACSetCat(Y))
-  SigmaMigrationFunctor(functor, typeof(X), typeof(Y))(X; cat=category)
+  SigmaMigrationFunctor(functor, typeof(x), typeof(target))(x; cat=category_of(target))
 end

@@ -34,28 +34,6 @@ from the domain alone, and variables of the codomain would be out of place.
 category_of(x) = ACSetCategory(isempty(attrtypes(acset_schema(x))) ? x : VarACSetCat(x))
 
 """
-The same instance with its schema in its type. Limits, migration and transformations have no method for a
-`DynamicACSet`; colimits, homomorphisms and queries do. It is compiled once for every schema.
-"""
-function static(x)
-  schema = acset_schema(x)
-  types = Dict{Symbol,Type}(T => ACSets.DenseACSets.attrtype_type(x, T) for T in attrtypes(schema))
-  y = AnonACSet(schema; type_assignment=types, index=Symbol[f for (f, _, _) in homs(schema)])
-  copy_parts!(y, x)
-  y
-end
-
-transformation(x, y, components) =
-  ACSetTransformation(x, y; (Symbol(ob) => images for (ob, images) in components)...)
-
-"""
-The legs of a limit or colimit, which start in `sources`: for each the components of the objects named.
-"""
-components_of(cone, sources, objects_json) =
-  Tuple(Tuple(Int[leg[o](i) for i in parts(source, o)] for o in names_of(objects_json))
-        for (leg, source) in zip(legs(cone), sources))
-
-"""
 The coproduct of `x` and `y`: the apex, and for each leg the images of the parts of all objects.
 """
 function coproduct_of(x, y, objects_json)

@@ -77,8 +77,8 @@ end
 """
 A path of two edges.
 """
-function plain_graph()
-  x = empty_instance(GRAPH_JSON, "{}")
+function plain_graph(compiled)
+  x = empty_instance(GRAPH_JSON, "{}", compiled)
   add_sizes(x, """{"V":3,"E":2}""")
   set_hom(x, "src", [1, 2])
   set_hom(x, "tgt", [2, 3])
@@ -88,8 +88,8 @@ end
 """
 A path of two edges, with a code for each vertex, of which the last is a variable.
 """
-function coded_graph()
-  x = empty_instance(CODED_JSON, """{"T":"int"}""")
+function coded_graph(compiled)
+  x = empty_instance(CODED_JSON, """{"T":"int"}""", compiled)
   add_sizes(x, """{"V":3,"E":2,"T":1}""")
   set_hom(x, "src", [1, 2])
   set_hom(x, "tgt", [2, 3])
@@ -129,7 +129,7 @@ function workload_sets()
 end
 
 function workload_homomorphisms()
-  for x in (plain_graph(), coded_graph())
+  for x in (plain_graph(false), coded_graph(false))
     for search_json in SEARCHES_JSON
       find_homomorphisms(x, x, GRAPH_OBJECTS_JSON, search_json, false)
       find_homomorphisms(x, x, GRAPH_OBJECTS_JSON, search_json, true)
@@ -139,7 +139,7 @@ function workload_homomorphisms()
 end
 
 function workload_colimits()
-  x, y = plain_graph(), coded_graph()
+  x, y = plain_graph(true), coded_graph(true)
   coproduct_of(x, x, GRAPH_OBJECTS_JSON)
   coproduct_of(y, y, GRAPH_OBJECTS_JSON)
   pushout_of(x, x, x, GRAPH_OBJECTS_JSON, "[]", IDENTITY, NONE, NONE, IDENTITY, NONE, NONE)
@@ -149,7 +149,7 @@ function workload_colimits()
 end
 
 function workload_limits()
-  x = plain_graph()
+  x = plain_graph(true)
   product_of(x, x, GRAPH_OBJECTS_JSON)
   pullback_of(x, x, x, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
   equalizer_of(x, x, IDENTITY_JSON, IDENTITY_JSON, GRAPH_OBJECTS_JSON)
@@ -159,17 +159,17 @@ end
 
 function workload_subobjects()
   for operation in OPERATIONS
-    subobject_algebra(plain_graph(), operation, GRAPH_OBJECTS_JSON,
+    subobject_algebra(plain_graph(true), operation, GRAPH_OBJECTS_JSON,
                       """{"V":[1,2],"E":[1]}""", """{"V":[2,3],"E":[2]}""")
   end
 end
 
 function workload_migration()
-  plain, coded = empty_instance(GRAPH_JSON, "{}"), empty_instance(CODED_JSON, """{"T":"int"}""")
-  pull_back(plain_graph(), plain, """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}""")
+  plain, coded = empty_instance(GRAPH_JSON, "{}", true), empty_instance(CODED_JSON, """{"T":"int"}""", true)
+  pull_back(plain_graph(true), plain, """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}""")
   add_sizes(coded, """{"T":1}""")
-  pull_back(coded_graph(), coded, """{"V":"V","E":"E","T":"T"}""", """{"src":["tgt"],"tgt":["src"],"code":["code"]}""")
-  push_forward(plain_graph(), empty_instance(GRAPH_JSON, "{}"), GRAPH_JSON, GRAPH_JSON,
+  pull_back(coded_graph(true), coded, """{"V":"V","E":"E","T":"T"}""", """{"src":["tgt"],"tgt":["src"],"code":["code"]}""")
+  push_forward(plain_graph(true), empty_instance(GRAPH_JSON, "{}", true), GRAPH_JSON, GRAPH_JSON,
                """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}""")
 end
 

@@ -166,7 +166,7 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
   plain = """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[{"name":"V"},{"name":"E"}],
              "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
              "AttrType":[],"Attr":[],"equations":[]}"""
-  g = S.empty_instance(plain, "{}")
+  g = S.empty_instance(plain, "{}", true)
   S.add_sizes(g, """{"V":3,"E":3}""")
   S.set_hom(g, "src", [1, 2, 2])
   S.set_hom(g, "tgt", [2, 3, 1])
@@ -182,6 +182,14 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     @test Set(zip(left[2], right[2])) == Set([(1, 1), (2, 3), (3, 3)])
     apex, (inclusion,) = S.equalizer_of(g, g, same, folded, names)
     @test (sort(inclusion[1]), sort(inclusion[2])) == ([1, 2], [1, 3])
+
+    t = S.Sim2RealTransfer{Int}()  # gaps by their codes
+    add_parts!(t, :Observation, 1)
+    add_parts!(t, :RealEnv, 1; observe_real=[1])
+    add_parts!(t, :Policy, 2; deploy=[1, 1], transfer=[2, 2], kl_gap=[7, 8])
+    apex, ((left,), (right,)), ((one, other),) = S.loose_product_of(t, t, """["Policy"]""", """["kl_gap"]""")
+    @test Set(zip(left, right, one, other)) == Set([(1, 1, 7, 7), (2, 1, 8, 7), (1, 2, 7, 8), (2, 2, 8, 8)])
+    @test S.loose_product_of(g, g, names, "[]") === nothing
   end
 
   @testset "subobjects" begin
@@ -199,12 +207,12 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
 
   @testset "migration" begin
     objects, backwards = """{"V":"V","E":"E"}""", """{"src":["tgt"],"tgt":["src"]}"""
-    y = S.pull_back(g, S.empty_instance(plain, "{}"), objects, backwards)
+    y = S.pull_back(g, S.empty_instance(plain, "{}", true), objects, backwards)
     @test (S.follow_homs(y, """["src"]""", [1, 2, 3]), S.follow_homs(y, """["tgt"]""", [1, 2, 3])) ==
           ([2, 3, 1], [1, 2, 2])
-    y = S.pull_back(g, S.empty_instance(plain, "{}"), """{"V":"E","E":"E"}""", """{"src":[],"tgt":[]}""")
+    y = S.pull_back(g, S.empty_instance(plain, "{}", true), """{"V":"E","E":"E"}""", """{"src":[],"tgt":[]}""")
     @test (nparts(y, :V), S.follow_homs(y, """["src"]""", [1, 2, 3])) == (3, [1, 2, 3])
-    y = S.push_forward(g, S.empty_instance(plain, "{}"), plain, plain, objects, backwards)
+    y = S.push_forward(g, S.empty_instance(plain, "{}", true), plain, plain, objects, backwards)
     @test (nparts(y, :V), nparts(y, :E)) == (3, 3)
     @test (length(Set(subpart(y, :src))), length(Set(subpart(y, :tgt)))) == (3, 2)
   end

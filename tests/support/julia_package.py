@@ -56,7 +56,7 @@ PACKAGES: dict[str, frozenset[str]] = {
 
 QUALIFIED = words(
     """
-    ACSets.DenseACSets.attr_type ACSets.DenseACSets.attrtype_type
+    ACSets.DenseACSets.attr_type
     Catlab.Programs.RelationalPrograms.parse_relation_diagram
     Iterators.flatten JSON3.read JSON3.write
     """

@@ -105,7 +105,9 @@ class StandIn:
     @crossing
     def empty_instance(self, schema_json, types_json, compiled=False):
         types = {name: TYPES[kind] for name, kind in read(types_json).items()}
-        return ACSet(Schema.from_json(schema_json, types))
+        x = ACSet(Schema.from_json(schema_json, types))
+        x.compiled = compiled
+        return x
 
     @crossing
     def add_sizes(self, x, sizes_json):
@@ -270,7 +272,7 @@ class StandIn:
 
     @crossing
     def subobject_algebra(self, x, operation, objects_json, left_json, right_json):
-        require_total(x)
+        require_compiled(x)
         assert not x.schema.attrs
         left, right = (
             SubInstance(x, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
@@ -306,7 +308,7 @@ class StandIn:
 
     @crossing
     def pull_back(self, x, target, objects_json, arrows_json):
-        require_total(x)
+        require_compiled(x, target)
         found = delta(functor(target.schema, x.schema, objects_json, arrows_json), x)
         assert all(target.nvars(kind) == found.nvars(kind) for kind in target.schema.attrtypes)
         assert all(target.nparts(ob) == 0 for ob in target.schema.obs)
@@ -314,7 +316,7 @@ class StandIn:
 
     @crossing
     def push_forward(self, x, target, domain_json, codomain_json, objects_json, arrows_json):
-        require_total(x)
+        require_compiled(x, target)
         assert (x.schema.to_json(), target.schema.to_json()) == (domain_json, codomain_json)
         return sigma(functor(x.schema, target.schema, objects_json, arrows_json), x)
 
@@ -337,6 +339,13 @@ def functor(domain, codomain, objects_json, arrows_json):
 def arrows(schema):
     """What a schema in Julia is compared by."""
     return set(schema.obs), set(schema.attrtypes), dict(schema.homs), dict(schema.attrs)
+
+
+def require_compiled(*instances):
+    """Refuse instances that do not have their schemas in their types, and what an encoding must not hold."""
+    for x in instances:
+        assert x.compiled, "a DynamicACSet"
+        require_total(x)
 
 
 def require_total(x):
@@ -368,8 +377,8 @@ def search_options(x, options_json):
 
 def limit(construction, instances, arrows, objects_json):
     """A limit of instances or morphisms, its parts in the opposite order, as Catlab promises none."""
+    require_compiled(*instances)
     for x in instances:
-        require_total(x)
         assert not x.schema.attrs
     morphisms = [
         Morphism(dom, codom, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})

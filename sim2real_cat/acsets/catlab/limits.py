@@ -28,7 +28,7 @@ Cone = tuple[ACSet, tuple[Morphism, ...]]
 def product(X: ACSet, Y: ACSet) -> Cone:
     """Return the product of two instances: apex and projections."""
     schema = pointed_schema(X.schema)
-    handles = [sent(with_points(x, schema)) for x in (X, Y)]
+    handles = [sent(with_points(x, schema), static=True) for x in (X, Y)]
     handle, legs = julia.call("product_of", *handles, sent_json(list(schema.obs)))
     found = received(handle, X.like(schema))
     sizes = {ob: found.nparts(ob) for ob in schema.obs}
@@ -111,7 +111,7 @@ def _of_spans(
         arrow = encoding.arrow(encoded[dom], encoded[codom], morphism.components, {})
         sent_arrows.append(sent_json({ob: sent_ids(ids).tolist() for ob, ids in arrow.components.items()}))
     obs = sent_json(list(feet[0].schema.obs))
-    handle, legs = julia.call(function, *(sent(each.instance) for each in encoded), *sent_arrows, obs)
+    handle, legs = julia.call(function, *(sent(each.instance, static=True) for each in encoded), *sent_arrows, obs)
     found = encoding.decoded(received(handle, feet[0].like(encoding.schema)), ())
     return _cone(feet[0].like().fill(found.counts, {}, found.homs, {}), legs, feet)
 

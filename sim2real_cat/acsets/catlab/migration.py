@@ -23,7 +23,7 @@ def delta(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     target = instance.like(pointed_schema(functor.dom))
     for kind, image in functor.attrtypes.items():
         target.add_vars(kind, source.nvars(image))
-    found = julia.call("pull_back", sent(source), sent(target), *_sent_functor(functor))
+    found = julia.call("pull_back", *(sent(x, static=True) for x in (source, target)), *_sent_functor(functor))
     values = {kind: coded.values[image] for kind, image in functor.attrtypes.items()}
     read = received(found, instance.like(target.schema))
     return without_points(read, instance.like(functor.dom, engine="catlab"), values)
@@ -58,8 +58,8 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     extended = SchemaFunctor(encoding.schema, codom, obs, homs, types, attrs)
     found = julia.call(
         "push_forward",
-        sent(encoding.encoded[0].instance),
-        sent(instance.like(codom)),
+        sent(encoding.encoded[0].instance, static=True),
+        sent(instance.like(codom), static=True),
         encoding.schema.to_json(),
         codom.to_json(),
         *_sent_functor(extended),

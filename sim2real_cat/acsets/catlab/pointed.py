@@ -97,7 +97,7 @@ def algebra(
     schema = Schema("Pointed", instance.schema.obs, instance.schema.homs)
     found = julia.call(
         "subobject_algebra",
-        sent(with_points(instance, schema)),
+        sent(with_points(instance, schema), static=True),
         "implies" if operation == "negate" else operation,
         sent_json(list(schema.obs)),
         _sent(instance, left or {}),
