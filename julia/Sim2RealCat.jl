@@ -12,6 +12,7 @@ using PrecompileTools: @compile_workload, @setup_workload
 
 # A name that two of the modules above export is undefined in here from Julia 1.12.5 on, as `collect` would be, of which
 # Catlab 0.17.4 exports its own. So every name of Base that is used is imported by name, which goes before exports.
+# Packages are used as a whole, as they ran: `tests/support/julia_package.py` lists what is used of each.
 import Base: !, !=, +, -, /, <, ==, >, >=, @warn, AbstractVector, Dict, Inf, Iterators, NaN, Set, Vector, all,
   append!, collect, convert, enumerate, fill, filter!, findall, haskey, in, isempty, isequal, isfinite,
   isnan, isnothing, iszero, join, keys, last, length, map, ones, open, pairs, print, push!, reduce,
