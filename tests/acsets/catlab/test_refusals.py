@@ -59,6 +59,10 @@ CASES = {
         ),
         hold(ACSet(Schema("Ends", ["Y"], {}, {"T": float}, {"u": ("Y", "T")}))),
     ),
+    "sigma-equations": lambda hold: sigma(
+        SchemaFunctor.inclusion(POINTS, MARKED.extend("Tied", attrs={"u": ("Y", "T")}, equations=[("g.t", "u")])),
+        hold(plain_points(2)),
+    ),
     "sigma-endomorphisms": lambda hold: sigma(
         SchemaFunctor.inclusion(POINTS, POINTS.extend("Turned", homs={"e": ("X", "X")}, equations=[("e.e", "e")])),
         hold(plain_points(2)),
