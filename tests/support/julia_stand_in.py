@@ -370,6 +370,10 @@ def flat(preimages):
 
 def search_options(x, options_json):
     options = read(options_json)
+    for a, (ob, kind) in x.schema.attrs.items():
+        for b in (b for b, ends in x.schema.attrs.items() if b > a and ends == (ob, kind)):
+            twice = x.cells(a).status == x.cells(b).status
+            assert not (twice & (x.cells(a).status >= 0)).any(), "Catlab 0.17.4 checks both before it assigns an image"
     assert {*options["monic"], *options["iso"], *options["initial"]} <= set(x.schema.obs), "variables have carriers"
     initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
     return {"monic": options["monic"], "iso": options["iso"], "initial": initial}

@@ -97,6 +97,18 @@ def parallel(draw, into=2):
 
 
 @st.composite
+def picking(draw, most=4):
+    """Two morphisms that pick out parts of one instance, whatever its arrows: their domain defines none."""
+    y = draw(instances(draw(schemas()), most))
+    x, images = ACSet(y.schema), ({}, {})
+    for ob in y.schema.obs:
+        x.add_parts(ob, draw(st.integers(0, min(2, y.nparts(ob)))))
+        for side in images:
+            side[ob] = [draw(st.sampled_from(y.parts(ob).tolist())) for _ in x.parts(ob)]
+    return tuple(Morphism(x, y, side) for side in images)
+
+
+@st.composite
 def spans(draw):
     """Two morphisms from one small instance."""
     f, g = draw(parallel())

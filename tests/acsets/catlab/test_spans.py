@@ -8,7 +8,7 @@ from acset_strategies import schemas
 from both_engines import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from morphism_strategies import instances, parallel, spans
+from morphism_strategies import instances, parallel, picking, spans
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab.spans import coinciding, for_colimit, for_search
@@ -135,7 +135,7 @@ def test_coproducts_of_encodings(data):
 
 
 @MORE
-@given(spans())
+@given(st.one_of(spans(), picking()))
 def test_pushouts_of_encodings(pair):
     f, g = pair
     try:
@@ -148,7 +148,7 @@ def test_pushouts_of_encodings(pair):
 
 
 @MORE
-@given(parallel(3))
+@given(st.one_of(parallel(3), picking()))
 def test_coequalizers_of_encodings(pair):
     f, g = pair
     try:

@@ -10,7 +10,7 @@ from acset_strategies import FIXED, STUDY, acsets, paths_in, refused, schemas, s
 from both_engines import images, outcome, same_cone
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from morphism_strategies import VALUES, cycle, graph, parallel, path, several, spans
+from morphism_strategies import VALUES, cycle, graph, parallel, path, picking, several, spans
 from query_strategies import queries
 
 from sim2real_cat.acsets.acset import ACSet
@@ -176,7 +176,7 @@ def moved_to(catlab, f, z):
 
 
 @FEW
-@given(spans())
+@given(st.one_of(spans(), picking()))
 def test_pushouts(catlab, pair):
     z = catlab(pair[0].dom)
     moved = [moved_to(catlab, f, z) for f in pair]
@@ -184,7 +184,7 @@ def test_pushouts(catlab, pair):
 
 
 @FEW
-@given(parallel(3))
+@given(st.one_of(parallel(3), picking()))
 def test_coequalizers(catlab, pair):
     z = catlab(pair[0].dom)
     moved = [moved_to(catlab, f, z) for f in pair]

@@ -6,9 +6,11 @@ import pytest
 from acset_strategies import FIXED, acsets, refused, study
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from morphism_strategies import QUICK, several
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.columns import Var
+from sim2real_cat.acsets.maps.isomorphism import forced_images, isomorphisms, sort_sizes
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.errors import InstanceError
 
@@ -191,3 +193,19 @@ def test_too_much_symmetry_is_said_to_be_so():
     huge = graph(104, [(a, b) for a in range(104) for b in range(104) if a != b])
     with refused(InstanceError, "canonical", "symmetric"):
         huge.canonical()
+
+
+@QUICK
+@given(several(1, 3), st.data())
+def test_forced_images_are_those_of_every_isomorphism(drawn, data):
+    (x,) = drawn
+    order = {ob: data.draw(st.permutations(x.parts(ob).tolist())) for ob in x.schema.obs}
+    y = x.restrict(order).instance
+    forced, left = forced_images(x, y, {})
+    found = list(isomorphisms(x, y, {}))
+    assert found
+    assert left == sum(sort_sizes(x).values()) - sum(map(len, forced.values()))
+    assert (left == 0) <= (len(found) == 1)
+    for sort, images in forced.items():
+        for part, image in images.items():
+            assert {int(each[sort][part]) for each in found} == {image.k if isinstance(image, Var) else image}
