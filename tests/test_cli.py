@@ -556,6 +556,21 @@ def test_engines_that_differ_are_an_error(refuse, write_instance, catlab_engine,
     refuse("check", write_instance("holds"), "--engine", "both", parts=["the engines differ on law 'functor'"])
 
 
+def test_an_engine_that_fails_is_told_in_one_line(refuse, write_instance, catlab_engine, monkeypatch):
+    path = write_instance("holds")
+    monkeypatch.setenv(julia.SECONDS, "soon")
+    for command in (["check", path], ["query", path, "kl_gap"], ["query", path, "Policy(_id=p)"]):
+        refuse(*command, "--engine", catlab_engine, parts=[f"{julia.SECONDS}=soon is not a positive number of seconds"])
+    refuse("check", path, "--engine", "both", parts=[julia.SECONDS])
+
+    def fail(*_):
+        raise EngineError("Catlab did not answer within 600 s (law_rows) and was stopped: ask the embedded engine")
+
+    monkeypatch.setattr("sim2real_cat.acsets.catlab.instances.law_rows", fail)
+    monkeypatch.delenv(julia.SECONDS)
+    refuse("check", path, "--engine", catlab_engine, parts=["did not answer within 600 s (law_rows)"])
+
+
 def test_query_on_either_engine(say, study_copy, catlab_engine):
     path = study_copy / "instance.json"
     for asked in ("policy_name, deploy.real_name", "SimEnv(_id=e, train=p), Policy(_id=p, policy_name=n)"):
