@@ -138,5 +138,6 @@ def test_calls_of_python():
     found = {call.names: (call.caller, call.number, call.open) for call in calls_in(text, "m.py")}
     assert found == {("a", "b"): ("f", 1, True), ("c",): ("f", 1, False), ("d",): ("f", 0, False)}
     assert next(calls_in("julia.call(name, 1)", "m.py")).names == ()
+    assert next(calls_in("def f(x):\n    julia.call(name, x)", "m.py")).names == ()
     text = "def f(x, name):\n    julia.call(name, x)\nf(1, 'a')\nf(2, 'b')\n"
     assert next(calls_in(text, "m.py")).names == ("a", "b")

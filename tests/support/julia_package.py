@@ -187,8 +187,9 @@ def _texts(node: ast.AST) -> tuple[str, ...]:
 
 def _handed_over(tree: ast.AST, name: ast.expr, caller: ast.FunctionDef | None) -> tuple[str, ...]:
     """Return the texts that a module gives for the parameter `name` of one of its functions."""
-    if caller is None or not isinstance(name, ast.Name):
+    parameters = [] if caller is None else [argument.arg for argument in caller.args.args]
+    if caller is None or not isinstance(name, ast.Name) or name.id not in parameters:
         return ()
-    position = [argument.arg for argument in caller.args.args].index(name.id)
+    position = parameters.index(name.id)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == caller.name]
     return tuple(text for node in calls if len(node.args) > position for text in _texts(node.args[position]))

@@ -64,13 +64,11 @@ def rows(text: str) -> list[Row]:
 def callers() -> dict[str, str]:
     """Return the functions that Python calls and those that are exported, with the callers, by file and name."""
     found: dict[str, set[str]] = {}
-    for call in python_calls():
-        for name in call.names:
-            found.setdefault(name, set()).add(call.place.partition(":")[0])
-    for name in files()[MODULE].exported:
-        if name in functions():
-            found.setdefault(name, set()).add("Julia")
     known = functions()
+    calls = [(name, call.place.partition(":")[0]) for call in python_calls() for name in call.names]
+    for name, caller in [*calls, *((name, "Julia") for name in files()[MODULE].exported)]:
+        if name in known:
+            found.setdefault(name, set()).add(caller)
     return {name: ", ".join(sorted(found[name])) for name in sorted(found, key=lambda name: (known[name][0][0], name))}
 
 
