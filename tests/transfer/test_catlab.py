@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
+from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.maps.colimits import coequalizer, coproduct, pushout
 from sim2real_cat.acsets.maps.homomorphisms import count_homomorphisms, homomorphisms, is_isomorphic
 from sim2real_cat.acsets.maps.limits import equalizer, product, pullback
@@ -25,7 +26,7 @@ from sim2real_cat.errors import EngineError
 from sim2real_cat.study.study import Study
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.instance import TransferInstance
-from sim2real_cat.transfer.laws.report import check_in_both
+from sim2real_cat.transfer.laws.report import ALL, check_in_both
 from sim2real_cat.transfer.laws.table_laws import identity_subobjects
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
 
@@ -63,10 +64,23 @@ def test_an_unknown_engine_is_refused_before_anything_is_measured(deployments, m
         build_instance(deployments, engine="catlb")
 
 
-def test_a_study_builds_its_instance_in_catlab(catlab_engine, tiny_document, write_study, tiny_run, no_moving):
+def test_a_study_builds_its_instance_in_catlab_which_checks_the_laws(
+    catlab_engine, tiny_document, write_study, tiny_run, no_moving, monkeypatch
+):
+    asked, call = [], julia.call
+
+    def recorded(function, *arguments):
+        asked.append((function, *arguments[1:2]))
+        return call(function, *arguments)
+
+    monkeypatch.setattr(julia, "call", recorded)
     result = Study.from_toml(write_study(tiny_document)).run(threads=1, engine=catlab_engine)
     assert result.instance.acset.engine == "catlab"
-    assert result.report == Study.from_toml(write_study(tiny_document)).run(threads=1).report
+    assert result.report == tiny_run[1].report
+    assert [law for function, *law in asked if function == "law_rows"] == [
+        [law.name] for law in ALL if not law.python_only
+    ]
+    assert [function for function, *_ in asked].count("empty_instance") == 1
 
 
 @pytest.mark.parametrize("schema", [SchTransferStudy, None])

@@ -138,9 +138,8 @@ def union(left: S, right: S) -> S:
     """
     found = julia.call("union_of", *(handle_of(_with_all_attributes(instance)) for instance in (left, right)))
     empty = left.like(None, dict.fromkeys((*left.index, *right.index)), engine="catlab")
-    return received(
-        found, empty, {name: np.append(_undefined(left, name), _undefined(right, name)) for name in left.schema.attrs}
-    )
+    undefined = {name: np.append(_undefined(left, name), _undefined(right, name)) for name in left.schema.attrs}
+    return received(found, empty, undefined)
 
 
 def _with_all_attributes(instance: S) -> S:
