@@ -32,6 +32,8 @@ from .gaps.estimate import Estimate as Estimate
 from .gaps.kl_gap import gap as gap
 from .policies.files import load_policy as load_policy
 from .policies.policy import Policy as Policy
+from .posteriors.inference import posterior as posterior
+from .posteriors.worlds_posterior import Posterior as Posterior
 from .predictive.estimate import PredictiveGap as PredictiveGap
 from .predictive.gap import predictive_gap as predictive_gap
 from .ranking.ranking import rank as rank

@@ -2,5 +2,11 @@ from .densities import Densities as Densities
 from .expectation import Expectation as Expectation
 from .expectation import HiddenPredictor as HiddenPredictor
 from .expectation import Predictor as Predictor
+from .inference import posterior as posterior
+from .inference import posterior_of as posterior_of
+from .likelihood import RecordingLikelihood as RecordingLikelihood
+from .modes import Mode as Mode
+from .prior import WorldPrior as WorldPrior
 from .readings import FittedReadings as FittedReadings
 from .readings import reading_densities as reading_densities
+from .worlds_posterior import Posterior as Posterior

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
@@ -102,7 +103,7 @@ def joint_densities(
         real_covariance: (N, d, d).
         exact: whether the readings were drawn from reality's density.
     """
-    lost = np.asarray(np.isnan(expected).any(axis=2) | ~np.isfinite(covariance).all(axis=(2, 3)))
+    lost = _lost(expected, covariance)
     covariance = np.where(lost[..., None, None], np.eye(reading.shape[1]), covariance)
     factor, real_factor = _factor(covariance), _factor(real_covariance)
     expected = np.where(lost[..., None], reading, expected)
@@ -128,6 +129,25 @@ def joint_densities(
         np.add.reduceat(own, starts, axis=1),
         np.add.reduceat(real_own, starts, axis=0),
     )
+
+
+def joint_log_densities(reading: Floats, expected: Floats, covariance: Floats) -> Floats:
+    """Compute (M, N) the log-density of readings whose errors are jointly normal; -inf where a member is lost.
+
+    Args:
+        reading: (N, d).
+        expected: (M, N, d); NaN where a member expects nothing.
+        covariance: (M, N, d, d) of the error, positive definite.
+    """
+    lost = _lost(expected, covariance)
+    factor = _factor(np.where(lost[..., None, None], np.eye(reading.shape[1]), covariance))
+    error = reading - np.where(lost[..., None], reading, expected)
+    return np.where(lost, -np.inf, _log_density(error, factor))
+
+
+def _lost(expected: Floats, covariance: Floats) -> NDArray[np.bool_]:
+    """Return (M, N) where a member expects nothing, as if it excluded the reading."""
+    return np.asarray(np.isnan(expected).any(axis=2) | ~np.isfinite(covariance).all(axis=(2, 3)))
 
 
 def assemble(episode: Ints, own: Floats, real_own: Floats, divergence: Floats | None = None) -> Densities:

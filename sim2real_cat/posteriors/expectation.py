@@ -86,9 +86,13 @@ class Predictor:
         """Tell if the recorded states have errors."""
         return bool(self.deviation.any())
 
+    def of(self, fibre: Ensemble) -> Predictor:
+        """Return the predictor of other members of the same world."""
+        return type(self)(self.world, fibre, self.deviation.tolist(), self.threads)
+
     def member(self, row: int) -> Predictor:
         """Return the predictor of one member alone."""
-        return type(self)(self.world, self.fibre.select([row]), self.deviation.tolist(), self.threads)
+        return self.of(self.fibre.select([row]))
 
     def without_noise(self, sensors: Sequence[str]) -> list[str]:
         """Return the sensors whose readings are certain in some member."""

@@ -13,6 +13,7 @@ from sim2real_cat.posteriors.densities import (
     assemble,
     gaussian_densities,
     joint_densities,
+    joint_log_densities,
     normal,
     side_by_side,
 )
@@ -63,6 +64,41 @@ def reading_densities(
     if not plain.all():
         found.append(_chained(recording, simulated, real, sensors[~plain]))
     return side_by_side(found, np.argsort(np.concatenate([sensors[plain], sensors[~plain]])))
+
+
+def log_densities(recording: Trajectories, expected: Expectation) -> Floats:
+    """Compute (M, N) the log-density of the readings after every transition in each member; -inf where it is lost."""
+    sensors = np.arange(len(recording.sensors))
+    plain = np.array([all(row[sensor].plain for row in expected.chains) for sensor in sensors])
+    _, reading = _readings(recording)
+    if expected.spread is not None:
+        return joint_log_densities(reading, expected.reading, _covariance(expected, expected.spread))
+    found = np.zeros(expected.reading.shape[:2])
+    if plain.any():
+        width = _deviations(expected)[:, None, plain]
+        found += normal(reading[:, plain] - expected.reading[:, :, plain], width).sum(axis=2)
+    if not plain.all():
+        found += _through_chains(recording, expected, sensors[~plain]).sum(axis=2)
+    return np.where(np.isnan(found), -np.inf, found)
+
+
+def widths(expected: Expectation) -> Floats:
+    """Return (M, d) a standard deviation for the noise of each sensor in each member, also where it is not Gaussian."""
+    return np.array([[_width(chain) for chain in row] for row in expected.chains])
+
+
+def _width(chain: NoiseChain) -> float:
+    """Return the standard deviation of what the models of a chain add to a reading."""
+    square = 0.0
+    for model in chain.models:
+        square += getattr(model, "deviation", 0.0) ** 2 + getattr(model, "half_width", 0.0) ** 2 / 3
+        square += getattr(model, "step", 0.0) ** 2 / 12
+    return float(np.sqrt(square))
+
+
+def _covariance(expected: Expectation, spread: Floats, scale: float = 1.0) -> Floats:
+    """Return (M, N, d, d) the covariance of the readings, from the states' errors and the noise."""
+    return spread + np.square(scale * _deviations(expected))[:, None, :, None] * np.eye(spread.shape[-1])
 
 
 def _independent(
@@ -134,7 +170,7 @@ def _joint(
     """Compute the densities of all sensors where the recorded states have errors."""
     episode, reading = _readings(recording)
     unit = np.eye(reading.shape[1])
-    covariance = spread + np.square(scale * _deviations(simulated))[:, None, :, None] * unit
+    covariance = _covariance(simulated, spread, scale)
     expected, deviation = _real(real, scale)
     real_covariance = np.square(np.broadcast_to(deviation, reading.shape))[..., None] * unit
     known = isinstance(real, Expectation)

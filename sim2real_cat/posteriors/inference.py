@@ -1,0 +1,209 @@
+"""The posterior over the worlds of a randomization: which of them could have made a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sim2real_cat.arrays import Floats
+from sim2real_cat.errors import GapError
+from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.posteriors.expectation import Predictor
+from sim2real_cat.posteriors.likelihood import RecordingLikelihood, Score
+from sim2real_cat.posteriors.modes import Mode, find_modes
+from sim2real_cat.posteriors.prior import WorldPrior
+from sim2real_cat.posteriors.sampling import LEAST_EFFICIENCY, draw
+from sim2real_cat.posteriors.worlds_posterior import Posterior
+from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.world import World
+
+_PRIOR_DRAWS = 32
+"""Draws from the prior among which the starts are chosen."""
+_DRAWS = 64
+"""Draws of a posterior."""
+_MISFIT = 5.0
+"""Deviations of the squared errors above their expectation from which no world of the randomization fits."""
+
+
+def posterior(
+    world: World,
+    real: Trajectories,
+    *,
+    randomization: Randomization,
+    state_deviation: float | Sequence[float] = 0.0,
+    draws: int = _DRAWS,
+    rng: np.random.Generator | int = 0,
+    threads: int = 0,
+) -> Posterior:
+    """Compute the posterior over the worlds of a randomization: the worlds that could have made a recording.
+
+    The likelihood is that of every recorded transition, one control step ahead from its recorded state. Its modes are
+    climbed in standard normal coordinates (`WorldPrior`) from the nominal world and the best draws of the prior; the
+    normal approximation at each (Laplace's) is refined by importance sampling.
+
+    Args:
+        world: the simulated world, with the noise of its sensors.
+        real: the recording, with states; episodes that diverged are left out.
+        randomization: the prior.
+        state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
+            velocities, or one for each of the 2 nv coordinates.
+        draws: how many draws refine the approximation.
+        rng: a generator, or a seed for one.
+        threads: physics threads; 0 means one per core.
+
+    Raises:
+        GapError: no transition, a sensor without noise, no randomization, no draws, or a recording to which every
+            world of the prior that was tried gives probability zero.
+        WorldError: the recording does not fit the world.
+    """
+    if draws < 2:
+        raise GapError(f"a posterior needs draws, at least two, got {draws}")
+    generator = np.random.default_rng(rng)
+    prior = WorldPrior.of(randomization, world)
+    recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
+    predictor = Predictor(world, Ensemble.nominal(), state_deviation, threads)
+    predictor.require_noise(recording.sensors)
+    with on_one_thread():
+        return posterior_of(prior, RecordingLikelihood(predictor, recording), draws, generator)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldLikelihood:
+    """The likelihood of a recording in the coordinates of a prior, for one combination of discrete values.
+
+    Attributes:
+        prior: the prior.
+        choice: the row of the combination in `prior.choices`.
+        likelihood: of the recording.
+    """
+
+    prior: WorldPrior
+    choice: int
+    likelihood: RecordingLikelihood
+
+    @property
+    def dimension(self) -> int:
+        """Return k."""
+        return self.prior.dimension
+
+    @property
+    def readings(self) -> int:
+        """Return how many readings there are."""
+        return self.likelihood.readings
+
+    def score(self, z: Floats) -> Score:
+        """Compute the likelihood at coordinates (n, k)."""
+        return self.likelihood.score(self.prior.ensemble(z, self.choice))
+
+    def linearised(self, z: Floats, steps: Floats, weights: Floats | None) -> tuple[Score, Floats]:
+        """Compute the likelihood at coordinates (1 + k or 1 + 2k, k), and the information (k, k) at the first."""
+        return self.likelihood.linearised(self.prior.ensemble(z, self.choice), steps, weights)
+
+    def bend(self, z: Floats, slope: Floats) -> Floats:
+        """Compute what a slope (k,) of the log-likelihood adds to the information, as the parameters are bent."""
+        return self.prior.bend(z, slope)
+
+
+def posterior_of(
+    prior: WorldPrior,
+    likelihood: RecordingLikelihood,
+    draws: int,
+    rng: np.random.Generator,
+    near: Floats | None = None,
+) -> Posterior:
+    """Compute the posterior of a prior and a likelihood.
+
+    Args:
+        prior: the prior.
+        likelihood: of the recording.
+        draws: how many draws refine the approximation.
+        rng: a generator.
+        near: (k,) a start that is better than those of the prior, such as the mode of a longer recording.
+
+    Raises:
+        GapError: every world that was tried gives the recording probability zero.
+    """
+    found: list[tuple[int, Mode]] = []
+    for choice in range(len(prior.chances)):
+        target = WorldLikelihood(prior, choice, likelihood)
+        starts = near[None] if near is not None else _starts(target, rng)
+        if len(starts):
+            found += [(choice, mode) for mode in find_modes(target, starts, rng)]
+    if not found:
+        raise GapError(
+            "every world of the randomization that was tried gives the recording probability zero: are units and "
+            "sensors right? widen the randomization or model the sensor's noise"
+        )
+    log_chance = np.array([mode.log_evidence + np.log(prior.chances[choice]) for choice, mode in found])
+    order = np.argsort(-log_chance, kind="stable")
+    modes = tuple(found[i] for i in order)
+    return _refined(prior, likelihood, modes, np.exp(log_chance[order] - logsumexp(log_chance)), draws, rng)
+
+
+def _starts(target: WorldLikelihood, rng: np.random.Generator) -> Floats:
+    """Return places to start from: the best of the prior's middle and some draws, the middle, then the next best."""
+    k = target.dimension
+    drawn = np.concatenate([np.zeros((1, k)), rng.standard_normal((_PRIOR_DRAWS, k))])
+    score = target.score(drawn).total - 0.5 * np.square(drawn).sum(axis=1)
+    order = [row for row in np.argsort(-score, kind="stable").tolist() if np.isfinite(score[row])]
+    if not order:
+        return drawn[:0]
+    return np.asarray(drawn[list(dict.fromkeys([order[0], *([0] if np.isfinite(score[0]) else []), *order[1:]]))])
+
+
+def _refined(
+    prior: WorldPrior,
+    likelihood: RecordingLikelihood,
+    modes: tuple[tuple[int, Mode], ...],
+    chances: Floats,
+    draws: int,
+    rng: np.random.Generator,
+) -> Posterior:
+    """Draw from the approximation, combination by combination, and join the draws."""
+    found, choices = [], list(dict.fromkeys(choice for choice, _ in modes))
+    for choice in choices:
+        own = [(float(chance), mode) for chance, (of, mode) in zip(chances, modes, strict=True) if of == choice]
+        n = max(round(draws * sum(chance for chance, _ in own)), 2)
+        found.append(draw(WorldLikelihood(prior, choice, likelihood), own, n, rng))
+    log_totals = np.array([of.log_total for of in found]) + np.log(prior.chances[choices])
+    total = float(logsumexp(log_totals))
+    parts = np.exp(log_totals - total) if np.isfinite(total) else np.full(len(found), 1.0 / len(found))
+    efficiency = float(parts @ np.array([of.efficiency for of in found]))
+    reasons, notes = [], []
+    if any(of.moved for of in found):
+        notes.append("the normal approximation is poor, so its draws were moved to the posterior by tempering")
+    if efficiency < LEAST_EFFICIENCY:
+        reasons.append(
+            f"only {efficiency:.0%} of the draws count: the posterior has another shape than was found at its modes"
+        )
+    notes += _misfit(WorldLikelihood(prior, modes[0][0], likelihood), modes[0][1])
+    laplace = float(logsumexp([mode.log_evidence + np.log(prior.chances[choice]) for choice, mode in modes]))
+    return Posterior(
+        prior,
+        modes,
+        chances,
+        np.concatenate([of.z for of in found]),
+        np.repeat(choices, [len(of.z) for of in found]),
+        np.concatenate([part * of.weights for part, of in zip(parts, found, strict=True)]),
+        total if efficiency >= LEAST_EFFICIENCY else laplace,
+        efficiency,
+        likelihood.steps,
+        tuple(reasons),
+        tuple(notes),
+    )
+
+
+def _misfit(target: WorldLikelihood, mode: Mode) -> list[str]:
+    """Return a note where not even the best world explains the readings as well as their noise allows."""
+    square, n = float(target.score(mode.z[None]).square.sum()), target.readings
+    if (square - n) / np.sqrt(2.0 * n) <= _MISFIT:
+        return []
+    return [
+        f"no world of the randomization explains the readings: their squared errors are {square / n:.3g} times what "
+        "the noise allows"
+    ]

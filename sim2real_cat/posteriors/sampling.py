@@ -1,0 +1,160 @@
+"""Draws from a posterior: weighted draws from the approximation at its modes, tempered where too few of them count.
+
+Tempered sequential Monte Carlo (Del Moral, Doucet and Jasra 2006, Journal of the Royal Statistical Society B
+68:411-436) moves draws from the approximation q to the posterior p along the densities q^(1-β) p^β. Each β is the
+largest at which half of the draws still count (Jasra et al. 2011, Scandinavian Journal of Statistics 38:1-22); then
+they are resampled and moved by a random walk of Metropolis and Hastings. The Python packages for this bring JAX, or
+take one draw at a time, where a batch of simulations wants all of them at once; hence these lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sim2real_cat.arrays import Floats
+from sim2real_cat.posteriors.modes import CoordinateLikelihood, Mode, t_density, t_draws
+from sim2real_cat.posteriors.prior import FARTHEST
+
+LEAST_EFFICIENCY = 0.2
+"""The share of draws that count, below which they are moved to the posterior, and below which it is not relied on."""
+
+_WORTH_TEMPERING = 32
+"""Draws below which tempering is not worth it."""
+_SWEEPS = 3
+"""Moves of every draw at each temperature."""
+_TEMPERATURES = 40
+"""The most temperatures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Weighted draws from a density that is known up to a constant.
+
+    Attributes:
+        z: (n, k) the draws.
+        weights: (n,) sum to 1.
+        log_total: ln of the constant: the integral of the density.
+        efficiency: the effective share of the draws, 1 / (n Σ w²); the share of distinct ones where they were moved.
+        moved: whether they were moved by tempering.
+        evaluations: how many were scored.
+    """
+
+    z: Floats
+    weights: Floats
+    log_total: float
+    efficiency: float
+    moved: bool
+    evaluations: int
+
+
+def draw(target: CoordinateLikelihood, modes: Sequence[tuple[float, Mode]], n: int, rng: np.random.Generator) -> Draws:
+    """Draw from a posterior by way of t distributions at its modes.
+
+    Args:
+        target: the likelihood.
+        modes: each with its probability, of any total.
+        n: how many draws.
+        rng: a generator.
+    """
+    total = sum(chance for chance, _ in modes)
+    given = [(chance / total, mode) for chance, mode in modes if chance > 0]
+
+    def proposal(z: Floats) -> Floats:
+        return np.asarray(logsumexp([np.log(chance) + t_density(mode, z) for chance, mode in given], axis=0))
+
+    def posterior(z: Floats) -> Floats:
+        standard = -0.5 * np.square(z).sum(axis=1) - 0.5 * target.dimension * np.log(2 * np.pi)
+        return np.asarray(target.score(z).total + standard)
+
+    counts = rng.multinomial(n, [chance for chance, _ in given])
+    z = np.concatenate([t_draws(mode, int(m), rng) for (_, mode), m in zip(given, counts, strict=True)])
+    scored = posterior(z)
+    found = _weighted(z, scored - proposal(z))
+    if found.efficiency >= LEAST_EFFICIENCY or n < _WORTH_TEMPERING:
+        return found
+    return _tempered(z, proposal, posterior, scored, rng)
+
+
+def _weighted(z: Floats, log_weight: Floats) -> Draws:
+    """Return draws with weights from their logarithms: importance sampling."""
+    total = float(logsumexp(log_weight))
+    if not np.isfinite(total):
+        return Draws(z, np.full(len(z), 1.0 / len(z)), -np.inf, 0.0, False, len(z))
+    weights = np.exp(log_weight - total)
+    efficiency = float(1.0 / (len(z) * np.square(weights).sum()))
+    return Draws(z, weights, total - np.log(len(z)), efficiency, False, len(z))
+
+
+def _tempered(
+    z: Floats,
+    log_proposal: Callable[[Floats], Floats],
+    log_target: Callable[[Floats], Floats],
+    scored: Floats,
+    rng: np.random.Generator,
+) -> Draws:
+    """Move draws from a proposal to a target.
+
+    Args:
+        z: (n, k) draws from the proposal.
+        log_proposal: its log-density at (n, k).
+        log_target: the target's, up to a constant.
+        scored: (n,) the target at `z`.
+        rng: a generator.
+
+    Returns:
+        Draws of the target; `efficiency` is 0 where the temperatures did not reach it.
+    """
+    n, k = z.shape
+    z, target, proposal = z.copy(), scored.copy(), log_proposal(z)
+    beta, log_total, evaluations = 0.0, 0.0, n
+    for _ in range(_TEMPERATURES):
+        ratio = target - proposal
+        step = _next(ratio, 1.0 - beta)
+        log_weight = step * np.where(np.isfinite(ratio), ratio, -np.inf)
+        log_total += float(logsumexp(log_weight) - np.log(n))
+        weights = np.exp(log_weight - logsumexp(log_weight))
+        beta += step
+        rows = _systematic(weights, rng)
+        centre = weights @ z
+        spread = ((z - centre) * weights[:, None]).T @ (z - centre) + 1e-9 * np.eye(k)
+        z, target, proposal = z[rows], target[rows], proposal[rows]
+        root = np.linalg.cholesky(spread) * 2.38 / np.sqrt(k)
+        for scale in (1.0, 0.5, 0.2)[:_SWEEPS]:
+            moved = np.clip(z + scale * rng.standard_normal((n, k)) @ root.T, -FARTHEST, FARTHEST)
+            new_target, new_proposal = log_target(moved), log_proposal(moved)
+            evaluations += n
+            gain = (1 - beta) * (new_proposal - proposal) + beta * (new_target - target)
+            taken = np.log(rng.random(n)) < np.where(np.isfinite(new_target), gain, -np.inf)
+            z[taken], target[taken], proposal[taken] = moved[taken], new_target[taken], new_proposal[taken]
+        if beta >= 1.0:
+            distinct = len(np.unique(z, axis=0)) / n
+            return Draws(z, np.full(n, 1.0 / n), log_total, distinct, True, evaluations)
+    return Draws(z, np.full(n, 1.0 / n), -np.inf, 0.0, True, evaluations)
+
+
+def _next(ratio: Floats, most: float) -> float:
+    """Return the largest step of the temperature after which half of the draws count."""
+
+    def share(step: float) -> float:
+        log_weight = step * np.where(np.isfinite(ratio), ratio, -np.inf)
+        weights = np.exp(log_weight - logsumexp(log_weight))
+        return float(1.0 / (len(ratio) * np.square(weights).sum()))
+
+    if share(most) >= 0.5:
+        return most
+    low, high = 0.0, most
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if share(middle) >= 0.5 else (low, middle)
+    return max(low, 1e-6)
+
+
+def _systematic(weights: Floats, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Resample rows with one random number (systematic resampling)."""
+    n = len(weights)
+    places = (rng.random() + np.arange(n)) / n
+    return np.minimum(np.searchsorted(np.cumsum(weights), places), n - 1)

@@ -1,0 +1,158 @@
+"""A posterior over the worlds of a randomization: modes, draws, intervals, and directions that are not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.errors import GapError, unknown_name
+from sim2real_cat.posteriors.modes import Mode
+from sim2real_cat.posteriors.prior import WorldPrior
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """The distribution over the worlds of a randomization, given a recording.
+
+    Attributes:
+        prior: the randomization as a prior in standard normal coordinates.
+        modes: the modes that were found, with the combination of discrete values of each; the most probable first.
+        chances: the probability of each mode, by Laplace's approximation.
+        z: (n, k) coordinates of draws.
+        choice: (n,) combination of discrete values of each draw.
+        weights: (n,) probability of each draw; sums to 1.
+        log_evidence: ln of the probability density of the recording, the worlds integrated over [nats].
+        efficiency: the effective share of the draws, 1 / (n Σ w²): 1 where the normal approximation is exact.
+        steps: transitions of the recording.
+        reasons: why it is not to be relied on; empty where it is.
+        notes: what else the reader should know.
+    """
+
+    prior: WorldPrior
+    modes: tuple[tuple[int, Mode], ...]
+    chances: Floats
+    z: Floats
+    choice: Ints
+    weights: Floats
+    log_evidence: float
+    efficiency: float
+    steps: int
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def reliable(self) -> bool:
+        """Tell if nothing speaks against it."""
+        return not self.reasons
+
+    @property
+    def mode(self) -> Mode:
+        """Return the most probable mode."""
+        return self.modes[0][1]
+
+    @property
+    def best(self) -> Ensemble:
+        """Return the world at the most probable mode."""
+        choice, mode = self.modes[0]
+        return self.prior.ensemble(mode.z[None], choice)
+
+    @property
+    def complexity(self) -> float:
+        """Return KL(posterior || prior) of the normal approximation at the modes [nats].
+
+        It is Σ p (KL of the mode + ln p/prior chance of its discrete values) over the modes, whose overlap is left out.
+        """
+        parts = [
+            chance * (mode.divergence + np.log(chance / self.prior.chances[choice]))
+            for chance, (choice, mode) in zip(self.chances, self.modes, strict=True)
+            if chance > 0
+        ]
+        return float(sum(parts))
+
+    @property
+    def accuracy(self) -> float:
+        """Return the posterior's mean of the log-likelihood, by the normal approximation at the modes [nats]."""
+        return float(sum(chance * mode.accuracy for chance, (_, mode) in zip(self.chances, self.modes, strict=True)))
+
+    @property
+    def laplace_evidence(self) -> float:
+        """Return ln of the evidence by Laplace's approximation; accuracy minus complexity."""
+        return float(logsumexp([mode.log_evidence + np.log(self.prior.chances[choice]) for choice, mode in self.modes]))
+
+    @property
+    def freedom(self) -> float:
+        """Return the number of coordinates that the readings determine."""
+        return self.mode.freedom
+
+    def ensemble(self, n: int | None = None, *, rng: np.random.Generator | int = 0) -> Ensemble:
+        """Return draws as an ensemble, which can be a fibre: all with their weights, or n resampled of equal weight."""
+        rows = np.arange(len(self.z))
+        weights = self.weights
+        if n is not None:
+            rows = np.random.default_rng(rng).choice(len(self.z), size=n, p=self.weights)
+            weights = np.full(n, 1.0 / n)
+        values = self.values[rows]
+        modes = tuple(change.mode for change in self.prior.randomization.changes.values())
+        return Ensemble(self.prior.parameters, modes, values, weights, self.prior.randomization.level)
+
+    @property
+    def values(self) -> Floats:
+        """Return (n, p) the parameters of the draws."""
+        values = np.empty((len(self.z), len(self.prior.parameters)))
+        for choice in np.unique(self.choice).tolist():
+            rows = self.choice == choice
+            values[rows] = self.prior.values(self.z[rows], choice)
+        return values
+
+    def interval(self, parameter: str, confidence: float = 0.95) -> tuple[float, float, float]:
+        """Return the median of a parameter and the ends of its central interval, in the parameter's units.
+
+        Raises:
+            GapError: a parameter that the randomization does not have.
+        """
+        if parameter not in self.prior.parameters:
+            raise GapError(f"posterior: {unknown_name('parameter', parameter, self.prior.parameters)}")
+        column = self.values[:, self.prior.parameters.index(parameter)]
+        tail = (1 - confidence) / 2
+        return tuple(_weighted_quantiles(column, self.weights, (0.5, tail, 1 - tail)))  # type: ignore[return-value]
+
+    def correlations(self) -> Floats:
+        """Return (k, k) correlations of the continuous coordinates."""
+        mean = self.weights @ self.z
+        off = self.z - mean
+        covariance = (off * self.weights[:, None]).T @ off
+        width = np.sqrt(np.diagonal(covariance))
+        return np.asarray(covariance / np.outer(width, width))
+
+    def unseen(self) -> list[tuple[float, Mapping[str, float]]]:
+        """List the directions that the recording does not tell from the prior: information below 1.
+
+        Returns:
+            For each its Fisher information, from the least, and the coordinates that take part with at least a tenth.
+        """
+        values, vectors = np.linalg.eigh(self.mode.information)
+        names = [self.prior.parameters[column] for column in self.prior.continuous]
+        return [
+            (float(value), {name: float(part) for name, part in zip(names, vector, strict=True) if abs(part) >= 0.1})
+            for value, vector in zip(values, vectors.T, strict=True)
+            if value < 1
+        ]
+
+    def __repr__(self) -> str:
+        state = "reliable" if self.reliable else "not reliable"
+        return (
+            f"<Posterior of {len(self.prior.parameters)} parameters from {self.steps} transitions, {state}: "
+            f"{self.freedom:.1f} determined, log evidence {self.log_evidence:.2f}>"
+        )
+
+
+def _weighted_quantiles(values: Floats, weights: Floats, at: Sequence[float]) -> list[float]:
+    """Return weighted quantiles of values."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return [float(values[order][min(int(np.searchsorted(reached, q * reached[-1])), len(order) - 1)]) for q in at]
