@@ -80,6 +80,19 @@ def test_sigma_without_attributes(catlab, data):
     assert is_isomorphic(there.to_engine("embedded"), mine)
 
 
+def test_sigma_along_a_path_and_an_identity_that_are_undefined_somewhere(catlab):
+    steps = Schema("Steps", ["A", "B", "C"], {"f": ("A", "B"), "h": ("A", "C")})
+    road = Schema("Road", ["X", "Y", "Z"], {"p": ("X", "Y"), "q": ("Y", "Z")})
+    functor = SchemaFunctor(steps, road, {"A": "X", "B": "Z", "C": "X"}, {"f": "p.q", "h": ""})
+    x = ACSet(steps)
+    x.add_parts("B", 2)
+    x.add_parts("C", 2)
+    x.add_parts("A", 3, f=[0, 0, None], h=[0, None, 0])
+    there = sigma(functor, catlab(x)).to_engine("embedded")
+    assert {ob: there.nparts(ob) for ob in road.obs} == {"X": 3, "Y": 3, "Z": 3}
+    assert is_isomorphic(there, sigma(functor, x))
+
+
 ROUTE = Schema("Route", ["A", "B"], {"f": ("A", "B")}, {"T": float, "N": str}, {"t": ("B", "T"), "n": ("A", "N")})
 LONGER = ROUTE.extend("Longer", ["C"], {"g": ("B", "C")}, attrs={"c": ("C", "T")})
 
