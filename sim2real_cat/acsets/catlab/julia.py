@@ -162,7 +162,7 @@ def found() -> str:
         return f"{exe} with the packages of {os.environ.get(PROJECT)}"
     import juliapkg
 
-    return str(juliapkg.executable())
+    return f"{juliapkg.executable()} with the packages of {juliapkg.project()}"
 
 
 def is_compiled() -> bool:
