@@ -28,8 +28,11 @@ function equalizer_of(x, y, f_json, g_json, objects_json)
   (apex, components_of(found, (apex,), objects_json))
 end
 
-transformation(x, y, images_json) =
-  ACSetTransformation(x, y; (Symbol(o) => images for (o, images) in JSON3.read(images_json, Dict{String,Vector{Int}}))...)
+function transformation(x, y, images_json)
+  images = JSON3.read(images_json, Dict{String,Vector{Int}})
+  # by keyword, as Catlab takes components too, an object named `cat` would be the category
+  ACSetTransformation((; (Symbol(o) => ids for (o, ids) in images)...), x, y; cat=category_of(x))
+end
 
 """
 The legs of a limit, which start in `sources`: for each the components of the objects named.
