@@ -389,7 +389,12 @@ class Process:
                     # In slices, as Windows hears Ctrl-C only between them.
                     return self._answers.get(timeout=min(left, 0.25))
                 except queue.Empty:
-                    if time.monotonic() >= shown_from and sys.stderr is not None and sys.stderr.isatty():
+                    if (
+                        time.monotonic() >= shown_from
+                        and _is_terminal()
+                        and not hasattr(sys.stderr, "rich_proxied_file")
+                    ):
+                        # Of rich's progress bars there is none already, beside which it would not fit.
                         shown.enter_context(_spinner(note))
                         shown_from = math.inf
         return None
@@ -422,7 +427,9 @@ class Process:
                 write_frame(to, request)
                 self._answers.put(read_frame(back))
         except (OSError, EOFError):
-            pass
+            pass  # it ended
+        except (MemoryError, OverflowError):
+            self._kill()  # an answer has no room here
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
@@ -464,7 +471,7 @@ def _running() -> Worker:
             _worker = None
         if problem := missing():
             raise EngineError(problem)
-        if sys.stderr is not None and sys.stderr.isatty():
+        if _is_terminal():
             print(f"Catlab: {expected_start()}; a first query or coproduct takes 5 to 15 s more", file=sys.stderr)
         _worker = Process(max(START_SECONDS, _seconds()))
     return _worker
@@ -592,6 +599,10 @@ def _is_resolved() -> bool:
     except Exception:
         # Its environment is broken, such as a folder that cannot be written: installing it will say how.
         return False
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _spinner(note: str) -> Any:

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from acset_strategies import refused, study
 from fake_juliacall import write_juliacall
+from rich.console import Console
+from rich.progress import Progress
 
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.errors import EngineError
@@ -244,6 +246,25 @@ def test_an_error_in_julia_leaves_the_worker(prescribed):
     assert julia.call("pid") == pid
 
 
+def test_an_answer_without_room_is_an_error(prescribed):
+    write_juliacall(
+        prescribed,
+        textwrap.dedent("""
+            def shout():
+                for stream in range(3, 16):  # one of these takes the answers: a frame of 2^64 - 1 pieces
+                    try:
+                        os.write(stream, bytes([255] * 64))
+                    except OSError:
+                        pass
+                hang()
+            module.shout = shout
+        """),
+    )
+    with refused(EngineError, "ended in a call (shout) by SIGKILL, as when memory runs out"):
+        julia.call("shout")
+    assert julia.call("double", 2) == 4
+
+
 # Starts that fail
 
 
@@ -463,6 +484,18 @@ def test_terminals_hear_what_to_expect_and_stdout_nothing(prescribed, monkeypatc
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"Catlab: {julia.expected_start()}; a first query or coproduct takes 5 to 15 s more\n"
+
+
+def test_beside_a_progress_bar_there_is_no_spinner(prescribed, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(julia, "_spinner", lambda note: shown.append(note) or contextlib.nullcontext())
+    console = Console(stderr=True, force_terminal=True)
+    with Progress(console=console, auto_refresh=False):
+        monkeypatch.setattr(sys.stderr.rich_proxied_file, "isatty", lambda: True, raising=False)
+        write_juliacall(prescribed, "\nLOAD = lambda: time.sleep(0.4)\n")
+        assert julia.call("double", 1) == 2
+    assert shown == []
+    assert julia.expected_start() in capsys.readouterr().err
 
 
 def test_elsewhere_nothing_is_shown(prescribed, capsys):
