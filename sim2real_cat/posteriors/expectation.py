@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError, WorldError, listed
 from sim2real_cat.posteriors.kalman import filtered
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parameters
+from sim2real_cat.worlds.parameters.channels import (
+    SensorParameters,
+    changes_period,
+    member_periods,
+    sensor_parameters,
+)
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import whole_periods
 from sim2real_cat.worlds.sensors.noise import NoiseChain
@@ -36,16 +41,20 @@ class Expectation:
     """The readings that M members expect after N transitions of some episodes.
 
     Attributes:
-        reading: (M, N, d) without noise, bias and delay included; NaN where a member diverges.
+        reading: (M, N, d) without noise; gain, bias and delay included; NaN where a member diverges.
         first: (M, episodes, d) the same at the start of each episode.
         spread: (M, N, d, d) covariance of `reading` from the error of the recorded states; None where they are exact.
         chains: M tuples of d noise chains.
+        stuck: (M, d) whether a sensor repeats its first reading, which is what is expected then.
+        periods: (M,) seconds from reading to reading.
     """
 
     reading: Floats
     first: Floats
     spread: Floats | None
     chains: tuple[tuple[NoiseChain, ...], ...]
+    stuck: Bools
+    periods: Floats
 
 
 class Predictor:
@@ -125,7 +134,8 @@ class Predictor:
             exact: whether reality's own density is known rather than fitted.
         """
         plain = all(chain.plain for row in self.chains(sensors) for chain in row)
-        return plain and not self.filters and not (exact and self.uncertain)
+        stuck = bool(self.parameters().stuck.any())
+        return plain and not stuck and not self.filters and not (exact and self.uncertain)
 
     def doubt(self, recording: Trajectories) -> str:
         """Return why not to rely on recorded states with errors, '' where these are small or there are none."""
@@ -164,22 +174,51 @@ class Predictor:
 
     def expect(self, recording: Trajectories) -> Expectation:
         """Compute what every member expects of every transition."""
-        columns = self._columns(recording)
-        parameters = self.parameters()
-        late = whole_periods(parameters.delays[:, columns], recording.control_period)
-        bias = parameters.biases[:, columns]
-        reading = self._ahead(recording, late)
-        first = self._seen(recording)[:, :, 0]
-        return Expectation(
-            reading + bias[:, None],
-            first + bias[:, None],
-            self._spread(recording, late, reading) if self.uncertain else None,
-            self.chains(recording.sensors),
-        )
+        columns, parameters = self._columns(recording), self.parameters()
+        order = self._order(recording)
+        periods = self._periods(recording)
+        late = whole_periods(parameters.delays[:, columns], periods[:, None])
+        gain, bias = parameters.gains[:, columns], parameters.biases[:, columns]
+        truth = self._ahead(recording, late)
+        reading = _ordered(gain[:, None] * truth + bias[:, None], order)
+        first = _ordered(gain[:, None] * self._seen(recording)[:, :, 0] + bias[:, None], order)
+        stuck = np.take_along_axis(parameters.stuck[:, columns], order, axis=1)
+        for member, sensor in np.argwhere(stuck):
+            first[member, :, sensor] = recording.observations[:, 0, sensor]
+            reading[member, :, sensor] = np.repeat(first[member, :, sensor], recording.lengths)
+        spread = None
+        if self.uncertain:
+            spread = self._spread(recording, late, truth) * gain[:, None, :, None] * gain[:, None, None, :]
+            spread = _ordered(_ordered(spread, order).swapaxes(2, 3), order)
+            spread *= ~(stuck[:, None, :, None] | stuck[:, None, None, :])
+        return Expectation(reading, first, spread, self.chains(recording.sensors), stuck, periods)
 
     def _columns(self, recording: Trajectories) -> list[int]:
         """Return the world's columns of the recorded sensors."""
         return [self.world.sensors.index(name) for name in recording.sensors]
+
+    def _order(self, recording: Trajectories) -> Ints:
+        """Return (M, d) the place among the recorded sensors of the one whose reading arrives in each channel.
+
+        Raises:
+            WorldError: it is not among them.
+        """
+        columns = self._columns(recording)
+        sources = self.parameters().sources[:, columns]
+        for member, channel in np.argwhere(~np.isin(sources, columns)):
+            missing = self.world.sensors[sources[member, channel]]
+            raise WorldError(
+                f"channel '{recording.sensors[channel]}' shows sensor '{missing}' in member {member}, which is not "
+                "recorded; record both, or leave 'observation_swap' out"
+            )
+        sorter = np.argsort(columns)
+        return np.asarray(sorter[np.searchsorted(columns, sources, sorter=sorter)], dtype=np.intp)
+
+    def _periods(self, recording: Trajectories) -> Floats:
+        """Return (M,) the seconds from reading to reading in each member."""
+        if not changes_period(self.fibre):
+            return np.full(len(self.fibre), recording.control_period)
+        return member_periods(self.world, self._model, self.fibre, np.arange(len(self.fibre)))
 
     def _ahead(self, recording: Trajectories, late: Ints) -> Floats:
         """Return (M, N, d) the readings after every transition; a reading that is late is of a recorded state."""
@@ -218,11 +257,18 @@ class Predictor:
     def chains(self, sensors: Sequence[str]) -> tuple[tuple[NoiseChain, ...], ...]:
         """Return the noise chain of each sensor in each member."""
         columns = [self.world.sensors.index(name) for name in sensors]
-        chains = self.world.noise_chains()
+        chains, parameters = self.world.noise_chains(), self.parameters()
         return tuple(
-            tuple(chains[column].with_deviation(float(row[column])) for column in columns)
-            for row in self.parameters().deviations
+            tuple(chains[source].with_deviation(float(row[source])) for source in sources[columns])
+            for row, sources in zip(parameters.deviations, parameters.sources, strict=True)
         )
+
+
+def _ordered(values: Floats, order: Ints) -> Floats:
+    """Return values (M, N, d, ...) with the third axis in the order (M, d) of their member."""
+    if (order == np.arange(order.shape[1])).all():
+        return values
+    return np.stack([of[:, row] for of, row in zip(values, order, strict=True)])
 
 
 def _noisy(chain: NoiseChain) -> bool:
@@ -259,8 +305,10 @@ class HiddenPredictor(Predictor):
         """
         columns = self._columns(recording)
         parameters, chains = self.parameters(), self.chains(recording.sensors)
-        _require_followable(recording.sensors, chains, parameters.delays[:, columns])
+        order, gain = self._order(recording), parameters.gains[:, columns]
+        _require_followable(recording.sensors, chains, parameters, columns)
         bias, noise = parameters.biases[:, columns], parameters.deviations[:, columns]
+        back = np.argsort(order, axis=1)  # the channel in which each sensor's reading arrives
         lanes = np.indices((len(self.fibre), len(recording))).reshape(2, -1).T
         within = recording.within()[:, 1:]
         read = np.where(within[..., None], recording.observations[:, 1:], np.nan)
@@ -275,23 +323,41 @@ class HiddenPredictor(Predictor):
                 model,
                 model.first(),
                 np.diag(np.square(self.deviation)),
-                read[episode] - bias[member, None],
-                noise[member],
+                (np.take_along_axis(read[episode], back[member, None], axis=2) - bias[member, None])
+                / gain[member, None],
+                noise[member] / np.abs(gain[member]),
             )
             for lane, (row, of) in enumerate(some):
                 into = slice(ends[of], ends[of + 1])
                 expected[row, into] = found.expected[lane, within[of]]
                 spread[row, into] = found.covariance[lane, within[of]]
-        white = np.square(noise)[:, None, :, None] * np.eye(len(columns))
-        reading = expected + bias[:, None]
-        return Expectation(reading, reading[:, ends[:-1]], spread - white, chains)
+        expected = gain[:, None] * expected + bias[:, None]
+        spread *= gain[:, None, :, None] * gain[:, None, None, :]
+        spread -= np.square(noise)[:, None, :, None] * np.eye(len(columns))
+        reading = _ordered(expected, order)
+        spread = _ordered(_ordered(spread, order).swapaxes(2, 3), order)
+        stuck = np.zeros(gain.shape, dtype=bool)
+        return Expectation(reading, reading[:, ends[:-1]], spread, chains, stuck, self._periods(recording))
 
 
-def _require_followable(sensors: Sequence[str], chains: tuple[tuple[NoiseChain, ...], ...], delays: Floats) -> None:
-    """Refuse sensors that a Kalman filter cannot follow: noise that is not plainly Gaussian, readings that are late."""
+def _require_followable(
+    sensors: Sequence[str], chains: tuple[tuple[NoiseChain, ...], ...], parameters: SensorParameters, columns: list[int]
+) -> None:
+    """Refuse sensors that a Kalman filter cannot follow.
+
+    Raises:
+        GapError: noise that is not plainly Gaussian.
+        WorldError: a reading that is late, stuck, or says nothing of the state, as its gain is 0.
+    """
     odd = [name for name, *of in zip(sensors, *chains, strict=True) if not all(chain.plain for chain in of)]
     if odd:
         raise GapError(f"hidden states are followed through Gaussian noise only, not that of: {listed(odd)}")
-    late = [name for name, delay in zip(sensors, delays.T, strict=True) if delay.any()]
-    if late:
-        raise WorldError(f"hidden states are followed through sensors in time, these are late: {listed(late)}")
+    faults = {
+        "in time": parameters.delays,
+        "that are not stuck": parameters.stuck,
+        "with a gain": parameters.gains == 0,
+    }
+    for wanted, values in faults.items():
+        names = [name for name, column in zip(sensors, columns, strict=True) if values[:, column].any()]
+        if names:
+            raise WorldError(f"hidden states are followed through sensors {wanted}, these are not: {listed(names)}")

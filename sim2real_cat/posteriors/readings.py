@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.posteriors.densities import (
     Densities,
@@ -48,12 +48,19 @@ def reading_densities(
             of the readings. Only for sensors with plainly Gaussian noise.
 
     Raises:
-        GapError: the recorded states have errors and a sensor has noise that is not plainly Gaussian.
+        GapError: the recorded states have errors and a sensor has noise that is not plainly Gaussian, or is stuck.
     """
     sensors = np.arange(len(recording.sensors))
     chains = simulated.chains if isinstance(real, FittedReadings) else (*simulated.chains, *real.chains)
     plain = np.array([all(row[sensor].plain for row in chains) for sensor in sensors])
+    stuck = simulated.stuck.any(axis=0)
+    if isinstance(real, Expectation):
+        stuck = stuck | real.stuck.any(axis=0)
+    plain &= ~stuck
     if simulated.spread is not None:
+        if stuck.any():
+            names = listed(recording.sensors[sensor] for sensor in sensors[stuck])
+            raise GapError(f"stuck sensors have no density where the recorded states have errors: {names}")
         if not plain.all():
             odd = listed(recording.sensors[sensor] for sensor in sensors[~plain])
             raise GapError(f"the error of the recorded states is carried on for Gaussian noise only, not for: {odd}")
@@ -61,9 +68,12 @@ def reading_densities(
     found = []
     if plain.any():
         found.append(_independent(recording, simulated, real, scale, sensors[plain]))
-    if not plain.all():
-        found.append(_chained(recording, simulated, real, sensors[~plain]))
-    return side_by_side(found, np.argsort(np.concatenate([sensors[plain], sensors[~plain]])))
+    other = sensors[~plain & ~stuck]
+    if len(other):
+        found.append(_chained(recording, simulated, real, other))
+    if stuck.any():
+        found.append(_repeating(recording, simulated, real, sensors[stuck]))
+    return side_by_side(found, np.argsort(np.concatenate([sensors[plain], other, sensors[stuck]])))
 
 
 def log_densities(recording: Trajectories, expected: Expectation) -> Floats:
@@ -128,24 +138,54 @@ def _chained(
     recording: Trajectories, simulated: Expectation, real: Expectation | FittedReadings, sensors: Ints
 ) -> Densities:
     """Compute the densities of sensors with other noise, each reading given those before it in its episode."""
-    episode, reading = _readings(recording)
     own = _through_chains(recording, simulated, sensors)
     if isinstance(real, Expectation):
-        return assemble(episode, own, _through_chains(recording, real, sensors)[0])
+        return assemble(_readings(recording)[0], own, _through_chains(recording, real, sensors)[0])
+    return assemble(_readings(recording)[0], own, _through_fit(recording, simulated, real, sensors))
+
+
+def _repeating(
+    recording: Trajectories, simulated: Expectation, real: Expectation | FittedReadings, sensors: Ints
+) -> Densities:
+    """Compute the densities of channels that are stuck in some member or in reality; see `_with_repeats`.
+
+    A reality that is fitted repeats a reading for certain where it did.
+    """
+    episode, reading = _readings(recording)
+    repeats = reading[:, sensors] == recording.observations[episode, 0][:, sensors]
+    discrete = np.array([_step(simulated.chains[0][sensor]) > 0 for sensor in sensors])
+
+    def through(expected: Expectation) -> Floats:
+        own = _through_chains(recording, expected, sensors)
+        return _with_repeats(own, repeats, expected.stuck[:, sensors], discrete)
+
+    if isinstance(real, Expectation):
+        return assemble(episode, through(simulated), through(real)[0])
+    fitted = _through_fit(recording, simulated, real, sensors)
+    return assemble(episode, through(simulated), np.where(repeats, 0.0, fitted))
+
+
+def _through_fit(recording: Trajectories, simulated: Expectation, real: FittedReadings, sensors: Ints) -> Floats:
+    """Compute (N, c) the log-density of each reading in a reality that is fitted."""
+    reading = _readings(recording)[1]
     columns = [
         _fitted(reading[:, sensor] - real.reading[:, sensor], real.deviation[:, sensor], simulated.chains[0][sensor])
         for sensor in sensors
     ]
-    return assemble(episode, own, np.stack(columns, axis=1))
+    return np.stack(columns, axis=1)
 
 
 def _fitted(error: Floats, deviation: Floats, chain: NoiseChain) -> Floats:
     """Compute (N,) the log-density of normal errors; that of a whole cell where the chain's readings are discrete."""
-    steps = [model.step for model in chain.models if isinstance(model, Quantisation)]
-    if not steps:
+    step = _step(chain)
+    if step == 0:
         return normal(error, deviation)
-    half = 0.5 * steps[-1]
-    return log_normal_between((error - half) / deviation, (error + half) / deviation, 1.0)
+    return log_normal_between((error - step / 2) / deviation, (error + step / 2) / deviation, 1.0)
+
+
+def _step(chain: NoiseChain) -> float:
+    """Return the distance of neighbouring readings, 0 where they are continuous."""
+    return next((model.step for model in reversed(chain.models) if isinstance(model, Quantisation)), 0.0)
 
 
 def _through_chains(recording: Trajectories, expected: Expectation, sensors: Ints) -> Floats:
@@ -160,8 +200,26 @@ def _through_chains(recording: Trajectories, expected: Expectation, sensors: Int
             clean = np.full_like(reading, np.nan)
             clean[:, 0] = expected.first[member, :, sensor]
             clean[later] = expected.reading[member, :, sensor]
-            found[member, :, column] = chains[sensor].log_density(reading, clean, recording.control_period)[later]
+            own = chains[sensor].log_density(reading, clean, float(expected.periods[member]))[later]
+            found[member, :, column] = own
     return found
+
+
+def _with_repeats(own: Floats, repeats: Bools, stuck: Bools, discrete: Bools) -> Floats:
+    """Return log-densities (..., N, c) of channels that are stuck in some world, with respect to one measure for all.
+
+    A stuck sensor repeats its first reading for certain, which has no usual density. So the measure of such a
+    channel has an atom at the first reading of the episode: there a stuck sensor has 1, and another one 0 unless its
+    readings are discrete; elsewhere a stuck one has 0.
+
+    Args:
+        own: (..., N, c) the log-density of each reading of sensors that are not stuck.
+        repeats: (N, c) whether it is the first reading of its episode again.
+        stuck: (..., c) whether the sensor is stuck.
+        discrete: (c,) whether its readings are discrete where it is not.
+    """
+    never = np.where(repeats & ~discrete, -np.inf, own)
+    return np.where(stuck[..., None, :], np.where(repeats, 0.0, -np.inf), never)
 
 
 def _joint(

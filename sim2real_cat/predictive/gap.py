@@ -18,6 +18,7 @@ from sim2real_cat.posteriors.readings import reading_densities
 from sim2real_cat.predictive.estimate import PredictiveGap, gap_of_densities
 from sim2real_cat.predictive.reality import KnownReality, Reality, fit_reality
 from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.parameters.channels import with_period
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.world import World
 
@@ -86,7 +87,7 @@ def predictive_gap(
     if not isinstance(real, Trajectories):
         raise GapError(f"the real side is Trajectories, got {type(real).__name__}; World.read_log reads a log")
     generator = np.random.default_rng(rng)
-    fibre = fibre_or_nominal(fibre)
+    fibre = with_period(fibre_or_nominal(fibre), reality)
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
     asked = _Comparison(world, recording, fibre, reality, states, state_deviation, noise, confidence, threads)
     if sim is not None and sim.member_index.max(initial=0) >= len(fibre):

@@ -25,6 +25,7 @@ from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment, deploy
 from sim2real_cat.transfer.measurement import MeasuredGap, measure
 from sim2real_cat.worlds.parameters.apply import actuator_delays
+from sim2real_cat.worlds.parameters.channels import with_period
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.world import World
@@ -183,7 +184,7 @@ def _measure(
 def _events(candidate: Candidate, deployment: Deployment, measured: MeasuredGap) -> EventLog:
     """Return an event for every transition: the reading that the nominal world expected, and that of the robot."""
     real, world = deployment.real, candidate.robot.world
-    expected = predict_steps(world, real)
+    expected = predict_steps(world, real, fibre=with_period(Ensemble.nominal(), candidate.robot.reality))
     if lost := int(np.isnan(expected.state).any(axis=1).sum()):
         raise GapError(f"the nominal world diverges from {lost} of {len(expected.state)} recorded states")
     after = real.observations[expected.episode, expected.step + 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
@@ -15,7 +15,9 @@ from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.samples import Level
 from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
+from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.deployment import Deployment
+from sim2real_cat.worlds.parameters.channels import changes_period
 
 MeasureMethod = Literal["auto", "predictive", "gaussian", "knn", "ratio"]
 """The ways to measure the gap of a deployment: by predictions where the world allows it, or from samples."""
@@ -155,7 +157,7 @@ class _Measuring:
     def compare(self, level: Level, splits: int | None = None) -> Estimate:
         """Estimate the gap from the samples of both sides."""
         return gap(
-            self.deployment.real,
+            _real_steps(self.deployment),
             self.deployment.sim,
             method=self.of_samples,
             level=level,
@@ -172,6 +174,17 @@ class _Measuring:
         except (GapError, WorldError) as error:
             self.notes.append(f"{what}: {error}")
             return None
+
+
+def _real_steps(deployment: Deployment) -> Trajectories:
+    """Return the real episodes, as if a step took as long as in simulation where the control period is in question.
+
+    A gap is per control step, so the steps are compared however long each took.
+    """
+    said = [deployment.fibre] if deployment.reality is None else [deployment.fibre, deployment.reality]
+    if not any(changes_period(ensemble) for ensemble in said):
+        return deployment.real
+    return replace(deployment.real, control_period=deployment.sim.control_period)
 
 
 def member_gaps(
@@ -192,12 +205,12 @@ def member_gaps(
         confidence: nominal coverage of the intervals.
         rng: deals episodes into blocks.
     """
-    sim = deployment.sim
+    real, sim = _real_steps(deployment), deployment.sim
 
     def between(member: int, level: Level) -> tuple[float, float, float]:
         own = sim.select(np.flatnonzero(sim.member_index == member))
         try:
-            found = gap(deployment.real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
+            found = gap(real, own, method=method, level=level, confidence=confidence, rng=rng, splits=0)
         except GapError:  # too few episodes of one world; the gap of the fibre has a note of its own
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high

@@ -15,9 +15,9 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError, listed, unknown_name
-from sim2real_cat.model_names import matches
+from sim2real_cat.model_names import actuator_names
 from sim2real_cat.toml_table import TomlTable
-from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, SENSOR_FIELDS
+from sim2real_cat.worlds.parameters.channels import CHANNEL_FIELDS, channel_columns
 from sim2real_cat.worlds.parameters.fields import element_name, field_values, split
 from sim2real_cat.worlds.parameters.physical import TOGETHER, targets
 from sim2real_cat.worlds.randomization.change import Change
@@ -209,13 +209,9 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
 
     An element that is 0 in the model stays 0 when it is scaled, so it gets no column.
     """
-    field, parts = split(name)
-    if field in SENSOR_FIELDS:
-        return _sensor_columns(sensors, name, field, ", ".join(parts)) if change.each else [name]
-    if field in ACTION_FIELDS:
-        if change.each:
-            raise WorldError(f"'{name}': an action is one packet, which has no elements; leave 'each' out")
-        return [name]
+    field = split(name)[0]
+    if field in CHANNEL_FIELDS:
+        return channel_columns(name, change, sensors, actuator_names(model))
     found = targets(model, name, change.mode)
     if not change.each:
         return [name]
@@ -235,21 +231,13 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
     return [f"{field}[{row if width == 1 else row.rsplit(',', 1)[0] + ']'}" for row in rows]
 
 
-def _sensor_columns(sensors: Sequence[str], name: str, field: str, pattern: str) -> list[str]:
-    """Return a parameter for each sensor that a pattern means."""
-    found = [sensor for sensor in sensors if pattern in ("", ":") or matches(sensor, pattern)]
-    if not found:
-        raise WorldError(f"'{name}': " + unknown_name("sensor", pattern, sensors))
-    return [f"{field}[{sensor}]" for sensor in found]
-
-
 def _total(
     model: mujoco.MjModel, total: FixedTotal, columns: dict[str, list[str]], changes: dict[str, Change]
 ) -> FixedTotal:
     """Return a total with its sum in the model and its weights, the part of each column in the sum."""
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
-    if any(split(name)[0] in SENSOR_FIELDS + ACTION_FIELDS for name in names):
+    if any(split(name)[0] in CHANNEL_FIELDS for name in names):
         raise WorldError(f"{where}: sensors and actions have no total in the model")
     mode = changes[names[0]].mode
     targeted = [targets(model, name, mode)[0] for name in names]

@@ -15,25 +15,32 @@ from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.parameters.apply import ActionParameters
+from sim2real_cat.worlds.parameters.channels import ActionParameters
+from sim2real_cat.worlds.sensors.drives import Drives
 from sim2real_cat.worlds.sensors.streams import Streams
 from sim2real_cat.worlds.tasks.task import FrameIndex, SimulationIndex, Task
 
 _MOST_PERIODS = 100_000
 
 
-def whole_periods(delays: Floats, period: float) -> NDArray[np.int64]:
-    """Round delays [s] up to whole numbers of periods, as a reading is held until the next one.
+def whole_periods(delays: Floats, period: float | Floats) -> NDArray[np.int64]:
+    """Round delays (n, d) [s] up to whole numbers of periods, as a reading is held until the next one.
+
+    Args:
+        delays: the delays.
+        period: seconds from one reading to the next, one for all or (n, 1).
 
     Raises:
         WorldError: a delay of more than 100,000 periods.
     """
-    longest = float(delays.max(initial=0.0))
-    if longest > _MOST_PERIODS * period:
+    late = delays / period
+    if late.max(initial=0.0) > _MOST_PERIODS:
+        longest = np.unravel_index(np.argmax(late), late.shape)
         raise WorldError(
-            f"a delay of {longest:g} s is {longest / period:.0f} control periods; delays are in seconds, is this one?"
+            f"a delay of {delays[longest]:g} s is {late[longest]:.0f} control periods; delays are in seconds, "
+            "is this one?"
         )
-    return np.ceil(delays / period - 1e-9).astype(np.int64)
+    return np.ceil(late - 1e-9).astype(np.int64)
 
 
 class DelayLine:
@@ -61,13 +68,17 @@ class DelayLine:
 class Commands:
     """The channel from the policy to the actuators of a batch: some actions arrive late, some never.
 
+    What arrived last goes through the drives in every control step, also where nothing new arrived.
+
     Args:
         batch: the simulations; the delays of its actuators are those without the random part.
         parameters: the random delays and losses of every simulation.
+        drives: what becomes of an action that has arrived.
     """
 
-    def __init__(self, batch: Batch, parameters: ActionParameters) -> None:
-        self._ctrl = batch.bind("ctrl")
+    def __init__(self, batch: Batch, parameters: ActionParameters, drives: Drives) -> None:
+        self._ctrl, self._drives = batch.bind("ctrl"), drives
+        self._arrived = np.zeros(self._ctrl.shape)
         self._spread, self._jitter, self._drop = parameters
         self.random = bool(self._spread.any() or self._jitter.any() or self._drop.any())
         self._late, self._fates = np.zeros(0), np.zeros((0, 0, 2))
@@ -86,9 +97,11 @@ class Commands:
             streams: a stream for each row; may be empty unless `random`.
             rows: which simulations start; all of them where none are given, and the first time.
         """
+        rows = np.arange(len(self._drop)) if rows is None else rows
+        self._drives.start(rows)
+        self._arrived[rows] = 0.0
         if not self.random:
             return
-        rows = np.arange(len(self._drop)) if rows is None else rows
         if len(rows) == len(self._drop):
             self._late = np.empty(len(rows))
             self._fates = np.empty((len(rows), steps, 2))
@@ -99,14 +112,18 @@ class Commands:
     def send(self, action: Floats, running: NDArray[np.intp], rows: SimulationIndex, step: FrameIndex) -> None:
         """Write the actions (m, nu) of the running simulations to their controls; a lost one changes nothing."""
         if not self.random:
-            self._ctrl[rows] = action
+            self._ctrl[rows] = action if self._drives.nominal else self._drives.drive(action, rows)
             return
         draws = self._fates[running, step]
         if self._delay is not None:
             late = self._late[running] + self._jitter[running] * draws[:, 0]
             self._delay[running] = self._shortest[running] + late[:, None]
         arrived = draws[:, 1] >= self._drop[running]
-        self._ctrl[running[arrived]] = action[arrived]
+        if self._drives.nominal:
+            self._ctrl[running[arrived]] = action[arrived]
+            return
+        self._arrived[running[arrived]] = action[arrived]
+        self._ctrl[rows] = self._drives.drive(self._arrived[rows], rows)
 
 
 def reads_delayed_sensors(task: Task, model: mujoco.MjModel) -> bool:
@@ -173,12 +190,12 @@ class CommandHistory:
     Args:
         batch: the simulations, right after every reset at time 0.
         model: their model.
-        substeps: physics steps per control step.
+        substeps: (n,) physics steps per control step.
     """
 
-    def __init__(self, batch: Batch, model: mujoco.MjModel, substeps: int) -> None:
+    def __init__(self, batch: Batch, model: mujoco.MjModel, substeps: NDArray[np.int64]) -> None:
         self._slots, self._columns, age = _command_slots(model)
-        self._steps_back = np.ceil(age / substeps).astype(np.int64)
+        self._steps_back = np.ceil(age / substeps[:, None]).astype(np.int64)
         self._history: Floats | None = batch.bind("history") if len(self._slots) else None
 
     def fill(self, actions: Floats, episode: NDArray[np.int64], step: NDArray[np.int64]) -> None:

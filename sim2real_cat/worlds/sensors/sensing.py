@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import WorldError, listed
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.parameters.apply import SensorParameters, sensor_parameters
+from sim2real_cat.worlds.parameters.channels import (
+    SensorParameters,
+    changes_period,
+    member_periods,
+    sensor_parameters,
+)
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.sensors.latency import DelayLine, whole_periods
 from sim2real_cat.worlds.sensors.noise import GaussianNoise, NoiseChain, NoiseModel
@@ -24,21 +29,25 @@ from sim2real_cat.worlds.world import World
 class SensorModel:
     """The sensors of n simulations of one world.
 
-    A reading is the observation of one delay ago, plus the bias, put through the sensor's noise. The first Gaussian
-    noise of every sensor comes from the episode's own generator, one normal for every reading; every other model
-    has its own stream.
+    A reading is the observation of one delay ago, times the gain, plus the bias, put through the sensor's noise; a
+    stuck sensor repeats its first reading; last, the readings go to their channels, some of which may be exchanged. The
+    first Gaussian noise of every sensor comes from the episode's own generator, one normal for every reading; every
+    other model has its own stream.
 
     Args:
         chains: d noise chains, one for each sensor.
-        parameters: deviation of the first Gaussian noise, bias and delay of every sensor in every simulation; a
-            chain without Gaussian noise begins with one as soon as a simulation gives it a deviation.
-        period: seconds from frame to frame.
+        parameters: those of every sensor in every simulation; a chain without Gaussian noise begins with one as soon
+            as a simulation gives it a deviation.
+        periods: seconds from frame to frame, (n,) or one for all.
     """
 
-    def __init__(self, chains: Sequence[NoiseChain], parameters: SensorParameters, period: float) -> None:
-        self._deviations, self._biases, delays = parameters
-        self._delays = whole_periods(delays, period)
-        self._period = period
+    def __init__(self, chains: Sequence[NoiseChain], parameters: SensorParameters, periods: float | Floats) -> None:
+        self._deviations, self._biases, delays, gains, stuck, sources = parameters
+        self._periods = np.broadcast_to(periods, len(delays))
+        self._delays = whole_periods(delays, self._periods[:, None])
+        self._gains = gains if (gains != 1).any() else None
+        self._stuck = stuck if stuck.any() else None
+        self._sources = sources if (sources != np.arange(sources.shape[1])).any() else None
         columns: dict[NoiseChain, list[int]] = {}
         for column, chain in enumerate(chains):
             columns.setdefault(chain, []).append(column)
@@ -73,7 +82,7 @@ class SensorModel:
                     noise[:, :, group.columns] = 0.0
                 else:
                     draws = np.empty((0, 0, 0)) if model.source == "none" else _drawn(model, next(children), shape)
-                    prepared = model.prepare(draws, self._period)
+                    prepared = _prepared(model, draws, self._periods[rows])
                 if group.tail(position):
                     links.append(_ChainLink(model, prepared, shape))
                 else:
@@ -81,7 +90,14 @@ class SensorModel:
             if links:
                 tails.append((group.columns, links))
         noise += self._biases[rows, None, :]
-        return Readings(noise, tails, DelayLine(self._delays[rows]) if self._delays.any() else None)
+        return Readings(
+            noise,
+            tails,
+            DelayLine(self._delays[rows]) if self._delays.any() else None,
+            None if self._gains is None else self._gains[rows],
+            None if self._stuck is None else StuckSensors(self._stuck[rows]),
+            None if self._sources is None else self._sources[rows],
+        )
 
 
 class Readings:
@@ -91,14 +107,23 @@ class Readings:
         noise: (n, frames, d) the noise that is added to the truth, as far as it is known in advance.
         tails: columns of sensors, with the models that act frame by frame on their sums of truth and noise.
         delay: holds the observations back; None where no sensor is late.
+        gains: (n, d) factors of the truth; None where all are 1.
+        stuck: keeps the first readings of stuck sensors; None where there are none.
+        sources: (n, d) the sensor whose reading arrives in each channel; None where each has its own.
     """
 
     def __init__(
-        self, noise: Floats, tails: list[tuple[NDArray[np.intp], list[_ChainLink]]], delay: DelayLine | None
+        self,
+        noise: Floats,
+        tails: list[tuple[NDArray[np.intp], list[_ChainLink]]],
+        delay: DelayLine | None,
+        gains: Floats | None,
+        stuck: StuckSensors | None,
+        sources: Ints | None,
     ) -> None:
         self.noise = noise
         self._tails = tails
-        self._delay = delay
+        self._delay, self._gains, self._stuck, self._sources = delay, gains, stuck, sources
 
     def begin(self, rows: NDArray[np.intp], fresh: Readings) -> None:
         """Replace the episodes of some simulations by those of `fresh`, from frame 0 on."""
@@ -111,13 +136,35 @@ class Readings:
         """Return the readings of one frame: the observations (m, d) of some simulations, late and with noise."""
         if self._delay is not None:
             observed = self._delay.through(observed, rows, frame)
+        if self._gains is not None:
+            observed = observed * self._gains[rows]
         values = np.asarray(self.noise[rows, frame] + observed)
         for columns, links in self._tails:
             part = values[:, columns]
             for link in links:
                 part = link.read(part, rows, frame)
             values[:, columns] = part
+        if self._stuck is not None:
+            values = self._stuck.through(values, rows, frame)
+        if self._sources is not None:
+            values = np.take_along_axis(values, self._sources[rows], axis=1)
         return values
+
+
+class StuckSensors:
+    """Sensors that repeat their first reading of an episode for ever.
+
+    Args:
+        stuck: (n, d) which sensors are.
+    """
+
+    def __init__(self, stuck: Bools) -> None:
+        self._stuck, self._first = stuck, np.full(stuck.shape, np.nan)
+
+    def through(self, values: Floats, rows: SimulationIndex, frame: FrameIndex) -> Floats:
+        """Take in the readings (m, d) of a frame, and return those that stuck sensors give instead."""
+        self._first[rows] = np.where(np.reshape(frame, (-1, 1)) == 0, values, self._first[rows])
+        return np.where(self._stuck[rows], self._first[rows], values)
 
 
 def sensed(
@@ -145,7 +192,7 @@ def sensed(
         )
     ensemble = fibre_or_nominal(fibre)
     parameters = sensor_parameters(world, ensemble, trajectories.member_index)
-    sensing = SensorModel(world.noise_chains(), parameters, trajectories.control_period)
+    sensing = SensorModel(world.noise_chains(), parameters, _periods(world, ensemble, trajectories))
     generators = np.random.default_rng(rng).spawn(len(trajectories))
     truth = trajectories.observations
     normals, observations = np.empty_like(truth), np.empty_like(truth)
@@ -156,6 +203,14 @@ def sensed(
         observations[:, frame] = readings.read(truth[:, frame], slice(None), frame)
     observations[np.arange(truth.shape[1]) > trajectories.lengths[:, None]] = np.nan
     return replace(trajectories, observations=observations)
+
+
+def _periods(world: World, fibre: Ensemble, trajectories: Trajectories) -> float | Floats:
+    """Return the seconds between two readings, of each episode where the members differ in them."""
+    if not changes_period(fibre):
+        return trajectories.control_period
+    model = world.compile()
+    return member_periods(world, model, fibre, trajectories.member_index)
 
 
 @dataclass(frozen=True)
@@ -204,6 +259,15 @@ class _ChainLink:
         if self._model.holds:
             self._last[rows] = readings
         return readings
+
+
+def _prepared(model: NoiseModel, draws: Floats, periods: Floats) -> NDArray[Any]:
+    """Return the numbers that a model prepares for episodes whose frames are `periods` (n,) seconds apart."""
+    known = np.unique(periods)
+    if len(known) == 1 or not draws.size:
+        return model.prepare(draws, float(known[0]))
+    parts = {float(period): model.prepare(draws, float(period)) for period in known}
+    return np.stack([parts[float(period)][row] for row, period in enumerate(periods)])
 
 
 def _drawn(model: NoiseModel, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Floats:

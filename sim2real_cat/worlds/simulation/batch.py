@@ -14,6 +14,7 @@ from sim2real_cat.errors import WorldError, one_line
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import apply_to_model
+from sim2real_cat.worlds.parameters.channels import control_substeps, member_periods
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.tasks.task import SimulationIndex, State
@@ -38,6 +39,8 @@ class WorldBatch:
         qpos: (n, nq) the present positions; writing to this array moves the simulations.
         qvel: (n, nv) the present velocities, likewise.
         ctrl: (n, nu) the controls of the next step, likewise.
+        substeps: (n,) physics steps per control step.
+        periods: (n,) seconds per control step.
 
     Raises:
         WorldError: a parameter that the model does not have, or a value that makes no physical model.
@@ -52,6 +55,9 @@ class WorldBatch:
             apply_to_model(self.physics, model, fibre, member_index)
         self.qpos, self.qvel, self.ctrl = (self.physics.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self._n = len(member_index)
+        self.substeps = control_substeps(world, model, fibre, member_index)
+        self.periods = member_periods(world, model, fibre, member_index)
+        self._by_substeps = [(int(count), np.flatnonzero(self.substeps == count)) for count in np.unique(self.substeps)]
         self._derived = {name: self.physics.bind(name) for name in world.task.derived}
         delayed = reads_delayed_sensors(world.task, model)
         self._sensor_history = SensorHistory(self.physics, model) if delayed else None
@@ -85,7 +91,9 @@ class WorldBatch:
             WorldError: MuJoCo refused to simulate.
         """
         try:
-            self.physics.step(ids=self._ids(rows), nstep=self.world.substeps, stage=self._stage)
+            for count, group in self._by_substeps:
+                together = rows if len(self._by_substeps) == 1 else _both(rows, group)
+                self.physics.step(ids=self._ids(together), nstep=count, stage=self._stage)
         except SimulationError as error:
             where = f"world '{self.world.name}'" + ("" if step is None else f", control step {step}")
             raise WorldError(f"{where}: {one_line(error)}") from None
@@ -94,6 +102,18 @@ class WorldBatch:
         """Return the present states of some simulations; they are views, which the next step changes, for a slice."""
         derived = {name: values[rows] for name, values in self._derived.items()}
         return State(self.qpos[rows], self.qvel[rows], derived)
+
+    def reward(self, before: State, after: State, action: Floats, rows: SimulationIndex) -> Floats:
+        """Return the task's rewards of a control step of some simulations, each over its own period."""
+        periods = self.periods[rows]
+        reward = self.world.task.reward
+        if len(self._by_substeps) == 1:
+            return reward(before, after, action, float(self.periods[0]))
+        found = np.empty(len(periods))
+        for period in np.unique(periods):
+            part = np.flatnonzero(periods == period)
+            found[part] = reward(_part(before, part), _part(after, part), action[part], float(period))
+        return found
 
     def blown_up(self) -> NDArray[np.bool_]:
         """Return whether each simulation blew up in the last step, (n,).
@@ -107,6 +127,16 @@ class WorldBatch:
     def _ids(self, rows: NDArray[np.intp] | None) -> NDArray[np.intp] | None:
         """Return the simulations as MuJoCo takes them: None for all of them."""
         return None if rows is None or len(rows) == len(self) else rows
+
+
+def _both(rows: NDArray[np.intp] | None, group: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the simulations that are among the rows, all where None, and in the group."""
+    return group if rows is None else np.intersect1d(rows, group, assume_unique=True)
+
+
+def _part(state: State, rows: NDArray[np.intp]) -> State:
+    """Return some rows of a state."""
+    return State(state.qpos[rows], state.qvel[rows], {name: values[rows] for name, values in state.derived.items()})
 
 
 def _unbounded(values: Floats) -> NDArray[np.bool_]:

@@ -12,18 +12,24 @@ from numpy.typing import NDArray
 from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import WorldError
 from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.model_names import actuator_names
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
+from sim2real_cat.worlds.parameters.channels import changes_commands, command_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.sensors.drives import driven
 from sim2real_cat.worlds.sensors.latency import CommandHistory, reads_delayed_sensors
 from sim2real_cat.worlds.simulation.batch import WorldBatch
-from sim2real_cat.worlds.simulation.replay import check_replay
+from sim2real_cat.worlds.simulation.replay import CheckedReplay, check_replay
 from sim2real_cat.worlds.simulation.tangent import positions_apart, positions_moved
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
 """Simulations in the batch; so the memory beside the result does not grow with the recording."""
+
+_ACTED_AT_ONCE = 16_000_000
+"""Numbers in the actions as drives change them, of all members that are stepped together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +59,8 @@ def predict_steps(
 ) -> StepPrediction:
     """Set a world to every recorded state, apply the recorded action, and simulate one control step.
 
-    Delayed actuators act on the recorded actions before. Nothing else that a simulator remembers is recorded: internal
-    states of actuators start as after a reset.
+    Delayed actuators act on the recorded actions before, and drives with a play or a rate remember them. Nothing else
+    that a simulator remembers is recorded: internal states of actuators start as after a reset.
 
     Args:
         world: the world that predicts; it has the sensors of the recording.
@@ -78,7 +84,7 @@ def predict_steps(
     state = np.empty((members * n, side.model.nq + side.model.nv))
     observation = np.empty((members * n, len(side.columns)))
     with to_logging(), on_one_thread():
-        for some in _blocks(members, _AT_ONCE):
+        for some in _blocks(members, _members_at_once(side, trajectories)):
             each = min(max(_AT_ONCE // len(some), 1), max(n, 1))
             ahead = OneStep(world, side.model, side.fibre, np.repeat(some, each), threads)
             for block in _blocks(n, each):
@@ -152,7 +158,10 @@ class OneStep:
         self, world: World, model: mujoco.MjModel, fibre: Ensemble, member_index: NDArray[np.int64], threads: int
     ) -> None:
         self._batch = WorldBatch(world, model, fibre, member_index, threads)
-        self._history = CommandHistory(self._batch.physics, model, world.substeps)
+        self._history = CommandHistory(self._batch.physics, model, self._batch.substeps)
+        self._fibre, self._actuators = fibre, actuator_names(model)
+        self._members, self._row = np.unique(member_index, return_inverse=True)
+        self._driven: tuple[Floats, Floats] | None = None
         self.blown_up = np.zeros(len(member_index), dtype=bool)
 
     def __call__(
@@ -170,11 +179,26 @@ class OneStep:
         batch = self._batch
         batch.reset()
         batch.qpos[:], batch.qvel[:] = qpos, qvel
+        acted = self._acted(actions)
+        if acted is not actions:
+            episode = self._row * len(actions) + episode
+            actions = acted
         batch.ctrl[:] = actions[episode, step]
         self._history.fill(actions, episode, step)
         batch.step()
         self.blown_up = batch.blown_up()
         return batch.state()
+
+    def _acted(self, actions: Floats) -> Floats:
+        """Return what the members' drives make of all actions, (members · episodes, T, nu); nominal ones nothing."""
+        if not changes_commands(self._fibre):
+            return actions
+        if self._driven is None or self._driven[0] is not actions:
+            parameters = command_parameters(self._actuators, self._fibre, self._members)
+            periods = np.empty(len(self._members))
+            periods[self._row] = self._batch.periods
+            self._driven = (actions, driven(parameters, periods, actions))
+        return self._driven[1]
 
 
 class HiddenStates:
@@ -240,6 +264,13 @@ class HiddenStates:
         nq = self._model.nq
         positions = positions_apart(self._model, after[..., :nq], before[..., :nq])
         return np.concatenate([positions, after[..., nq:] - before[..., nq:]], axis=-1)
+
+
+def _members_at_once(side: CheckedReplay, recording: Trajectories) -> int:
+    """Return how many members are stepped together; fewer where each has the recorded actions in its own form."""
+    if not changes_commands(side.fibre):
+        return _AT_ONCE
+    return int(np.clip(_ACTED_AT_ONCE // max(recording.actions.size, 1), 1, _AT_ONCE))
 
 
 def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:

@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 
 from sim2real_cat.errors import WorldError, unknown_name
 from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.model_names import actuator_names
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.apply import ACTION_FIELDS, action_parameters, compile_members
+from sim2real_cat.worlds.parameters.apply import compile_members
+from sim2real_cat.worlds.parameters.channels import (
+    RANDOM_ACTION_FIELDS,
+    action_parameters,
+    changes_period,
+    command_parameters,
+)
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
+from sim2real_cat.worlds.sensors.drives import Drives
 from sim2real_cat.worlds.simulation.batch import WorldBatch
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
@@ -62,8 +70,9 @@ def replay(
     for first in range(0, len(episode), _AT_ONCE):
         into = np.arange(first, min(first + _AT_ONCE, len(episode)))
         batch = WorldBatch(world, side.model, side.fibre, member_index[into], threads)
+        drives = Drives(command_parameters(actuator_names(side.model), side.fibre, member_index[into]), batch.periods)
         with to_logging(), on_one_thread():
-            _play(batch, trajectories, episode[into], side.columns, played, into)
+            _play(batch, drives, trajectories, episode[into], side.columns, played, into)
     longest = int(played.lengths.max(initial=0))
     cut = {name: getattr(played, name)[:, : longest + (name not in _STEPWISE)] for name in _FILLED}
     return replace(played, **cut)
@@ -71,6 +80,7 @@ def replay(
 
 def _play(
     batch: WorldBatch,
+    drives: Drives,
     recording: Trajectories,
     episode: NDArray[np.int64],
     columns: NDArray[np.intp],
@@ -95,7 +105,7 @@ def _play(
     before = State(before.qpos[running], before.qvel[running])
     step = 0
     while len(running):
-        batch.ctrl[running] = recording.actions[episode[running], step]
+        batch.ctrl[running] = drives.drive(recording.actions[episode[running], step], running)
         batch.step(running, step)
         bad = batch.blown_up()[running]
         played.diverged[into[running[bad]]] = True
@@ -103,7 +113,7 @@ def _play(
         rows, action = into[running], recording.actions[episode[running], step]
         after = frame(running, step + 1)
         played.actions[rows, step] = action
-        played.rewards[rows, step] = task.reward(before, after, action, recording.control_period)
+        played.rewards[rows, step] = batch.reward(before, after, action, running)
         played.terminated[rows] = task.terminated(after)
         step += 1
         played.lengths[rows] = step
@@ -135,6 +145,7 @@ def check_replay(world: World, recording: Trajectories, fibre: Ensemble | None) 
     fibre = fibre_or_nominal(fibre)
     model = compile_members(world, fibre)
     columns = observed_columns(world, model, recording)
+    _check_period(world, model, recording, fibre)
     check_replayable(recording, fibre)
     return CheckedReplay(fibre, model, columns)
 
@@ -151,7 +162,7 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
         (d,) for every sensor of the recording its column in the world's observation.
 
     Raises:
-        WorldError: the recording has no states or actions, or other sizes, sensors or control period than the world.
+        WorldError: the recording has no states or actions, or other sizes or sensors than the world.
     """
     sizes = (recording.qpos.shape[2], recording.qvel.shape[2], recording.actions.shape[2])
     _refuse_missing(world, model, sizes)
@@ -164,13 +175,20 @@ def observed_columns(world: World, model: mujoco.MjModel, recording: Trajectorie
     for name in recording.sensors:
         if name not in world.sensors:
             raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
+    return np.array([world.sensors.index(name) for name in recording.sensors], dtype=np.intp)
+
+
+def _check_period(world: World, model: mujoco.MjModel, recording: Trajectories, fibre: Ensemble) -> None:
+    """Refuse a recording whose control period is not the world's, unless the members say what theirs is.
+
+    Where they do, a step of a member is compared with a step of the recording, however long each takes.
+    """
     period = world.substeps * float(model.opt.timestep)
-    if not math.isclose(period, recording.control_period):
+    if not math.isclose(period, recording.control_period) and not changes_period(fibre):
         raise WorldError(
             f"world '{world.name}' has a control period of {period:g} s, the recording of "
-            f"{recording.control_period:g} s"
+            f"{recording.control_period:g} s; if the robot's loop is at fault, give the members a 'control_period'"
         )
-    return np.array([world.sensors.index(name) for name in recording.sensors], dtype=np.intp)
 
 
 def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
@@ -187,7 +205,7 @@ def check_replayable(recording: Trajectories, fibre: Ensemble) -> None:
         if bad.any():
             episode, frame = np.argwhere(bad)[0]
             raise WorldError(f"the recording has no finite {name} in episode {episode}, frame {frame}; cut it there")
-    for name, numbers in zip(ACTION_FIELDS, action_parameters(fibre, np.arange(len(fibre))), strict=True):
+    for name, numbers in zip(RANDOM_ACTION_FIELDS, action_parameters(fibre, np.arange(len(fibre))), strict=True):
         if numbers.any():
             raise WorldError(
                 f"'{name}' is random on the way to the actuators, and a recording does not say what happened there; "

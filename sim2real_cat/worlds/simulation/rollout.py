@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sim2real_cat.recordings.parquet import TrajectoryWriter
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.external.world import ExternalWorld, external_rollout
+from sim2real_cat.worlds.parameters.channels import changes_period, control_substeps
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.simulation.batch import available_cores
 from sim2real_cat.worlds.simulation.episode_record import EpisodeRecord, join_records
@@ -175,6 +177,13 @@ class _Rollout:
         self.threads = threads or available_cores()
         self._simulators: dict[int, Simulator] = {}
         self._acting: Policy | None = None
+        self._note: str | None = None
+        if changes_period(fibre):
+            model = world.compile()
+            substeps = control_substeps(world, model, fibre, np.arange(len(fibre)))
+            if np.ptp(substeps):
+                shortest, longest = (count * float(model.opt.timestep) for count in (substeps.min(), substeps.max()))
+                self._note = f"control periods of members from {shortest:g} to {longest:g} s, recorded as the world's"
 
     def batches(
         self, rng: np.random.Generator, progress: Callable[[int], None] | None
@@ -199,7 +208,8 @@ class _Rollout:
         """Return the episodes `rows`, from their records."""
         simulator = self._simulators[0]
         robot = (self.world.sensors, simulator.actuators, simulator.control_period)
-        return join_records(records, self.member_index[rows], self.name, *robot)
+        done = join_records(records, self.member_index[rows], self.name, *robot)
+        return done if self._note is None else replace(done, notes=(self._note,))
 
     def _play(
         self,

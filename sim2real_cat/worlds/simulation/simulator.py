@@ -20,8 +20,15 @@ from sim2real_cat.model_names import actuator_names
 from sim2real_cat.policies.policy import Policy
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
-from sim2real_cat.worlds.parameters.apply import action_parameters, compile_members, sensor_parameters
+from sim2real_cat.worlds.parameters.apply import compile_members
+from sim2real_cat.worlds.parameters.channels import (
+    action_parameters,
+    command_parameters,
+    recorded_period,
+    sensor_parameters,
+)
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
+from sim2real_cat.worlds.sensors.drives import Drives
 from sim2real_cat.worlds.sensors.latency import Commands
 from sim2real_cat.worlds.sensors.sensing import Readings, SensorModel
 from sim2real_cat.worlds.sensors.streams import Streams, spawn_streams
@@ -57,11 +64,12 @@ class Simulator:
         self.member_index = np.arange(len(fibre)) if member_index is None else member_index
         self.model = compile_members(world, fibre)
         self.actuators = actuator_names(self.model)
-        self.control_period = world.substeps * float(self.model.opt.timestep)
         self._batch = WorldBatch(world, self.model, fibre, self.member_index, threads)
+        self.control_period = recorded_period(world, self.model, fibre)
         sensors = sensor_parameters(world, fibre, self.member_index)
-        self._sensing = SensorModel(world.noise_chains(), sensors, self.control_period)
-        self._commands = Commands(self._batch.physics, action_parameters(fibre, self.member_index))
+        self._sensing = SensorModel(world.noise_chains(), sensors, self._batch.periods)
+        drives = Drives(command_parameters(self.actuators, fibre, self.member_index), self._batch.periods)
+        self._commands = Commands(self._batch.physics, action_parameters(fibre, self.member_index), drives)
 
     def __len__(self) -> int:
         return len(self.member_index)
@@ -131,7 +139,7 @@ class Simulator:
                 running, action = running[~bad], action[~bad]
                 rows = self._rows(running)
             after = self._batch.state(rows)
-            reward = task.reward(record.state(rows, step), after, action, self.control_period)
+            reward = self._batch.reward(record.state(rows, step), after, action, rows)
             read = readings.read(self._observe(after, carry, rows), rows, step + 1)
             record.step(rows, step, action, reward, after, read)
             ended = task.terminated(after)
@@ -306,7 +314,7 @@ class Stepper(Simulator):
             rewards, terminated = np.zeros(len(self)), np.zeros(len(self), dtype=bool)
             after = self._batch.state(rows)
             start = State(before.qpos[rows], before.qvel[rows])
-            rewards[rows] = task.reward(start, after, actions[rows], self.control_period)
+            rewards[rows] = self._batch.reward(start, after, actions[rows], rows)
             terminated[rows] = task.terminated(after)
             self._read(after, rows)
         truncated = (self.elapsed >= self.steps) & ~terminated & ~diverged

@@ -41,6 +41,8 @@ def bound(table):
         ("opt.gravity", ["opt.gravity[2]"]),
         ("observation_noise", [f"observation_noise[{name}]" for name in ("x", "y", "theta")]),
         ("observation_bias[t*]", ["observation_bias[theta]"]),
+        ("observation_gain", [f"observation_gain[{name}]" for name in ("x", "y", "theta")]),
+        ("action_gain[hold]", ["action_gain[hold]"]),
     ],
 )
 def test_a_column_for_each_element(parameter, columns):
@@ -56,6 +58,16 @@ def test_what_is_zero_can_be_shifted_each():
 def test_without_each_one_number_is_for_all():
     randomization = bound({"body_mass[*arm]": {"scale": [0.8, 1.2]}})
     assert list(randomization.changes) == ["body_mass[*arm]"]
+
+
+def test_flags_are_drawn():
+    """A discrete change draws flags, one for each element where that is asked for."""
+    flags = {"set": [0, 1], "distribution": "discrete"}
+    table = {"observation_stuck": flags | {"each": True}, "observation_swap[x, theta]": flags}
+    randomization = bound(table)
+    names = [f"observation_stuck[{name}]" for name in ("x", "y", "theta")]
+    assert list(randomization.changes) == [*names, "observation_swap[x, theta]"]
+    assert set(randomization.draw(50, rng=0).values.ravel()) == {0.0, 1.0}
 
 
 def test_parameters_of_the_actions_are_bound_as_they_are():
@@ -135,6 +147,9 @@ def test_totals_of_mass_and_inertia_are_of_the_mass():
         ({"body_mass[legs]": {"scale": [1, 2]}}, "unknown body 'legs'"),
         ({"observation_noise[z]": {"scale": [1, 2], "each": True}}, "unknown sensor 'z'"),
         ({"action_drop": {"set": [0.0, 0.1], "each": True}}, "an action is one packet, which has no elements"),
+        ({"control_period": {"scale": [1, 1], "each": True}}, "'control_period' has no elements to draw for"),
+        ({"observation_stuck[x]": {"set": [0, 1]}}, "is a flag: draw it with distribution = 'discrete'"),
+        ({"action_swap[left, left]": {"set": [1, 1]}}, "unknown actuator 'left'"),
         ({"body_inertial": {"set": [1, 2]}}, "body_inertial can only scale"),
         ({"dof_M0": {"scale": [1, 2]}}, "MuJoCo computes dof_M0"),
         ({"joint damping of root": {"scale": [1, 2], "each": True}}, "all of them are 0 in this model"),

@@ -9,8 +9,10 @@ from rig import TIMESTEP, Constant, Scripted, members, rig_world
 from scipy import stats
 
 from sim2real_cat.errors import WorldError
-from sim2real_cat.worlds.parameters.apply import action_parameters, actuator_delays, check_parameters, compile_members
+from sim2real_cat.worlds.parameters.apply import actuator_delays, check_parameters, compile_members
+from sim2real_cat.worlds.parameters.channels import action_parameters, command_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.sensors.drives import Drives
 from sim2real_cat.worlds.sensors.latency import Commands
 from sim2real_cat.worlds.sensors.streams import spawn_streams
 from sim2real_cat.worlds.simulation.rollout import rollout
@@ -155,7 +157,9 @@ def test_what_is_lost_has_nothing_to_do_with_what_is_late(tmp_path):
     """Jitter and loss of the same action are two draws."""
     both = Ensemble.single({"action_jitter": {"set": 0.1}, "action_drop": {"set": 0.5}})
     batch = Batch(compile_members(rig_world(tmp_path), both), 1, nthread=1)
-    commands = Commands(batch, action_parameters(both, np.zeros(1, dtype=np.int64)))
+    one = np.zeros(1, dtype=np.int64)
+    drives = Drives(command_parameters(("push", "twist"), both, one), np.ones(1))
+    commands = Commands(batch, action_parameters(both, one), drives)
     commands.start(2000, spawn_streams([np.random.default_rng(0)]))
     late, arrived = np.empty(2000), np.empty(2000)
     for step in range(2000):
