@@ -456,6 +456,8 @@ class TestTheEnd:
         wait_until(lambda: not is_running(pid))
 
     def test_a_call_in_a_thread_does_not_keep_its_worker(self, prescribed):
+        # As on systems where a process cannot be told to end with its parent
+        write_juliacall(prescribed, "\nimport ctypes\nctypes.CDLL(None).prctl(1, 0)\n")
         process, pid = script(
             prescribed,
             "import threading",
