@@ -202,6 +202,64 @@ class Change:
         inside = np.clip(below + probability * (above - below), np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
         return np.asarray(np.clip(mean + deviation * ndtri(inside), self.low, self.high))
 
+    @property
+    def constant(self) -> bool:
+        """Tell if every draw is the same number."""
+        return self.low == self.high or self.deviation == 0
+
+    def log_density(self, values: Floats) -> Floats:
+        """Return the log-density of drawn numbers, of any shape; -inf outside the range.
+
+        It is a density per unit of the number, and of discrete and constant changes the logarithm of a probability.
+        """
+        from scipy.special import ndtr
+
+        values = np.asarray(values, dtype=float)
+        if self.distribution == "discrete":
+            with np.errstate(divide="ignore"):
+                return np.log(self._below(values, inclusive=True) - self._below(values, inclusive=False))
+        if self.constant:
+            return np.where(values == self.quantile(np.array(0.5)), 0.0, -np.inf)
+        inside = (values >= self.low) & (values <= self.high)
+        if self.mean is not None and self.deviation is not None:
+            mass = ndtr((self.high - self.mean) / self.deviation) - ndtr((self.low - self.mean) / self.deviation)
+            away = (values - self.mean) / self.deviation
+            density = -0.5 * np.square(away) - np.log(self.deviation * mass) - 0.5 * np.log(2 * np.pi)
+        elif self.distribution == "loguniform":
+            density = -np.log(np.where(inside, values, 1.0)) - np.log(np.log(self.high) - np.log(self.low))
+        else:
+            density = np.full(values.shape, -np.log(self.high - self.low))
+        return np.where(inside, density, -np.inf)
+
+    def cumulative(self, values: Floats) -> Floats:
+        """Return the probability that a draw is at most each number, of any shape."""
+        from scipy.special import ndtr
+
+        values = np.asarray(values, dtype=float)
+        if self.distribution == "discrete":
+            return self._below(values, inclusive=True)
+        if self.constant:
+            return np.where(values >= self.quantile(np.array(0.5)), 1.0, 0.0)
+        values = np.clip(values, self.low, self.high)
+        if self.mean is not None and self.deviation is not None:
+            low, high = ndtr((self.low - self.mean) / self.deviation), ndtr((self.high - self.mean) / self.deviation)
+            return np.asarray((ndtr((values - self.mean) / self.deviation) - low) / (high - low))
+        if self.distribution == "loguniform":
+            return np.asarray(np.log(values / self.low) / np.log(self.high / self.low))
+        return np.asarray((values - self.low) / (self.high - self.low))
+
+    def cell(self, values: Floats) -> tuple[Floats, Floats]:
+        """Return the probabilities between which a discrete change draws each of some numbers."""
+        return self._below(values, inclusive=False), self._below(values, inclusive=True)
+
+    def _below(self, values: Floats, *, inclusive: bool) -> Floats:
+        """Return the probability that a discrete draw is less than each number, or at most it."""
+        order = np.argsort(self.values, kind="stable")
+        chances = np.array(self.probabilities or [1 / len(self.values)] * len(self.values))[order]
+        sums = np.concatenate([[0.0], np.cumsum(chances)])
+        rank = np.searchsorted(np.array(self.values)[order], values, side="right" if inclusive else "left")
+        return np.asarray(np.minimum(sums, 1.0)[rank])
+
     def at(self, level: float) -> Change:
         """Return the change with its range narrowed to `level` times its width around its centre; all of it at 1.
 

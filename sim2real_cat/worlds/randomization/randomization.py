@@ -145,11 +145,66 @@ class Randomization:
         modes = tuple(change.mode for change in self.changes.values())
         return Ensemble(tuple(self.changes), modes, np.array(ends).reshape(-1, 2).T, np.full(2, 0.5), self.level)
 
-    def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
-        """Draw a column for every parameter, before the totals: the independent ones first, in order."""
+    def log_density(self, worlds: Ensemble | Floats) -> Floats:
+        """Return the log-density (n,) of worlds under this distribution; -inf outside.
+
+        A density per unit of each continuous number; discrete and constant numbers count by their probability. Where
+        totals are fixed or correlations are singular, some numbers follow from others, see `FixedTotal.log_density`
+        and `Correlation.log_density`, and it is per unit of the others.
+
+        Args:
+            worlds: an ensemble with these parameters, in any order, or their numbers (n, p) in the order of `changes`.
+
+        Raises:
+            WorldError: a randomization that needs to be bound to a world first, an ensemble of other parameters, or a
+                total of parameters that are correlated too, whose density has no closed form.
+        """
+        columns = self._columns_of(worlds)
+        rows = len(worlds)
+        together = {name for correlation in self.correlations for name in correlation.parameters}
+        summed = {name for total in self.totals for name in total.parameters}
+        if both := sorted(together & summed):
+            raise WorldError(
+                f"{listed(both)} are correlated and in a fixed total: draws like these have no known density"
+            )
+        found = np.zeros(rows)
+        for name, change in self.changes.items():
+            if name not in together | summed:
+                found += change.log_density(columns[name])
+        groups: list[Correlation | FixedTotal] = [*self.correlations, *self.totals]
+        for group in groups:
+            found += group.log_density(np.stack([columns[name] for name in group.parameters], axis=1), self.changes)
+        return found
+
+    def _columns_of(self, worlds: Ensemble | Floats) -> dict[str, Floats]:
+        """Return the numbers of worlds by parameter."""
+        self._require_bound()
+        if isinstance(worlds, Ensemble):
+            modes = dict(zip(worlds.parameters, worlds.modes, strict=True))
+            wanted = {name: change.mode for name, change in self.changes.items()}
+            if modes != wanted:
+                other = sorted(set(modes.items()) ^ set(wanted.items()))
+                raise WorldError(
+                    "the worlds do not have the parameters of this randomization: "
+                    + listed(f"{name} ({mode})" for name, mode in other)
+                )
+            return dict(zip(worlds.parameters, worlds.values.T, strict=True))
+        values = np.asarray(worlds, dtype=float)
+        if values.ndim != 2 or values.shape[1] != len(self.changes):
+            raise WorldError(
+                f"{len(self.changes)} parameters need numbers (n, {len(self.changes)}), got {values.shape}"
+            )
+        return dict(zip(self.changes, values.T, strict=True))
+
+    def _require_bound(self) -> None:
+        """Refuse changes that draw for each element of a world that is not known."""
         for name, change in self.changes.items():
             if change.each:
                 raise WorldError(f"'{name}' is drawn for each element: bind the randomization to its world first")
+
+    def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
+        """Draw a column for every parameter, before the totals: the independent ones first, in order."""
+        self._require_bound()
         together = {name for correlation in self.correlations for name in correlation.parameters}
         drawn = {name: change.draw(n, rng=rng) for name, change in self.changes.items() if name not in together}
         for correlation in self.correlations:
