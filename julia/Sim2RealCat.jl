@@ -16,7 +16,7 @@ using PrecompileTools: @compile_workload, @setup_workload
 import Base: !, !=, +, -, /, <, ==, >, >=, @warn, AbstractVector, Dict, Inf, Iterators, NaN, Set, Vector, all,
   append!, collect, convert, enumerate, fill, filter!, findall, haskey, in, isempty, isequal, isfinite,
   isnan, isnothing, iszero, join, keys, last, length, map, ones, open, pairs, print, push!, reduce,
-  repeat, reverse, sort!, string, sum, vcat, zeros, zip
+  reverse, sort!, string, sum, vcat, zeros, zip
 
 export SchSim2RealTransfer, SchTransferStudy, Sim2RealTransfer, TransferStudy
 export fibre, mixture_weights, fixed_points, read_instance, write_instance

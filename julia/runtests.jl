@@ -131,21 +131,22 @@ rows(x; kw...) = [(w.law, w.verdict, w.ob, w.id) for w in check(x; kw...)]
     @test S.count_all_homomorphisms(x, x, options) == 1
     @test S.find_homomorphisms(x, x, """["V","E"]""", options, true) == (1, ([1, 2, 3], [1, 2, 3]))
 
-    y, z = (S.empty_instance(graph, """{"T":"int"}""", true) for _ in 1:2)
-    S.add_sizes(y, """{"V":3,"E":2,"T":1}""")
+    names, plain = """["V","E"]""", """{"version":{"ACSets":"0.0.0","ACSetSchema":"0.0.1"},"Ob":[{"name":"V"},{"name":"E"}],
+                   "Hom":[{"name":"src","codom":"V","dom":"E"},{"name":"tgt","codom":"V","dom":"E"}],
+                   "AttrType":[],"Attr":[],"equations":[]}"""
+    y, z, none = (S.empty_instance(plain, "{}", true) for _ in 1:3)
+    S.add_sizes(y, """{"V":3,"E":2}""")
     S.set_hom(y, "src", [1, 2])
     S.set_hom(y, "tgt", [2, 3])
-    S.set_attr(y, "name", [7, 0, 7], [-1, 1, -1])
-    S.add_sizes(z, """{"V":1,"E":0,"T":1}""")
-    S.set_attr(z, "name", [0], [1])
-    names, first, second = ("""["V","E"]""", """["T"]"""), ([1], [7], [-1]), ([2], [0], [1])
-    apex, left, right = S.coproduct_of(y, y, """["V","E"]""")
-    @test (nparts(apex, :V), nparts(apex, :T), left, right) == (6, 2, [1, 2, 3, 1, 2], [4, 5, 6, 3, 4])
-    apex, left, right = S.pushout_of(y, y, z, names..., first..., second...)
-    @test (nparts(apex, :V), nparts(apex, :E), nparts(apex, :T), left[1]) == (5, 4, 1, right[2])
-    apex, leg = S.coequalizer_of(z, y, names..., first..., second...)
-    @test (nparts(apex, :V), nparts(apex, :E), nparts(apex, :T), leg[1]) == (2, 2, 0, leg[2])
-    @test S.attr_values(apex, "name", [leg[1]]) == ([7], [-1])
+    S.add_sizes(z, """{"V":1,"E":0}""")
+    apex, left, right = S.coproduct_of(y, y, names)
+    @test (nparts(apex, :V), left, right) == (6, [1, 2, 3, 1, 2], [4, 5, 6, 3, 4])
+    apex, left, right = S.pushout_of(y, y, z, names, [1], [2])
+    @test (nparts(apex, :V), nparts(apex, :E), left[1]) == (5, 4, right[2])
+    apex, left, right = S.pushout_of(y, z, none, names, Int[], Int[])
+    @test (nparts(apex, :V), nparts(apex, :E)) == (4, 2)
+    apex, leg = S.coequalizer_of(z, y, names, [1], [2])
+    @test (nparts(apex, :V), nparts(apex, :E), leg[1]) == (2, 2, leg[2])
   end
 
   @testset "functions of finite sets" begin

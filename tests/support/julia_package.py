@@ -46,8 +46,8 @@ PACKAGES: dict[str, frozenset[str]] = {
         """
         @acset_type @present @withmodel ACSetCategory ACSetTransformation Catlab DeltaMigration FinCat
         FinFunction FinFunctor FreeSchema LooseACSetCat Path Presentation SigmaMigrationFunctor SkelFinSet
-        Subobject VarACSetCat codom coproduct dom equalizer generator hom homomorphism homomorphisms incl legs
-        migrate! ob product proj1 proj2 pullback pushout query
+        Subobject VarACSetCat codom coequalizer coproduct dom equalizer generator hom homomorphism homomorphisms incl
+        legs migrate! ob product proj1 proj2 pullback pushout query
         """
     ),
     "JSON3": words("JSON3"),

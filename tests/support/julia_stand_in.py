@@ -206,17 +206,17 @@ class StandIn:
 
     @crossing
     def coproduct_of(self, x, y, objects_json):
-        require_total(x), require_total(y)
+        require_plain(x), require_plain(y)
         return flat_cocone(coproduct(x, y), objects_json)
 
     @crossing
-    def pushout_of(self, x, y, z, objects_json, types_json, *columns):
-        f, g = arrows_from(z, (x, y), read(objects_json), read(types_json), columns)
+    def pushout_of(self, x, y, z, objects_json, f_images, g_images):
+        f, g = arrow_from(z, x, objects_json, f_images), arrow_from(z, y, objects_json, g_images)
         return flat_cocone(pushout(f, g), objects_json)
 
     @crossing
-    def coequalizer_of(self, x, y, objects_json, types_json, *columns):
-        f, g = arrows_from(x, (y, y), read(objects_json), read(types_json), columns)
+    def coequalizer_of(self, x, y, objects_json, f_images, g_images):
+        f, g = arrow_from(x, y, objects_json, f_images), arrow_from(x, y, objects_json, g_images)
         found = coequalizer(f, g)
         for ob, ids in f.components.items():  # Catlab identifies what the two maps send to one part, and nothing else
             assert found.apex.nparts(ob) == len(set(classes(y.nparts(ob), ids, g.components[ob]).tolist()))
@@ -394,22 +394,21 @@ def limit(construction, instances, arrows, objects_json):
     return found.apex.restrict(backwards).instance, legs
 
 
-def arrows_from(dom, ends, obs, kinds, columns):
-    """Two natural transformations between encoded instances, by their columns."""
-    assert (tuple(obs), tuple(kinds)) == (dom.schema.obs, tuple(dom.schema.attrtypes))
-    for x in (dom, *ends):
-        require_total(x)
-    for number, end in enumerate(ends):
-        ids, values, holds = columns[3 * number :][:3]
-        assert len(ids) == sum(map(dom.nparts, obs))
-        assert len(values) == len(holds) == sum(map(dom.nvars, kinds))
-        components = dict(zip(obs, np.split(ids - 1, np.cumsum([dom.nparts(ob) for ob in obs])), strict=False))
-        pieces = np.cumsum([dom.nvars(kind) for kind in kinds])
-        images = zip(np.split(values, pieces), np.split(holds, pieces), strict=True)
-        variables = {kind: slots(*pair, int) for kind, pair in zip(kinds, images, strict=False)}
-        f = Morphism(dom, end, components, {kind: tuple(found) for kind, found in variables.items()})
-        assert f.is_natural
-        yield f
+def require_plain(x):
+    """Refuse what an encoding for a colimit must not hold."""
+    require_total(x)
+    assert not x.schema.attrtypes, "attributes"
+
+
+def arrow_from(dom, codom, objects_json, images):
+    """A natural transformation by the images of all parts."""
+    obs = read(objects_json)
+    require_plain(dom), require_plain(codom)
+    assert (tuple(obs), len(images)) == (dom.schema.obs, sum(map(dom.nparts, obs)))
+    pieces = np.split(images - 1, np.cumsum([dom.nparts(ob) for ob in obs]))
+    f = Morphism(dom, codom, dict(zip(obs, pieces, strict=False)))
+    assert f.is_natural
+    return f
 
 
 def flat_cocone(universal, objects_json):

@@ -108,12 +108,13 @@ def _of_spans(
     encoded = encoding.encoded
     sent_arrows = []
     for morphism, dom, codom in arrows:
-        arrow = encoding.arrow(encoded[dom], encoded[codom], morphism.components, {})
-        sent_arrows.append(sent_json({ob: sent_ids(ids).tolist() for ob, ids in arrow.components.items()}))
+        arrow = encoding.arrow(encoded[dom], encoded[codom], morphism.components)
+        sent_arrows.append(sent_json({ob: sent_ids(ids).tolist() for ob, ids in arrow.items()}))
     obs = sent_json(list(feet[0].schema.obs))
     handle, legs = julia.call(function, *(sent(each.instance, static=True) for each in encoded), *sent_arrows, obs)
-    found = encoding.decoded(received(handle, feet[0].like(encoding.schema)), ())
-    return _cone(feet[0].like().fill(found.counts, {}, found.homs, {}), legs, feet)
+    found = received(handle, feet[0].like(encoding.schema))
+    sizes = {ob: found.nparts(ob) for ob in feet[0].schema.obs}
+    return _cone(feet[0].like().fill(sizes, {}, encoding.homs(found), {}), legs, feet)
 
 
 def _cone(apex: ACSet, legs: Sequence[Sequence[object]], feet: tuple[ACSet, ...]) -> Cone:

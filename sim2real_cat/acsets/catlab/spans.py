@@ -12,14 +12,14 @@ An *encoding* is a schema in which everything is defined:
   not undefined.
 
 Homomorphisms of encoded instances, with a carrier for every variable, are the homomorphisms of the instances. Colimits
-of encoded instances are those of the instances once each span is a function again, see :func:`coinciding`.
+are those of encodings without attributes (:class:`Diagram`), once each span is a function again (:func:`coinciding`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from sim2real_cat.acsets.maps.partitions import on_classes
 from sim2real_cat.acsets.maps.values import Codes, Variables, codes, decoded
 from sim2real_cat.acsets.schema import Schema
 from sim2real_cat.acsets.storage import Storage
+
+S = TypeVar("S", bound=Storage)
 
 Carried = Mapping[str, Ids]
 """For attribute types with carriers, the sorted codes that have one in an instance."""
@@ -81,36 +83,6 @@ class Encoded:
     carried: Carried
     defined: Mapping[str, Ids]
     undefined: Mapping[str, Ids]
-
-
-class Arrow(NamedTuple):
-    """A morphism of encoded instances.
-
-    Attributes:
-        components: for each object of the encoded schema the images of the parts.
-        variables: for each attribute type the images of the variables; values are codes.
-    """
-
-    components: dict[str, Ids]
-    variables: dict[str, Cells]
-
-
-class Decoded(NamedTuple):
-    """The apex of a colimit.
-
-    Attributes:
-        counts: the number of parts of each object, and ...
-        nvars: ... of variables of each attribute type.
-        homs: the column of each hom.
-        attrs: the column of each attribute.
-        variables: for each leg the images of the variables.
-    """
-
-    counts: dict[str, int]
-    nvars: dict[str, int]
-    homs: dict[str, Ids]
-    attrs: dict[str, Cells]
-    variables: tuple[dict[str, tuple[Any, ...]], ...]
 
 
 class Encoding:
@@ -198,33 +170,18 @@ class Encoding:
         """Return the number of values of an attribute type, after which the codes of variables begin."""
         return len(self._coded.values[kind])
 
-    def arrow(self, dom: Encoded, codom: Encoded, components: Components, images: Mapping[str, Ids]) -> Arrow:
-        """Return a natural transformation between two of the instances as one of their encodings.
+    def arrow(self, dom: Encoded, codom: Encoded, components: Components) -> Components:
+        """Return a natural transformation between two of the instances, without attributes, as one of their encodings.
 
         Args:
             dom: the domain.
-            codom: the codomain, whose carriers carry the images of what the domain's carry.
+            codom: the codomain.
             components: for each object the images of the parts.
-            images: for each attribute type the codes of the images of the variables.
         """
-        of = self.of
-        encoded = {ob: components[ob] for ob in of.obs}
+        encoded = {ob: components[ob] for ob in self.of.obs}
         for f, span in self.spans.items():
-            encoded[span.ob] = np.searchsorted(codom.defined[f], components[of.homs[f][0]][dom.defined[f]])
-        for a, slot in self.slots.items():
-            encoded[slot.ob] = np.searchsorted(codom.defined[a], components[of.attrs[a][0]][dom.defined[a]])
-        variables = {}
-        for kind in of.attrtypes:
-            known = self.known(kind)
-            found = [images[kind]]
-            for a in self._attached(kind):
-                held = codom.instance.attr_columns[a].take(components[of.attrs[a][0]][dom.undefined[a]])
-                found.append(np.where(held.status == DEFINED, held.data, known + held.status))
-            variables[kind] = _cells(np.concatenate(found), known)
-            if kind in self.carriers:
-                meaning = np.concatenate([np.arange(known), images[kind]])
-                encoded[self.carriers[kind].ob] = np.searchsorted(codom.carried[kind], meaning[dom.carried[kind]])
-        return Arrow(encoded, variables)
+            encoded[span.ob] = np.searchsorted(codom.defined[f], components[self.of.homs[f][0]][dom.defined[f]])
+        return encoded
 
     def images(self, dom: Encoded, codom: Encoded, components: Components) -> dict[str, tuple[Any, ...]]:
         """Return for each attribute type the images of the variables of the domain, all of which have carriers."""
@@ -238,64 +195,29 @@ class Encoding:
                 images[kind] = ()
         return images
 
-    def decoded(self, apex: Storage, legs: Sequence[Components]) -> Decoded:
-        """Return a colimit of the first instances, in which every span is a function, by its encoding.
-
-        Args:
-            apex: the encoded apex.
-            legs: for each of the first instances of the diagram its leg. All variables of these have carriers. What
-                none of them is sent to is a fresh variable, and undefined.
-        """
-        of = self.of
-        counts = {ob: apex.nparts(ob) for ob in of.obs}
-        homs = {f: apex.column_ids(f) for f in of.homs if f not in self.spans}
+    def homs(self, encoded: Storage) -> dict[str, Ids]:
+        """Return the homs of an instance by an encoding of it, in which every span is a function."""
+        found = {f: encoded.column_ids(f) for f in self.of.homs if f not in self.spans}
         for f, span in self.spans.items():
-            homs[f] = np.full(counts[of.homs[f][0]], UNDEFINED)
-            homs[f][apex.column_ids(span.start)] = apex.column_ids(span.end)
-        attrs, nvars = {}, {}
-        variables: tuple[dict[str, tuple[Any, ...]], ...] = tuple({} for _ in legs)
-        for kind, python_type in of.attrtypes.items():
-            known = self.known(kind)
-            reached = [self._reached(kind, apex, x, leg) for x, leg in zip(self.encoded, legs, strict=False)]
-            kept = np.unique(np.concatenate([np.zeros(0, np.int64), *reached]))
-            kept = kept[kept >= known]
-            meaning = np.full(known + apex.nvars(kind) + 1, UNDEFINED)
-            meaning[:known] = np.arange(known)
-            meaning[kept] = known + np.arange(len(kept))
-            nvars[kind] = len(kept)
-            for images, ends in zip(variables, reached, strict=True):
-                images[kind] = tuple(self._coded.image(kind, code) for code in meaning[ends].tolist())
-            for a in of.attrs_into(kind):
-                attrs[a] = decoded(meaning[_codes(apex.cells(a), known)], self._coded.values[kind], python_type)
-        return Decoded(counts, nvars, homs, attrs, variables)
-
-    def _attached(self, kind: str) -> Iterable[str]:
-        return (a for a in self.of.attrs_into(kind) if a not in self.slots)
-
-    def _reached(self, kind: str, apex: Storage, x: Encoded, leg: Components) -> Ids:
-        """The codes in the apex to which a leg sends the variables of an instance."""
-        if kind not in self.carriers:
-            return np.zeros(0, np.int64)
-        ob, attribute = self.carriers[kind]
-        own = x.carried[kind] >= self.known(kind)
-        return _codes(apex.attr_columns[attribute].take(leg[ob][own]), self.known(kind))
+            found[f] = np.full(encoded.nparts(self.of.homs[f][0]), UNDEFINED)
+            found[f][encoded.column_ids(span.start)] = encoded.column_ids(span.end)
+        return found
 
 
-def coinciding(apex: Storage, spans: Iterable[Span]) -> tuple[Storage, Arrow, Arrow] | None:
+def coinciding(apex: Storage, spans: Iterable[Span]) -> tuple[Storage, Components, Components] | None:
     """Return two maps into an encoded instance whose coequalizer takes one step towards every span being a function.
 
     The domain has a part for each pair of values of a hom at one part, and for each pair to which homs lead from there.
-    All its attributes are fresh variables, and the maps send pairs to their first and second part.
+    The maps send pairs to their first and second part.
 
     Args:
-        apex: an instance of the encoded schema.
+        apex: an instance of the encoded schema, which has no attributes.
         spans: its spans.
 
     Returns:
         The domain and the two maps; None where every span is a function.
     """
     schema = apex.schema
-    nothing = np.zeros(0, np.int64)
     pairs = {ob: np.zeros((0, 2), np.int64) for ob in schema.obs}
     for span in spans:
         starts = apex.column_ids(span.start)
@@ -322,29 +244,9 @@ def coinciding(apex: Storage, spans: Iterable[Span]) -> tuple[Storage, Arrow, Ar
         f: np.searchsorted(keys[codom], _rows(apex.column_ids(f)[pairs[dom]], apex.nparts(codom)))
         for f, (dom, codom) in schema.homs.items()
     }
-    attrs, nvars = {}, dict.fromkeys(schema.attrtypes, 0)
-    sides: tuple[dict[str, list[Cells]], ...] = tuple({kind: [] for kind in schema.attrtypes} for _ in range(2))
-    for a, (ob, kind) in schema.attrs.items():
-        n = len(pairs[ob])
-        attrs[a] = Cells(np.zeros(n, np.int64), nvars[kind] + np.arange(n))
-        nvars[kind] += n
-        for number, side in enumerate(sides):
-            side[kind].append(apex.attr_columns[a].take(pairs[ob][:, number]))
-    domain = apex.like(schema).fill({ob: len(found) for ob, found in pairs.items()}, nvars, homs, attrs)
-    arrows = [
-        Arrow(
-            {ob: found[:, number] for ob, found in pairs.items()},
-            {
-                kind: Cells(
-                    np.concatenate([nothing, *(cells.data for cells in held)]),
-                    np.concatenate([nothing, *(cells.status for cells in held)]),
-                )
-                for kind, held in side.items()
-            },
-        )
-        for number, side in enumerate(sides)
-    ]
-    return domain, arrows[0], arrows[1]
+    domain = apex.like(schema).fill({ob: len(found) for ob, found in pairs.items()}, {}, homs, {})
+    one, other = ({ob: found[:, side] for ob, found in pairs.items()} for side in (0, 1))
+    return domain, one, other
 
 
 def for_search(
@@ -371,32 +273,94 @@ def for_search(
     return Encoding((X, Y), coded, carried, _repeating(X)), coded.also
 
 
-def for_colimit(
-    instances: Sequence[Storage], images: Sequence[Variables]
-) -> tuple[Encoding, tuple[dict[str, Ids], ...]]:
-    """Return the encoding with which a colimit is computed, and the images of variables as codes.
+class Diagram:
+    """A diagram of instances without attributes, and so without attribute variables, for a colimit of instances.
 
-    All variables have carriers, and so have the values that are images of variables; an attribute type of which no
-    instance has a variable needs none.
+    Each attribute type becomes an object that has a part for each value and each variable, the values first and the
+    same in all instances, and attributes become homs to it. Catlab's colimits with attribute variables would take
+    quadratic time: they evaluate a whole attribute for each part, and go through all variables for each of them.
 
     Args:
-        instances: the instances of the diagram.
+        instances: the instances, of one schema.
         images: for each morphism of the diagram the images of the variables.
+
+    Attributes:
+        encoding: the encoding of the instances without attributes.
+        images: for each morphism, attribute type and variable the part for its image.
     """
-    kinds = instances[0].schema.attrtypes
-    coded = codes(*instances, also={kind: tuple(i for each in images for i in each[kind]) for kind in kinds})
-    ends = {kind: np.cumsum([len(each[kind]) for each in images]) for kind in kinds}
-    pieces = {kind: np.split(also, ends[kind][:-1]) for kind, also in coded.also.items()}
-    carried: list[dict[str, Ids]] = [{} for _ in instances]
-    for kind, also in coded.also.items():
-        if any(x.nvars(kind) for x in instances):
-            known = len(coded.values[kind])
-            values = np.unique(also[also < known])
-            for carriers, x in zip(carried, instances, strict=True):
-                carriers[kind] = np.concatenate([values, known + np.arange(x.nvars(kind))])
-    return Encoding(instances, coded, carried), tuple(
-        {kind: pieces[kind][number] for kind in kinds} for number in range(len(images))
-    )
+
+    def __init__(self, instances: Sequence[Storage], images: Sequence[Variables]) -> None:
+        self._of = of = instances[0].schema
+        self._instances = instances
+        also = {kind: tuple(image for each in images for image in each[kind]) for kind in of.attrtypes}
+        self._coded = coded = codes(*instances, also=also)
+        ends = {kind: np.cumsum([len(each[kind]) for each in images]) for kind in of.attrtypes}
+        pieces = {kind: np.split(found, ends[kind]) for kind, found in coded.also.items()}
+        self.images = tuple({kind: pieces[kind][number] for kind in pieces} for number in range(len(images)))
+        schema = Schema(f"{of.name} with values as parts", (*of.obs, *of.attrtypes), {**of.homs, **of.attrs})
+        plain = []
+        for x, columns in zip(instances, coded.columns, strict=True):
+            sizes = {ob: x.nparts(ob) for ob in of.obs}
+            sizes |= {kind: self._known(kind) + x.nvars(kind) for kind in of.attrtypes}
+            homs = {f: x.column_ids(f) for f in of.homs} | columns
+            plain.append(x.like(schema).fill(sizes, {}, homs, {}))
+        values = {kind: self._known(kind) for kind in of.attrtypes}
+        plain.append(plain[0].like().fill(dict.fromkeys(of.obs, 0) | values, {}, {}, {}))
+        nothing = Codes({}, ({},) * len(plain), {})
+        self.encoding = Encoding(plain, nothing, [{}] * len(plain))
+
+    @property
+    def values(self) -> Encoded:
+        """Return the instance that has only the values, and goes to each of the others."""
+        return self.encoding.encoded[-1]
+
+    def _known(self, kind: str) -> int:
+        return len(self._coded.values[kind])
+
+    def arrow(self, dom: Encoded, codom: Encoded, components: Components, images: Mapping[str, Ids]) -> Components:
+        """Return a natural transformation between two of the instances, or from the values, as one of encodings.
+
+        Args:
+            dom: the domain.
+            codom: the codomain.
+            components: for each object the images of the parts.
+            images: for each attribute type the parts for the images of the variables.
+        """
+        meaning = {kind: np.concatenate([np.arange(self._known(kind)), images[kind]]) for kind in self._of.attrtypes}
+        return self.encoding.arrow(dom, codom, {**components, **meaning})
+
+    def inclusion(self, codom: Encoded) -> Components:
+        """Return the map from the values to an instance."""
+        nothing = np.zeros(0, np.int64)
+        obs, kinds = dict.fromkeys(self._of.obs, nothing), dict.fromkeys(self._of.attrtypes, nothing)
+        return self.arrow(self.values, codom, obs, kinds)
+
+    def filled(self, into: S, apex: Storage, legs: Sequence[Components]) -> tuple[S, list[dict[str, tuple[Any, ...]]]]:
+        """Fill an empty instance with a colimit, given by its encoding in which every span is a function.
+
+        Args:
+            into: the empty instance.
+            apex: the encoding of the colimit, in which no two values are identified.
+            legs: for each of the first instances of the diagram its leg; together they reach all of the apex.
+
+        Returns:
+            The instance, and for each leg the images of the variables.
+        """
+        of, columns = self._of, self.encoding.homs(apex)
+        attrs, nvars = {}, {}
+        variables: list[dict[str, tuple[Any, ...]]] = [{} for _ in legs]
+        for kind, python_type in of.attrtypes.items():
+            known = self._known(kind)
+            meaning = np.full(apex.nparts(kind) + 1, UNDEFINED)
+            meaning[legs[0][kind][:known]] = np.arange(known)
+            unknown = np.flatnonzero(meaning[:-1] == UNDEFINED)
+            meaning[unknown] = known + np.arange(len(unknown))
+            nvars[kind] = len(unknown)
+            for images, leg in zip(variables, legs, strict=True):
+                images[kind] = tuple(self._coded.image(kind, code) for code in meaning[leg[kind][known:]].tolist())
+            for a in of.attrs_into(kind):
+                attrs[a] = decoded(meaning[columns[a]], self._coded.values[kind], python_type)
+        return into.fill({ob: apex.nparts(ob) for ob in of.obs}, nvars, columns, attrs), variables
 
 
 def _repeating(X: Storage) -> list[str]:
@@ -430,11 +394,6 @@ def _cells(codes: Ids, known: int) -> Cells:
         return Cells(codes, all_defined(len(codes)))
     valued = codes < known
     return Cells(np.where(valued, codes, 0), np.where(valued, DEFINED, codes - known))
-
-
-def _codes(cells: Cells, known: int) -> Ids:
-    """The codes of an attribute of integers."""
-    return np.where(cells.status == DEFINED, cells.data, known + cells.status)
 
 
 def _rows(pairs: Ids, size: int) -> Ids:
