@@ -8,7 +8,7 @@ The homomorphisms from `x` to `y`: how many, and for each object named all their
 prescribed images by object and part. Only the first is searched for where `one`.
 """
 function find_homomorphisms(x, y, objects_json, options_json, one)
-  options = search_options(x, options_json)
+  options = search_options(x, y, options_json)
   found = one ? filter!(!isnothing, Any[homomorphism(x, y; any=true, options...)]) : homomorphisms(x, y; options...)
   (length(found), Tuple(Int[f[o](i) for f in found for i in parts(x, o)] for o in names_of(objects_json)))
 end
@@ -16,18 +16,25 @@ end
 """
 How many homomorphisms there are, with the options of `find_homomorphisms`.
 """
-count_all_homomorphisms(x, y, options_json) = length(homomorphisms(x, y; search_options(x, options_json)...))
+count_all_homomorphisms(x, y, options_json) = length(homomorphisms(x, y; search_options(x, y, options_json)...))
 
-function search_options(x, options_json)
+function search_options(x, y, options_json)
   options = JSON3.read(options_json)
   sorts(key) = Symbol[Symbol(name) for name in options[key]]
   images(pairs_of_ids) = Dict{Int,Int}(id => image for (id, image) in pairs_of_ids)
   initial = (; (Symbol(name) => images(given) for (name, given) in pairs(options[:initial]))...)
-  (cat=category_of(x), monic=sorts(:monic), iso=sorts(:iso), initial=initial)
+  # without variables the category is the one that Catlab takes by itself
+  category = all(without_variables, (x, y)) ? ACSetCategory(x) : category_of(x)
+  (cat=category, monic=sorts(:monic), iso=sorts(:iso), initial=initial)
 end
 
 """
-The category of instances like `x`, in which attributes may be variables. It is always given, as Catlab would infer it
+Whether there is no attribute variable.
+"""
+without_variables(x) = all(kind -> nparts(x, kind) == 0, attrtypes(acset_schema(x)))
+
+"""
+The category of instances like `x`, in which attributes may be variables. It is given, as Catlab would infer it
 from the domain alone, and variables of the codomain would be out of place.
 """
 category_of(x) = ACSetCategory(isempty(attrtypes(acset_schema(x))) ? x : VarACSetCat(x))
