@@ -7,7 +7,8 @@ the readings by a Kalman filter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from sim2real_cat.worlds.parameters.channels import (
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import whole_periods
 from sim2real_cat.worlds.sensors.noise import NoiseChain
-from sim2real_cat.worlds.simulation.prediction import HiddenStates, observe_states, predict_steps
+from sim2real_cat.worlds.simulation.prediction import HiddenStates, KeptBatches, observe_states, predict_steps
 from sim2real_cat.worlds.simulation.tangent import moved
 from sim2real_cat.worlds.world import World
 
@@ -42,7 +43,8 @@ class Expectation:
 
     Attributes:
         reading: (M, N, d) without noise; gain, bias and delay included; NaN where a member diverges.
-        first: (M, episodes, d) the same at the start of each episode.
+        first: (M, episodes, d) the same at the start of each episode; NaN where all noise is plainly Gaussian, which
+            does not ask for it.
         spread: (M, N, d, d) covariance of `reading` from the error of the recorded states; None where they are exact.
         chains: M tuples of d noise chains.
         stuck: (M, d) whether a sensor repeats its first reading, which is what is expected then.
@@ -88,6 +90,7 @@ class Predictor:
             )
         self.world, self.fibre, self.threads = world, fibre, threads
         self._model = world.compile()
+        self._kept = KeptBatches()
         self.deviation = _by_coordinate(state_deviation, int(self._model.nv))
 
     @property
@@ -96,8 +99,10 @@ class Predictor:
         return bool(self.deviation.any())
 
     def of(self, fibre: Ensemble) -> Predictor:
-        """Return the predictor of other members of the same world."""
-        return type(self)(self.world, fibre, self.deviation.tolist(), self.threads)
+        """Return the predictor of other members of the same world; it uses this one's model and batches again."""
+        other = copy(self)
+        other.fibre = fibre
+        return other
 
     def member(self, row: int) -> Predictor:
         """Return the predictor of one member alone."""
@@ -172,26 +177,34 @@ class Predictor:
             first = rows.stop
             yield part, rows
 
-    def expect(self, recording: Trajectories) -> Expectation:
-        """Compute what every member expects of every transition."""
+    def expect(self, recording: Trajectories, rows: Ints | None = None) -> Expectation:
+        """Compute what every member expects of every transition, or of some of them.
+
+        Args:
+            recording: the recording.
+            rows: some of its transitions, as `Trajectories.transitions` counts them; all where none are given.
+        """
         columns, parameters = self._columns(recording), self.parameters()
         order = self._order(recording)
-        periods = self._periods(recording)
+        periods, chains = self._periods(recording), self.chains(recording.sensors)
         late = whole_periods(parameters.delays[:, columns], periods[:, None])
         gain, bias = parameters.gains[:, columns], parameters.biases[:, columns]
-        truth = self._ahead(recording, late)
+        truth = self._ahead(recording, late, rows)
         reading = _ordered(gain[:, None] * truth + bias[:, None], order)
-        first = _ordered(gain[:, None] * self._seen(recording)[:, :, 0] + bias[:, None], order)
+        first = np.full((len(self.fibre), len(recording), len(columns)), np.nan)
+        if not all(chain.plain for row in chains for chain in row):
+            first = _ordered(gain[:, None] * self._seen(_starts(recording))[:, :, 0] + bias[:, None], order)
         stuck = np.take_along_axis(parameters.stuck[:, columns], order, axis=1)
+        episode = recording.transitions()[0] if rows is None else recording.transitions()[0][rows]
         for member, sensor in np.argwhere(stuck):
             first[member, :, sensor] = recording.observations[:, 0, sensor]
-            reading[member, :, sensor] = np.repeat(first[member, :, sensor], recording.lengths)
+            reading[member, :, sensor] = first[member, episode, sensor]
         spread = None
         if self.uncertain:
-            spread = self._spread(recording, late, truth) * gain[:, None, :, None] * gain[:, None, None, :]
+            spread = self._spread(recording, late, truth, rows) * gain[:, None, :, None] * gain[:, None, None, :]
             spread = _ordered(_ordered(spread, order).swapaxes(2, 3), order)
             spread *= ~(stuck[:, None, :, None] | stuck[:, None, None, :])
-        return Expectation(reading, first, spread, self.chains(recording.sensors), stuck, periods)
+        return Expectation(reading, first, spread, chains, stuck, periods)
 
     def _columns(self, recording: Trajectories) -> list[int]:
         """Return the world's columns of the recorded sensors."""
@@ -220,9 +233,11 @@ class Predictor:
             return np.full(len(self.fibre), recording.control_period)
         return member_periods(self.world, self._model, self.fibre, np.arange(len(self.fibre)))
 
-    def _ahead(self, recording: Trajectories, late: Ints) -> Floats:
+    def _ahead(self, recording: Trajectories, late: Ints, rows: Ints | None) -> Floats:
         """Return (M, N, d) the readings after every transition; a reading that is late is of a recorded state."""
-        predicted = predict_steps(self.world, recording, fibre=self.fibre, threads=self.threads)
+        predicted = predict_steps(
+            self.world, recording, fibre=self.fibre, rows=rows, threads=self.threads, kept=self._kept
+        )
         reading = predicted.observation.reshape(len(self.fibre), -1, len(recording.sensors))
         if late.any():
             episode, step = predicted.episode[: reading.shape[1]], predicted.step[: reading.shape[1]]
@@ -236,7 +251,7 @@ class Predictor:
         """Return (M, episodes, T + 1, d) the readings, without noise, in the recorded states."""
         return observe_states(self.world, recording, fibre=self.fibre, threads=self.threads)
 
-    def _spread(self, recording: Trajectories, late: Ints, reading: Floats) -> Floats:
+    def _spread(self, recording: Trajectories, late: Ints, reading: Floats, rows: Ints | None) -> Floats:
         """Compute (M, N, d, d) the covariance of the readings from the error of the recorded states.
 
         Central differences over one deviation of each coordinate: Σ_k δ_k δ_kᵀ with δ_k half of the difference.
@@ -245,7 +260,7 @@ class Predictor:
         for coordinate in np.flatnonzero(self.deviation):
             step = np.zeros(len(self.deviation))
             step[coordinate] = self.deviation[coordinate]
-            ends = [self._ahead(moved(self._model, recording, sign * step), late) for sign in (1.0, -1.0)]
+            ends = [self._ahead(moved(self._model, recording, sign * step), late, rows) for sign in (1.0, -1.0)]
             half = 0.5 * (ends[0] - ends[1])
             total += half[..., :, None] * half[..., None, :]
         return total
@@ -269,6 +284,13 @@ def _ordered(values: Floats, order: Ints) -> Floats:
     if (order == np.arange(order.shape[1])).all():
         return values
     return np.stack([of[:, row] for of, row in zip(values, order, strict=True)])
+
+
+def _starts(recording: Trajectories) -> Trajectories:
+    """Return the first frame of every episode."""
+    frames = {name: getattr(recording, name)[:, :1] for name in ("observations", "qpos", "qvel")}
+    steps = {name: getattr(recording, name)[:, :0] for name in ("actions", "rewards")}
+    return replace(recording, **frames, **steps, lengths=np.zeros_like(recording.lengths))
 
 
 def _noisy(chain: NoiseChain) -> bool:
@@ -296,8 +318,10 @@ class HiddenPredictor(Predictor):
 
     filters = True
 
-    def expect(self, recording: Trajectories) -> Expectation:
-        """Compute what every member expects of every transition.
+    def expect(self, recording: Trajectories, rows: Ints | None = None) -> Expectation:
+        """Compute what every member expects of every transition, or of some of them.
+
+        All are computed, as each follows from those before it.
 
         Raises:
             GapError: a sensor whose noise is not plainly Gaussian.
@@ -316,9 +340,9 @@ class HiddenPredictor(Predictor):
         shape = (len(self.fibre), int(recording.lengths.sum()), len(columns))
         expected, spread = np.empty(shape), np.empty((*shape, len(columns)))
         ends = np.concatenate([[0], np.cumsum(recording.lengths)])
-        for some in np.array_split(lanes, -(-len(lanes) * points // _LANES_AT_ONCE)):
-            model = HiddenStates(self.world, self.fibre, recording, some, points, self.threads)
-            member, episode = some.T
+        for block in np.array_split(lanes, -(-len(lanes) * points // _LANES_AT_ONCE)):
+            model = HiddenStates(self.world, self.fibre, recording, block, points, self.threads)
+            member, episode = block.T
             found = filtered(
                 model,
                 model.first(),
@@ -327,7 +351,7 @@ class HiddenPredictor(Predictor):
                 / gain[member, None],
                 noise[member] / np.abs(gain[member]),
             )
-            for lane, (row, of) in enumerate(some):
+            for lane, (row, of) in enumerate(block):
                 into = slice(ends[of], ends[of + 1])
                 expected[row, into] = found.expected[lane, within[of]]
                 spread[row, into] = found.covariance[lane, within[of]]
@@ -337,7 +361,9 @@ class HiddenPredictor(Predictor):
         reading = _ordered(expected, order)
         spread = _ordered(_ordered(spread, order).swapaxes(2, 3), order)
         stuck = np.zeros(gain.shape, dtype=bool)
-        return Expectation(reading, reading[:, ends[:-1]], spread, chains, stuck, self._periods(recording))
+        some = np.arange(shape[1]) if rows is None else rows
+        first = reading[:, ends[:-1]]
+        return Expectation(reading[:, some], first, spread[:, some], chains, stuck, self._periods(recording))
 
 
 def _require_followable(

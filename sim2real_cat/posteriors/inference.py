@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.expectation import Predictor
 from sim2real_cat.posteriors.likelihood import RecordingLikelihood, Score
-from sim2real_cat.posteriors.modes import Mode, find_modes
+from sim2real_cat.posteriors.modes import Explored, Mode, explored, sampled_ends
 from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.posteriors.sampling import LEAST_EFFICIENCY, draw
 from sim2real_cat.posteriors.worlds_posterior import Posterior
@@ -24,8 +24,10 @@ from sim2real_cat.worlds.world import World
 
 _PRIOR_DRAWS = 32
 """Draws from the prior among which the starts are chosen."""
-_DRAWS = 64
+_DRAWS = 128
 """Draws of a posterior."""
+_WORTH = 30.0
+"""Nats below the best combination of discrete values, up to which another one is climbed."""
 _MISFIT = 5.0
 """Deviations of the squared errors above their expectation from which no world of the randomization fits."""
 
@@ -96,13 +98,20 @@ class WorldLikelihood:
         """Return how many readings there are."""
         return self.likelihood.readings
 
-    def score(self, z: Floats) -> Score:
-        """Compute the likelihood at coordinates (n, k)."""
-        return self.likelihood.score(self.prior.ensemble(z, self.choice))
+    @property
+    def steps(self) -> int:
+        """Return how many transitions there are."""
+        return self.likelihood.steps
 
-    def linearised(self, z: Floats, steps: Floats, weights: Floats | None) -> tuple[Score, Floats]:
+    def score(self, z: Floats, rows: Ints | None = None) -> Score:
+        """Compute the likelihood at coordinates (n, k), or the errors of some transitions alone."""
+        return self.likelihood.score(self.prior.ensemble(z, self.choice), rows)
+
+    def linearised(
+        self, z: Floats, steps: Floats, tolerated: float | None = None, rows: Ints | None = None
+    ) -> tuple[Score, Floats]:
         """Compute the likelihood at coordinates (1 + k or 1 + 2k, k), and the information (k, k) at the first."""
-        return self.likelihood.linearised(self.prior.ensemble(z, self.choice), steps, weights)
+        return self.likelihood.linearised(self.prior.ensemble(z, self.choice), steps, tolerated, rows)
 
     def bend(self, z: Floats, slope: Floats) -> Floats:
         """Compute what a slope (k,) of the log-likelihood adds to the information, as the parameters are bent."""
@@ -128,48 +137,62 @@ def posterior_of(
     Raises:
         GapError: every world that was tried gives the recording probability zero.
     """
-    found: list[tuple[int, Mode]] = []
-    for choice in range(len(prior.chances)):
-        target = WorldLikelihood(prior, choice, likelihood)
-        starts = near[None] if near is not None else _starts(target, rng)
-        if len(starts):
-            found += [(choice, mode) for mode in find_modes(target, starts, rng)]
+    targets = [WorldLikelihood(prior, choice, likelihood) for choice in range(len(prior.chances))]
+    ends = _ends(targets, rng) if near is None else [(choice, near) for choice in range(len(targets))]
+    found = [(choice, explored(targets[choice], z, rng)) for choice, z in ends]
+    found = _distinct([(choice, one) for choice, one in found if np.isfinite(one.mode.log_evidence)])
     if not found:
         raise GapError(
             "every world of the randomization that was tried gives the recording probability zero: are units and "
             "sensors right? widen the randomization or model the sensor's noise"
         )
-    log_chance = np.array([mode.log_evidence + np.log(prior.chances[choice]) for choice, mode in found])
+    log_chance = np.array([one.mode.log_evidence + np.log(prior.chances[choice]) for choice, one in found])
     order = np.argsort(-log_chance, kind="stable")
-    modes = tuple(found[i] for i in order)
-    return _refined(prior, likelihood, modes, np.exp(log_chance[order] - logsumexp(log_chance)), draws, rng)
+    modes = [found[i] for i in order]
+    return _refined(targets, modes, np.exp(log_chance[order] - logsumexp(log_chance)), draws, rng)
 
 
-def _starts(target: WorldLikelihood, rng: np.random.Generator) -> Floats:
-    """Return places to start from: the best of the prior's middle and some draws, the middle, then the next best."""
-    k = target.dimension
-    drawn = np.concatenate([np.zeros((1, k)), rng.standard_normal((_PRIOR_DRAWS, k))])
-    score = target.score(drawn).total - 0.5 * np.square(drawn).sum(axis=1)
-    order = [row for row in np.argsort(-score, kind="stable").tolist() if np.isfinite(score[row])]
-    if not order:
-        return drawn[:0]
-    return np.asarray(drawn[list(dict.fromkeys([order[0], *([0] if np.isfinite(score[0]) else []), *order[1:]]))])
+def _ends(targets: Sequence[WorldLikelihood], rng: np.random.Generator) -> list[tuple[int, Floats]]:
+    """Return the places from which to climb to modes, with the combination of discrete values of each."""
+    prior = targets[0].prior
+    found = []
+    for choice, target in enumerate(targets):
+        drawn = np.concatenate(
+            [
+                np.zeros((1, prior.dimension)),
+                rng.standard_normal((_PRIOR_DRAWS if prior.dimension else 0, prior.dimension)),
+            ]
+        )
+        found += [(choice, end) for end in sampled_ends(target, drawn, rng)]
+    least = min((end.value / end.share for _, end in found), default=0.0)
+    return [(choice, end.z) for choice, end in found if end.value / end.share - least <= _WORTH]
+
+
+def _distinct(found: list[tuple[int, Explored]]) -> list[tuple[int, Explored]]:
+    """Leave out a mode that lies within two deviations of a better one with the same discrete values."""
+    kept: list[tuple[int, Explored]] = []
+    for choice, one in sorted(found, key=lambda entry: -entry[1].mode.log_evidence):
+        z = one.mode.z
+        near = [(z - other.mode.z) @ other.mode.precision @ (z - other.mode.z) for of, other in kept if of == choice]
+        if all(square > 4 * len(z) for square in near):
+            kept.append((choice, one))
+    return kept
 
 
 def _refined(
-    prior: WorldPrior,
-    likelihood: RecordingLikelihood,
-    modes: tuple[tuple[int, Mode], ...],
+    targets: Sequence[WorldLikelihood],
+    modes: Sequence[tuple[int, Explored]],
     chances: Floats,
     draws: int,
     rng: np.random.Generator,
 ) -> Posterior:
     """Draw from the approximation, combination by combination, and join the draws."""
+    prior, likelihood = targets[0].prior, targets[0].likelihood
     found, choices = [], list(dict.fromkeys(choice for choice, _ in modes))
     for choice in choices:
-        own = [(float(chance), mode) for chance, (of, mode) in zip(chances, modes, strict=True) if of == choice]
+        own = [(float(chance), one) for chance, (of, one) in zip(chances, modes, strict=True) if of == choice]
         n = max(round(draws * sum(chance for chance, _ in own)), 2)
-        found.append(draw(WorldLikelihood(prior, choice, likelihood), own, n, rng))
+        found.append(draw(targets[choice], own, n, rng))
     log_totals = np.array([of.log_total for of in found]) + np.log(prior.chances[choices])
     total = float(logsumexp(log_totals))
     parts = np.exp(log_totals - total) if np.isfinite(total) else np.full(len(found), 1.0 / len(found))
@@ -181,11 +204,11 @@ def _refined(
         reasons.append(
             f"only {efficiency:.0%} of the draws count: the posterior has another shape than was found at its modes"
         )
-    notes += _misfit(WorldLikelihood(prior, modes[0][0], likelihood), modes[0][1])
-    laplace = float(logsumexp([mode.log_evidence + np.log(prior.chances[choice]) for choice, mode in modes]))
+    notes += _misfit(modes[0][1].mode, likelihood.readings)
+    laplace = float(logsumexp([one.mode.log_evidence + np.log(prior.chances[choice]) for choice, one in modes]))
     return Posterior(
         prior,
-        modes,
+        tuple((choice, one.mode) for choice, one in modes),
         chances,
         np.concatenate([of.z for of in found]),
         np.repeat(choices, [len(of.z) for of in found]),
@@ -198,12 +221,11 @@ def _refined(
     )
 
 
-def _misfit(target: WorldLikelihood, mode: Mode) -> list[str]:
-    """Return a note where not even the best world explains the readings as well as their noise allows."""
-    square, n = float(target.score(mode.z[None]).square.sum()), target.readings
-    if (square - n) / np.sqrt(2.0 * n) <= _MISFIT:
+def _misfit(mode: Mode, n: int) -> list[str]:
+    """Return a note where not even the best world explains the n readings as well as their noise allows."""
+    if (mode.square - n) / np.sqrt(2.0 * n) <= _MISFIT:
         return []
     return [
-        f"no world of the randomization explains the readings: their squared errors are {square / n:.3g} times what "
-        "the noise allows"
+        f"no world of the randomization explains the readings: their squared errors are {mode.square / n:.3g} times "
+        "what the noise allows"
     ]

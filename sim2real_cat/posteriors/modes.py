@@ -1,35 +1,48 @@
 """Modes of a posterior in standard normal coordinates, with the normal approximation at each (Laplace's).
 
 A mode is climbed by Levenberg and Marquardt's method on the Fisher information, from differences of whole batches: one
-batch for the derivatives, one for a ladder of damping values. Transitions that a start far away explains badly are
-weighted down first, Σ c ln(1 + q/c) in the place of the squared errors q, with a c that falls. At the end the
-derivatives are taken again over half a deviation of the posterior: at the kink of a contact, those over a short step
-say next to nothing.
+batch for the derivatives, one for a ladder of damping values. The steps of the differences are a share of the
+posterior's own deviation, so that the kink of a contact, over which a short step says next to nothing, is averaged.
+
+The climb from far away goes over a random sample of the transitions, and badly explained ones are weighted down there:
+Σ c ln(1 + q/c) in the place of the squared errors q, with a c that falls. So several starts cost little.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.special import gammaln
 
-from sim2real_cat.arrays import Floats
+from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.likelihood import Score
 from sim2real_cat.posteriors.prior import FARTHEST
 
-_SHORT = 1e-4
-"""A step for derivatives while climbing."""
-_LADDER = np.array([1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e4])
+_FIRST_STEP = 1e-4
+"""A step for the first derivatives of a climb."""
+_SHARE = 0.3
+"""Later ones, in deviations of the posterior along a coordinate with the others held."""
+_SHORTEST, _LONGEST = 1e-6, 0.05
+"""Their limits."""
+_LADDER = np.array([0.0, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e4])
 """Damping values that are tried at once, in units of the information's diagonal."""
 _ROUNDS = 25
 """The most steps of one climb."""
 _ENOUGH = 0.01
 """A climb ends at a step that gains fewer nats, where the readings are explained as well as their noise allows."""
-_RELATIVE = 1e-4
+_RELATIVE = 1e-3
 """Elsewhere it ends at a step that gains less than this share of the nats that are not explained."""
-_DRAWS = 64
+_STARTS = 4
+"""Places to climb from over the sample, two of them at least."""
+_WORTH = 30.0
+"""Nats below the best end of a climb, of all transitions, up to which another end is climbed to its mode."""
+_AGAIN = 3
+"""How often a climb is begun again from a better place that was drawn around its end."""
+LOOKS = 64
 """Draws around a mode, of which a better one starts another climb."""
 _HEAVY = 5.0
 """Degrees of freedom of these draws."""
@@ -46,10 +59,16 @@ class CoordinateLikelihood(Protocol):
     def readings(self) -> int:
         """Return how many readings there are."""
 
-    def score(self, z: Floats) -> Score:
-        """Compute the likelihood at coordinates (n, k)."""
+    @property
+    def steps(self) -> int:
+        """Return how many transitions there are."""
 
-    def linearised(self, z: Floats, steps: Floats, weights: Floats | None) -> tuple[Score, Floats]:
+    def score(self, z: Floats, rows: Ints | None = None) -> Score:
+        """Compute the likelihood at coordinates (n, k), or the errors of some transitions alone."""
+
+    def linearised(
+        self, z: Floats, steps: Floats, tolerated: float | None = None, rows: Ints | None = None
+    ) -> tuple[Score, Floats]:
         """Compute the likelihood at coordinates (1 + k or 1 + 2k, k), and the information (k, k) at the first."""
 
     def bend(self, z: Floats, slope: Floats) -> Floats:
@@ -64,17 +83,17 @@ class Mode:
         z: (k,) coordinates.
         log_likelihood: of the recording at the mode [nats].
         by_episode: (episodes,) the same of each episode.
+        square: squared errors of all readings at the mode, in units of their deviation.
         information: (k, k) Fisher information of the likelihood.
         precision: (k, k) inverse covariance of the normal approximation.
-        evaluations: how many worlds were asked on the way.
     """
 
     z: Floats
     log_likelihood: float
     by_episode: Floats
+    square: float
     information: Floats
     precision: Floats
-    evaluations: int
 
     @property
     def covariance(self) -> Floats:
@@ -84,14 +103,13 @@ class Mode:
     @property
     def log_evidence(self) -> float:
         """Return ln ∫ p(readings | z) N(z; 0, I) dz by Laplace's approximation."""
-        _, log_det = np.linalg.slogdet(self.precision)
-        return float(self.log_likelihood - 0.5 * self.z @ self.z - 0.5 * log_det)
+        return float(self.log_likelihood - 0.5 * self.z @ self.z - 0.5 * _log_det(self.precision))
 
     @property
     def divergence(self) -> float:
         """Return KL(posterior || prior) of the normal approximation [nats]."""
-        _, log_det = np.linalg.slogdet(self.precision)
-        return float(0.5 * (np.trace(self.covariance) + self.z @ self.z - len(self.z) + log_det))
+        wide = np.trace(self.covariance) + self.z @ self.z - len(self.z)
+        return float(0.5 * (wide + _log_det(self.precision)))
 
     @property
     def accuracy(self) -> float:
@@ -108,54 +126,138 @@ class Mode:
         return float(np.trace(self.covariance @ self.information))
 
 
-def find_modes(target: CoordinateLikelihood, starts: Floats, rng: np.random.Generator, *, most: int = 4) -> list[Mode]:
-    """Climb from some starts and return the modes that were found, the most probable first.
+def _log_det(matrix: Floats) -> float:
+    return float(np.linalg.slogdet(matrix)[1])
 
-    Further starts are left out once a climb explains the readings as well as their noise allows:
-    ½ Σ q < ½ n + 3 sqrt(n / 2) for n readings.
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """A mode, and draws around it.
+
+    Attributes:
+        mode: the mode.
+        drawn: (LOOKS, k) draws of `t_draws`.
+        log_posterior: (LOOKS,) ln p(readings | z) N(z; 0, I) of each.
+    """
+
+    mode: Mode
+    drawn: Floats
+    log_posterior: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """The end of a climb over a sample of the transitions.
+
+    Attributes:
+        z: (k,) coordinates.
+        value: minus the log-posterior of the sample, with badly explained transitions weighted down; up to a constant.
+        share: the sample's share of all transitions.
+    """
+
+    z: Floats
+    value: float
+    share: float
+
+
+def sampled_ends(target: CoordinateLikelihood, drawn: Floats, rng: np.random.Generator) -> list[End]:
+    """Climb over a sample of the transitions from the best of some places.
 
     Args:
         target: the likelihood.
-        starts: (s, k) coordinates, the most promising first.
-        rng: draws around a mode.
-        most: the largest number of starts to climb from.
+        drawn: (n, k) places, of which the first is always climbed from if it is possible.
+        rng: chooses the sample.
+
+    Returns:
+        The ends that are hills of their own, the best first; none where every place is impossible.
     """
-    found: list[Mode] = []
-    for start in starts[:most]:
-        found.append(_searched(target, start, rng))
-        square = float(target.score(found[-1].z[None]).square.sum())
-        if 0.5 * square < 0.5 * target.readings + 3 * np.sqrt(target.readings / 2):
+    n = target.steps
+    size = min(n, max(96, 4 * target.dimension, n // 32))
+    rows = np.sort(rng.permutation(n)[:size])
+    d = target.readings / n
+    square = target.score(drawn, rows).square
+    value = _robust(square, d) + 0.5 * np.square(drawn).sum(axis=1)
+    order = [row for row in np.argsort(value, kind="stable").tolist() if np.isfinite(value[row])]
+    if not order:
+        return []
+    places = list(dict.fromkeys([order[0], *([0] if np.isfinite(value[0]) else []), *order[1:]]))[:_STARTS]
+    ends: list[End] = []
+    explained = False
+    for tried, place in enumerate(places):
+        climb = Climb(target, drawn[place].copy(), rows)
+        climb.robust()
+        square = target.score(climb.z[None], rows).square
+        ends.append(End(climb.z, float(_robust(square, d)[0] + 0.5 * climb.z @ climb.z), size / n))
+        explained = explained or _unexplained(float(square.sum()), size * d) == 0
+        if tried > 0 and explained:
             break
-    found.sort(key=lambda mode: -mode.log_evidence)
-    return _distinct(found)
+    ends.sort(key=lambda end: end.value)
+    return _hills(target, ends, rows, d)
 
 
-def _distinct(modes: list[Mode]) -> list[Mode]:
-    """Leave out a mode that lies within two deviations of a better one."""
-    kept: list[Mode] = []
-    for mode in modes:
-        if all(float((mode.z - one.z) @ one.precision @ (mode.z - one.z)) > 4 * len(mode.z) for one in kept):
-            kept.append(mode)
+def _robust(square: Floats, d: float) -> Floats:
+    """Return (n,) half of the squared errors (n, N) of transitions, those of more than 2d weighted down."""
+    with np.errstate(over="ignore"):
+        return np.asarray(d * np.log1p(square / (2 * d)).sum(axis=1))
+
+
+def _unexplained(square: float, n: float) -> float:
+    """Return the nats by which squared errors of n readings exceed what noise gives them with three deviations."""
+    return max(0.5 * square - 0.5 * n - 3 * math.sqrt(n / 2), 0.0)
+
+
+def _hills(target: CoordinateLikelihood, ends: list[End], rows: Ints, d: float) -> list[End]:
+    """Leave out ends that no valley parts from a better one."""
+    kept: list[End] = []
+    for end in ends:
+        if kept and (end.value - kept[0].value) / end.share > _WORTH:
+            continue
+        path = [one.z + at * (end.z - one.z) for one in kept for at in (0.25, 0.5, 0.75)]
+        if path:
+            z = np.array(path)
+            value = _robust(target.score(z, rows).square, d) + 0.5 * np.square(z).sum(axis=1)
+            if (value.reshape(len(kept), 3).max(axis=1) <= end.value + _ENOUGH).any():
+                continue
+        kept.append(end)
     return kept
 
 
-def _searched(target: CoordinateLikelihood, start: Floats, rng: np.random.Generator) -> Mode:
-    """Climb, look around, and climb again from any better place, three times at most."""
-    climb = _Climb(target, np.array(start))
-    climb.robust()
+def explored(target: CoordinateLikelihood, start: Floats, rng: np.random.Generator) -> Explored:
+    """Climb to a mode, look around, and climb again from any better place, three times at most."""
+    climb = Climb(target, np.array(start))
     climb.plain()
-    mode = climb.mode()
-    for _ in range(3):
-        drawn = t_draws(mode, _DRAWS, rng)
-        score = target.score(drawn).total - 0.5 * np.square(drawn).sum(axis=1)
-        climb.evaluations += len(drawn)
-        best = int(score.argmax())
-        if not score[best] > mode.log_likelihood - 0.5 * mode.z @ mode.z + _ENOUGH:
-            break
-        climb.z = drawn[best]
+    if _unexplained(climb.square, target.readings) > 0:
+        climb.robust()
         climb.plain()
+    for again in range(_AGAIN + 1):
         mode = climb.mode()
-    return mode
+        drawn = t_draws(mode, LOOKS, rng)
+        log_posterior = log_posterior_at(target, drawn)
+        best = int(log_posterior.argmax())
+        here = mode.log_likelihood - 0.5 * mode.z @ mode.z - 0.5 * len(mode.z) * np.log(2 * np.pi)
+        if again == _AGAIN or not log_posterior[best] > here + _better(len(mode.z)):
+            break
+        climb = Climb(target, drawn[best], curve=mode.precision)
+        climb.plain()
+    return Explored(mode, drawn, log_posterior)
+
+
+def _better(k: int) -> float:
+    """Return the nats by which a draw is to be better than a mode to start another climb."""
+    return max(_ENOUGH, 0.01 * k)
+
+
+def climbed(target: CoordinateLikelihood, start: Floats) -> Mode:
+    """Climb to the nearest mode from a place that is close to it."""
+    climb = Climb(target, np.array(start))
+    climb.plain()
+    return climb.mode()
+
+
+def log_posterior_at(target: CoordinateLikelihood, z: Floats) -> Floats:
+    """Compute (n,) ln p(readings | z) N(z; 0, I) at coordinates (n, k)."""
+    standard = -0.5 * np.square(z).sum(axis=1) - 0.5 * target.dimension * np.log(2 * np.pi)
+    return np.asarray(target.score(z).total + standard)
 
 
 def t_draws(mode: Mode, n: int, rng: np.random.Generator) -> Floats:
@@ -171,30 +273,40 @@ def t_density(mode: Mode, z: Floats) -> Floats:
     k = len(mode.z)
     off = z - mode.z
     square = np.einsum("ni,ij,nj->n", off, mode.precision, off)
-    _, log_det = np.linalg.slogdet(mode.precision)
-    constant = gammaln(0.5 * (_HEAVY + k)) - gammaln(0.5 * _HEAVY) - 0.5 * k * np.log(np.pi * _HEAVY) + 0.5 * log_det
-    density: Floats = constant - 0.5 * (_HEAVY + k) * np.log1p(square / _HEAVY)
+    constant = gammaln(0.5 * (_HEAVY + k)) - gammaln(0.5 * _HEAVY) - 0.5 * k * np.log(np.pi * _HEAVY)
+    density: Floats = constant + 0.5 * _log_det(mode.precision) - 0.5 * (_HEAVY + k) * np.log1p(square / _HEAVY)
     return density
 
 
-@dataclass
-class _Climb:
-    """A climb from one place; it holds the place where it is."""
+class Climb:
+    """A climb from one place; it holds the place where it is.
 
-    target: CoordinateLikelihood
-    z: Floats
-    evaluations: int = 0
-    _lost: float = field(default=1e300, init=False)
+    Args:
+        target: the likelihood.
+        z: (k,) the place.
+        rows: the transitions that count; all where none are given.
+        curve: (k, k) the curvature at the place, if it is known.
+
+    Attributes:
+        z: (k,) the place.
+        square: squared errors there; infinite before the first step.
+    """
+
+    def __init__(
+        self, target: CoordinateLikelihood, z: Floats, rows: Ints | None = None, curve: Floats | None = None
+    ) -> None:
+        self.target, self.z, self.rows, self.square = target, z, rows, np.inf
+        self._curve = curve
+        self._damping: float | None = None
 
     def robust(self) -> None:
         """Climb with badly explained transitions weighted down, less and less of them."""
-        d = self.target.readings / max(self.target.score(self.z[None]).square.shape[1], 1)
-        self.evaluations += 1
+        d = self.target.readings / self.target.steps
         for _ in range(_ROUNDS):
-            score = self.target.score(self.z[None])
-            c = max(float(np.median(score.square[0])), 2 * d)
-            if not self._step(c) or c <= 2 * d:
-                break
+            square = self.target.score(self.z[None], self.rows).square[0]
+            tolerated = max(float(np.median(square)), 2 * d)
+            if not self._step(tolerated) and tolerated <= 2 * d:
+                return
 
     def plain(self) -> None:
         """Climb to the posterior's own mode."""
@@ -202,60 +314,85 @@ class _Climb:
             if not self._step(None):
                 return
 
-    def _value(self, score: Score, z: Floats, c: float | None) -> Floats:
-        """Return what is to fall: minus the log-posterior, robust with the constant c where there is one."""
-        prior = 0.5 * np.square(z).sum(axis=1)
-        if c is None:
+    def mode(self) -> Mode:
+        """Return the mode here, with derivatives over half a deviation of the posterior.
+
+        The first derivatives tell how long that is; if it was far from that, they are taken once more.
+        """
+        k, target = len(self.z), self.target
+        if self._curve is None:
+            steps = np.full(k, _FIRST_STEP)
+            information = target.linearised(self._around(steps), steps)[1]
+            self._curve = information + np.eye(k) + self._bend(self.z)
+        half = 0.5 * np.sqrt(np.diagonal(np.linalg.inv(self._curve)))
+        rows = np.concatenate([self.z[None], self.z + np.diag(half), self.z - np.diag(half)])
+        score, information = target.linearised(rows, 2 * half)
+        precision = information + np.eye(k) + self._bend(self.z)
+        return Mode(
+            self.z,
+            float(score.total[0]),
+            score.by_episode[0],
+            float(score.square[0].sum()),
+            information,
+            precision,
+        )
+
+    def _around(self, steps: Floats) -> Floats:
+        return np.concatenate([self.z[None], self.z + np.diag(steps)])
+
+    def _value(self, score: Score, z: Floats, tolerated: float | None) -> Floats:
+        """Return what is to fall: minus the log-posterior; robust where errors are tolerated."""
+        if tolerated is None:
             fit = -score.total
         else:
             with np.errstate(over="ignore"):
-                fit = 0.5 * c * np.log1p(score.square / c).sum(axis=1)
-        return np.asarray(np.where(np.isfinite(fit), fit, self._lost) + prior)
+                fit = 0.5 * tolerated * np.log1p(score.square / tolerated).sum(axis=1)
+        return np.asarray(fit + 0.5 * np.square(z).sum(axis=1))
 
-    def _step(self, c: float | None) -> bool:
+    def _step(self, tolerated: float | None) -> bool:
         """Go one step; return whether it gained enough for another."""
-        k = self.target.dimension
-        rows = np.concatenate([self.z[None], self.z + _SHORT * np.eye(k)])
-        weights = None
-        if c is not None:
-            weights = 1.0 / (1.0 + self.target.score(self.z[None]).square[0] / c)
-        score, information = self.target.linearised(rows, np.full(k, _SHORT), weights)
-        value = self._value(score, rows, c)
-        self.evaluations += len(rows)
-        slope = (value[1:] - value[0]) / _SHORT
-        data_slope = self.z - slope
-        curve = information + np.eye(k) + self._bend(data_slope)
-        tried = []
-        for damping in (0.0, *_LADDER):
-            tried.append(self.z - np.linalg.solve(curve + damping * np.diag(np.diag(curve)), slope))
-        candidates = np.clip(np.array(tried), -FARTHEST, FARTHEST)
-        reached = self._value(self.target.score(candidates), candidates, c)
-        self.evaluations += len(candidates)
-        best = int(reached.argmin())
-        if not reached[best] < value[0]:
+        k = len(self.z)
+        if k == 0:
             return False
-        self.z = candidates[best]
-        unexplained = max(0.5 * float(score.square[0].sum()) - 0.5 * self.target.readings, 0.0)
-        return bool(value[0] - reached[best] > max(_ENOUGH, _RELATIVE * unexplained))
+        steps = np.full(k, _FIRST_STEP)
+        if self._curve is not None:
+            steps = np.clip(_SHARE / np.sqrt(np.diagonal(self._curve)), _SHORTEST, _LONGEST)
+        around = self._around(steps)
+        score, information = self.target.linearised(around, steps, tolerated, self.rows)
+        value = self._value(score, around, tolerated)
+        self.square = float(score.square[0].sum())
+        curve = information + np.eye(k)
+        with np.errstate(invalid="ignore"):
+            slope = (value[1:] - value[0]) / steps - 0.5 * steps * np.diagonal(curve)
+        slope = np.where(np.isfinite(slope), slope, self.z)
+        curve = curve + self._bend(self.z - slope)
+        self._curve = curve
+        best, reached = self._tried(curve, slope, tolerated, float(value[0]))
+        if not reached < value[0]:
+            return False
+        self.z = best
+        unexplained = max(0.5 * self.square - 0.5 * score.square.shape[1] * self.target.readings / self.target.steps, 0)
+        return bool(value[0] - reached > max(_ENOUGH, _RELATIVE * unexplained))
 
-    def mode(self) -> Mode:
-        """Return the mode here, with derivatives over half a deviation of the posterior."""
-        k = self.target.dimension
-        _, information = self.target.linearised(
-            np.concatenate([self.z[None], self.z + _SHORT * np.eye(k)]), np.full(k, _SHORT), None
-        )
-        self.evaluations += 1 + k
-        precision = information + np.eye(k) + self._bend(self.z)
-        half = 0.5 * np.sqrt(np.diagonal(np.linalg.inv(precision)))
-        rows = np.concatenate([self.z[None], self.z + np.diag(half), self.z - np.diag(half)])
-        score, information = self.target.linearised(rows, 2 * half, None)
-        self.evaluations += len(rows)
-        precision = information + np.eye(k) + self._bend(self.z)
-        return Mode(self.z, float(score.total[0]), score.by_episode[0], information, precision, self.evaluations)
+    def _tried(self, curve: Floats, slope: Floats, tolerated: float | None, here: float) -> tuple[Floats, float]:
+        """Return the best place that some damping leads to, and what it is worth; `here` is what the place is worth."""
+        ladders = [_LADDER]
+        if self._damping is not None:
+            ladders = [np.array([0.0, 0.1, 1.0, 10.0]) * max(self._damping, 1e-3), _LADDER]
+        for ladder in ladders:
+            moves = [np.linalg.solve(curve + damping * np.diag(np.diagonal(curve)), slope) for damping in ladder]
+            places = np.clip(self.z - np.array(moves), -FARTHEST, FARTHEST)
+            value = self._value(self.target.score(places, self.rows), places, tolerated)
+            at = int(np.where(np.isnan(value), np.inf, value).argmin())
+            if value[at] < here:
+                self._damping = float(ladder[at])
+                return places[at], float(value[at])
+        return self.z, here
 
     def _bend(self, slope: Floats) -> Floats:
         """Return the positive part of what a slope of the log-likelihood adds to the information."""
-        with np.errstate(invalid="ignore"):
-            bend = self.target.bend(self.z, np.where(np.isfinite(slope), slope, 0.0))
-        values, vectors = np.linalg.eigh(bend)
+        if not len(self.z):
+            return np.zeros((0, 0))
+        with on_one_thread():
+            values, vectors = np.linalg.eigh(self.target.bend(self.z, slope))
         return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)

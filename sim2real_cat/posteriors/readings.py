@@ -76,19 +76,36 @@ def reading_densities(
     return side_by_side(found, np.argsort(np.concatenate([sensors[plain], other, sensors[stuck]])))
 
 
-def log_densities(recording: Trajectories, expected: Expectation) -> Floats:
-    """Compute (M, N) the log-density of the readings after every transition in each member; -inf where it is lost."""
+def log_densities(recording: Trajectories, expected: Expectation, *, atoms: bool = False) -> Floats:
+    """Compute (M, N) the log-density of the readings after every transition in each member; -inf where it is lost.
+
+    Args:
+        recording: whole episodes.
+        expected: what M members expect.
+        atoms: whether a sensor may be stuck in other worlds that these are compared with; see `_with_repeats`.
+
+    Raises:
+        GapError: the recorded states have errors, and a sensor is stuck or has noise that is not plainly Gaussian.
+    """
     sensors = np.arange(len(recording.sensors))
     plain = np.array([all(row[sensor].plain for row in expected.chains) for sensor in sensors])
-    _, reading = _readings(recording)
+    episode, reading = _readings(recording)
     if expected.spread is not None:
+        if expected.stuck.any() or not plain.all():
+            raise GapError(
+                "the error of the recorded states is carried on for sensors with plainly Gaussian noise only"
+            )
         return joint_log_densities(reading, expected.reading, _covariance(expected, expected.spread))
-    found = np.zeros(expected.reading.shape[:2])
-    if plain.any():
-        width = _deviations(expected)[:, None, plain]
-        found += normal(reading[:, plain] - expected.reading[:, :, plain], width).sum(axis=2)
+    own = np.empty((*expected.reading.shape[:2], len(sensors)))
+    width = _deviations(expected)[:, None, plain]
+    own[:, :, plain] = normal(reading[:, plain] - expected.reading[:, :, plain], width)
     if not plain.all():
-        found += _through_chains(recording, expected, sensors[~plain]).sum(axis=2)
+        own[:, :, ~plain] = _through_chains(recording, expected, sensors[~plain])
+    if atoms or expected.stuck.any():
+        repeats = reading == recording.observations[episode, 0]
+        discrete = np.array([_step(chain) > 0 for chain in expected.chains[0]])
+        own = _with_repeats(own, repeats, expected.stuck, discrete)
+    found = own.sum(axis=2)
     return np.where(np.isnan(found), -np.inf, found)
 
 

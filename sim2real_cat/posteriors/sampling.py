@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sim2real_cat.arrays import Floats
-from sim2real_cat.posteriors.modes import CoordinateLikelihood, Mode, t_density, t_draws
+from sim2real_cat.posteriors.modes import CoordinateLikelihood, Explored, log_posterior_at, t_density, t_draws
 from sim2real_cat.posteriors.prior import FARTHEST
 
 LEAST_EFFICIENCY = 0.2
@@ -51,32 +51,44 @@ class Draws:
     evaluations: int
 
 
-def draw(target: CoordinateLikelihood, modes: Sequence[tuple[float, Mode]], n: int, rng: np.random.Generator) -> Draws:
-    """Draw from a posterior by way of t distributions at its modes.
+def draw(
+    target: CoordinateLikelihood, found: Sequence[tuple[float, Explored]], n: int, rng: np.random.Generator
+) -> Draws:
+    """Draw from a posterior by way of t distributions at its modes, as many from each as it is probable.
 
     Args:
         target: the likelihood.
-        modes: each with its probability, of any total.
+        found: the modes with the draws around them that are there already, each with its probability, of any total.
         n: how many draws.
         rng: a generator.
     """
-    total = sum(chance for chance, _ in modes)
-    given = [(chance / total, mode) for chance, mode in modes if chance > 0]
+    total = sum(chance for chance, _ in found)
+    counts = _dealt([chance / total for chance, _ in found], n)
+    given = [(count / n, around.mode) for count, (_, around) in zip(counts, found, strict=True) if count]
 
     def proposal(z: Floats) -> Floats:
-        return np.asarray(logsumexp([np.log(chance) + t_density(mode, z) for chance, mode in given], axis=0))
+        return np.asarray(logsumexp([np.log(share) + t_density(mode, z) for share, mode in given], axis=0))
 
-    def posterior(z: Floats) -> Floats:
-        standard = -0.5 * np.square(z).sum(axis=1) - 0.5 * target.dimension * np.log(2 * np.pi)
-        return np.asarray(target.score(z).total + standard)
+    z, scored = [], []
+    for count, (_, around) in zip(counts, found, strict=True):
+        old = min(count, len(around.drawn))
+        new = t_draws(around.mode, count - old, rng)
+        z += [around.drawn[:old], new]
+        scored += [around.log_posterior[:old], log_posterior_at(target, new) if len(new) else np.zeros(0)]
+    places, log_posterior = np.concatenate(z), np.concatenate(scored)
+    drawn = _weighted(places, log_posterior - proposal(places))
+    if drawn.efficiency >= LEAST_EFFICIENCY or n < _WORTH_TEMPERING or not np.isfinite(drawn.log_total):
+        return drawn
+    return _tempered(places, proposal, lambda at: log_posterior_at(target, at), log_posterior, rng)
 
-    counts = rng.multinomial(n, [chance for chance, _ in given])
-    z = np.concatenate([t_draws(mode, int(m), rng) for (_, mode), m in zip(given, counts, strict=True)])
-    scored = posterior(z)
-    found = _weighted(z, scored - proposal(z))
-    if found.efficiency >= LEAST_EFFICIENCY or n < _WORTH_TEMPERING:
-        return found
-    return _tempered(z, proposal, posterior, scored, rng)
+
+def _dealt(chances: Sequence[float], n: int) -> list[int]:
+    """Return how many of n draws each mode gets: its share, rounded so that they add up."""
+    shares = np.asarray(chances) * n
+    counts = np.floor(shares).astype(int)
+    for mode in np.argsort(counts - shares, kind="stable")[: n - counts.sum()]:
+        counts[mode] += 1
+    return [int(count) for count in counts]
 
 
 def _weighted(z: Floats, log_weight: Floats) -> Draws:

@@ -22,25 +22,42 @@ from sim2real_cat.worlds.parameters.channels import (
     drawn_numbers,
     sensor_parameters,
 )
-from sim2real_cat.worlds.parameters.fields import resolve, split, unknown_field
+from sim2real_cat.worlds.parameters.fields import field_values, resolve, split, unknown_field
 from sim2real_cat.worlds.parameters.physical import TOGETHER, checked_elements, checked_field, targets
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers, require_model
 
 
-def compile_members(world: World, fibre: Ensemble) -> mujoco.MjModel:
+def compile_members(world: World, fibre: Ensemble, kept: mujoco.MjModel | None = None) -> mujoco.MjModel:
     """Compile the world's model with history buffers that are long enough for the longest delays of the members.
+
+    Args:
+        world: the world.
+        fibre: the members.
+        kept: the model that was compiled for other members; it is returned if its buffers are long enough.
 
     Raises:
         WorldError: as `World.compile`, or a delay of an actuator or sensor that the model does not have.
     """
-    model = require_model(world).compile()
+    model = require_model(world).compile() if kept is None else kept
     random = action_parameters(fibre, np.arange(len(fibre)))
     actuators = _delays(model, fibre, "actuator_delay") + (random.spread + random.jitter)[:, None]
     sensors = _delays(model, fibre, "sensor_delay")
     if (actuators == model.actuator_delay).all() and (sensors == model.sensor_delay).all():
         return model
+    if kept is not None and _has_room(kept, actuators, sensors):
+        return kept
     return world.compile(actuators.max(axis=0), sensors.max(axis=0))
+
+
+def _has_room(model: mujoco.MjModel, actuators: Floats, sensors: Floats) -> bool:
+    """Tell if the history buffers of a model hold delays of its actuators and sensors."""
+    try:
+        check_buffers(model, "actuator_delay", actuators)
+        check_buffers(model, "sensor_delay", sensors)
+    except WorldError:
+        return False
+    return True
 
 
 def actuator_delays(world: World, fibre: Ensemble) -> Floats:
@@ -62,6 +79,8 @@ def _delays(model: mujoco.MjModel, fibre: Ensemble, field: str) -> Floats:
 def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_index: NDArray[np.int64]) -> None:
     """Write the model's parameters into the batch and recompute the constants derived from them.
 
+    What an earlier ensemble with the same parameters wrote there is written over: every change starts from the model.
+
     Raises:
         WorldError: a field or element that the model does not have, or a value that makes no physical model.
     """
@@ -74,7 +93,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
         if field not in (*MODEL_FIELDS, *TOGETHER):
             raise WorldError(unknown_field(field, MODEL_FIELDS.union(CHANNEL_FIELDS)))
         for target in targets(model, parameter, mode):
-            values = fields.setdefault(target.name, batch.expand(target.name))
+            if target.name not in fields:
+                fields[target.name] = batch.expand(target.name)
+                fields[target.name][...] = field_values(model, target.name)
+            values = fields[target.name]
             elements = list(target.elements)
             for earlier, name, others in written:
                 if mode == "set" and name == target.name and others <= set(elements):

@@ -33,6 +33,7 @@ class WorldBatch:
         fibre: the ensemble.
         member_index: (n,) the member of each simulation.
         threads: physics threads; 0 means one per available core.
+        physics: a batch of the same model and size, for an ensemble with the same parameters, that is used again.
 
     Attributes:
         physics: MuJoCo's own batch.
@@ -47,10 +48,16 @@ class WorldBatch:
     """
 
     def __init__(
-        self, world: World, model: mujoco.MjModel, fibre: Ensemble, member_index: NDArray[np.int64], threads: int
+        self,
+        world: World,
+        model: mujoco.MjModel,
+        fibre: Ensemble,
+        member_index: NDArray[np.int64],
+        threads: int,
+        physics: Batch | None = None,
     ) -> None:
         self.world = world
-        self.physics = Batch(model, len(member_index), nthread=threads or available_cores())
+        self.physics = physics or Batch(model, len(member_index), nthread=threads or available_cores())
         with to_logging(), on_one_thread():
             apply_to_model(self.physics, model, fibre, member_index)
         self.qpos, self.qvel, self.ctrl = (self.physics.bind(name) for name in ("qpos", "qvel", "ctrl"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from sim2real_cat.arrays import Floats
@@ -16,17 +17,25 @@ from sim2real_cat.model_names import actuator_names
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.channels import changes_commands, command_parameters
+from sim2real_cat.worlds.randomization.change import Mode
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.drives import driven
 from sim2real_cat.worlds.sensors.latency import CommandHistory, reads_delayed_sensors
-from sim2real_cat.worlds.simulation.batch import WorldBatch
+from sim2real_cat.worlds.simulation.batch import WorldBatch, available_cores
 from sim2real_cat.worlds.simulation.replay import CheckedReplay, check_replay
 from sim2real_cat.worlds.simulation.tangent import positions_apart, positions_moved
 from sim2real_cat.worlds.tasks.task import State
 from sim2real_cat.worlds.world import World
 
 _AT_ONCE = 4096
-"""Simulations in the batch; so the memory beside the result does not grow with the recording."""
+"""The most simulations in a batch; so the memory beside the result does not grow with the recording."""
+
+_FOR_A_THREAD = 128
+"""Simulations in a batch for each thread. Each is stepped from many states, as to write the parameters of a simulation
+costs as much as a step."""
+
+_KEPT = 8
+"""The most batches that are kept."""
 
 _ACTED_AT_ONCE = 16_000_000
 """Numbers in the actions as drives change them, of all members that are stepped together."""
@@ -54,8 +63,42 @@ class StepPrediction:
     observation: Floats
 
 
+class KeptBatches:
+    """A compiled model and batches of it, which one prediction leaves for the next of the same world.
+
+    Batches are told apart by their size and by the names of the parameters that were written into them.
+
+    Attributes:
+        model: the model; None before the first prediction.
+    """
+
+    def __init__(self) -> None:
+        self.model: mujoco.MjModel | None = None
+        self._batches: dict[tuple[int, tuple[str, ...], tuple[Mode, ...]], Batch] = {}
+
+    def put(self, model: mujoco.MjModel) -> None:
+        """Keep a model; the batches of another one are given up."""
+        if model is not self.model:
+            self.model, self._batches = model, {}
+
+    def take(self, fibre: Ensemble, n: int, threads: int) -> Batch:
+        """Return a batch of n simulations for the members of an ensemble."""
+        key = (n, fibre.parameters, fibre.modes)
+        if key not in self._batches:
+            while len(self._batches) >= _KEPT:
+                del self._batches[next(iter(self._batches))]
+            self._batches[key] = Batch(self.model, n, nthread=threads or available_cores())
+        return self._batches[key]
+
+
 def predict_steps(
-    world: World, trajectories: Trajectories, *, fibre: Ensemble | None = None, threads: int = 0
+    world: World,
+    trajectories: Trajectories,
+    *,
+    fibre: Ensemble | None = None,
+    rows: NDArray[np.intp] | None = None,
+    threads: int = 0,
+    kept: KeptBatches | None = None,
 ) -> StepPrediction:
     """Set a world to every recorded state, apply the recorded action, and simulate one control step.
 
@@ -66,36 +109,44 @@ def predict_steps(
         world: the world that predicts; it has the sensors of the recording.
         trajectories: episodes whose states are known; diverged ones are left out.
         fibre: predict with the parameters of each member; with the world as it is where none are given.
+        rows: some of the recording's transitions, as `Trajectories.transitions` counts them; all where none are given.
         threads: physics threads; 0 means one per available core.
+        kept: what earlier predictions of the world left, to be used again; the numbers stay the same to the last bit.
 
     Raises:
         WorldError: the recording has no states, or other sensors, sizes or control period than the world, or an
             ensemble that does not fit the world; or the model delays sensors, whose past is not recorded.
     """
-    side = check_replay(world, trajectories, fibre)
+    kept = KeptBatches() if kept is None else kept
+    side = check_replay(world, trajectories, fibre, kept.model)
     if reads_delayed_sensors(world.task, side.model):
         raise WorldError(
             f"world '{world.name}': its model delays sensors, so one step from a recorded state does not say what they "
             "read; replay whole episodes instead"
         )
+    kept.put(side.model)
     episode, step = trajectories.transitions()
+    if rows is not None:
+        episode, step = episode[rows], step[rows]
     episode, step = (array[trajectories.kept[episode]] for array in (episode, step))
     n, members = len(episode), len(side.fibre)
     state = np.empty((members * n, side.model.nq + side.model.nv))
     observation = np.empty((members * n, len(side.columns)))
+    at_once = min(_FOR_A_THREAD * (threads or available_cores()), _AT_ONCE)
     with to_logging(), on_one_thread():
-        for some in _blocks(members, _members_at_once(side, trajectories)):
-            each = min(max(_AT_ONCE // len(some), 1), max(n, 1))
-            ahead = OneStep(world, side.model, side.fibre, np.repeat(some, each), threads)
+        for some in _blocks(members, min(at_once, _members_at_once(side, trajectories))):
+            each = _even(n, max(at_once // len(some), 1))
+            physics = kept.take(side.fibre, each * len(some), threads)
+            ahead = OneStep(world, side.model, side.fibre, np.repeat(some, each), threads, physics)
             for block in _blocks(n, each):
-                rows = np.tile(_filled_up(block, each), len(some))
-                at = (episode[rows], step[rows])
+                chosen = np.tile(_filled_up(block, each), len(some))
+                at = (episode[chosen], step[chosen])
                 after = ahead(trajectories.qpos[at], trajectories.qvel[at], trajectories.actions, *at)
-                kept = np.tile(np.arange(each) < len(block), len(some))
+                wanted = np.tile(np.arange(each) < len(block), len(some))
                 into = (some[:, None] * n + block).ravel()
-                state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[kept]
-                observation[into] = world.task.observe(after)[kept][:, side.columns]
-                lost = into[ahead.blown_up[kept]]
+                state[into] = np.concatenate([after.qpos, after.qvel], axis=1)[wanted]
+                observation[into] = world.task.observe(after)[wanted][:, side.columns]
+                lost = into[ahead.blown_up[wanted]]
                 state[lost], observation[lost] = np.nan, np.nan
     member_index = np.repeat(np.arange(members), n)
     return StepPrediction(np.tile(episode, members), np.tile(step, members), member_index, state, observation)
@@ -149,15 +200,22 @@ class OneStep:
         fibre: the ensemble.
         member_index: (n,) the member of each simulation.
         threads: physics threads; 0 means one per available core.
+        physics: a batch to be used again, as for `WorldBatch`.
 
     Attributes:
         blown_up: (n,) which of them blew up in the last step.
     """
 
     def __init__(
-        self, world: World, model: mujoco.MjModel, fibre: Ensemble, member_index: NDArray[np.int64], threads: int
+        self,
+        world: World,
+        model: mujoco.MjModel,
+        fibre: Ensemble,
+        member_index: NDArray[np.int64],
+        threads: int,
+        physics: Batch | None = None,
     ) -> None:
-        self._batch = WorldBatch(world, model, fibre, member_index, threads)
+        self._batch = WorldBatch(world, model, fibre, member_index, threads, physics)
         self._history = CommandHistory(self._batch.physics, model, self._batch.substeps)
         self._fibre, self._actuators = fibre, actuator_names(model)
         self._members, self._row = np.unique(member_index, return_inverse=True)
@@ -277,6 +335,11 @@ def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:
     """Yield 0..n-1 in blocks of at most `size`."""
     for first in range(0, n, size):
         yield np.arange(first, min(first + size, n))
+
+
+def _even(n: int, most: int) -> int:
+    """Return the size of blocks, at most `most`, that fill n evenly."""
+    return -(-n // -(-n // most)) if n else 1
 
 
 def _filled_up(block: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -136,14 +136,22 @@ class CheckedReplay:
     columns: NDArray[np.intp]
 
 
-def check_replay(world: World, recording: Trajectories, fibre: Ensemble | None) -> CheckedReplay:
+def check_replay(
+    world: World, recording: Trajectories, fibre: Ensemble | None, kept: mujoco.MjModel | None = None
+) -> CheckedReplay:
     """Check that recorded actions can be sent to the members of a world from recorded states.
+
+    Args:
+        world: the world.
+        recording: episodes with states.
+        fibre: the members; the world as it is where they are None.
+        kept: the world's model as it was compiled for other members.
 
     Raises:
         WorldError: as `observed_columns` and `check_replayable`, or an ensemble that does not fit the world.
     """
     fibre = fibre_or_nominal(fibre)
-    model = compile_members(world, fibre)
+    model = compile_members(world, fibre, kept)
     columns = observed_columns(world, model, recording)
     _check_period(world, model, recording, fibre)
     check_replayable(recording, fibre)

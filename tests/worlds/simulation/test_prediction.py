@@ -7,8 +7,10 @@ import pytest
 from rig import Constant, Scripted, members, rig_world
 
 from sim2real_cat.errors import WorldError
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
-from sim2real_cat.worlds.simulation.prediction import observe_states, predict_steps
+from sim2real_cat.worlds.randomization.randomization import Randomization
+from sim2real_cat.worlds.simulation.prediction import KeptBatches, observe_states, predict_steps
 from sim2real_cat.worlds.simulation.replay import replay
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.tasks.gymnasium import MODELS
@@ -232,3 +234,35 @@ def test_recorded_states_are_observed_in_every_member(tmp_path, monkeypatch):
         np.testing.assert_allclose(member, done.observations, rtol=0, atol=1e-12)
     monkeypatch.setattr("sim2real_cat.worlds.simulation.prediction._AT_ONCE", 7)
     np.testing.assert_array_equal(observe_states(world, done, fibre=three), seen)
+
+
+def test_kept_batches_change_no_bit(tmp_path):
+    """A model and batches that were used for other members predict what new ones do: every change starts anew."""
+    world = rig_world(tmp_path)
+    done = rollout(world, Constant(np.ones(2)), rng=0, episodes=3)
+    kept = KeptBatches()
+    randomization = Randomization(
+        {
+            "body_inertial[*]": Change("scale", 0.5, 2.0, each=True),
+            "dof_armature": Change("shift", 0.0, 1.0),
+            "actuator_gear": Change("scale", 0.5, 2.0),
+            "actuator_delay": Change("set", 0.0, 0.05),
+        }
+    ).bind(world)
+    for seed in range(4):
+        fibre = randomization.draw(2 + seed % 2, rng=seed)
+        plain, again = predict_steps(world, done, fibre=fibre), predict_steps(world, done, fibre=fibre, kept=kept)
+        np.testing.assert_array_equal(plain.state, again.state)
+        np.testing.assert_array_equal(plain.observation, again.observation)
+    without = members("body_mass[cart]", "scale", [1.0, 3.0])
+    plain, again = predict_steps(world, done, fibre=without), predict_steps(world, done, fibre=without, kept=kept)
+    np.testing.assert_array_equal(plain.state, again.state)
+
+
+def test_some_transitions_are_those_of_all(rig):
+    done = rollout(rig, Constant(np.ones(2)), rng=0, episodes=3)
+    rows = np.array([3, 17, 41])
+    whole, some = predict_steps(rig, done), predict_steps(rig, done, rows=rows)
+    np.testing.assert_array_equal(whole.state[rows], some.state)
+    assert some.episode.tolist() == whole.episode[rows].tolist()
+    assert some.step.tolist() == whole.step[rows].tolist()
