@@ -77,7 +77,8 @@ function morphism_from(x, y, names, images)
     components[name] = images[start+1:start+nparts(x, name)]
     start += nparts(x, name)
   end
-  ACSetTransformation(x, y; components...)
+  # by keyword, an object named `cat` would be the category
+  ACSetTransformation((; components...), x, y; cat=category_of(x))
 end
 
 """
