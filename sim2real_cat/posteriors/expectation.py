@@ -6,15 +6,16 @@ the readings by a Kalman filter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
 from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.errors import GapError, WorldError, listed
-from sim2real_cat.posteriors.kalman import filtered
+from sim2real_cat.posteriors.kalman import Innovations, filtered, followed
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.parameters.channels import (
     SensorParameters,
@@ -98,13 +99,13 @@ class Predictor:
         """Tell if the recorded states have errors."""
         return bool(self.deviation.any())
 
-    def of(self, fibre: Ensemble) -> Predictor:
+    def of(self, fibre: Ensemble) -> Self:
         """Return the predictor of other members of the same world; it uses this one's model and batches again."""
         other = copy(self)
         other.fibre = fibre
         return other
 
-    def member(self, row: int) -> Predictor:
+    def member(self, row: int) -> Self:
         """Return the predictor of one member alone."""
         return self.of(self.fibre.select([row]))
 
@@ -314,9 +315,20 @@ class HiddenPredictor(Predictor):
     """A predictor from the first recorded state, with its error, and the readings so far.
 
     The arguments are those of `Predictor`.
+
+    Attributes:
+        process: the deviation of the noise that moves the state before every step, in units of the error of the first
+            state; 0 at first.
     """
 
     filters = True
+    process = 0.0
+
+    def with_process(self, process: float) -> HiddenPredictor:
+        """Return the same predictor with other process noise."""
+        other = copy(self)
+        other.process = process
+        return other
 
     def expect(self, recording: Trajectories, rows: Ints | None = None) -> Expectation:
         """Compute what every member expects of every transition, or of some of them.
@@ -327,43 +339,90 @@ class HiddenPredictor(Predictor):
             GapError: a sensor whose noise is not plainly Gaussian.
             WorldError: a sensor that is late, so that its reading is not one of the present state.
         """
+        found = self._joined(recording, self._filtered(recording))
+        if rows is None:
+            return found
+        assert found.spread is not None
+        return replace(found, reading=found.reading[:, rows], spread=found.spread[:, rows])
+
+    def innovations(self, recording: Trajectories) -> tuple[Innovations, Expectation]:
+        """Filter the episodes in the first member.
+
+        Returns:
+            A lane for each episode, of readings before gain and bias; and what the member expects.
+        """
+        first = self.member(0)
+        parts = list(first._filtered(recording))
+        names = [entry.name for entry in fields(Innovations)]
+        lanes = Innovations(*(np.concatenate([getattr(found, name) for _, found in parts]) for name in names))
+        return lanes, first._joined(recording, parts)
+
+    def _joined(self, recording: Trajectories, parts: Iterable[tuple[Ints, Innovations]]) -> Expectation:
+        """Return what members expect, from lanes as `_filtered` yields them."""
         columns = self._columns(recording)
-        parameters, chains = self.parameters(), self.chains(recording.sensors)
-        order, gain = self._order(recording), parameters.gains[:, columns]
-        _require_followable(recording.sensors, chains, parameters, columns)
-        bias, noise = parameters.biases[:, columns], parameters.deviations[:, columns]
-        back = np.argsort(order, axis=1)  # the channel in which each sensor's reading arrives
-        lanes = np.indices((len(self.fibre), len(recording))).reshape(2, -1).T
-        within = recording.within()[:, 1:]
-        read = np.where(within[..., None], recording.observations[:, 1:], np.nan)
-        points = 2 * len(self.deviation)
+        parameters, order = self.parameters(), self._order(recording)
+        gain, bias, noise = (of[:, columns] for of in (parameters.gains, parameters.biases, parameters.deviations))
         shape = (len(self.fibre), int(recording.lengths.sum()), len(columns))
         expected, spread = np.empty(shape), np.empty((*shape, len(columns)))
         ends = np.concatenate([[0], np.cumsum(recording.lengths)])
-        for block in np.array_split(lanes, -(-len(lanes) * points // _LANES_AT_ONCE)):
-            model = HiddenStates(self.world, self.fibre, recording, block, points, self.threads)
-            member, episode = block.T
-            found = filtered(
-                model,
-                model.first(),
-                np.diag(np.square(self.deviation)),
-                (np.take_along_axis(read[episode], back[member, None], axis=2) - bias[member, None])
-                / gain[member, None],
-                noise[member] / np.abs(gain[member]),
-            )
-            for lane, (row, of) in enumerate(block):
+        within = recording.within()[:, 1:]
+        for lanes, found in parts:
+            for lane, (member, of) in enumerate(lanes):
                 into = slice(ends[of], ends[of + 1])
-                expected[row, into] = found.expected[lane, within[of]]
-                spread[row, into] = found.covariance[lane, within[of]]
+                expected[member, into] = found.expected[lane, within[of]]
+                spread[member, into] = found.covariance[lane, within[of]]
         expected = gain[:, None] * expected + bias[:, None]
         spread *= gain[:, None, :, None] * gain[:, None, None, :]
         spread -= np.square(noise)[:, None, :, None] * np.eye(len(columns))
         reading = _ordered(expected, order)
         spread = _ordered(_ordered(spread, order).swapaxes(2, 3), order)
         stuck = np.zeros(gain.shape, dtype=bool)
-        some = np.arange(shape[1]) if rows is None else rows
-        first = reading[:, ends[:-1]]
-        return Expectation(reading[:, some], first, spread[:, some], chains, stuck, self._periods(recording))
+        first, chains = reading[:, ends[:-1]], self.chains(recording.sensors)
+        return Expectation(reading, first, spread, chains, stuck, self._periods(recording))
+
+    def follow(self, recording: Trajectories, like: Innovations) -> Floats:
+        """Compute (M, N, d) the readings that members expect if they correct the state as another did that filtered.
+
+        Args:
+            recording: the recording.
+            like: as `innovations` returned them.
+        """
+        columns, parameters = self._columns(recording), self.parameters()
+        found = []
+        within = recording.within()[:, 1:]
+        for lanes, read in self._lanes(recording, 1):
+            model = HiddenStates(self.world, self.fibre, recording, lanes, 1, self.threads, self._kept)
+            member, episode = lanes.T
+            expected = followed(model, model.first(), read, like, episode)
+            expected = expected * parameters.gains[member][:, None, columns]
+            found.append((expected + parameters.biases[member][:, None, columns])[within[episode]])
+        reading = np.concatenate(found).reshape(len(self.fibre), -1, len(columns))
+        return _ordered(reading, self._order(recording))
+
+    def _filtered(self, recording: Trajectories) -> Iterator[tuple[Ints, Innovations]]:
+        """Yield lanes (L, 2), the member and the episode of each, and what the filter expects there."""
+        columns, parameters = self._columns(recording), self.parameters()
+        _require_followable(recording.sensors, self.chains(recording.sensors), parameters, columns)
+        noise = parameters.deviations[:, columns] / np.abs(parameters.gains[:, columns])
+        points = 2 * len(self.deviation) + 1
+        belief = np.diag(np.square(self.deviation))
+        for lanes, read in self._lanes(recording, points):
+            model = HiddenStates(self.world, self.fibre, recording, lanes, points, self.threads, self._kept)
+            start = np.broadcast_to(belief, (len(lanes), *belief.shape))
+            process = self.process * self.deviation
+            yield lanes, filtered(model, model.first(), start, read, noise[lanes[:, 0]], process)
+
+    def _lanes(self, recording: Trajectories, points: int) -> Iterator[tuple[Ints, Floats]]:
+        """Yield lanes (L, 2), as many as are stepped at a time, and what their sensors read before gain and bias."""
+        columns, parameters = self._columns(recording), self.parameters()
+        gain, bias = parameters.gains[:, columns], parameters.biases[:, columns]
+        back = np.argsort(self._order(recording), axis=1)  # the channel in which each sensor's reading arrives
+        read = np.where(recording.within()[:, 1:, None], recording.observations[:, 1:], np.nan)
+        lanes = np.indices((len(self.fibre), len(recording))).reshape(2, -1).T
+        for block in np.array_split(lanes, -(-len(lanes) * points // _LANES_AT_ONCE)):
+            member, episode = block.T
+            own = np.take_along_axis(read[episode], back[member, None], axis=2)
+            yield block, (own - bias[member, None]) / gain[member, None]
 
 
 def _require_followable(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
-from sim2real_cat.posteriors.expectation import Expectation, Predictor
+from sim2real_cat.posteriors.expectation import Expectation, HiddenPredictor, Predictor
 from sim2real_cat.posteriors.readings import log_densities, widths
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -152,3 +152,107 @@ def _whole_width(expected: Expectation) -> Floats:
     if expected.spread is None:
         return width
     return np.asarray(np.sqrt(np.square(width) + np.einsum("...ii->...i", expected.spread)))
+
+
+class FilteredLikelihood:
+    """The likelihood of a recording of which the first state alone is known: that of the innovations of a filter.
+
+    One world is filtered, with the noise of its sensors and some process noise. In all worlds the state is corrected
+    with that world's gains, and the innovations have its covariance, but for the noise of the sensors. So a world costs
+    one simulation instead of two for each coordinate of the state; the likelihood of the filtered world is exactly the
+    filter's, and that of worlds near it lacks what the covariance tells of the world.
+
+    Args:
+        predictor: a predictor of the world's readings, with the error of the first state.
+        recording: episodes without divergence, of at least one step each.
+        world: the ensemble of one world that is filtered.
+
+    Attributes:
+        recording: the recording.
+        steps: N, its transitions.
+        readings: N d, its readings.
+        process: the deviation of the process noise, in units of the error of the first state.
+    """
+
+    def __init__(self, predictor: HiddenPredictor, recording: Trajectories, world: Ensemble) -> None:
+        self.predictor, self.recording = predictor, recording
+        self.steps = int(recording.lengths.sum())
+        self.readings = self.steps * len(recording.sensors)
+        self.process = predictor.process
+        episode, self._reading = _readings(recording)
+        self._starts = np.flatnonzero(np.diff(episode, prepend=-1))
+        self._like, expected = predictor.of(world).innovations(recording)
+        assert expected.spread is not None
+        self._expected, self._spread, self._noise = expected.reading, expected.spread[0], self._deviations(world)
+
+    def at(self, world: Ensemble, process: float) -> FilteredLikelihood:
+        """Return the likelihood with another world filtered, and other process noise."""
+        return FilteredLikelihood(self.predictor.with_process(process), self.recording, world)
+
+    def filtered(self) -> Score:
+        """Return the likelihood of the world that is filtered, as of one world."""
+        return self._scored(self._expected, self._noise)[0]
+
+    def score(self, worlds: Ensemble, rows: Ints | None = None) -> Score:
+        """Compute the likelihood in every world, as `RecordingLikelihood.score`."""
+        score, _ = self._scored(self._followed(worlds), self._deviations(worlds))
+        return score if rows is None else Score(np.zeros((len(worlds), 0)), score.square[:, rows])
+
+    def linearised(
+        self, worlds: Ensemble, steps: Floats, tolerated: float | None = None, rows: Ints | None = None
+    ) -> tuple[Score, Floats]:
+        """Compute the likelihood in every world, and the Fisher information of coordinates from differences.
+
+        Arguments and results are those of `RecordingLikelihood.linearised`. The information of innovations with means
+        μ and covariances S is Σ ∂μᵀ S⁻¹ ∂μ + ½ tr(S⁻¹ ∂S S⁻¹ ∂S), with ∂S from the noise of the sensors.
+        """
+        k = len(steps)
+        noise = self._deviations(worlds)
+        expected = self._followed(worlds)
+        score, inverse = self._scored(expected, noise)
+        some = np.arange(self.steps) if rows is None else rows
+        weights = np.ones(len(some)) if tolerated is None else 1.0 / (1.0 + score.square[0, some] / tolerated)
+        both = len(worlds) > k + 1
+        slope = (expected[1 : k + 1] - (expected[k + 1 :] if both else expected[:1])) / steps[:, None, None]
+        white = _whitened(inverse, np.where(np.isfinite(slope), slope, 0.0))[:, some] * np.sqrt(weights)[:, None]
+        flat = white.reshape(k, -1)
+        information = flat @ flat.T
+        square = np.square(noise)
+        wider = (square[1 : k + 1] - (square[k + 1 :] if both else square[:1])) / steps[:, None]
+        if wider.any():
+            precision = np.square(np.swapaxes(inverse, 1, 2) @ inverse)[some]
+            information += 0.5 * wider @ np.einsum("n,nab->ab", weights, precision) @ wider.T
+        return (score if rows is None else Score(np.zeros((len(worlds), 0)), score.square[:, rows])), information
+
+    def _followed(self, worlds: Ensemble) -> Floats:
+        """Return (n, N, d) the readings that the worlds expect."""
+        return self.predictor.of(worlds).follow(self.recording, self._like)
+
+    def _deviations(self, worlds: Ensemble) -> Floats:
+        """Return (n, d) the deviation of the sensors' noise."""
+        columns = [self.predictor.world.sensors.index(name) for name in self.recording.sensors]
+        return self.predictor.of(worlds).parameters().deviations[:, columns]
+
+    def _scored(self, expected: Floats, noise: Floats) -> tuple[Score, Floats]:
+        """Compute the likelihood of expected readings, and (N, d, d) what whitens innovations in the first world."""
+        n, d = len(expected), len(noise[0])
+        density, square = np.empty((n, self.steps)), np.empty((n, self.steps))
+        inverse = np.empty(0)
+        levels, of = np.unique(noise, axis=0, return_inverse=True)
+        for level, deviation in enumerate(levels):
+            factor = np.linalg.cholesky(self._spread + np.square(deviation)[:, None] * np.eye(d))
+            whitening = np.linalg.inv(factor)
+            own = np.flatnonzero(of == level)
+            square[own] = np.square(_whitened(whitening, self._reading - expected[own])).sum(axis=2)
+            log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+            density[own] = -0.5 * square[own] - log_det - 0.5 * d * np.log(2 * np.pi)
+            if level == of[0]:
+                inverse = whitening
+        lost = np.isnan(square)
+        by_episode = np.add.reduceat(np.where(lost, -np.inf, density), self._starts, axis=1)
+        return Score(by_episode, np.where(lost, np.inf, square)), inverse
+
+
+def _whitened(inverse: Floats, error: Floats) -> Floats:
+    """Return (n, N, d) errors of readings, each multiplied by its matrix (N, d, d)."""
+    return np.asarray(np.moveaxis(inverse @ np.moveaxis(error, 0, 2), 2, 0))

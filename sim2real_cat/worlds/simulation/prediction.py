@@ -271,6 +271,7 @@ class HiddenStates:
         lanes: (L, 2) member and episode of each lane.
         points: how many points stand for one estimate.
         threads: physics threads; 0 means one per available core.
+        kept: what earlier simulations of the world left, to be used again.
 
     Raises:
         WorldError: a recording that does not fit the world, or something random on the way to its actuators.
@@ -284,12 +285,16 @@ class HiddenStates:
         lanes: NDArray[np.intp],
         points: int,
         threads: int,
+        kept: KeptBatches | None = None,
     ) -> None:
         self._world, self._recording = world, trajectories
-        side = check_replay(world, trajectories, fibre)
+        kept = KeptBatches() if kept is None else kept
+        side = check_replay(world, trajectories, fibre, kept.model)
+        kept.put(side.model)
         self._model, self._columns = side.model, side.columns
         self._points, self._episode = points, np.repeat(lanes[:, 1], points)
-        self._ahead = OneStep(world, side.model, side.fibre, np.repeat(lanes[:, 0], points), threads)
+        physics = kept.take(side.fibre, points * len(lanes), threads)
+        self._ahead = OneStep(world, side.model, side.fibre, np.repeat(lanes[:, 0], points), threads, physics)
 
     def first(self) -> Floats:
         """Return the recorded first states, (L, nq + nv)."""
