@@ -23,6 +23,7 @@ from sim2real_cat.worlds.parameters.channels import (
     sensor_parameters,
 )
 from sim2real_cat.worlds.parameters.fields import field_values, resolve, split, unknown_field
+from sim2real_cat.worlds.parameters.friction import JOINT_FIELDS, friction_parameters
 from sim2real_cat.worlds.parameters.physical import TOGETHER, checked_elements, checked_field, targets
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.world import BUFFERS, World, check_buffers, require_model
@@ -88,10 +89,10 @@ def apply_to_model(batch: Batch, model: mujoco.MjModel, fibre: Ensemble, member_
     written: list[tuple[str, str, set[int]]] = []
     for parameter, mode, drawn in drawn_numbers(fibre, member_index):
         field = split(parameter)[0]
-        if field in CHANNEL_FIELDS:
+        if field in CHANNEL_FIELDS | JOINT_FIELDS:
             continue
         if field not in (*MODEL_FIELDS, *TOGETHER):
-            raise WorldError(unknown_field(field, MODEL_FIELDS.union(CHANNEL_FIELDS)))
+            raise WorldError(unknown_field(field, MODEL_FIELDS.union(CHANNEL_FIELDS, JOINT_FIELDS)))
         for target in targets(model, parameter, mode):
             if target.name not in fields:
                 fields[target.name] = batch.expand(target.name)
@@ -123,7 +124,7 @@ def check_parameters(world: World, fibre: Ensemble) -> None:
     """Refuse parameters that the world does not have, without simulating.
 
     Raises:
-        WorldError: as `apply_to_model` and the readers of `channels`.
+        WorldError: as `apply_to_model` and the readers of `channels` and `friction`.
     """
     member_index = np.arange(len(fibre))
     model = compile_members(world, fibre)
@@ -132,3 +133,4 @@ def check_parameters(world: World, fibre: Ensemble) -> None:
     sensor_parameters(world, fibre, member_index)
     command_parameters(actuator_names(model), fibre, member_index)
     control_substeps(world, model, fibre, member_index)
+    friction_parameters(model, fibre, member_index)

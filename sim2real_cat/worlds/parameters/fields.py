@@ -228,7 +228,11 @@ QUANTITIES: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
         "friction loss": ("tendon_frictionloss", None),
     },
     "site": {"position": ("site_pos", None)},
-    "sensor": {"noise": ("observation_noise", None), "bias": ("observation_bias", None)},
+    "sensor": {
+        "noise": ("observation_noise", None),
+        "bias": ("observation_bias", None),
+        "gain": ("observation_gain", None),
+    },
 }
 """The field, and the column in it, of every quantity of an object."""
 

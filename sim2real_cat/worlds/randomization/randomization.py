@@ -19,6 +19,7 @@ from sim2real_cat.model_names import actuator_names
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.worlds.parameters.channels import CHANNEL_FIELDS, channel_columns
 from sim2real_cat.worlds.parameters.fields import element_name, field_values, split
+from sim2real_cat.worlds.parameters.friction import JOINT_FIELDS, joint_columns
 from sim2real_cat.worlds.parameters.physical import TOGETHER, targets
 from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.dependence import Correlation, FixedTotal
@@ -267,6 +268,8 @@ def _columns(model: mujoco.MjModel, sensors: Sequence[str], name: str, change: C
     field = split(name)[0]
     if field in CHANNEL_FIELDS:
         return channel_columns(name, change, sensors, actuator_names(model))
+    if field in JOINT_FIELDS:
+        return joint_columns(model, name, change)
     found = targets(model, name, change.mode)
     if not change.each:
         return [name]
@@ -292,8 +295,8 @@ def _total(
     """Return a total with its sum in the model and its weights, the part of each column in the sum."""
     names = _flat(columns, total.parameters)
     where = f"fixed total of {listed(total.parameters)}"
-    if any(split(name)[0] in CHANNEL_FIELDS for name in names):
-        raise WorldError(f"{where}: sensors and actions have no total in the model")
+    if any(split(name)[0] in CHANNEL_FIELDS | JOINT_FIELDS for name in names):
+        raise WorldError(f"{where}: sensors, actions and the friction of servos have no total in the model")
     mode = changes[names[0]].mode
     targeted = [targets(model, name, mode)[0] for name in names]
     fields = sorted({target.name for target in targeted})

@@ -15,6 +15,7 @@ from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.worlds.engine_log import to_logging
 from sim2real_cat.worlds.parameters.apply import apply_to_model
 from sim2real_cat.worlds.parameters.channels import control_substeps, member_periods
+from sim2real_cat.worlds.parameters.friction import JointFriction, friction_parameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import SensorHistory, reads_delayed_sensors
 from sim2real_cat.worlds.tasks.task import SimulationIndex, State
@@ -58,13 +59,21 @@ class WorldBatch:
     ) -> None:
         self.world = world
         self.physics = physics or Batch(model, len(member_index), nthread=threads or available_cores())
+        friction = friction_parameters(model, fibre, member_index)
+        if friction is not None:  # an earlier ensemble may have left its budgets there
+            self.physics.expand("dof_frictionloss")[...] = model.dof_frictionloss
         with to_logging(), on_one_thread():
             apply_to_model(self.physics, model, fibre, member_index)
         self.qpos, self.qvel, self.ctrl = (self.physics.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self._n = len(member_index)
         self.substeps = control_substeps(world, model, fibre, member_index)
         self.periods = member_periods(world, model, fibre, member_index)
-        self._by_substeps = [(int(count), np.flatnonzero(self.substeps == count)) for count in np.unique(self.substeps)]
+        rubbing = np.zeros(self._n, dtype=bool) if friction is None else friction.acting
+        self._friction = None if friction is None else JointFriction(self.physics, model, friction)
+        self._alike = [
+            (int(count), bool(rubs), np.flatnonzero((self.substeps == count) & (rubbing == rubs)))
+            for count, rubs in np.unique(np.stack([self.substeps, rubbing], axis=1), axis=0)
+        ]
         self._derived = {name: self.physics.bind(name) for name in world.task.derived}
         delayed = reads_delayed_sensors(world.task, model)
         self._sensor_history = SensorHistory(self.physics, model) if delayed else None
@@ -98,12 +107,22 @@ class WorldBatch:
             WorldError: MuJoCo refused to simulate.
         """
         try:
-            for count, group in self._by_substeps:
-                together = rows if len(self._by_substeps) == 1 else _both(rows, group)
-                self.physics.step(ids=self._ids(together), nstep=count, stage=self._stage)
+            for count, rubs, group in self._alike:
+                together = rows if len(self._alike) == 1 else _both(rows, group)
+                if self._friction is not None and rubs:
+                    self._rub(self._friction, group if together is None else together, count)
+                else:
+                    self.physics.step(ids=self._ids(together), nstep=count, stage=self._stage)
         except SimulationError as error:
             where = f"world '{self.world.name}'" + ("" if step is None else f", control step {step}")
             raise WorldError(f"{where}: {one_line(error)}") from None
+
+    def _rub(self, friction: JointFriction, rows: NDArray[np.intp], substeps: int) -> None:
+        """Do the physics steps of a control step one by one, each with the friction at its start."""
+        for left in range(substeps, 0, -1):
+            friction.update(rows)
+            stage = self._stage if left == 1 else mujoco.mjtStage.mjSTAGE_NONE
+            self.physics.step(ids=rows, nstep=1, stage=stage)
 
     def state(self, rows: SimulationIndex = slice(None)) -> State:
         """Return the present states of some simulations; they are views, which the next step changes, for a slice."""
@@ -114,7 +133,7 @@ class WorldBatch:
         """Return the task's rewards of a control step of some simulations, each over its own period."""
         periods = self.periods[rows]
         reward = self.world.task.reward
-        if len(self._by_substeps) == 1:
+        if (self.substeps == self.substeps[0]).all():
             return reward(before, after, action, float(self.periods[0]))
         found = np.empty(len(periods))
         for period in np.unique(periods):

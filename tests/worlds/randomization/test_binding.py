@@ -183,7 +183,7 @@ def test_totals_of_mass_and_inertia_are_of_the_mass():
         ),
         (
             {"observation_noise": {"scale": [0.9, 1.1]}, "fixed_totals": [["observation_noise"]]},
-            "sensors and actions have no total",
+            "sensors, actions and the friction of servos have no total",
         ),
         (
             {
