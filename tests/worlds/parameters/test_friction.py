@@ -14,7 +14,7 @@ from sim2real_cat.worlds.parameters.apply import check_parameters
 from sim2real_cat.worlds.parameters.friction import FrictionParameters
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
-from sim2real_cat.worlds.simulation.prediction import predict_steps
+from sim2real_cat.worlds.simulation.prediction import KeptBatches, predict_steps
 from sim2real_cat.worlds.simulation.replay import replay
 from sim2real_cat.worlds.simulation.rollout import rollout
 from sim2real_cat.worlds.tasks.quadratic import QuadraticTask
@@ -227,3 +227,13 @@ def test_each_joint_has_its_own_draw(tmp_path):
 def test_what_is_refused(tmp_path, parameter, entry, message):
     with pytest.raises(WorldError, match=message):
         check_parameters(slider(tmp_path), Ensemble.single({parameter: entry}))
+
+
+def test_kept_batches_forget_the_friction_of_earlier_members(tmp_path):
+    world, kept = slider(tmp_path, substeps=5), KeptBatches()
+    plan = np.random.default_rng(0).normal(size=(1, STEPS, 3)) * [5, 20, 3]
+    done = rollout(world, Scripted(plan), rng=0)
+    for value in (0.5, 0.0, 2.0):
+        fibre = Ensemble.single({"joint_stribeck": {"set": value}, "joint_load_friction": {"set": value / 5}})
+        again = predict_steps(world, done, fibre=fibre, kept=kept).state
+        np.testing.assert_array_equal(again, predict_steps(world, done, fibre=fibre).state)
