@@ -6,6 +6,7 @@ import pytest
 
 from sim2real_cat.errors import StudyError, WorldError
 from sim2real_cat.study.description import read_description
+from sim2real_cat.study.folder import recompute_gaps
 from sim2real_cat.worlds.sensors.noise import Drift, GaussianNoise, NoiseChain, Quantisation
 
 NOISE = {
@@ -40,6 +41,30 @@ def test_a_study_of_a_noisy_and_unreliable_robot_runs_to_the_same_bytes(cart_doc
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     again, _ = run(result.description.source, "again")
     assert (again / "instance.json").read_bytes() == (one / "instance.json").read_bytes()
+
+
+def test_a_study_of_a_faulty_robot_measures_its_gap(cart_document, run):
+    """Faults of the robot, of its loop too, and flags among the worlds that trained."""
+    cart = cart_document["robots"]["cart"]
+    cart["noise"] = 0.05
+    cart["reality"] |= {
+        "observation_gain[qpos[rail]]": {"set": 1.5},
+        "action_backlash": {"set": 0.1},
+        "joint_load_friction[rail]": {"set": 0.2},
+        "control_period": {"scale": 2.0},
+    }
+    cart["randomizations"]["wide"] |= {
+        "observation_swap[qpos[rail], qvel[rail]]": {"set": [0, 1], "distribution": "discrete"},
+        "action_gain": {"set": [0.8, 1.2]},
+        "joint_stribeck[rail]": {"set": [0.0, 0.1]},
+    }
+    folder, result = run(cart_document, "faulty")
+    notes = result.instance.along(["gap_note", "kl_gap"])
+    assert not any("control period" in str(note) for note in notes["gap_note"])
+    assert all(gap > 0 for gap in notes["kl_gap"])
+    recompute = recompute_gaps(folder, threads=1)
+    law = result.instance.check(0.5, ["gap-recomputes"], recompute=recompute)["gap-recomputes"]
+    assert law.verdict == "holds"
 
 
 @pytest.mark.parametrize(
