@@ -568,7 +568,10 @@ def _described(end: _Ended) -> str:
 def _hint() -> str:
     """Return advice on how to get Catlab."""
     if EXE in os.environ and PROJECT in os.environ:
-        return f"add PythonCall, Catlab, ACSets, JSON3 and PrecompileTools to {os.environ[PROJECT]}"
+        return (
+            f"see that {os.environ[EXE]} is a Julia 1.11 or 1.12, and add PythonCall, Catlab, ACSets, JSON3 and "
+            f"PrecompileTools to {os.environ[PROJECT]}"
+        )
     return f"run '{INSTALL}' on a machine with a network, or set {EXE} and {PROJECT} to a Julia that has Catlab"
 
 

@@ -88,7 +88,7 @@ def test_a_refusal_is_met_and_its_remedy_answers(catlab_engine, monkeypatch, key
 
 def test_the_page_has_the_same_list():
     page = (ROOT / "docs" / "how-to" / "catlab.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.*) \|$", page.partition("## What Catlab does not compute")[2], re.MULTILINE)
+    rows = re.findall(r"^\| (.*) \|$", page.partition("## The conditions under which Catlab computes")[2], re.MULTILINE)
     assert rows[1:] == [f"{r.operation} | {r.needs} | {r.reason}" for r in REFUSALS.values()], "write them there"
 
 
