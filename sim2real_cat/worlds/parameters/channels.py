@@ -279,16 +279,14 @@ def channel_columns(name: str, change: Change, sensors: Sequence[str], actuators
             raise WorldError(f"'{name}' is a flag: draw it with distribution = 'discrete' from [0, 1]")
         if field == PERIOD_FIELD:
             raise WorldError(f"'{name}' counts whole timesteps: draw it with distribution = 'discrete'")
-    if field in SENSOR_FIELDS:
-        found = [sensors[i] for i in chosen("sensor", sensors, name, parts)] if change.each else []
+    found: list[str] = []
+    if field in SENSOR_FIELDS and change.each:
+        found = [sensors[i] for i in chosen("sensor", sensors, name, parts)]
     elif field in COMMAND_FIELDS:
         found = [actuators[i] for i in chosen("actuator", actuators, name, parts)]
     elif field in SWAP_FIELDS:
         kind, known = ("sensor", sensors) if field == "observation_swap" else ("actuator", actuators)
         pair(kind, known, name, parts)
-        found = []
-    else:
-        found = []
     if not change.each:
         return [name]
     if field in RANDOM_ACTION_FIELDS:

@@ -237,3 +237,14 @@ def test_kept_batches_forget_the_friction_of_earlier_members(tmp_path):
         fibre = Ensemble.single({"joint_stribeck": {"set": value}, "joint_load_friction": {"set": value / 5}})
         again = predict_steps(world, done, fibre=fibre, kept=kept).state
         np.testing.assert_array_equal(again, predict_steps(world, done, fibre=fibre).state)
+
+
+@pytest.mark.parametrize("parameter", ["joint_stribeck", "joint_load_friction"])
+def test_histories_of_delayed_sensors_and_actuators_stay(tmp_path, parameter):
+    """Physics step by step, and loads computed in between, neither lengthen nor shorten a delay."""
+    world = rig_world(tmp_path, substeps=3, steps=STEPS, observe=("sensordata[encoder]", "qpos[turn]"))
+    policy = Scripted(np.random.default_rng(0).normal(size=(1, STEPS, 2)))
+    late = {"sensor_delay": {"set": 0.04}, "actuator_delay": {"set": 0.025}}
+    plain = rollout(world, policy, rng=0, fibre=Ensemble.single(late))
+    almost = rollout(world, policy, rng=0, fibre=Ensemble.single(late | {parameter: {"set": 1e-9}}))
+    np.testing.assert_allclose(almost.observations, plain.observations, rtol=0, atol=1e-6)
