@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +22,9 @@ _FOLLOWS = 1e-7
 """The largest difference in probability of a number that follows from others."""
 
 _POINTS_AT_ONCE = 1024
-_NODES = 128
-_NARROWINGS = 3
+_NODES = 64
+_COARSE = 33
+_NARROWINGS = 4
 _NEGLIGIBLE = 40.0
 """Nats under the peak of an integrand that do not count."""
 
@@ -291,26 +293,34 @@ def _log_integral(integrand: Callable[[Floats], Floats], first: Floats, last: Fl
 
     Gauss-Legendre quadrature between the kinks, each piece narrowed to where the function counts beside its peak.
     """
-    nodes, heights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, heights = _quadrature()
     edges = np.sort(
         np.clip(np.array([first, last, *(np.full_like(first, kink) for kink in kinks)]), first, last), axis=0
     )
     pieces = []
     for begin, end in pairwise(edges):
         for _ in range(_NARROWINGS):
-            t = begin[:, None] + (end - begin)[:, None] * np.linspace(0.0, 1.0, _NODES)
+            t = begin[:, None] + (end - begin)[:, None] * np.linspace(0.0, 1.0, _COARSE)
             values = integrand(t)
             counts = values >= values.max(axis=1, keepdims=True) - _NEGLIGIBLE
-            from_, to = counts.argmax(axis=1), _NODES - 1 - counts[:, ::-1].argmax(axis=1)
-            if (from_ <= 1).all() and (to >= _NODES - 2).all():
+            from_, to = counts.argmax(axis=1), _COARSE - 1 - counts[:, ::-1].argmax(axis=1)
+            if (from_ <= 1).all() and (to >= _COARSE - 2).all():
                 break
             rows = np.arange(len(t))
-            begin, end = t[rows, np.maximum(from_ - 1, 0)], t[rows, np.minimum(to + 1, _NODES - 1)]
+            begin, end = t[rows, np.maximum(from_ - 1, 0)], t[rows, np.minimum(to + 1, _COARSE - 1)]
         half = 0.5 * (end - begin)
         values = integrand(0.5 * (begin + end)[:, None] + half[:, None] * nodes)
         peak = np.where(np.isfinite(values.max(axis=1)), values.max(axis=1), 0.0)
         pieces.append(_log(np.exp(values - peak[:, None]) @ heights) + peak + _log(half))
     return np.asarray(np.logaddexp.reduce(pieces, axis=0))
+
+
+@cache
+def _quadrature() -> tuple[Floats, Floats]:
+    """Return the nodes and weights of Gauss-Legendre quadrature on [-1, 1]."""
+    with on_one_thread():
+        nodes, heights = np.polynomial.legendre.leggauss(_NODES)
+    return np.asarray(nodes, dtype=np.float64), np.asarray(heights, dtype=np.float64)
 
 
 def _independent(matrix: Floats, columns: list[int]) -> list[int]:
