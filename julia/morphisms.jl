@@ -1,5 +1,5 @@
-# Morphisms of instances and colimits. A morphism is found as the components of its objects, vectors of 1-based
-# images. For a colimit it arrives as one vector: the images of the parts of all objects, one object after the other.
+# Morphisms of instances without attributes, and colimits. A morphism is found as the components of its objects, vectors
+# of 1-based images. It arrives as one vector: the images of the parts of all objects, one object after the other.
 
 """
 The homomorphisms from `x` to `y`: how many, and for each object named all their components, one after the other.
@@ -8,7 +8,7 @@ The homomorphisms from `x` to `y`: how many, and for each object named all their
 prescribed images by object and part. Only the first is searched for where `one`.
 """
 function find_homomorphisms(x, y, objects_json, options_json, one)
-  options = search_options(x, y, options_json)
+  options = search_options(x, options_json)
   found = one ? filter!(!isnothing, Any[homomorphism(x, y; any=true, options...)]) : homomorphisms(x, y; options...)
   (length(found), Tuple(Int[f[o](i) for f in found for i in parts(x, o)] for o in names_of(objects_json)))
 end
@@ -16,26 +16,18 @@ end
 """
 How many homomorphisms there are, with the options of `find_homomorphisms`.
 """
-count_all_homomorphisms(x, y, options_json) = length(homomorphisms(x, y; search_options(x, y, options_json)...))
+count_all_homomorphisms(x, y, options_json) = length(homomorphisms(x, y; search_options(x, options_json)...))
 
-function search_options(x, y, options_json)
+function search_options(x, options_json)
   options = JSON3.read(options_json)
   sorts(key) = Symbol[Symbol(name) for name in options[key]]
   images(pairs_of_ids) = Dict{Int,Int}(id => image for (id, image) in pairs_of_ids)
   initial = (; (Symbol(name) => images(given) for (name, given) in pairs(options[:initial]))...)
-  # without variables the category is the one that Catlab takes by itself
-  category = all(without_variables, (x, y)) ? ACSetCategory(x) : category_of(x)
-  (cat=category, monic=sorts(:monic), iso=sorts(:iso), initial=initial)
+  (cat=category_of(x), monic=sorts(:monic), iso=sorts(:iso), initial=initial)
 end
 
 """
-Whether there is no attribute variable.
-"""
-without_variables(x) = all(kind -> nparts(x, kind) == 0, attrtypes(acset_schema(x)))
-
-"""
-The category of instances like `x`, in which attributes may be variables. It is given, as Catlab would infer it
-from the domain alone, and variables of the codomain would be out of place.
+The category of instances like `x`: with attribute types that in which attributes may be variables, as Σ makes some.
 """
 category_of(x) = ACSetCategory(isempty(attrtypes(acset_schema(x))) ? x : VarACSetCat(x))
 
@@ -77,7 +69,6 @@ function morphism_from(x, y, names, images)
     components[name] = images[start+1:start+nparts(x, name)]
     start += nparts(x, name)
   end
-  # by keyword, an object named `cat` would be the category
   ACSetTransformation((; components...), x, y; cat=category_of(x))
 end
 

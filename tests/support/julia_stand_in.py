@@ -206,7 +206,7 @@ class StandIn:
 
     @crossing
     def coproduct_of(self, x, y, objects_json):
-        require_plain(x), require_plain(y)
+        require_plain(x, y)
         return flat_cocone(coproduct(x, y), objects_json)
 
     @crossing
@@ -224,7 +224,7 @@ class StandIn:
 
     @crossing
     def find_homomorphisms(self, x, y, objects_json, options_json, one):
-        require_total(x), require_total(y)
+        require_searchable(x, y)
         options = search_options(x, options_json)
         first = homomorphism(x, y, **options) if one else None
         found = ([] if first is None else [first]) if one else list(homomorphisms(x, y, **options))
@@ -235,22 +235,25 @@ class StandIn:
 
     @crossing
     def count_all_homomorphisms(self, x, y, options_json):
-        require_total(x), require_total(y)
+        require_searchable(x, y)
         return len(list(homomorphisms(x, y, **search_options(x, options_json))))
 
     # limits.jl
 
     @crossing
     def product_of(self, x, y, objects_json):
-        return limit(product, (x, y), (), objects_json)
+        require_plain(x, y)
+        return flat_cone(product(x, y), objects_json)
 
     @crossing
-    def pullback_of(self, x, y, z, f_json, g_json, objects_json):
-        return limit(pullback, (x, y, z), ((x, z, f_json), (y, z, g_json)), objects_json)
+    def pullback_of(self, x, y, z, objects_json, f_images, g_images):
+        f, g = arrow_from(x, z, objects_json, f_images), arrow_from(y, z, objects_json, g_images)
+        return flat_cone(pullback(f, g), objects_json)
 
     @crossing
-    def equalizer_of(self, x, y, f_json, g_json, objects_json):
-        return limit(equalizer, (x, y), ((x, y, f_json), (x, y, g_json)), objects_json)
+    def equalizer_of(self, x, y, objects_json, f_images, g_images):
+        f, g = arrow_from(x, y, objects_json, f_images), arrow_from(x, y, objects_json, g_images)
+        return flat_cone(equalizer(f, g), objects_json)
 
     @crossing
     def loose_product_of(self, x, y, objects_json, attributes_json):
@@ -260,13 +263,13 @@ class StandIn:
             return None
         found, *sides = loose_product(x, y)
         backwards = {ob: found.parts(ob)[::-1] for ob in found.schema.obs}
-        legs = tuple(tuple(side[ob][backwards[ob]] + 1 for ob in read(objects_json)) for side in sides)
+        legs = (flat_images({ob: side[ob][backwards[ob]] for ob in found.schema.obs}, objects_json) for side in sides)
         apex = found.restrict(backwards).instance
         values = tuple(
             tuple(np.array([pair[side] for pair in apex.cells(a).data], np.int64) for side in (0, 1))
             for a in read(attributes_json)
         )
-        return apex, legs, values
+        return apex, *legs, values
 
     # subobjects.jl
 
@@ -355,6 +358,13 @@ def require_total(x):
     assert all(python_type is int for python_type in x.schema.attrtypes.values()), "values that are no codes"
 
 
+def require_searchable(*instances):
+    """Refuse what an encoding for a search must not hold."""
+    for x in instances:
+        require_total(x)
+        assert not x.schema.attrtypes, "attributes"
+
+
 def slots(values, holds, python_type):
     """Values of an attribute as a list with None and variables."""
     values = read(values) if isinstance(values, str) else values.tolist()
@@ -370,40 +380,29 @@ def flat(preimages):
 
 def search_options(x, options_json):
     options = read(options_json)
-    for a, (ob, kind) in x.schema.attrs.items():
-        for b in (b for b, ends in x.schema.attrs.items() if b > a and ends == (ob, kind)):
-            twice = x.cells(a).status == x.cells(b).status
-            assert not (twice & (x.cells(a).status >= 0)).any(), "Catlab 0.17.4 checks both before it assigns an image"
-    assert {*options["monic"], *options["iso"], *options["initial"]} <= set(x.schema.obs), "variables have carriers"
     initial = {ob: {x - 1: y - 1 for x, y in images} for ob, images in options["initial"].items()}
     return {"monic": options["monic"], "iso": options["iso"], "initial": initial}
 
 
-def limit(construction, instances, arrows, objects_json):
-    """A limit of instances or morphisms, its parts in the opposite order, as Catlab promises none."""
+def flat_cone(universal, objects_json):
+    """A limit, its parts in the opposite order, as Catlab promises none."""
+    apex = universal.apex
+    backwards = {ob: apex.parts(ob)[::-1] for ob in apex.schema.obs}
+    turned = [{ob: leg.components[ob][ids] for ob, ids in backwards.items()} for leg in universal.legs]
+    return apex.restrict(backwards).instance, *(flat_images(leg, objects_json) for leg in turned)
+
+
+def require_plain(*instances):
+    """Refuse what an encoding for a limit or a colimit must not hold."""
     require_compiled(*instances)
     for x in instances:
-        assert not x.schema.attrs
-    morphisms = [
-        Morphism(dom, codom, {ob: np.array(ids, np.int64) - 1 for ob, ids in read(text).items()})
-        for dom, codom, text in arrows
-    ]
-    found = construction(*(morphisms or instances))
-    backwards = {ob: found.apex.parts(ob)[::-1] for ob in found.apex.schema.obs}
-    legs = tuple(tuple(leg.components[ob][backwards[ob]] + 1 for ob in read(objects_json)) for leg in found.legs)
-    return found.apex.restrict(backwards).instance, legs
-
-
-def require_plain(x):
-    """Refuse what an encoding for a colimit must not hold."""
-    require_total(x)
-    assert not x.schema.attrtypes, "attributes"
+        assert not x.schema.attrtypes, "attributes"
 
 
 def arrow_from(dom, codom, objects_json, images):
     """A natural transformation by the images of all parts."""
     obs = read(objects_json)
-    require_plain(dom), require_plain(codom)
+    require_plain(dom, codom)
     assert (tuple(obs), len(images)) == (dom.schema.obs, sum(map(dom.nparts, obs)))
     pieces = np.split(images - 1, np.cumsum([dom.nparts(ob) for ob in obs]))
     f = Morphism(dom, codom, dict(zip(obs, pieces, strict=False)))
@@ -412,8 +411,13 @@ def arrow_from(dom, codom, objects_json, images):
 
 
 def flat_cocone(universal, objects_json):
-    legs = [[leg.components[ob] + 1 for ob in read(objects_json)] for leg in universal.legs]
-    return universal.apex, *(np.concatenate([np.zeros(0, np.int64), *leg]) for leg in legs)
+    universal.apex.compiled = True
+    return universal.apex, *(flat_images(leg.components, objects_json) for leg in universal.legs)
+
+
+def flat_images(components, objects_json):
+    """The images of all parts, one object after the other, as Julia counts them."""
+    return np.concatenate([np.zeros(0, np.int64), *(components[ob] + 1 for ob in read(objects_json))])
 
 
 def standing_in():

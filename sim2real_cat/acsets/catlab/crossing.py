@@ -36,6 +36,18 @@ def received_ids(vector: object) -> Ids:
     return np.asarray(vector, np.int64) - 1
 
 
+def sent_components(schema: Schema, components: Mapping[str, Ids]) -> Ids:
+    """Return the images of the parts of all objects, one object after the other, for Julia."""
+    return sent_ids(np.concatenate([np.zeros(0, np.int64), *(components[ob] for ob in schema.obs)]))
+
+
+def received_components(instance: Storage, images: object) -> dict[str, Ids]:
+    """Return by object the images of an instance's parts, which Julia gives one object after the other."""
+    obs = instance.schema.obs
+    ends = np.cumsum([instance.nparts(ob) for ob in obs])
+    return dict(zip(obs, np.split(received_ids(images), ends), strict=False))  # what follows the last end is empty
+
+
 def sent_cells(cells: Cells, python_type: type | Codec) -> tuple[object, Ids]:
     """Return values of an attribute and what each slot holds, for Julia.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
@@ -10,7 +13,7 @@ from sim2real_cat.acsets.catlab.crossing import received, sent, sent_json
 from sim2real_cat.acsets.catlab.pointed import pointed_schema, with_points, without_points
 from sim2real_cat.acsets.catlab.refusals import refused
 from sim2real_cat.acsets.catlab.spans import Encoding
-from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, dtype_of
+from sim2real_cat.acsets.columns import DEFINED, dtype_of
 from sim2real_cat.acsets.maps.values import codes, decoded
 from sim2real_cat.acsets.migration.functor import SchemaFunctor
 from sim2real_cat.acsets.schema import Schema
@@ -41,19 +44,16 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
             paths, equations of attributes, or an endomorphism in one of the schemas.
     """
     _require_extendable(functor, instance)
-    x, types = _merged_types(functor, instance)
-    coded = codes(x)
-    partial = [a for a in x.schema.attrs if (x.cells(a).status == UNDEFINED).any()]
-    encoding = Encoding((x,), coded, ({},), partial)
+    coded, known = _coded(functor, instance)
+    encoding = Encoding((coded,))
+    types = {kind: kind for kind in coded.schema.attrtypes}
     obs = dict(functor.obs)
     homs = {f: path.arrows for f, path in functor.homs.items() if f not in encoding.spans}
+    attrs = {a: path.arrows for a, path in functor.attrs.items() if a not in encoding.spans}
     for f, span in encoding.spans.items():
-        obs[span.ob] = functor.homs[f].dom
-        homs |= {span.start: (), span.end: functor.homs[f].arrows}
-    for a, slot in encoding.slots.items():
-        obs[slot.ob] = functor.attrs[a].dom
-        homs[slot.start] = ()
-    attrs = {a: path.arrows for a, path in functor.attrs.items()}
+        path = functor.homs.get(f) or functor.attrs[f]
+        obs[span.ob], homs[span.start] = path.dom, ()
+        (homs if f in functor.homs else attrs)[span.end] = path.arrows
     codom = _coded_schema(functor.codom)
     extended = SchemaFunctor(encoding.schema, codom, obs, homs, types, attrs)
     found = julia.call(
@@ -70,9 +70,9 @@ def sigma(functor: SchemaFunctor, instance: ACSet) -> ACSet:
     values = {}
     for a, (_, kind) in codom.attrs.items():
         python_type = functor.codom.attrtypes[kind]
-        known = coded.values.get(kind, np.zeros(0, dtype_of(python_type)))
+        found_values = known.get(kind, np.zeros(0, dtype_of(python_type)))
         data, status = read.cells(a)
-        values[a] = decoded(np.where(status == DEFINED, data, len(known) + status), known, python_type)
+        values[a] = decoded(np.where(status == DEFINED, data, len(found_values) + status), found_values, python_type)
     targets = {f: read.column_ids(f) for f in codom.homs}
     return instance.like(functor.codom, engine="catlab").fill(sizes, nvars, targets, values)
 
@@ -96,19 +96,22 @@ def _require_extendable(functor: SchemaFunctor, instance: ACSet) -> None:
                 raise refused("sigma-endomorphisms", f"'{f}' of {schema.name} goes from '{dom}' to itself")
 
 
-def _merged_types(functor: SchemaFunctor, instance: ACSet) -> tuple[ACSet, dict[str, str]]:
-    """Return an instance without variables with the attribute types of the functor's codomain that it needs.
+def _coded(functor: SchemaFunctor, instance: ACSet) -> tuple[ACSet, dict[str, NDArray[Any]]]:
+    """Return an instance without variables with codes for its attribute values, and the values by their codes.
 
-    Attribute types that go to one are one, so that their values have the same codes.
+    It has the attribute types of the functor's codomain that it needs: those that go to one are one, so that their
+    values have the same codes.
     """
     dom = functor.dom
     types = {image: functor.codom.attrtypes[image] for image in functor.attrtypes.values()}
     attrs = {a: (ob, functor.attrtypes[kind]) for a, (ob, kind) in dom.attrs.items()}
+    merged = Schema(dom.name, dom.obs, dom.homs, types, attrs)
     sizes = {ob: instance.nparts(ob) for ob in dom.obs}
     homs = {f: instance.column_ids(f) for f in dom.homs}
     cells = {a: instance.cells(a) for a in dom.attrs}
-    merged = instance.like(Schema(dom.name, dom.obs, dom.homs, types, attrs)).fill(sizes, {}, homs, cells)
-    return merged, {kind: kind for kind in types}
+    values, (columns,), _ = codes(instance.like(merged).fill(sizes, {}, homs, cells))
+    cells = {a: decoded(columns[a], np.arange(len(values[kind])), int) for a, (_, kind) in attrs.items()}
+    return instance.like(_coded_schema(merged)).fill(sizes, {}, homs, cells), values
 
 
 def _coded_schema(schema: Schema) -> Schema:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.catlab import maps as by_catlab
+from sim2real_cat.acsets.catlab import universal as by_catlab
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
 from sim2real_cat.acsets.maps.cones import image_key, require_legs, require_parallel

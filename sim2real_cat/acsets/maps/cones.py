@@ -10,6 +10,9 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.maps.morphism import Morphism, require_natural
 from sim2real_cat.errors import InstanceError
 
+Cone = tuple[ACSet, tuple[Morphism, ...]]
+"""The apex and the legs of a limit or colimit."""
+
 
 def require_parallel(what: Literal["an equalizer", "a coequalizer"], f: Morphism, g: Morphism) -> None:
     """Refuse two morphisms that are not natural or not parallel."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real_cat.acsets.acset import ACSet
-from sim2real_cat.acsets.catlab import maps as by_catlab
+from sim2real_cat.acsets.catlab import homomorphisms as by_catlab
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
 from sim2real_cat.acsets.engines import EngineName

@@ -19,7 +19,7 @@ import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import finite_sets
-from sim2real_cat.acsets.catlab import limits as by_catlab
+from sim2real_cat.acsets.catlab import universal as by_catlab
 from sim2real_cat.acsets.codecs import pairs_of
 from sim2real_cat.acsets.coercion import brief
 from sim2real_cat.acsets.columns import DEFINED, UNDEFINED, Cells, Ids, Var, fibres, fill_of
