@@ -23,6 +23,7 @@ from sim2real_cat.toml_table import TomlTable
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sim2real_cat.acsets.query.engine import QueryEngine
     from sim2real_cat.gaps.estimate import Estimate
     from sim2real_cat.recordings.trajectories import Trajectories
     from sim2real_cat.study.study import Study
@@ -340,10 +341,12 @@ def _query(options: argparse.Namespace) -> int:
     from sim2real_cat.report.terminal import query_table
     from sim2real_cat.transfer.instance import TransferInstance
 
-    instance = TransferInstance.read(options.instance, engine=options.engine)
     if options.explain and "(" in options.asked:
-        print(instance.acset.explain(options.asked, _out(options), where=options.where))
+        acset = TransferInstance.read(options.instance).acset  # nothing is asked of Catlab, so Julia may be missing
+        engine: QueryEngine = "catlab" if options.engine == "catlab" else "auto"
+        print(acset.explain(options.asked, _out(options), where=options.where, engine=engine))
         return OK
+    instance = TransferInstance.read(options.instance, engine=options.engine)
     columns = _atoms(instance, options) if "(" in options.asked else _paths(instance, options)
     if options.json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
