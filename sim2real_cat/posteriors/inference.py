@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
 
 from sim2real_cat.arrays import Floats, Ints
-from sim2real_cat.errors import GapError
+from sim2real_cat.errors import GapError, listed
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.expectation import Predictor
 from sim2real_cat.posteriors.likelihood import RecordingLikelihood, Score
 from sim2real_cat.posteriors.modes import Explored, Mode, explored, sampled_ends
 from sim2real_cat.posteriors.prior import WorldPrior
-from sim2real_cat.posteriors.sampling import LEAST_EFFICIENCY, draw
+from sim2real_cat.posteriors.readings import require_readings
+from sim2real_cat.posteriors.sampling import ENOUGH, draw
 from sim2real_cat.posteriors.worlds_posterior import Posterior
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
 
@@ -26,6 +26,8 @@ _PRIOR_DRAWS = 32
 """Draws from the prior among which the starts are chosen."""
 _DRAWS = 128
 """Draws of a posterior."""
+_END = 3.5
+"""A coordinate beyond which a parameter lies at the end of its range: 5e-4 of the prior lie beyond."""
 _WORTH = 30.0
 """Nats below the best combination of discrete values, up to which another one is climbed."""
 _MISFIT = 5.0
@@ -68,7 +70,11 @@ def posterior(
     generator = np.random.default_rng(rng)
     prior = WorldPrior.of(randomization, world)
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
-    predictor = Predictor(world, Ensemble.nominal(), state_deviation, threads)
+    if not len(recording):
+        raise GapError("there is no transition in the recording: give episodes of at least one control step")
+    require_readings(world, recording)
+    middle = prior.ensemble(np.zeros((1, prior.dimension)))
+    predictor = Predictor(world, middle, state_deviation, threads)
     predictor.require_noise(recording.sensors)
     with on_one_thread():
         return posterior_of(prior, RecordingLikelihood(predictor, recording), draws, generator)
@@ -142,14 +148,25 @@ def posterior_of(
     found = [(choice, explored(targets[choice], z, rng)) for choice, z in ends]
     found = _distinct([(choice, one) for choice, one in found if np.isfinite(one.mode.log_evidence)])
     if not found:
-        raise GapError(
-            "every world of the randomization that was tried gives the recording probability zero: are units and "
-            "sensors right? widen the randomization or model the sensor's noise"
-        )
+        raise GapError(_impossible(targets, rng))
     log_chance = np.array([one.mode.log_evidence + np.log(prior.chances[choice]) for choice, one in found])
     order = np.argsort(-log_chance, kind="stable")
     modes = [found[i] for i in order]
     return _refined(targets, modes, np.exp(log_chance[order] - logsumexp(log_chance)), draws, rng)
+
+
+def _impossible(targets: Sequence[WorldLikelihood], rng: np.random.Generator) -> str:
+    """Return the message for a recording that every world gives probability zero."""
+    prior, likelihood = targets[0].prior, targets[0].likelihood
+    which = {
+        likelihood.excluded(prior.ensemble(rng.standard_normal((_PRIOR_DRAWS, prior.dimension)), choice))
+        for choice in range(len(targets))
+    }
+    said = f": {which.pop()}" if len(which) == 1 and "" not in which else ""
+    return (
+        f"every world of the randomization that was tried gives the recording probability zero{said}; are units and "
+        "sensors right? widen the randomization or model the sensor's noise"
+    )
 
 
 def _ends(targets: Sequence[WorldLikelihood], rng: np.random.Generator) -> list[tuple[int, Floats]]:
@@ -196,36 +213,63 @@ def _refined(
     log_totals = np.array([of.log_total for of in found]) + np.log(prior.chances[choices])
     total = float(logsumexp(log_totals))
     parts = np.exp(log_totals - total) if np.isfinite(total) else np.full(len(found), 1.0 / len(found))
-    efficiency = float(parts @ np.array([of.efficiency for of in found]))
-    reasons, notes = [], []
+    weights = np.concatenate([part * of.weights for part, of in zip(parts, found, strict=True)])
+    effective = float(parts @ np.array([of.effective for of in found]))
+    z = np.concatenate([of.z for of in found])
+    of_draws = np.repeat(choices, [len(of.z) for of in found])
+    best_choice, best = modes[0][0], modes[0][1].mode
+    by_sensor = likelihood.by_sensor(prior.ensemble(best.z[None], best_choice))[0].sum(axis=0) / likelihood.steps
+    misfit = dict(zip(likelihood.recording.sensors, by_sensor.tolist(), strict=True))
+    reasons = _misfits(misfit, best, likelihood.steps)
+    notes = []
     if any(of.moved for of in found):
         notes.append("the normal approximation is poor, so its draws were moved to the posterior by tempering")
-    if efficiency < LEAST_EFFICIENCY:
+    if effective < ENOUGH:
         reasons.append(
-            f"only {efficiency:.0%} of the draws count: the posterior has another shape than was found at its modes"
+            f"only {effective:.1f} of {len(z)} draws count: the posterior has another shape than was found at its "
+            "modes; ask for more draws"
         )
-    notes += _misfit(modes[0][1].mode, likelihood.readings)
+    notes += _places(prior, best, likelihood.readings)
     laplace = float(logsumexp([one.mode.log_evidence + np.log(prior.chances[choice]) for choice, one in modes]))
     return Posterior(
         prior,
         tuple((choice, one.mode) for choice, one in modes),
         chances,
-        np.concatenate([of.z for of in found]),
-        np.repeat(choices, [len(of.z) for of in found]),
-        np.concatenate([part * of.weights for part, of in zip(parts, found, strict=True)]),
-        total if efficiency >= LEAST_EFFICIENCY else laplace,
-        efficiency,
+        z,
+        of_draws,
+        weights,
+        total if effective >= ENOUGH else laplace,
+        effective / len(z),
+        misfit,
         likelihood.steps,
         tuple(reasons),
         tuple(notes),
     )
 
 
-def _misfit(mode: Mode, n: int) -> list[str]:
-    """Return a note where not even the best world explains the n readings as well as their noise allows."""
+def _misfits(misfit: Mapping[str, float], mode: Mode, steps: int) -> list[str]:
+    """Return a reason for doubt where not even the best world explains the readings as their noise allows."""
+    n = steps * len(misfit)
     if (mode.square - n) / np.sqrt(2.0 * n) <= _MISFIT:
         return []
+    worst = max(misfit, key=lambda name: misfit[name])
     return [
         f"no world of the randomization explains the readings: their squared errors are {mode.square / n:.3g} times "
-        "what the noise allows"
+        f"what the noise allows, those of sensor '{worst}' {misfit[worst]:.3g} times; the intervals are of worlds that "
+        "are wrong"
     ]
+
+
+def _places(prior: WorldPrior, mode: Mode, readings: int) -> list[str]:
+    """Return notes on parameters at the ends of their ranges, and on directions that are not seen."""
+    notes = []
+    names = [prior.parameters[column] for column in prior.continuous]
+    ends = [name for name, at in zip(names, mode.z, strict=True) if abs(at) > _END]
+    if ends:
+        notes.append(f"at the end of their ranges: {listed(ends)}")
+    if len(names) > readings:
+        notes.append(f"{readings} readings are fewer than {len(names)} parameters")
+    unseen = int((np.linalg.eigvalsh(mode.information) < 1).sum()) if len(names) else 0
+    if unseen:
+        notes.append(f"{unseen} of {len(names)} directions are not seen: there the posterior is the prior")
+    return notes

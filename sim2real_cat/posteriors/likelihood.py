@@ -9,7 +9,7 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.posteriors.expectation import Expectation, HiddenPredictor, Predictor
-from sim2real_cat.posteriors.readings import log_densities, widths
+from sim2real_cat.posteriors.readings import log_densities, sensor_log_densities, widths
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
@@ -109,6 +109,26 @@ class RecordingLikelihood:
             errors = np.square((reading - expected.reading) / _whole_width(expected))
             found.append(np.add.reduceat(np.where(np.isnan(errors), np.inf, errors), starts, axis=1))
         return np.concatenate(found, axis=1)
+
+    def excluded(self, worlds: Ensemble) -> str:
+        """Return which reading none of the worlds can have produced, '' where each excludes another one."""
+        before = 0
+        atoms = any(name.startswith("observation_stuck") for name in worlds.parameters)
+        for part, expected, _ in self._expected(worlds, None):
+            episode, step = part.transitions()
+            lost = np.asarray(np.isnan(expected.reading).any(axis=2).all(axis=0))
+            own = np.full((1, *expected.reading.shape[1:]), -np.inf)
+            if expected.spread is None:
+                own = sensor_log_densities(part, expected, atoms=atoms)
+            never = np.isneginf(own).all(axis=0)
+            if never.any():
+                row, sensor = (int(at) for at in np.argwhere(never)[0])
+                place = f"step {step[row]} of episode {before + episode[row]}"
+                if lost[row]:
+                    return f"the simulation diverges from the state before {place}"
+                return f"what sensor '{part.sensors[sensor]}' read after {place}"
+            before += len(part)
+        return ""
 
     def _expected(
         self, worlds: Ensemble, rows: Ints | None

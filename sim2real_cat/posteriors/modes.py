@@ -45,7 +45,7 @@ _AGAIN = 3
 LOOKS = 64
 """Draws around a mode, of which a better one starts another climb."""
 _HEAVY = 5.0
-"""Degrees of freedom of these draws."""
+"""The least degrees of freedom of these draws."""
 
 
 class CoordinateLikelihood(Protocol):
@@ -76,29 +76,38 @@ class CoordinateLikelihood(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Mode:
-    """A mode of a posterior and the normal distribution that approximates it there.
+class Gaussian:
+    """A normal distribution.
 
     Attributes:
-        z: (k,) coordinates.
-        log_likelihood: of the recording at the mode [nats].
-        by_episode: (episodes,) the same of each episode.
-        square: squared errors of all readings at the mode, in units of their deviation.
-        information: (k, k) Fisher information of the likelihood.
-        precision: (k, k) inverse covariance of the normal approximation.
+        z: (k,) its mean.
+        precision: (k, k) its inverse covariance.
     """
 
     z: Floats
-    log_likelihood: float
-    by_episode: Floats
-    square: float
-    information: Floats
     precision: Floats
 
     @property
     def covariance(self) -> Floats:
-        """Return (k, k) the covariance of the normal approximation."""
+        """Return (k, k) the covariance."""
         return np.asarray(np.linalg.inv(self.precision))
+
+
+@dataclass(frozen=True, eq=False)
+class Mode(Gaussian):
+    """A mode of a posterior and the normal distribution that approximates it there.
+
+    Attributes:
+        log_likelihood: of the recording at the mode [nats].
+        by_episode: (episodes,) the same of each episode.
+        square: squared errors of all readings at the mode, in units of their deviation.
+        information: (k, k) Fisher information of the likelihood.
+    """
+
+    log_likelihood: float
+    by_episode: Floats
+    square: float
+    information: Floats
 
     @property
     def log_evidence(self) -> float:
@@ -260,22 +269,29 @@ def log_posterior_at(target: CoordinateLikelihood, z: Floats) -> Floats:
     return np.asarray(target.score(z).total + standard)
 
 
-def t_draws(mode: Mode, n: int, rng: np.random.Generator) -> Floats:
-    """Draw (n, k) coordinates around a mode from a t distribution with five degrees of freedom."""
+def t_draws(mode: Gaussian, n: int, rng: np.random.Generator) -> Floats:
+    """Draw (n, k) coordinates around a mode from a t distribution with k degrees of freedom, five at least."""
     root = np.linalg.cholesky(mode.covariance)
     normal = rng.standard_normal((n, len(mode.z)))
-    tail = np.sqrt(rng.chisquare(_HEAVY, n) / _HEAVY)
+    freedom = _freedom(len(mode.z))
+    tail = np.sqrt(rng.chisquare(freedom, n) / freedom)
     return np.asarray(np.clip(mode.z + (normal / tail[:, None]) @ root.T, -FARTHEST, FARTHEST))
 
 
-def t_density(mode: Mode, z: Floats) -> Floats:
+def t_density(mode: Gaussian, z: Floats) -> Floats:
     """Compute the log-density (n,) of the distribution that `t_draws` draws from."""
     k = len(mode.z)
     off = z - mode.z
     square = np.einsum("ni,ij,nj->n", off, mode.precision, off)
-    constant = gammaln(0.5 * (_HEAVY + k)) - gammaln(0.5 * _HEAVY) - 0.5 * k * np.log(np.pi * _HEAVY)
-    density: Floats = constant + 0.5 * _log_det(mode.precision) - 0.5 * (_HEAVY + k) * np.log1p(square / _HEAVY)
+    freedom = _freedom(k)
+    constant = gammaln(0.5 * (freedom + k)) - gammaln(0.5 * freedom) - 0.5 * k * np.log(np.pi * freedom)
+    density: Floats = constant + 0.5 * _log_det(mode.precision) - 0.5 * (freedom + k) * np.log1p(square / freedom)
     return density
+
+
+def _freedom(k: int) -> float:
+    """Return the degrees of freedom of draws in k coordinates: in many, draws with five are mostly too far out."""
+    return max(_HEAVY, float(k))
 
 
 class Climb:
@@ -330,11 +346,11 @@ class Climb:
         precision = information + np.eye(k) + self._bend(self.z)
         return Mode(
             self.z,
+            precision,
             float(score.total[0]),
             score.by_episode[0],
             float(score.square[0].sum()),
             information,
-            precision,
         )
 
     def _around(self, steps: Floats) -> Floats:

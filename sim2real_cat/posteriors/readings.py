@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim2real_cat.arrays import Bools, Floats, Ints
-from sim2real_cat.errors import GapError, listed
+from sim2real_cat.errors import GapError, WorldError, listed, unknown_name
 from sim2real_cat.posteriors.densities import (
     Densities,
     assemble,
@@ -20,6 +20,7 @@ from sim2real_cat.posteriors.densities import (
 from sim2real_cat.posteriors.expectation import Expectation
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.sensors.noise import NoiseChain, Quantisation, log_normal_between
+from sim2real_cat.worlds.world import World
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +88,18 @@ def log_densities(recording: Trajectories, expected: Expectation, *, atoms: bool
     Raises:
         GapError: the recorded states have errors, and a sensor is stuck or has noise that is not plainly Gaussian.
     """
+    if expected.spread is None:
+        return np.asarray(sensor_log_densities(recording, expected, atoms=atoms).sum(axis=2))
+    if expected.stuck.any() or not all(chain.plain for row in expected.chains for chain in row):
+        raise GapError("the error of the recorded states is carried on for plainly Gaussian noise only")
+    return joint_log_densities(_readings(recording)[1], expected.reading, _covariance(expected, expected.spread))
+
+
+def sensor_log_densities(recording: Trajectories, expected: Expectation, *, atoms: bool = False) -> Floats:
+    """Compute (M, N, d) the log-density of each sensor's reading, as `log_densities` of exact states adds them up."""
     sensors = np.arange(len(recording.sensors))
     plain = np.array([all(row[sensor].plain for row in expected.chains) for sensor in sensors])
     episode, reading = _readings(recording)
-    if expected.spread is not None:
-        if expected.stuck.any() or not plain.all():
-            raise GapError(
-                "the error of the recorded states is carried on for sensors with plainly Gaussian noise only"
-            )
-        return joint_log_densities(reading, expected.reading, _covariance(expected, expected.spread))
     own = np.empty((*expected.reading.shape[:2], len(sensors)))
     width = _deviations(expected)[:, None, plain]
     own[:, :, plain] = normal(reading[:, plain] - expected.reading[:, :, plain], width)
@@ -105,8 +109,26 @@ def log_densities(recording: Trajectories, expected: Expectation, *, atoms: bool
         repeats = reading == recording.observations[episode, 0]
         discrete = np.array([_step(chain) > 0 for chain in expected.chains[0]])
         own = _with_repeats(own, repeats, expected.stuck, discrete)
-    found = own.sum(axis=2)
-    return np.where(np.isnan(found), -np.inf, found)
+    return np.where(np.isnan(own), -np.inf, own)
+
+
+def require_readings(world: World, recording: Trajectories) -> None:
+    """Check that the recording is of this world's sensors, and finite.
+
+    Raises:
+        WorldError: a sensor that the world does not have.
+        GapError: a reading that is NaN or infinite.
+    """
+    for name in recording.sensors:
+        if name not in world.sensors:
+            raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
+    bad = recording.within()[..., None] & ~np.isfinite(recording.observations)
+    if bad.any():
+        episode, frame, sensor = (int(i) for i in np.argwhere(bad)[0])
+        raise GapError(
+            f"the recording has {int(bad.sum())} readings that are NaN or infinite, the first in episode {episode}, "
+            f"frame {frame}, sensor '{recording.sensors[sensor]}': repair or cut them"
+        )
 
 
 def widths(expected: Expectation) -> Floats:

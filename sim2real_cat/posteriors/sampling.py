@@ -1,4 +1,8 @@
-"""Draws from a posterior: weighted draws from the approximation at its modes, tempered where too few of them count.
+"""Draws from a posterior: weighted draws from the approximation at its modes, improved where too few of them count.
+
+Where they are few, as many again are drawn from a t distribution that is fitted to them, and all are weighted by the
+mixture that they came from (Cornuet, Marin, Mira and Robert 2012, Scandinavian Journal of Statistics 39:798-812). If
+that does not help, they are tempered.
 
 Tempered sequential Monte Carlo (Del Moral, Doucet and Jasra 2006, Journal of the Royal Statistical Society B
 68:411-436) moves draws from the approximation q to the posterior p along the densities q^(1-β) p^β. Each β is the
@@ -16,14 +20,24 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sim2real_cat.arrays import Floats
-from sim2real_cat.posteriors.modes import CoordinateLikelihood, Explored, log_posterior_at, t_density, t_draws
+from sim2real_cat.posteriors.modes import (
+    CoordinateLikelihood,
+    Explored,
+    Gaussian,
+    Mode,
+    log_posterior_at,
+    t_density,
+    t_draws,
+)
 from sim2real_cat.posteriors.prior import FARTHEST
 
-LEAST_EFFICIENCY = 0.2
-"""The share of draws that count, below which they are moved to the posterior, and below which it is not relied on."""
+ENOUGH = 25.0
+"""Effective draws, 1 / Σ w², below which more are taken, and below which a posterior is not relied on."""
 
-_WORTH_TEMPERING = 32
-"""Draws below which tempering is not worth it."""
+_WORTH_MORE = 32
+"""Draws below which more is not done where few of them count."""
+_ADAPTED = 2
+"""How often as many draws again are taken, from what was learned by those before."""
 _SWEEPS = 3
 """Moves of every draw at each temperature."""
 _TEMPERATURES = 40
@@ -50,6 +64,11 @@ class Draws:
     moved: bool
     evaluations: int
 
+    @property
+    def effective(self) -> float:
+        """Return the number of effective draws."""
+        return self.efficiency * len(self.z)
+
 
 def draw(
     target: CoordinateLikelihood, found: Sequence[tuple[float, Explored]], n: int, rng: np.random.Generator
@@ -64,11 +83,9 @@ def draw(
     """
     total = sum(chance for chance, _ in found)
     counts = _dealt([chance / total for chance, _ in found], n)
-    given = [(count / n, around.mode) for count, (_, around) in zip(counts, found, strict=True) if count]
-
-    def proposal(z: Floats) -> Floats:
-        return np.asarray(logsumexp([np.log(share) + t_density(mode, z) for share, mode in given], axis=0))
-
+    proposals: list[tuple[float, Gaussian]] = [
+        (count / n, around.mode) for count, (_, around) in zip(counts, found, strict=True) if count
+    ]
     z, scored = [], []
     for count, (_, around) in zip(counts, found, strict=True):
         old = min(count, len(around.drawn))
@@ -76,10 +93,46 @@ def draw(
         z += [around.drawn[:old], new]
         scored += [around.log_posterior[:old], log_posterior_at(target, new) if len(new) else np.zeros(0)]
     places, log_posterior = np.concatenate(z), np.concatenate(scored)
-    drawn = _weighted(places, log_posterior - proposal(places))
-    if drawn.efficiency >= LEAST_EFFICIENCY or n < _WORTH_TEMPERING or not np.isfinite(drawn.log_total):
+    drawn = _weighted(places, log_posterior - _mixture(proposals, places))
+    if n < _WORTH_MORE or not np.isfinite(drawn.log_total):
         return drawn
-    return _tempered(places, proposal, lambda at: log_posterior_at(target, at), log_posterior, rng)
+    for again in range(1, _ADAPTED + 1):
+        if drawn.effective >= ENOUGH:
+            return drawn
+        fitted = _fitted(drawn, found[0][1].mode)
+        new = t_draws(fitted, n, rng)
+        proposals = [(share * again / (again + 1), mode) for share, mode in proposals] + [(1 / (again + 1), fitted)]
+        places = np.concatenate([places, new])
+        log_posterior = np.concatenate([log_posterior, log_posterior_at(target, new)])
+        drawn = _weighted(places, log_posterior - _mixture(proposals, places))
+    if drawn.effective >= ENOUGH:
+        return drawn
+    some = rng.permutation(len(places))[:n]
+
+    def proposal(at: Floats) -> Floats:
+        return _mixture(proposals, at)
+
+    return _tempered(places[some], proposal, lambda at: log_posterior_at(target, at), log_posterior[some], rng)
+
+
+def _mixture(proposals: Sequence[tuple[float, Gaussian]], z: Floats) -> Floats:
+    """Compute the log-density (n,) of a mixture of t distributions."""
+    parts = [np.log(share) + t_density(mode, z) for share, mode in proposals]
+    return np.asarray(logsumexp(parts, axis=0))
+
+
+def _fitted(drawn: Draws, mode: Mode) -> Gaussian:
+    """Return the mean and covariance of weighted draws, the covariance drawn towards that of a mode where they are few.
+
+    Its weight is that of an inverse Wishart prior with k + 1 degrees of freedom more than it needs (Ledoit and Wolf's
+    idea with a fixed weight): (m S + k C) / (m + k) for m effective draws.
+    """
+    k = drawn.z.shape[1]
+    m = 1.0 / float(np.square(drawn.weights).sum())
+    mean = drawn.weights @ drawn.z
+    off = drawn.z - mean
+    spread = (off * drawn.weights[:, None]).T @ off
+    return Gaussian(mean, np.linalg.inv((m * spread + k * mode.covariance) / (m + k)))
 
 
 def _dealt(chances: Sequence[float], n: int) -> list[int]:

@@ -28,6 +28,8 @@ class Posterior:
         weights: (n,) probability of each draw; sums to 1.
         log_evidence: ln of the probability density of the recording, the worlds integrated over [nats].
         efficiency: the effective share of the draws, 1 / (n Σ w²): 1 where the normal approximation is exact.
+        misfit: for each sensor the mean squared error of the best world, in units of the noise: about 1 where it
+            explains the readings, more where the sensor speaks against every world.
         steps: transitions of the recording.
         reasons: why it is not to be relied on; empty where it is.
         notes: what else the reader should know.
@@ -41,6 +43,7 @@ class Posterior:
     weights: Floats
     log_evidence: float
     efficiency: float
+    misfit: Mapping[str, float]
     steps: int
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
@@ -109,6 +112,11 @@ class Posterior:
             values[rows] = self.prior.values(self.z[rows], choice)
         return values
 
+    @property
+    def by_episode(self) -> Floats:
+        """Return (episodes,) the log-likelihood of each episode in the best world [nats]."""
+        return self.mode.by_episode
+
     def interval(self, parameter: str, confidence: float = 0.95) -> tuple[float, float, float]:
         """Return the median of a parameter and the ends of its central interval, in the parameter's units.
 
@@ -149,6 +157,21 @@ class Posterior:
             f"<Posterior of {len(self.prior.parameters)} parameters from {self.steps} transitions, {state}: "
             f"{self.freedom:.1f} determined, log evidence {self.log_evidence:.2f}>"
         )
+
+    def __str__(self) -> str:
+        """Return a table: each parameter with its median and interval, then the evidence, doubts and notes."""
+        width = max(len(name) for name in self.prior.parameters)
+        lines = []
+        for name, change in self.prior.randomization.changes.items():
+            median, low, high = self.interval(name)
+            lines.append(f"{name:<{width}}  {change.mode:<5}  {median:9.4g}  [{low:.4g}, {high:.4g}]")
+        lines.append(
+            f"{self.freedom:.1f} of {self.prior.dimension} directions determined, log evidence {self.log_evidence:.2f} "
+            f"(Laplace {self.laplace_evidence:.2f}), {self.efficiency:.0%} of {len(self.z)} draws count"
+        )
+        lines += [f"not reliable: {reason}" for reason in self.reasons]
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
 
 
 def _weighted_quantiles(values: Floats, weights: Floats, at: Sequence[float]) -> list[float]:

@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sim2real_cat.errors import GapError, WorldError, listed, unknown_name
+from sim2real_cat.errors import GapError, WorldError, listed
 from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.gaps.permutation import p_value
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.densities import Densities
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
-from sim2real_cat.posteriors.readings import reading_densities
+from sim2real_cat.posteriors.readings import reading_densities, require_readings
 from sim2real_cat.predictive.estimate import PredictiveGap, gap_of_densities
 from sim2real_cat.predictive.reality import KnownReality, Reality, fit_reality
 from sim2real_cat.recordings.trajectories import Trajectories
@@ -123,7 +123,7 @@ class _Comparison:
             raise GapError(f"states is '{self.states}': give 'recorded' or 'hidden'")
         if not len(self.recording):
             raise GapError("the real side has no transition: all episodes diverged or have no step")
-        _require_readings(self.world, self.recording)
+        require_readings(self.world, self.recording)
         if self.states == "hidden" and self.noise == "fitted":
             raise GapError(
                 "noise is fitted to what recorded states leave open; with hidden states give the sensors' noise"
@@ -239,25 +239,6 @@ class _Comparison:
         if 1 / (1 + len(worlds)) > _WORTH_A_WORD:
             why.append(f"with {len(worlds)} worlds the p-value is at least {1 / (1 + len(worlds)):.2g}")
         return _with(found, Null((), (float(gaps.mean()),), as_large, 1, tuple(why)))
-
-
-def _require_readings(world: World, recording: Trajectories) -> None:
-    """Check that the recording is of this world's sensors, and finite.
-
-    Raises:
-        WorldError: a sensor that the world does not have.
-        GapError: a reading that is NaN or infinite.
-    """
-    for name in recording.sensors:
-        if name not in world.sensors:
-            raise WorldError(f"the recording, in world '{world.name}': " + unknown_name("sensor", name, world.sensors))
-    bad = recording.within()[..., None] & ~np.isfinite(recording.observations)
-    if bad.any():
-        episode, frame, sensor = (int(i) for i in np.argwhere(bad)[0])
-        raise GapError(
-            f"the recording has {int(bad.sum())} readings that are NaN or infinite, the first in episode {episode}, "
-            f"frame {frame}, sensor '{recording.sensors[sensor]}': repair or cut them"
-        )
 
 
 _EXACT = "no A/A of the real side: its episodes are held against their own density already"
