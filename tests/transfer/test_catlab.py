@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from both_engines import images, outcome, same_cone
 from demo_shape import demo_shape
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from sim2real_cat import strategies
 from sim2real_cat.acsets.acset import ACSet
@@ -29,6 +31,8 @@ from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.report import ALL, check_in_both
 from sim2real_cat.transfer.laws.table_laws import identity_subobjects
 from sim2real_cat.transfer.schema import SchSim2RealTransfer, SchTransferStudy
+
+PAGE = ROOT / "docs" / "how-to" / "catlab.md"
 
 
 @pytest.fixture
@@ -328,3 +332,15 @@ def test_laws_of_the_demo(catlab):
             mine = TransferInstance(x).check(epsilon)
             assert TransferInstance(catlab(x)).check(epsilon) == mine
             assert check_in_both(x, epsilon) == mine
+
+
+def test_the_page_on_catlab_runs_with_and_without_julia(catlab_engine, monkeypatch, capsys):
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    page = compile("\n".join(blocks), PAGE.name, "exec")
+    exec(page, {})
+    there = capsys.readouterr().out
+    monkeypatch.setattr(julia, "_worker", None)
+    monkeypatch.setattr(julia, "missing", lambda: "there is no Julia")
+    exec(page, {})
+    assert capsys.readouterr().out == f"there is no Julia\n{there}"
+    assert there.splitlines()[-1] == "16"
