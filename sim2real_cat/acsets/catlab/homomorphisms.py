@@ -8,48 +8,28 @@ it gets the images of all parts that colour refinement tells apart, and verifies
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import julia
 from sim2real_cat.acsets.catlab.crossing import received_ids, sent, sent_json
 from sim2real_cat.acsets.catlab.refusals import refused
 from sim2real_cat.acsets.catlab.spans import Diagram
 from sim2real_cat.acsets.columns import Var
-from sim2real_cat.acsets.maps.isomorphism import Prescribed, forced_images
-from sim2real_cat.acsets.maps.morphism import Morphism
+from sim2real_cat.acsets.maps.isomorphism import forced_images
+from sim2real_cat.acsets.maps.morphism import Morphism, Question
 
 AMBIGUOUS = 200
 """The largest number of parts and variables that colour refinement may leave to Catlab's search for an isomorphism."""
 
 
-def homomorphisms(
-    X: ACSet,
-    Y: ACSet,
-    injective: Collection[str],
-    bijective: Collection[str],
-    prescribed: Prescribed,
-    *,
-    invertible: bool,
-    one: bool,
-) -> list[Morphism]:
-    """Return the morphisms X -> Y, or only the first.
-
-    Args:
-        X: the domain. A variable at no part has a prescribed image, or is to become a variable.
-        Y: the codomain.
-        injective: the objects and attribute types on which the morphisms must be injective.
-        bijective: those on which they must be bijective; ``injective`` has them, too.
-        prescribed: prescribed images, which exist.
-        invertible: whether only isomorphisms count.
-        one: whether one morphism is enough.
+def homomorphisms(question: Question, *, one: bool) -> list[Morphism]:
+    """Return the morphisms, or only the first where one is enough.
 
     Raises:
         EngineError: for isomorphisms of instances too many of whose parts look alike.
     """
-    asked = _asked(X, Y, injective, bijective, prescribed, invertible=invertible)
+    asked = _asked(question)
     if asked is None:
         return []
+    X, Y = question.X, question.Y
     diagram, options = asked
     there, here, _ = (x.instance for x in diagram.encoding.encoded)
     obs = [*X.schema.obs, *(kind for kind in X.schema.attrtypes if X.nvars(kind))]
@@ -68,17 +48,9 @@ def homomorphisms(
     return morphisms
 
 
-def count(
-    X: ACSet,
-    Y: ACSet,
-    injective: Collection[str],
-    bijective: Collection[str],
-    prescribed: Prescribed,
-    *,
-    invertible: bool,
-) -> int:
-    """Count the :func:`homomorphisms`; arguments and errors are the same."""
-    asked = _asked(X, Y, injective, bijective, prescribed, invertible=invertible)
+def count(question: Question) -> int:
+    """Count the :func:`homomorphisms`; errors are the same."""
+    asked = _asked(question)
     if asked is None:
         return 0
     diagram, options = asked
@@ -86,21 +58,14 @@ def count(
     return int(julia.call("count_all_homomorphisms", sent(there), sent(here), options))
 
 
-def _asked(
-    X: ACSet,
-    Y: ACSet,
-    injective: Collection[str],
-    bijective: Collection[str],
-    prescribed: Prescribed,
-    *,
-    invertible: bool,
-) -> tuple[Diagram, str] | None:
+def _asked(question: Question) -> tuple[Diagram, str] | None:
     """Return the diagram of both encodings and the options of the search; None where there are no morphisms.
 
     Values are prescribed to stay what they are. Of an attribute type that must be injective both encodings have all
     values, so no variable can become one. Isomorphisms are bijective on every span, too, so that their inverses are
     natural.
     """
+    X, Y, injective, bijective, invertible, prescribed, _ = question
     kinds = X.schema.attrtypes
     if any(X.nvars(kind) != Y.nvars(kind) for kind in kinds if kind in bijective):
         return None

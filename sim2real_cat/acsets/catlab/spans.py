@@ -71,7 +71,7 @@ class Encoding:
     """
 
     def __init__(self, instances: Sequence[Storage]) -> None:
-        self.of = of = instances[0].schema
+        self._of = of = instances[0].schema
         fresh_name = _Names((*of.obs, *of.homs, *of.attrtypes, *of.attrs))
         partial = [f for f in of.homs if any((x.column_ids(f) == UNDEFINED).any() for x in instances)]
         partial += [a for a in of.attrs if any((x.cells(a).status == UNDEFINED).any() for x in instances)]
@@ -80,7 +80,7 @@ class Encoding:
         self.encoded = tuple(map(self._encoded, instances))
 
     def _encoded_schema(self) -> Schema:
-        of = self.of
+        of = self._of
         homs = {f: ends for f, ends in of.homs.items() if f not in self.spans}
         attrs = {a: ends for a, ends in of.attrs.items() if a not in self.spans}
         for f, span in self.spans.items():
@@ -91,7 +91,7 @@ class Encoding:
         return Schema(f"{of.name} without undefined arrows", obs, homs, of.attrtypes, attrs)
 
     def _encoded(self, x: Storage) -> Encoded:
-        of = self.of
+        of = self._of
         sizes = {ob: x.nparts(ob) for ob in of.obs}
         homs, attrs, defined = {}, {}, {}
         for f in of.homs:
@@ -122,16 +122,16 @@ class Encoding:
             codom: the codomain.
             components: for each object the images of the parts.
         """
-        encoded = {ob: components[ob] for ob in self.of.obs}
+        encoded = {ob: components[ob] for ob in self._of.obs}
         for f, span in self.spans.items():
-            (start, _) = self.of.homs.get(f) or self.of.attrs[f]
+            (start, _) = self._of.homs.get(f) or self._of.attrs[f]
             encoded[span.ob] = np.searchsorted(codom.defined[f], components[start][dom.defined[f]])
         return encoded
 
     def homs(self, encoded: Storage) -> dict[str, Ids]:
         """Return the homs of an instance by an encoding of it, in which every span is a function."""
         found = {}
-        for f, (dom, _) in self.of.homs.items():
+        for f, (dom, _) in self._of.homs.items():
             if f in self.spans:
                 found[f] = np.full(encoded.nparts(dom), UNDEFINED)
                 found[f][encoded.column_ids(self.spans[f].start)] = encoded.column_ids(self.spans[f].end)
@@ -242,7 +242,7 @@ class Diagram:
             meaning[unknown] = known + np.arange(len(unknown))
             nvars[kind] = len(unknown)
             for images, leg in zip(variables, legs, strict=True):
-                images[kind] = tuple(self._coded.image(kind, code) for code in meaning[leg[kind][known:]].tolist())
+                images[kind] = tuple(self.image(kind, code) for code in meaning[leg[kind][known:]].tolist())
             for a in of.attrs_into(kind):
                 attrs[a] = decoded(meaning[columns[a]], self._coded.values[kind], python_type)
         return into.fill({ob: apex.nparts(ob) for ob in of.obs}, nvars, columns, attrs), variables

@@ -23,9 +23,8 @@ from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.catlab import homomorphisms as by_catlab
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids
 from sim2real_cat.acsets.columns import UNDEFINED, Ids, Var
-from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.acsets.maps.isomorphism import Prescribed, count_isomorphisms, isomorphisms, sort_sizes
-from sim2real_cat.acsets.maps.morphism import Morphism, require_one_schema, unheld_variables
+from sim2real_cat.acsets.maps.morphism import Morphism, Question, require_one_schema, unheld_variables
 from sim2real_cat.acsets.maps.values import Codes, codes
 from sim2real_cat.acsets.query.engine import answers, count, counting_cost
 from sim2real_cat.acsets.query.text import ID, Atom, Comparison, ConjunctiveQuery, Constant, Term, Variable
@@ -86,12 +85,12 @@ def count_homomorphisms(
     question = _question(X, Y, monic, iso, initial)
     in_catlab = question.engine == "catlab"
     if in_catlab and question.injective:
-        return _counted_by_search(question)
+        return by_catlab.count(question)
     if question.invertible:
         return count_isomorphisms(X, Y, question.prescribed)
     asked = _canonical_query(question, with_isolated=False)
     if in_catlab and counting_cost(asked.target, asked.query, asked.fixed) > _JOINED:
-        return _counted_by_search(question)
+        return by_catlab.count(question)
     if _sizes_forbid(question):
         return 0
     number = 1
@@ -99,11 +98,6 @@ def count_homomorphisms(
         free = Y.nparts(ob) - (X.nparts(ob) - n)  # where the other parts leave an injective map a choice
         number *= math.perm(free, n) if ob in question.injective else Y.nparts(ob) ** n
     return number and number * count(asked.target, asked.query, asked.fixed, engine="catlab" if in_catlab else "auto")
-
-
-def _counted_by_search(question: _Question) -> int:
-    sorts = question.injective, question.bijective
-    return by_catlab.count(question.X, question.Y, *sorts, question.prescribed, invertible=question.invertible)
 
 
 def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
@@ -115,36 +109,12 @@ def is_isomorphic(X: ACSet, Y: ACSet) -> bool:
     return homomorphism(X, Y, iso=True) is not None
 
 
-class _Question(NamedTuple):
-    """A checked question for morphisms X -> Y.
-
-    Attributes:
-        X: the domain.
-        Y: the codomain.
-        injective: the objects and attribute types on which the morphisms must be injective.
-        bijective: those on which they must be bijective; ``injective`` has them, too.
-        invertible: whether only isomorphisms count, whose inverse is natural, too.
-        prescribed: the prescribed images, which exist.
-        engine: the engine that searches.
-    """
-
-    X: ACSet
-    Y: ACSet
-    injective: frozenset[str]
-    bijective: frozenset[str]
-    invertible: bool
-    prescribed: Prescribed
-    engine: EngineName
-
-
-def _question(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed | None) -> _Question:
+def _question(X: ACSet, Y: ACSet, monic: Sorts, iso: Sorts, initial: Prescribed | None) -> Question:
     """Check the arguments of :func:`homomorphisms`."""
     require_one_schema(X, Y)
     bijective = _chosen(X, iso)
     injective = _chosen(X, monic) | bijective
-    question = _Question(
-        X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y)
-    )
+    question = Question(X, Y, injective, bijective, iso is True, _existing_images(X, Y, initial or {}), engine_of(X, Y))
     if not question.invertible:
         _require_images(question)
     return question
@@ -202,7 +172,7 @@ def _check_images(Y: ACSet, attrtype: str, images: list[Any]) -> None:
             )
 
 
-def _require_images(question: _Question) -> None:
+def _require_images(question: Question) -> None:
     """Refuse an attribute variable at no part whose image is not prescribed: every value would be one."""
     for attrtype in question.X.schema.attrtypes:
         for k in unheld_variables(question.X, attrtype):
@@ -213,12 +183,11 @@ def _require_images(question: _Question) -> None:
                 )
 
 
-def _found(question: _Question, *, one: bool) -> Iterator[Morphism]:
+def _found(question: Question, *, one: bool) -> Iterator[Morphism]:
     """The morphisms, or at least the first, by the search that fits the question."""
     X, Y, prescribed = question.X, question.Y, question.prescribed
     if question.engine == "catlab":
-        sorts = question.injective, question.bijective
-        return iter(by_catlab.homomorphisms(X, Y, *sorts, prescribed, invertible=question.invertible, one=one))
+        return iter(by_catlab.homomorphisms(question, one=one))
     if question.invertible:
         return (_isomorphism(X, Y, images) for images in isomorphisms(X, Y, prescribed))
     asked = _canonical_query(question, with_isolated=True)
@@ -231,7 +200,7 @@ def _isomorphism(X: ACSet, Y: ACSet, images: Mapping[str, Ids]) -> Morphism:
     return Morphism.unchecked(X, Y, {ob: images[ob] for ob in X.schema.obs}, variables)
 
 
-def _sizes_forbid(question: _Question) -> bool:
+def _sizes_forbid(question: Question) -> bool:
     """Return whether the numbers of parts and variables rule out all morphisms.
 
     An injection between finite sets of one size is a bijection, so the search need not ask for surjectivity.
@@ -260,7 +229,7 @@ class _CanonicalQuery(NamedTuple):
     coded: Codes
 
 
-def _answers(question: _Question, asked: _CanonicalQuery, block: int) -> Iterator[Morphism]:
+def _answers(question: Question, asked: _CanonicalQuery, block: int) -> Iterator[Morphism]:
     """The answers of a canonical query as morphisms; ``block`` is how many rows a step of the search makes at once."""
     X, Y = question.X, question.Y
     for table in answers(asked.target, asked.query, asked.fixed, block=block):
@@ -278,7 +247,7 @@ def _answers(question: _Question, asked: _CanonicalQuery, block: int) -> Iterato
             yield Morphism.unchecked(X, Y, components, variables)
 
 
-def _canonical_query(question: _Question, *, with_isolated: bool) -> _CanonicalQuery:
+def _canonical_query(question: Question, *, with_isolated: bool) -> _CanonicalQuery:
     """The canonical query of X, with the part of Y that it asks about.
 
     Args:
@@ -335,7 +304,7 @@ def _term(X: ACSet, coded: Codes, arrow: str, end: int) -> Term:
 
 
 def _injectivity(
-    question: _Question, coded: Codes, columns: Mapping[str, Ids], left_out: Mapping[str, list[int]]
+    question: Question, coded: Codes, columns: Mapping[str, Ids], left_out: Mapping[str, list[int]]
 ) -> tuple[Comparison, ...]:
     """The inequalities that make the answers injective."""
     X, schema = question.X, question.X.schema
@@ -352,7 +321,7 @@ def _injectivity(
     return tuple(comparisons)
 
 
-def _independent_pairs(question: _Question, coded: Codes, columns: Mapping[str, Ids]) -> dict[str, tuple[Ids, Ids]]:
+def _independent_pairs(question: Question, coded: Codes, columns: Mapping[str, Ids]) -> dict[str, tuple[Ids, Ids]]:
     """The pairs of parts of each injective object whose images must be told apart by an inequality.
 
     By naturality two parts have different images where an arrow sends these to different images. So pairs are the
@@ -407,7 +376,7 @@ def _unequal(sort: str, left: NDArray[Any], right: NDArray[Any]) -> list[Compari
     ]
 
 
-def _target(question: _Question, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
+def _target(question: Question, coded: Codes, columns: Mapping[str, Ids]) -> ACSet:
     """Y with values and variables as parts, and only the arrows that X defines somewhere; Y itself where X has none."""
     X, Y, schema = question.X, question.Y, question.X.schema
     asked = {f: ends for f, ends in {**schema.homs, **schema.attrs}.items() if np.any(columns[f] >= 0)}

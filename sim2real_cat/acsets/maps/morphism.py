@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.coercion import MisfitError, allowed_ids, as_cells, as_ids, brief
 from sim2real_cat.acsets.columns import Ids, Var
+from sim2real_cat.acsets.engines import EngineName
+from sim2real_cat.acsets.maps.isomorphism import Prescribed
 from sim2real_cat.acsets.maps.values import Variables, codes
 from sim2real_cat.acsets.parts import closure
 from sim2real_cat.errors import InstanceError, SchemaError, unknown_name
@@ -242,6 +244,29 @@ class Morphism:
 
     def __repr__(self) -> str:
         return f"<Morphism {self.dom!r} -> {self.codom!r}>"
+
+
+class Question(NamedTuple):
+    """A checked question for morphisms X -> Y.
+
+    Attributes:
+        X: the domain.
+        Y: the codomain.
+        injective: the objects and attribute types on which the morphisms must be injective.
+        bijective: those on which they must be bijective; ``injective`` has them, too.
+        invertible: whether only isomorphisms count, whose inverse is natural, too.
+        prescribed: the prescribed images, which exist. Unless only isomorphisms count, every variable of X that no part
+            holds has one.
+        engine: the engine that searches.
+    """
+
+    X: ACSet
+    Y: ACSet
+    injective: frozenset[str]
+    bijective: frozenset[str]
+    invertible: bool
+    prescribed: Prescribed
+    engine: EngineName
 
 
 def require_one_schema(*instances: ACSet) -> None:
