@@ -399,6 +399,25 @@ class HiddenPredictor(Predictor):
         reading = np.concatenate(found).reshape(len(self.fibre), -1, len(columns))
         return _ordered(reading, self._order(recording))
 
+    def sensitivity(self, recording: Trajectories, steps: int) -> Floats:
+        """Compute how the first member's readings change with the first state if nothing is read on the way.
+
+        Returns:
+            (episodes, 2 nv, d) half of the difference between the readings, before gain and bias, of a start that is
+            a deviation of its error beyond the recorded one and of a start below, in a coordinate; `steps` control
+            steps later, or at the end of a shorter episode.
+        """
+        k, n = len(self.deviation), len(recording)
+        lanes = np.column_stack([np.zeros(2 * k * n, dtype=np.intp), np.tile(np.arange(n), 2 * k)])
+        model = HiddenStates(self.world, self.member(0).fibre, recording, lanes, 1, self.threads, self._kept)
+        signs = np.concatenate([np.eye(k), -np.eye(k)]) * self.deviation
+        at = model.moved(model.first(), np.repeat(signs, n, axis=0))[:, None]
+        read = np.empty(0)
+        for step in range(min(steps, recording.actions.shape[1])):
+            at, read = model.ahead(at, step)
+        ends = read.reshape(2, k, n, -1)
+        return np.moveaxis(0.5 * (ends[0] - ends[1]), 1, 0)
+
     def _filtered(self, recording: Trajectories) -> Iterator[tuple[Ints, Innovations]]:
         """Yield lanes (L, 2), the member and the episode of each, and what the filter expects there."""
         columns, parameters = self._columns(recording), self.parameters()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import logsumexp
@@ -11,16 +13,19 @@ from scipy.special import logsumexp
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.posteriors.expectation import Predictor
-from sim2real_cat.posteriors.likelihood import RecordingLikelihood, Score
-from sim2real_cat.posteriors.modes import Explored, Mode, explored, sampled_ends
+from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
+from sim2real_cat.posteriors.likelihood import GROWTH_STEPS, FilteredLikelihood, RecordingLikelihood, Score
+from sim2real_cat.posteriors.modes import Climb, Explored, Mode, explored, sampled_ends
 from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.posteriors.readings import require_readings
 from sim2real_cat.posteriors.sampling import ENOUGH, draw
-from sim2real_cat.posteriors.worlds_posterior import Posterior
+from sim2real_cat.posteriors.worlds_posterior import EpisodeDrift, Posterior
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
+
+States = Literal["recorded", "hidden"]
+"""The states that worlds know: every recorded one, or the first one alone."""
 
 _PRIOR_DRAWS = 32
 """Draws from the prior among which the starts are chosen."""
@@ -32,6 +37,30 @@ _WORTH = 30.0
 """Nats below the best combination of discrete values, up to which another one is climbed."""
 _MISFIT = 5.0
 """Deviations of the squared errors above their expectation from which no world of the randomization fits."""
+_PROCESS = (0.3, 0.1, 0.03, 0.0)
+"""Process noise at which hidden states are filtered, in turn: with much of it the likelihood is smooth far away."""
+_MORE_PROCESS = (1.0, 3.0, 10.0, 30.0)
+"""Process noise that is tried where the most of the above explains the readings best."""
+_HOPELESS = 30.0
+"""Nats below the best process noise from which less of it is not tried."""
+_WORTHLESS = 0.05
+"""Nats a step by which less process noise is to explain the readings better: of the noise that is as good, the most is
+taken, as it makes the likelihood smooth."""
+_BETTER = 3.0
+"""Nats by which the gains of another world are to be better to take them anew once more."""
+_FILTERS = 4
+"""The most worlds that are filtered on the way to a mode, for each process noise."""
+_CLIMB = 3
+"""The most steps of a climb with the gains of one of them."""
+_NEAR = 0.5
+"""The square of a move, in deviations of the posterior, after which gains are not taken anew."""
+_ROUGH = 0.01
+"""Nats a step by which a likelihood may change over a hundredth of a deviation against what its slope says."""
+_HUNDREDTH = 0.01
+_DRIFT_DRAWS = 1999
+"""Draws with which the differences of episodes are compared."""
+_DIRECTIONS = 3
+"""Directions in which that is measured."""
 
 
 def posterior(
@@ -39,6 +68,7 @@ def posterior(
     real: Trajectories,
     *,
     randomization: Randomization,
+    states: States = "recorded",
     state_deviation: float | Sequence[float] = 0.0,
     draws: int = _DRAWS,
     rng: np.random.Generator | int = 0,
@@ -54,6 +84,10 @@ def posterior(
         world: the simulated world, with the noise of its sensors.
         real: the recording, with states; episodes that diverged are left out.
         randomization: the prior.
+        states: "recorded" sets worlds to every recorded state. "hidden" takes the first one alone, with its error, and
+            every world follows the readings by a Kalman filter (`sim2real_cat.posteriors.kalman`): for recordings whose
+            states have errors, as those of all robots. Its process noise is the least with which the readings are
+            explained; where the likelihood is rough even so, as that of chaotic motion, the posterior is not reliable.
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
             velocities, or one for each of the 2 nv coordinates.
         draws: how many draws refine the approximation.
@@ -62,9 +96,12 @@ def posterior(
 
     Raises:
         GapError: no transition, a sensor without noise, no randomization, no draws, or a recording to which every
-            world of the prior that was tried gives probability zero.
-        WorldError: the recording does not fit the world.
+            world of the prior that was tried gives probability zero; with hidden states, noise that is not Gaussian,
+            or first states without error.
+        WorldError: the recording does not fit the world; with hidden states, a sensor that is late.
     """
+    if states not in get_args(States):
+        raise GapError(f"states is '{states}': give 'recorded' or 'hidden'")
     if draws < 2:
         raise GapError(f"a posterior needs draws, at least two, got {draws}")
     generator = np.random.default_rng(rng)
@@ -74,10 +111,16 @@ def posterior(
         raise GapError("there is no transition in the recording: give episodes of at least one control step")
     require_readings(world, recording)
     middle = prior.ensemble(np.zeros((1, prior.dimension)))
-    predictor = Predictor(world, middle, state_deviation, threads)
+    kind = HiddenPredictor if states == "hidden" else Predictor
+    predictor = kind(world, middle, state_deviation, threads)
     predictor.require_noise(recording.sensors)
     with on_one_thread():
-        return posterior_of(prior, RecordingLikelihood(predictor, recording), draws, generator)
+        if isinstance(predictor, HiddenPredictor):
+            return hidden_posterior_of(prior, predictor, recording, draws, generator)
+        likelihood = RecordingLikelihood(predictor, recording)
+        found = posterior_of(prior, likelihood, draws, generator)
+        target = WorldLikelihood(prior, found.modes[0][0], likelihood)
+        return replace(found, drift=drift_of(target, found.mode, generator))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +135,7 @@ class WorldLikelihood:
 
     prior: WorldPrior
     choice: int
-    likelihood: RecordingLikelihood
+    likelihood: RecordingLikelihood | FilteredLikelihood
 
     @property
     def dimension(self) -> int:
@@ -218,7 +261,10 @@ def _refined(
     z = np.concatenate([of.z for of in found])
     of_draws = np.repeat(choices, [len(of.z) for of in found])
     best_choice, best = modes[0][0], modes[0][1].mode
-    by_sensor = likelihood.by_sensor(prior.ensemble(best.z[None], best_choice))[0].sum(axis=0) / likelihood.steps
+    by_sensor = (
+        targets[best_choice].likelihood.by_sensor(prior.ensemble(best.z[None], best_choice))[0].sum(axis=0)
+        / likelihood.steps
+    )
     misfit = dict(zip(likelihood.recording.sensors, by_sensor.tolist(), strict=True))
     reasons = _misfits(misfit, best, likelihood.steps)
     notes = []
@@ -273,3 +319,215 @@ def _places(prior: WorldPrior, mode: Mode, readings: int) -> list[str]:
     if unseen:
         notes.append(f"{unseen} of {len(names)} directions are not seen: there the posterior is the prior")
     return notes
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A place to which a climb has come with some process noise, and the likelihood with its world filtered.
+
+    Attributes:
+        target: the likelihood.
+        z: (k,) coordinates of the world that is filtered.
+        value: ln p(readings | z) - |z|²/2 by that filter.
+    """
+
+    target: WorldLikelihood
+    z: Floats
+    value: float
+
+
+def hidden_posterior_of(
+    prior: WorldPrior,
+    predictor: HiddenPredictor,
+    recording: Trajectories,
+    draws: int,
+    rng: np.random.Generator,
+) -> Posterior:
+    """Compute the posterior of a prior and of readings, where the first state alone is known, with an error.
+
+    From much process noise to none, a mode is climbed on the likelihood of innovations with the gains of one world,
+    and these are taken anew where it led to. Then the process noise is chosen by the likelihood, and raised as long as
+    it is rough.
+
+    Raises:
+        GapError: a first state without error, or every world that was tried gives the recording probability zero.
+    """
+    if not predictor.uncertain:
+        raise GapError(
+            "the first state has no error, and process noise is measured by it: give state_deviation, or "
+            "states='recorded' where all states are exact"
+        )
+    found: dict[float, list[_Place]] = {}
+    here = [_first(prior, choice, predictor, recording, rng) for choice in range(len(prior.chances))]
+    for process in _PROCESS:
+        here = found[process] = [_climbed(place, process) for place in here]
+        if _total(here) < max(map(_total, found.values())) - _HOPELESS:
+            break
+    here = found[_PROCESS[0]]
+    for process in _MORE_PROCESS:
+        if max(found) > max(found, key=lambda level: _total(found[level])):
+            break
+        here = found[process] = [_climbed(place, process) for place in here]
+    best = max(map(_total, found.values()))
+    if not np.isfinite(best):
+        raise GapError(_impossible([place.target for place in here], rng))
+    tolerated = _WORTHLESS * int(recording.lengths.sum())
+    process = _most(found, best - tolerated)
+    above = min((level for level in found if level > process), default=0.0)
+    if process > 0 and above > 0:
+        between = math.sqrt(process * above)
+        found[between] = [_climbed(place, between) for place in found[process]]
+        process = _most(found, max(map(_total, found.values())) - tolerated)
+    likely = [place for place in found[process] if place.value >= _total(found[process]) - _WORTH]
+    return _hidden([(place.target.choice, *_settled(place, rng)) for place in likely], process, draws, rng)
+
+
+def _most(found: Mapping[float, Sequence[_Place]], enough: float) -> float:
+    """Return the most process noise with which readings are explained well enough."""
+    return max(level for level, places in found.items() if _total(places) >= enough)
+
+
+def _total(places: Sequence[_Place]) -> float:
+    """Return the best log-posterior of some places, with the chance of their discrete values."""
+    return max(place.value + float(np.log(place.target.prior.chances[place.target.choice])) for place in places)
+
+
+def _first(
+    prior: WorldPrior, choice: int, predictor: HiddenPredictor, recording: Trajectories, rng: np.random.Generator
+) -> _Place:
+    """Return the best of the prior's middle and some draws, by the gains of the middle."""
+    k = prior.dimension
+    middle = np.zeros((1, k))
+    with_noise = predictor.with_process(_PROCESS[0])
+    target = WorldLikelihood(prior, choice, FilteredLikelihood(with_noise, recording, prior.ensemble(middle, choice)))
+    drawn = np.concatenate([middle, rng.standard_normal((_PRIOR_DRAWS if k else 0, k))])
+    value = target.score(drawn).total - 0.5 * np.square(drawn).sum(axis=1)
+    return _Place(target, drawn[int(value.argmax())], -np.inf)
+
+
+def _climbed(start: _Place, process: float) -> _Place:
+    """Climb on with some process noise; take the gains anew where that led to, as long as it is better there."""
+    best, z = replace(start, value=-np.inf), start.z
+    for _ in range(_FILTERS):
+        place = _filtered(start.target, z, process)
+        if not place.value > best.value + (_BETTER if np.isfinite(best.value) else 0.0):
+            return max(best, place, key=lambda one: one.value)
+        climb = Climb(place.target, z.copy())
+        climb.plain(_CLIMB)
+        best = replace(place, z=climb.z)
+        if climb.moved(z) < _NEAR:
+            return best
+        z = climb.z
+    return best
+
+
+def _filtered(target: WorldLikelihood, z: Floats, process: float) -> _Place:
+    """Filter the world at a place."""
+    assert isinstance(target.likelihood, FilteredLikelihood)
+    own = target.likelihood.at(target.prior.ensemble(z[None], target.choice), process)
+    value = float(own.filtered().total[0] - 0.5 * z @ z)
+    return _Place(replace(target, likelihood=own), z, value)
+
+
+def _settled(place: _Place, rng: np.random.Generator) -> tuple[Explored, _Place]:
+    """Return the mode near a place, with draws around it, and the likelihood with the mode's world filtered."""
+    assert isinstance(place.target.likelihood, FilteredLikelihood)
+    process = place.target.likelihood.process
+    found = explored(place.target, place.z, rng)
+    after = _filtered(place.target, found.mode.z, process)
+    off = found.mode.z - place.z
+    if off @ found.mode.precision @ off > _NEAR:
+        found = explored(after.target, found.mode.z, rng)
+        after = _filtered(place.target, found.mode.z, process)
+    assert isinstance(after.target.likelihood, FilteredLikelihood)
+    score = after.target.likelihood.filtered()
+    exact = {
+        "log_likelihood": float(score.total[0]),
+        "by_episode": score.by_episode[0],
+        "square": float(score.square[0].sum()),
+    }
+    return replace(found, mode=replace(found.mode, **exact)), after
+
+
+def _roughness(target: WorldLikelihood, mode: Mode, rng: np.random.Generator) -> float:
+    """Measure by how many nats the likelihood changes over a hundredth of a deviation against what its slope says.
+
+    At the mode the slope is its coordinates. The filter itself is asked, as the gains of one world have no kinks.
+    """
+    assert isinstance(target.likelihood, FilteredLikelihood)
+    step = _HUNDREDTH * rng.standard_normal((_DIRECTIONS, len(mode.z))) @ np.linalg.cholesky(mode.covariance).T
+    own = target.likelihood.exact(target.prior.ensemble(mode.z + step, target.choice)) - mode.log_likelihood
+    return float(np.sqrt(np.mean(np.square(own - step @ mode.z))))
+
+
+def _hidden(
+    modes: Sequence[tuple[int, Explored, _Place]], process: float, draws: int, rng: np.random.Generator
+) -> Posterior:
+    """Draw around modes, and say with what process noise, and why not to rely on it."""
+    prior, likelihood = modes[0][2].target.prior, modes[0][2].target.likelihood
+    targets = [WorldLikelihood(prior, choice, likelihood) for choice in range(len(prior.chances))]
+    for choice, _, place in modes:
+        targets[choice] = place.target
+    log_chance = np.array([one.mode.log_evidence + np.log(prior.chances[choice]) for choice, one, _ in modes])
+    order = np.argsort(-log_chance, kind="stable").tolist()
+    chances = np.exp(log_chance[order] - logsumexp(log_chance))
+    found = _refined(targets, [modes[i][:2] for i in order], chances, draws, rng)
+    lead = targets[found.modes[0][0]]
+    assert isinstance(lead.likelihood, FilteredLikelihood)
+    rough = _roughness(lead, found.mode, rng)
+    reasons = [*found.reasons]
+    if not rough <= _ROUGH * found.steps:
+        reasons.append(
+            f"the likelihood is rough: over a hundredth of a deviation it changes by {rough:.3g} nats without order. "
+            f"In {GROWTH_STEPS} steps an error of the first state grows to {lead.likelihood.growth(found.best):.3g} "
+            "times the noise of a reading: the motion may be chaotic"
+        )
+    notes = ["states are hidden: every world follows the readings by a Kalman filter", *found.notes]
+    if process > 0:
+        notes.append(f"the state moves by {process:.2g} times the error of the first one at every step: process noise")
+    drift = drift_of(lead, found.mode, rng)
+    return replace(found, reasons=tuple(reasons), notes=tuple(notes), process=process, drift=drift)
+
+
+def drift_of(target: WorldLikelihood, mode: Mode, rng: np.random.Generator) -> EpisodeDrift | None:
+    """Ask if the world changed from episode to episode: compare the episodes' own modes with that of all.
+
+    At the mode of all, an episode e has a slope g_e and an information I_e, and its own mode lies (I_e + 1)⁻¹ g_e away.
+    If all are of one world, g_e is normal with covariance I_e, and the mode of all takes I_e (Σ I + 1)⁻¹ Σ g out of it.
+    Σ g_eᵀ (I_e + 1)⁻¹ g_e is compared with draws of just that, as no chi-squared has directions of which episodes say
+    next to nothing.
+
+    Args:
+        target: the likelihood of all episodes.
+        mode: its mode.
+        rng: draws.
+
+    Returns:
+        None of a single episode, or where nothing varies continuously.
+    """
+    k, episodes = len(mode.z), len(mode.by_episode)
+    if k == 0 or episodes < 2:
+        return None
+    half = 0.5 * np.sqrt(np.diagonal(mode.covariance))
+    around = np.concatenate([mode.z[None], mode.z + np.diag(half), mode.z - np.diag(half)])
+    slopes, informations = np.empty((episodes, k)), np.empty((episodes, k, k))
+    for episode in range(episodes):
+        alone = replace(target, likelihood=target.likelihood.of_episode(episode))
+        score, informations[episode] = alone.linearised(around, 2 * half)
+        slopes[episode] = (score.total[1 : k + 1] - score.total[k + 1 :]) / (2 * half)
+    if not np.isfinite(slopes).all():
+        return None
+    values, vectors = np.linalg.eigh(informations)
+    roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
+    drawn = np.einsum("eij,nej->nei", roots, rng.standard_normal((_DRIFT_DRAWS, episodes, k)))
+    slopes = np.concatenate([slopes[None], drawn])
+    common = np.linalg.solve(informations.sum(axis=0) + np.eye(k), slopes.sum(axis=1).T).T
+    slopes = slopes - np.einsum("eij,nj->nei", informations, common)
+    away = np.linalg.solve(informations + np.eye(k), np.swapaxes(slopes, 0, 1).swapaxes(1, 2))
+    whole = np.einsum("nei,ein->n", slopes, away)
+    each = (np.square(slopes) / (np.diagonal(informations, axis1=1, axis2=2) + 1)).sum(axis=1)
+    own = (1 + (each[1:] >= each[0]).sum(axis=0)) / (1 + _DRIFT_DRAWS)
+    names = [target.prior.parameters[column] for column in target.prior.continuous]
+    most = int(np.lexsort((-each[0] / each[1:].mean(axis=0), own))[0])
+    p_value = (1 + int((whole[1:] >= whole[0]).sum())) / (1 + _DRIFT_DRAWS)
+    return EpisodeDrift(p_value, names[most], min(float(own[most]) * k, 1.0))

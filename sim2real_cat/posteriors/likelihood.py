@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.posteriors.expectation import Expectation, HiddenPredictor, Predictor
+from sim2real_cat.posteriors.kalman import Innovations
 from sim2real_cat.posteriors.readings import log_densities, sensor_log_densities, widths
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+
+GROWTH_STEPS = 10
+"""Steps after which the growth of an error of the first state is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +104,10 @@ class RecordingLikelihood:
                 information += _information(expected.reading, width, steps, weights)
         by_episode = np.concatenate(density, axis=1) if density else np.zeros((len(worlds), 0))
         return Score(by_episode, np.concatenate(square, axis=1)), information
+
+    def of_episode(self, episode: int) -> RecordingLikelihood:
+        """Return the likelihood of one episode alone."""
+        return RecordingLikelihood(self.predictor, self.recording.select(np.array([episode])))
 
     def by_sensor(self, worlds: Ensemble) -> Floats:
         """Compute (n, episodes, d) the sum of each sensor's squared errors in an episode, in units of its noise."""
@@ -209,9 +218,38 @@ class FilteredLikelihood:
         """Return the likelihood with another world filtered, and other process noise."""
         return FilteredLikelihood(self.predictor.with_process(process), self.recording, world)
 
+    def of_episode(self, episode: int) -> FilteredLikelihood:
+        """Return the likelihood of one episode alone, with the same world filtered."""
+        other = copy(self)
+        other.recording = self.recording.select(np.array([episode]))
+        other.steps = int(other.recording.lengths[0])
+        other.readings = other.steps * len(self.recording.sensors)
+        rows = slice(self._starts[episode], self._starts[episode] + other.steps)
+        other._reading, other._starts = self._reading[rows], np.zeros(1, dtype=np.intp)
+        other._expected, other._spread = self._expected[:, rows], self._spread[rows]
+        names = [entry.name for entry in fields(Innovations)]
+        other._like = Innovations(*(getattr(self._like, name)[[episode]] for name in names))
+        return other
+
     def filtered(self) -> Score:
         """Return the likelihood of the world that is filtered, as of one world."""
         return self._scored(self._expected, self._noise)[0]
+
+    def growth(self, world: Ensemble) -> float:
+        """Measure how far an error of the first state takes the readings after GROWTH_STEPS steps, if nothing is read.
+
+        Returns:
+            The change of a reading, in units of its noise, by a coordinate that is a deviation off; the largest of all
+            coordinates and sensors, the median over the episodes.
+        """
+        predictor = self.predictor.of(world)
+        apart = predictor.sensitivity(self.recording, GROWTH_STEPS) / self._deviations(world)[0]
+        return float(np.median(np.abs(apart).max(axis=(1, 2))))
+
+    def exact(self, worlds: Ensemble) -> Floats:
+        """Compute (n,) the log-likelihood in every world by a filter of its own."""
+        expected = self.predictor.of(worlds).expect(self.recording)
+        return np.asarray(log_densities(self.recording, expected).sum(axis=1))
 
     def score(self, worlds: Ensemble, rows: Ints | None = None) -> Score:
         """Compute the likelihood in every world, as `RecordingLikelihood.score`."""
@@ -243,6 +281,20 @@ class FilteredLikelihood:
             precision = np.square(np.swapaxes(inverse, 1, 2) @ inverse)[some]
             information += 0.5 * wider @ np.einsum("n,nab->ab", weights, precision) @ wider.T
         return (score if rows is None else Score(np.zeros((len(worlds), 0)), score.square[:, rows])), information
+
+    def by_sensor(self, worlds: Ensemble) -> Floats:
+        """Compute (n, episodes, d) the sum of each sensor's squared innovations in an episode, in deviations."""
+        square = np.square(self._deviations(worlds))[:, None] + np.einsum("nii->ni", self._spread)
+        errors = np.square(self._reading - self._followed(worlds)) / square
+        return np.add.reduceat(np.where(np.isnan(errors), np.inf, errors), self._starts, axis=1)
+
+    def excluded(self, worlds: Ensemble) -> str:
+        """Return the episode and step from which no world of some can be simulated; '' if there is none."""
+        lost = np.isnan(self._followed(worlds)).any(axis=2).all(axis=0)
+        if not lost.any():
+            return ""
+        episode, step = (int(of[lost][0]) for of in self.recording.transitions())
+        return f"all simulations diverge in episode {episode}, step {step}"
 
     def _followed(self, worlds: Ensemble) -> Floats:
         """Return (n, N, d) the readings that the worlds expect."""

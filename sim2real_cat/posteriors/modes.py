@@ -324,11 +324,16 @@ class Climb:
             if not self._step(tolerated) and tolerated <= 2 * d:
                 return
 
-    def plain(self) -> None:
-        """Climb to the posterior's own mode."""
-        for _ in range(_ROUNDS):
+    def plain(self, rounds: int = _ROUNDS) -> None:
+        """Climb to the posterior's own mode, or some steps towards it."""
+        for _ in range(rounds):
             if not self._step(None):
                 return
+
+    def moved(self, start: Floats) -> float:
+        """Return the square of the way from a place, in deviations of the posterior; 0 before the first step."""
+        off = self.z - start
+        return 0.0 if self._curve is None else float(off @ self._curve @ off)
 
     def mode(self) -> Mode:
         """Return the mode here, with derivatives over half a deviation of the posterior.

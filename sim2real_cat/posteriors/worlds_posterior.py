@@ -16,6 +16,21 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 
 @dataclass(frozen=True, eq=False)
+class EpisodeDrift:
+    """The answer to the question if the world changed from episode to episode.
+
+    Attributes:
+        p_value: the chance of episodes that differ as much, if all are of the world at the mode.
+        parameter: the parameter whose episodes differ most for chance.
+        parameter_p_value: the same chance for it alone, times the number of parameters.
+    """
+
+    p_value: float
+    parameter: str
+    parameter_p_value: float
+
+
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """The distribution over the worlds of a randomization, given a recording.
 
@@ -33,6 +48,9 @@ class Posterior:
         steps: transitions of the recording.
         reasons: why it is not to be relied on; empty where it is.
         notes: what else the reader should know.
+        process: where states are hidden, the deviation of the process noise of the filter, in units of the error of the
+            first state; 0 elsewhere.
+        drift: if the world changed from episode to episode; None of a single one, or where nothing varies continuously.
     """
 
     prior: WorldPrior
@@ -47,6 +65,8 @@ class Posterior:
     steps: int
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    process: float = 0.0
+    drift: EpisodeDrift | None = None
 
     @property
     def reliable(self) -> bool:
