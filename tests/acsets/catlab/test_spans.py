@@ -27,7 +27,7 @@ CLASHING = Schema(
     {"T": PLACE, "b_span": float},
     {"a": ("X", "T"), "b": ("X", "T"), "f_end": ("X", "b_span")},
 )
-MORE = settings(max_examples=300)
+MORE = settings(max_examples=150)
 
 
 def require_plain(x):
