@@ -247,7 +247,8 @@ def recorded_period(world: World, model: mujoco.MjModel, fibre: Ensemble) -> flo
 
 def changes_period(fibre: Ensemble) -> bool:
     """Return whether an ensemble says anything about the control period."""
-    return any(split(parameter)[0] == PERIOD_FIELD for parameter in fibre.parameters)
+    # by its text, as the parameters of external environments have names of their own, which are not split
+    return any(parameter.strip() == PERIOD_FIELD for parameter in fibre.parameters)
 
 
 def with_period(fibre: Ensemble, reality: Ensemble | None) -> Ensemble:
