@@ -143,8 +143,9 @@ class Encoding:
 class Diagram:
     """Instances as encodings without attributes, in which values and variables are parts.
 
-    Each attribute type becomes an object that has a part for each value and each variable, the values first and the
-    same in all instances; attributes become homs to it.
+    Each attribute type becomes an object that has a part for each value and each variable, and attributes become homs
+    to it. The values come first and are the same in all instances; of lean types the first instance has fewer, so that
+    what is searched for stays small.
 
     Args:
         instances: the instances, of one schema.
