@@ -4,6 +4,7 @@ from .expectation import HiddenPredictor as HiddenPredictor
 from .expectation import Predictor as Predictor
 from .inference import posterior as posterior
 from .inference import posterior_of as posterior_of
+from .likelihood import FilteredLikelihood as FilteredLikelihood
 from .likelihood import RecordingLikelihood as RecordingLikelihood
 from .modes import Mode as Mode
 from .prior import WorldPrior as WorldPrior

@@ -27,13 +27,15 @@ from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.sensors.latency import whole_periods
 from sim2real_cat.worlds.sensors.noise import NoiseChain
 from sim2real_cat.worlds.simulation.prediction import HiddenStates, KeptBatches, observe_states, predict_steps
-from sim2real_cat.worlds.simulation.tangent import moved
+from sim2real_cat.worlds.simulation.tangent import coordinate_names, moved, positions_moved
 from sim2real_cat.worlds.world import World
 
 # Expected readings, of all members and sensors, that are held at a time.
 _READINGS_AT_ONCE = 4_000_000
 # Simulations of hidden states that are stepped at a time.
 _LANES_AT_ONCE = 4096
+# Steps by which later readings are asked if they depend on a coordinate, and steps of Gauss and Newton's method.
+_LOOK_AHEAD, _NEWTON = 10, 20
 # Errors of the states beyond this share of their spread shift a gap by more than about half of its square in nats.
 _SMALL_ERROR = 0.1
 
@@ -324,6 +326,17 @@ class HiddenPredictor(Predictor):
     filters = True
     process = 0.0
 
+    def require_noise(self, sensors: Sequence[str]) -> None:
+        """Refuse sensors whose readings have no density, or that a Kalman filter cannot follow.
+
+        Raises:
+            GapError: as `Predictor.require_noise`, or noise that is not plainly Gaussian.
+            WorldError: a sensor that is late, stuck, or has a gain of 0.
+        """
+        super().require_noise(sensors)
+        columns = [self.world.sensors.index(name) for name in sensors]
+        _require_followable(sensors, self.chains(sensors), self.parameters(), columns)
+
     def with_process(self, process: float) -> HiddenPredictor:
         """Return the same predictor with other process noise."""
         other = copy(self)
@@ -442,6 +455,153 @@ class HiddenPredictor(Predictor):
             member, episode = block.T
             own = np.take_along_axis(read[episode], back[member, None], axis=2)
             yield block, (own - bias[member, None]) / gain[member, None]
+
+
+@dataclass(frozen=True, eq=False)
+class FirstStates:
+    """The first state of every episode, and how surely it is known.
+
+    Attributes:
+        recording: the episodes of which it is known, with that state in every frame.
+        deviation: (2 nv,) standard deviation of its error.
+        notes: what the reader should know.
+    """
+
+    recording: Trajectories
+    deviation: Floats
+    notes: tuple[str, ...]
+
+
+def first_states(
+    world: World, recording: Trajectories, state_deviation: float | Sequence[float], threads: int
+) -> FirstStates:
+    """Find the first states of episodes: those recorded, or else what the first readings tell (least squares).
+
+    Episodes that begin with a clipped reading are left out, as it bounds the state on one side only.
+
+    Args:
+        world: the world, with the noise of its sensors.
+        recording: episodes, with states or without.
+        state_deviation: of the recorded states, as for `Predictor`; 0 where there are none.
+        threads: physics threads; 0 means one per available core.
+
+    Raises:
+        GapError: the first readings leave a coordinate open that later readings depend on; every episode begins with a
+            clipped reading.
+        WorldError: the recording does not fit the world.
+    """
+    model = world.compile()
+    reader = _FirstReadings(world, recording, threads)
+    notes = []
+    if recording.qpos.shape[2] or recording.qvel.shape[2]:
+        deviation = _by_coordinate(state_deviation, int(model.nv))
+        states = np.concatenate([recording.qpos[:, 0], recording.qvel[:, 0]], axis=1)
+        known = np.ones(len(recording), dtype=bool)
+    else:
+        if np.any(state_deviation):
+            raise GapError("the recording has no states: leave state_deviation out, the noise of the sensors tells it")
+        states, spread, seen = reader.estimate()
+        names = np.array(coordinate_names(model))
+        open_ = ~seen.any(axis=0)
+        deviation = np.sqrt(np.median(np.einsum("eii->ei", spread)[seen.sum(axis=1) == seen.sum(axis=1).max()], axis=0))
+        known = seen.sum(axis=1) == seen.sum(axis=1).max()
+        if open_.any():
+            moved_by = np.where(open_, 1e-3, 0.0)
+            there = reader.recorded(states, recording)
+            late = HiddenPredictor(world, Ensemble.nominal(), moved_by.tolist(), threads).sensitivity(
+                there, _LOOK_AHEAD
+            )
+            matter = open_ & (np.abs(late) > 1e-9).any(axis=(0, 2))
+            if matter.any():
+                raise GapError(
+                    f"there is no first state, and the first readings leave open: {listed(names[matter])}, which later "
+                    "readings depend on; record states, or add sensors that see them"
+                )
+            notes.append(f"no sensor sees {listed(names[open_])}")
+        notes.append("the first state of an episode is what its first reading tells")
+    clipped = reader.clipped(states, deviation) | ~known
+    if clipped.all():
+        raise GapError("every episode begins with a clipped reading, which bounds the first state on one side only")
+    if clipped.any():
+        out = listed([str(episode) for episode in np.flatnonzero(clipped)])
+        notes.append(f"episodes that begin with a clipped reading are left out: {out}")
+    kept = np.flatnonzero(~clipped)
+    return FirstStates(reader.recorded(states, recording).select(kept), deviation, tuple(notes))
+
+
+class _FirstReadings:
+    """The first readings of some episodes, and what the sensors would read in other states.
+
+    Args:
+        world: the world.
+        recording: the episodes.
+        threads: physics threads; 0 means one per available core.
+    """
+
+    def __init__(self, world: World, recording: Trajectories, threads: int) -> None:
+        self._world, self._threads, self._model = world, threads, world.compile()
+        self._starts = _starts(recording)
+        predictor = Predictor(world, Ensemble.nominal(), 0.0, threads)
+        columns = [world.sensors.index(name) for name in recording.sensors]
+        parameters = predictor.parameters()
+        self._reading = recording.observations[:, 0] - parameters.biases[0, columns]
+        self._noise = parameters.deviations[0, columns]
+
+    def recorded(self, states: Floats, recording: Trajectories) -> Trajectories:
+        """Return a recording with given states (episodes, nq + nv) in every frame."""
+        frames = recording.observations.shape[1]
+        qpos, qvel = np.split(np.repeat(states[:, None], frames, axis=1), [self._model.nq], axis=2)
+        return replace(recording, qpos=qpos, qvel=qvel)
+
+    def read(self, states: Floats) -> Floats:
+        """Return (m, episodes, d) the readings in states (m, episodes, nq + nv), in units of the noise."""
+        m, n = states.shape[:2]
+        starts = self._starts.select(np.tile(np.arange(n), m))
+        at = self.recorded(states.reshape(m * n, -1), starts)
+        seen = observe_states(self._world, at, threads=self._threads)[0, :, 0]
+        return np.asarray(seen.reshape(m, n, -1) / self._noise)
+
+    def around(self, states: Floats, steps: Floats) -> Floats:
+        """Return (2, 2 nv, episodes, d) the readings a step beyond each coordinate, and one below."""
+        k, nq = len(steps), self._model.nq
+        along = np.concatenate([np.diag(steps), -np.diag(steps)])[:, None]
+        qpos = positions_moved(self._model, states[:, :nq], along[..., : k // 2])
+        qvel = states[:, nq:] + along[..., k // 2 :]
+        return self.read(np.concatenate([qpos, qvel], axis=2)).reshape(2, k, len(states), -1)
+
+    def estimate(self) -> tuple[Floats, Floats, Bools]:
+        """Estimate the states from the first readings by Gauss and Newton's method, from the model's own position.
+
+        Returns:
+            (episodes, nq + nv) states, (episodes, 2 nv, 2 nv) covariances of their errors, and (episodes, 2 nv) if a
+            reading tells each coordinate.
+        """
+        nq, k = self._model.nq, 2 * self._model.nv
+        target = self._reading / self._noise
+        states = np.tile(np.concatenate([self._model.qpos0, np.zeros(self._model.nv)]), (len(target), 1))
+        steps = np.full(k, 1e-4)
+        for _ in range(_NEWTON):
+            slope, off = self._slope(states, steps), target - self.read(states[None])[0]
+            step = np.einsum("ekd,ed->ek", np.linalg.pinv(slope, rcond=1e-6), off)
+            qpos = positions_moved(self._model, states[:, :nq], step[:, : k // 2])
+            states = np.concatenate([qpos, states[:, nq:] + step[:, k // 2 :]], axis=1)
+            if np.abs(step).max() < 1e-9:
+                break
+        slope = self._slope(states, steps)
+        inverse = np.linalg.pinv(slope, rcond=1e-6)
+        seen: Bools = np.einsum("eij,eji->ei", inverse, slope) > 0.99
+        return states, np.asarray(inverse @ np.swapaxes(inverse, 1, 2), dtype=np.float64), seen
+
+    def _slope(self, states: Floats, steps: Floats) -> Floats:
+        """Return (episodes, d, 2 nv) the derivatives of the readings."""
+        ends = self.around(states, steps)
+        return np.moveaxis((ends[0] - ends[1]) / (2 * steps[:, None, None]), 0, 2)
+
+    def clipped(self, states: Floats, deviation: Floats) -> Bools:
+        """Return (episodes,) if a reading changes on one side of a state only, over three deviations."""
+        beyond, below = np.abs(self.around(states, 3 * deviation) - self.read(states[None])[0])
+        more, less = np.maximum(beyond, below), np.minimum(beyond, below)
+        return np.asarray(((more > 1.0) & (less < 0.1 * more)).any(axis=(0, 2)))
 
 
 def _require_followable(

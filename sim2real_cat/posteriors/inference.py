@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.linear_algebra import on_one_thread
-from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
+from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor, first_states
 from sim2real_cat.posteriors.likelihood import GROWTH_STEPS, FilteredLikelihood, RecordingLikelihood, Score
 from sim2real_cat.posteriors.modes import Climb, Explored, Mode, explored, sampled_ends
 from sim2real_cat.posteriors.prior import WorldPrior
@@ -89,7 +89,8 @@ def posterior(
             states have errors, as those of all robots. Its process noise is the least with which the readings are
             explained; where the likelihood is rough even so, as that of chaotic motion, the posterior is not reliable.
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
-            velocities, or one for each of the 2 nv coordinates.
+            velocities, or one for each of the 2 nv coordinates. With hidden states and a recording that has none, the
+            first readings tell the first states.
         draws: how many draws refine the approximation.
         rng: a generator, or a seed for one.
         threads: physics threads; 0 means one per core.
@@ -97,7 +98,7 @@ def posterior(
     Raises:
         GapError: no transition, a sensor without noise, no randomization, no draws, or a recording to which every
             world of the prior that was tried gives probability zero; with hidden states, noise that is not Gaussian,
-            or first states without error.
+            first states without error, or none and first readings that leave it open.
         WorldError: the recording does not fit the world; with hidden states, a sensor that is late.
     """
     if states not in get_args(States):
@@ -112,11 +113,15 @@ def posterior(
     require_readings(world, recording)
     middle = prior.ensemble(np.zeros((1, prior.dimension)))
     kind = HiddenPredictor if states == "hidden" else Predictor
-    predictor = kind(world, middle, state_deviation, threads)
-    predictor.require_noise(recording.sensors)
+    kind(world, middle, 0.0, threads).require_noise(recording.sensors)
+    if states == "hidden":
+        first = first_states(world, recording, state_deviation, threads)
+        with on_one_thread():
+            hidden = HiddenPredictor(world, middle, first.deviation.tolist(), threads)
+            found = hidden_posterior_of(prior, hidden, first.recording, draws, generator)
+        return replace(found, notes=(*found.notes, *first.notes))
+    predictor = Predictor(world, middle, state_deviation, threads)
     with on_one_thread():
-        if isinstance(predictor, HiddenPredictor):
-            return hidden_posterior_of(prior, predictor, recording, draws, generator)
         likelihood = RecordingLikelihood(predictor, recording)
         found = posterior_of(prior, likelihood, draws, generator)
         target = WorldLikelihood(prior, found.modes[0][0], likelihood)

@@ -10,7 +10,7 @@ from scipy import stats
 
 import sim2real_cat as s2r
 from sim2real_cat.errors import GapError, WorldError
-from sim2real_cat.posteriors.expectation import HiddenPredictor
+from sim2real_cat.posteriors.expectation import HiddenPredictor, first_states
 from sim2real_cat.posteriors.likelihood import FilteredLikelihood
 
 NOISE = 0.05
@@ -130,6 +130,66 @@ def test_what_a_filter_cannot_follow_is_refused_by_name(pendulum):
     odd = s2r.World.gymnasium("InvertedPendulum", noise={**pendulum.noise, "pole angle": s2r.noise.UniformNoise(0.1)})
     with pytest.raises(GapError, match=r"Gaussian noise only, not that of: .*pole angle"):
         s2r.posterior(odd, real, **hidden)
+
+
+def without_states(real):
+    """Return a recording of readings alone."""
+    return replace(real, qpos=real.qpos[:, :, :0], qvel=real.qvel[:, :, :0])
+
+
+@pytest.mark.parametrize("robot", ["InvertedPendulum", "Hopper"])
+def test_first_states_are_what_the_first_readings_tell(robot):
+    """Least squares on sensors that see every coordinate: each error is of the deviation that is said."""
+    world = noisy_world(robot)
+    real = recorded(world, episodes=40, steps=1, states=0.0)
+    found = first_states(world, without_states(real), 0.0, 0)
+    nq = real.qpos.shape[2]
+    errors = np.concatenate([found.recording.qpos - real.qpos, found.recording.qvel - real.qvel], axis=2)[:, 0]
+    seen = found.deviation > 0
+    assert seen.sum() >= 4
+    assert (np.abs(errors[:, seen]) < 5 * found.deviation[seen]).all()
+    assert np.square(errors[:, seen] / found.deviation[seen]).mean() == pytest.approx(1, abs=0.4)
+    assert nq + found.recording.qvel.shape[2] == errors.shape[1]
+    assert "the first state of an episode is what its first reading tells" in found.notes
+
+
+def test_a_recording_of_readings_alone_has_nearly_the_posterior_of_one_with_states(pendulum):
+    real = recorded(pendulum)
+    arguments = {"randomization": RANDOMIZATION, "states": "hidden", "draws": 64}
+    found = s2r.posterior(pendulum, without_states(real), **arguments)
+    known = s2r.posterior(pendulum, real, state_deviation=NOISE, **arguments)
+    off = found.mode.z - known.mode.z
+    assert off @ known.mode.precision @ off < 9
+    assert found.reliable, found.reasons
+    with pytest.raises(GapError, match="no states: leave state_deviation out"):
+        s2r.posterior(pendulum, without_states(real), state_deviation=NOISE, **arguments)
+
+
+def test_a_coordinate_that_first_readings_leave_open_is_named(pendulum):
+    real = recorded(pendulum)
+    chosen = [0, 1]
+    positions = replace(without_states(real), sensors=real.sensors[:2], observations=real.observations[:, :, chosen])
+    with pytest.raises(GapError, match=r"leave open: .*the velocity of slider.*the velocity of hinge"):
+        s2r.posterior(pendulum, positions, randomization=RANDOMIZATION, states="hidden")
+
+
+def test_a_coordinate_that_no_sensor_sees_is_a_note_and_clipped_readings_are_no_first_state():
+    """A Hopper's sensors do not see how far it is, and clip velocities at 10."""
+    world = noisy_world("Hopper")
+    real = recorded(world, episodes=3, steps=2)
+    found = first_states(world, without_states(real), 0.0, 0)
+    assert any("no sensor sees the position of rootx" in note.replace("'", "") for note in found.notes)
+    assert len(found.recording) == 3
+    fast = real.qvel.copy()
+    fast[1, 0, 2] = 10.02
+    found = first_states(world, replace(real, qvel=fast), NOISE, 0)
+    assert (
+        found.notes == ("episodes that begin with a clipped reading are left out: 1",) or "left out" in found.notes[0]
+    )
+    assert len(found.recording) == 2
+    fast[:, 0, 2] = 10.02
+    with pytest.raises(GapError, match="every episode begins with a clipped reading"):
+        first_states(world, replace(real, qvel=fast), NOISE, 0)
 
 
 ALL = scales(mass=(0.6, 1.6), damping=(0.4, 2.5), gear=(0.7, 1.4))

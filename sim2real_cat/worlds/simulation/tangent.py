@@ -38,6 +38,12 @@ def positions_moved(model: mujoco.MjModel, qpos: Floats, step: Floats) -> Floats
     return result
 
 
+def coordinate_names(model: mujoco.MjModel) -> list[str]:
+    """Return names of the 2 nv coordinates: the position, then the velocity of every joint, as often as it has some."""
+    joints = [model.joint(int(joint)).name or f"joint {joint}" for joint in model.dof_jntid]
+    return [f"the {what} of {joint}" for what in ("position", "velocity") for joint in joints]
+
+
 def positions_apart(model: mujoco.MjModel, after: Floats, before: Floats) -> Floats:
     """Return the tangent vectors (..., nv) that move the positions `before` (..., nq) to those `after`."""
     from scipy.spatial.transform import Rotation
