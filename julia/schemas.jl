@@ -28,10 +28,14 @@ the ranges it was drawn from. `trainer` says how a policy was trained, `entropy_
 counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `gap_level` is `transition`; the
 `occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on. The gap was
 measured over `gap_episodes` real episodes of `gap_steps` control steps on average; `gap_null` is what the same
-estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that".
-`member_gap` is the gap of one simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the
-divergence between what one simulated world showed and what its policy's robot showed, at `square_level`, `occupancy` or
-`transition`.
+estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that". A
+predictive gap says what it is of: `gap_of` is `randomization` where its worlds were integrated, `fibre` where the
+finite mixture was taken. `kl_gap` is its rate, the divergence from the best world; `gap_uncorrected` is the same before
+the correction for having been fitted, the mean over the events. `kl_gap_episode` is the gap of one episode by itself,
+and `gap_complexity`, the difference, is the price of not knowing the world when an episode starts. `fibre_gap` is the
+episode's gap of the finite mixture. `member_gap` is the gap of one simulated world by itself, as `fibre_gap` is that of
+the mixture. `square_gap` is the divergence between what one simulated world showed and what its policy's robot showed,
+at `square_level`, `occupancy` or `transition`.
 """
 @present SchTransferStudy <: SchSim2RealTransfer begin
   Draw::Ob
@@ -67,6 +71,17 @@ divergence between what one simulated world showed and what its policy's robot s
   return_real::Attr(Policy, Number)
   gap_low::Attr(Policy, TransferGap)
   gap_high::Attr(Policy, TransferGap)
+  gap_uncorrected::Attr(Policy, TransferGap)
+  gap_of::Attr(Policy, Name)
+  kl_gap_episode::Attr(Policy, TransferGap)
+  kl_gap_episode_low::Attr(Policy, TransferGap)
+  kl_gap_episode_high::Attr(Policy, TransferGap)
+  gap_complexity::Attr(Policy, TransferGap)
+  gap_complexity_low::Attr(Policy, TransferGap)
+  gap_complexity_high::Attr(Policy, TransferGap)
+  fibre_gap::Attr(Policy, TransferGap)
+  fibre_gap_low::Attr(Policy, TransferGap)
+  fibre_gap_high::Attr(Policy, TransferGap)
   gap_method::Attr(Policy, Name)
   gap_level::Attr(Policy, Name)
   gap_reliable::Attr(Policy, Flag)

@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     gap.add_argument("--method", help="with SIM: gaussian, knn or ratio (default: what the samples allow)")
     gap.add_argument("--level", help="with SIM: transition, occupancy or trajectory (default: transition)")
     gap.add_argument("--study", type=Path, metavar="STUDY.toml", help="instead of SIM: ask the worlds of this study")
+    gap.add_argument("--gap-of", choices=["randomization", "fibre"], help="with --study: the worlds (default: its own)")
+    gap.add_argument("--randomization", type=Path, metavar="FILE.toml", help="with --study: instead of its own")
     gap.add_argument("--noise", help="with --study: given, or fitted where sensors have none")
     gap.add_argument("--states", help="with --study: recorded, or hidden behind the readings")
     gap.add_argument("--state-deviation", type=float, help="with --study: error of the recorded states")
@@ -192,7 +194,17 @@ def _gap(options: argparse.Namespace) -> int:
 
     if (options.sim is None) == (options.study is None):
         raise GapError("give either SIM.parquet or --study STUDY.toml, which says what the simulated side is")
-    misplaced = ("method", "level") if options.sim is None else ("noise", "states", "state_deviation")
+    misplaced = (
+        ("method", "level")
+        if options.sim is None
+        else (
+            "noise",
+            "states",
+            "state_deviation",
+            "gap_of",
+            "randomization",
+        )
+    )
     for option in misplaced:
         if getattr(options, option) is not None:
             raise GapError(
@@ -215,8 +227,12 @@ def _gap(options: argparse.Namespace) -> int:
 
 def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
     """Estimate and print the predictive gap of a policy of a study."""
+    from sim2real_cat.errors import WorldError
     from sim2real_cat.predictive.gap import predictive_gap
+    from sim2real_cat.report.summary import gap_lines
     from sim2real_cat.study.study import Study
+    from sim2real_cat.toml_table import TomlTable
+    from sim2real_cat.worlds.randomization.randomization import Randomization
 
     names = dict.fromkeys(real.policies)
     if options.policy is None and len(names) > 1:
@@ -224,20 +240,27 @@ def _predictive(options: argparse.Namespace, real: Trajectories) -> Estimate:
     name = next(iter(names)) if options.policy is None else options.policy
     if not name:
         raise GapError(f"{options.real} does not name its policy: say with --policy which policy of the study it is")
-    world, fibre = Study.from_toml(options.study).fibre(name)
+    study = Study.from_toml(options.study)
+    world, fibre = study.fibre(name)
+    randomization = study.randomization(name)
+    if options.randomization is not None:
+        table = TomlTable.read(options.randomization, "randomization", WorldError)
+        randomization = Randomization.from_table(table.values, str(options.randomization))
+    asked = options.gap_of or ("randomization" if options.randomization else study.description.gap_of)
+    if asked == "fibre" and options.randomization is not None:
+        raise GapError("--randomization does not go with --gap-of fibre: leave one out")
     found = predictive_gap(
         world,
         real,
-        fibre=fibre,
+        **({"fibre": fibre} if asked == "fibre" or randomization is None else {"randomization": randomization}),
         noise=options.noise or "given",
         states=options.states or "recorded",
         state_deviation=options.state_deviation or 0.0,
     )
     print(found.estimate)
+    for line in gap_lines(found, fibre):
+        print(line)
     print("by sensor: " + listed(f"{sensor} {gap:.3g}" for sensor, gap in found.by_sensor.items()))
-    if len(fibre) > 1:
-        values = listed(f"{parameter} {value:.4g}" for parameter, value in fibre.row(found.member).items())
-        print(f"nearest of {len(fibre)} worlds: {found.member}, probability {found.posterior.max():.3g}: {values}")
     return found.estimate
 
 

@@ -371,11 +371,35 @@ def test_gap_of_a_recording_and_the_worlds_of_a_study(say, study_copy, tiny_run)
     code, out, err = say("gap", real, "--study", study, "--policy", "wide")
     assert (code, err) == (0, [])
     deployment = tiny_run[1].deployments[1]
+    found = predictive_gap(deployment.world, deployment.real, randomization=deployment.randomization)
+    assert out.splitlines()[0] == str(found.estimate)
+    assert out.splitlines()[1].startswith("gap of the randomization, integrated: rate ")
+    assert "p-value of a robot that is one of the worlds: " in out
+    assert "by sensor: cart position " in out
+    assert "body_inertial[pole]: " in out
+    assert "note: noise as given" in out
+
+
+def test_gap_of_the_worlds_that_were_drawn(say, study_copy, tiny_run):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    code, out, err = say("gap", real, "--study", study, "--policy", "wide", "--gap-of", "fibre")
+    assert (code, err) == (0, [])
+    deployment = tiny_run[1].deployments[1]
     found = predictive_gap(deployment.world, deployment.real, fibre=deployment.fibre)
     assert out.splitlines()[0] == str(found.estimate)
-    assert "by sensor: cart position " in out
-    assert f"nearest of {len(deployment.fibre)} worlds: {found.member}, probability " in out
-    assert "note: noise as given" in out
+    assert f"gap of a fibre of {len(deployment.fibre)} worlds: rate " in out
+    assert f"nearest of {len(deployment.fibre)} worlds: {found.members.best}, probability " in out
+
+
+def test_gap_of_another_randomization(say, refuse, study_copy, tiny_run):
+    real, study = study_copy / "trajectories" / "real_pendulum.parquet", study_copy / "study.toml"
+    own = study_copy / "own.toml"
+    own.write_text('"dof_damping[slider]" = { scale = [0.5, 5.0] }\n', encoding="utf-8")
+    asked = ["gap", real, "--study", study, "--policy", "wide", "--randomization", own]
+    code, out, _ = say(*asked)
+    assert code == 0
+    assert "dof_damping[slider]: " in out
+    refuse(*asked, "--gap-of", "fibre", parts=["--randomization does not go with --gap-of fibre"])
 
 
 def test_gap_of_a_recording_and_a_study_refuses(refuse, say, study_copy):

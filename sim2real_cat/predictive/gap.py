@@ -1,4 +1,4 @@
-"""The predictive gap: set a world to every recorded state, and compare the readings it expects with those recorded."""
+"""The predictive gap: set worlds to every recorded state, and compare the readings they expect with those recorded."""
 
 from __future__ import annotations
 
@@ -7,19 +7,34 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+from scipy.special import logsumexp
 
+from sim2real_cat.arrays import Floats
 from sim2real_cat.errors import GapError, WorldError, listed
 from sim2real_cat.gaps.estimate import Null
 from sim2real_cat.gaps.permutation import p_value
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.densities import Densities
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
+from sim2real_cat.posteriors.inference import WorldLikelihood, posterior_of
+from sim2real_cat.posteriors.likelihood import RecordingLikelihood
+from sim2real_cat.posteriors.modes import climbed
+from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.posteriors.readings import reading_densities, require_readings
-from sim2real_cat.predictive.estimate import PredictiveGap, gap_of_densities
-from sim2real_cat.predictive.reality import KnownReality, Reality, fit_reality
+from sim2real_cat.posteriors.worlds_posterior import Posterior
+from sim2real_cat.predictive.estimate import (
+    EpisodePosteriors,
+    PredictiveGap,
+    follow_batches,
+    gap_of_densities,
+    gap_of_posterior,
+)
+from sim2real_cat.predictive.reality import FittedReality, KnownReality, Reality, fit_reality, null_of_fit
 from sim2real_cat.recordings.trajectories import Trajectories
-from sim2real_cat.worlds.parameters.channels import with_period
+from sim2real_cat.worlds.parameters.channels import PERIOD_FIELD, changes_period, with_period
+from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
 
 States = Literal["recorded", "hidden"]
@@ -31,6 +46,12 @@ NoiseSource = Literal["given", "fitted"]
 SCALES = (0.5, 2.0)
 """Factors of the noise's deviations at which the gap is computed too."""
 
+# Draws of the posterior after all episodes.
+_DRAWS = 128
+# Deviations of the errors that a fitted reality leaves beyond which they are too large.
+_FAR = 4.0
+# So many combinations of discrete values are all asked about in single episodes.
+_FEW_CHOICES = 8
 # A smallest possible p-value above this is mentioned.
 _WORTH_A_WORD = 0.05
 
@@ -39,6 +60,7 @@ def predictive_gap(
     world: World,
     real: Trajectories,
     *,
+    randomization: Randomization | None = None,
     fibre: Ensemble | None = None,
     sim: Trajectories | None = None,
     reality: Ensemble | None = None,
@@ -46,21 +68,26 @@ def predictive_gap(
     state_deviation: float | Sequence[float] = 0.0,
     noise: NoiseSource = "given",
     confidence: float = 0.95,
+    draws: int = 999,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
 ) -> PredictiveGap:
     """Estimate KL(P_real || P_sim) in nats per control step, from one-step predictive densities.
 
-    Every member of the fibre is set to every recorded state, does the recorded action, and says what each sensor
-    would read; the sensor's noise makes a density of it. The members are mixed by their trajectories' likelihoods
-    (`sim2real_cat.predictive.estimate`). The noise sets the scale of the number.
+    Every world is set to every recorded state, does the recorded action, and says what each sensor would read; the
+    sensor's noise makes a density of it, and sets the scale of the number. The worlds are all of a randomization,
+    integrated, or a finite fibre. The result has the rate, which is the divergence from the best of them, the
+    complexity, which is the price of not knowing the world when an episode starts, and the gap of one episode, which is
+    their sum (`sim2real_cat.predictive.estimate`).
 
     Args:
         world: the simulated world, with the noise of its sensors.
         real: what happened, with states; episodes that diverged are left out.
-        fibre: the worlds that trained the policy, with their weights; the world as it is where none is given.
-        sim: simulated episodes of the fibre, for `Estimate.null`: the gap of a robot that is one of the
-            fibre's worlds, and a p-value of no more than that. Costs as much again as the gap.
+        randomization: the worlds, over which the posterior of the recording is computed.
+        fibre: the worlds, with their weights, in the place of a randomization; the world as it is where neither is
+            given.
+        sim: simulated episodes of the fibre, for the null of `PredictiveGap.episode`: the gap of a robot that is one of
+            the fibre's worlds, and a p-value of no more than that. Costs as much again as the gap.
         reality: where `real` was simulated, the parameters of that world, whose row is `real.member_index`: then
             reality's own density is exact. Otherwise it is fitted to episodes left out, and the gap is, on average,
             too small rather than too large.
@@ -76,26 +103,57 @@ def predictive_gap(
         noise: "given" takes the world's noise; "fitted" gives sensors without any a Gaussian one, as wide as what
             cannot be predicted of the real readings.
         confidence: nominal coverage of the interval.
-        rng: a generator, or a seed for one; deals many episodes into blocks.
+        draws: of a randomization, how many robots that are one of its worlds make the null of `estimate`; its p-value
+            is at least 1/(draws + 1).
+        rng: a generator, or a seed for one; draws worlds and noise, deals many episodes into blocks.
         threads: physics threads; 0 means one per core.
 
     Raises:
         GapError: a sensor without noise, which has no density; no transition; a reading no member can have produced;
-            a real side that is not Trajectories.
+            a real side that is not Trajectories; both a randomization and a fibre, or a randomization with simulated
+            episodes, hidden states or fitted noise.
         WorldError: the recording does not fit the world, or something random that has no density lies in between.
     """
     if not isinstance(real, Trajectories):
         raise GapError(f"the real side is Trajectories, got {type(real).__name__}; World.read_log reads a log")
     generator = np.random.default_rng(rng)
+    if randomization is not None:
+        _require_alone(fibre, sim, states, noise, draws)
     fibre = with_period(fibre_or_nominal(fibre), reality)
     recording = real.select(np.flatnonzero(real.kept & (real.lengths > 0)))
     asked = _Comparison(world, recording, fibre, reality, states, state_deviation, noise, confidence, threads)
     if sim is not None and sim.member_index.max(initial=0) >= len(fibre):
         raise WorldError(f"simulated episodes ran in member {sim.member_index.max()}, the fibre has {len(fibre)}")
     with on_one_thread():
+        if randomization is not None:
+            return asked.integrated(randomization, draws, generator)
         simulated, known = asked.sides()
         found = asked.estimate(simulated, known, generator)
     return found if sim is None else asked.with_null(found, sim, generator)
+
+
+def _require_alone(
+    fibre: Ensemble | None, sim: Trajectories | None, states: States, noise: NoiseSource, draws: int
+) -> None:
+    """Check what is given beside a randomization.
+
+    Raises:
+        GapError: a fibre, simulated episodes, hidden states, fitted noise, or no draws.
+    """
+    if fibre is not None:
+        raise GapError("both a randomization and a fibre are given: give the one whose gap is asked for")
+    if sim is not None:
+        raise GapError("sim is of a fibre; the null of a randomization needs no simulated episodes: leave sim out")
+    if states == "hidden":
+        raise GapError(
+            "the gap of a randomization needs recorded states: ask for that of a fibre, which takes hidden ones"
+        )
+    if noise == "fitted":
+        raise GapError(
+            "the gap of a randomization needs the sensors' noise: give it to the world, or ask for the gap of a fibre"
+        )
+    if draws < 1:
+        raise GapError(f"the null needs draws, at least one, got {draws}: give draws=999")
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +249,139 @@ class _Comparison:
             notes=notes,
         )
 
+    def integrated(self, randomization: Randomization, draws: int, rng: np.random.Generator) -> PredictiveGap:
+        """Estimate the gap of a randomization, from the posterior over its worlds.
+
+        Args:
+            randomization: the worlds.
+            draws: how many robots make the null.
+            rng: a generator.
+        """
+        sensors = self.recording.sensors
+        predictor = self._predictor(self.world, Ensemble.nominal())
+        predictor.require_noise(sensors)
+        if self.reality is not None and changes_period(self.reality) and PERIOD_FIELD not in randomization.changes:
+            as_it_is = {PERIOD_FIELD: Change("scale", 1.0, 1.0)}
+            randomization = replace(randomization, changes={**randomization.changes, **as_it_is})
+        prior = WorldPrior.of(randomization, self.world)
+        posterior = posterior_of(prior, RecordingLikelihood(predictor, self.recording), _DRAWS, rng)
+        best = predictor.of(posterior.best)
+        known: Reality = self._known(self.reality) if self.reality is not None else fit_reality(best, self.recording)
+        reasons, notes = [*known.reasons], [*known.notes]
+        if best.uncertain:
+            notes.append("the error of the recorded states goes through the dynamics, linearised over one deviation")
+        scales = SCALES if best.scalable(sensors, exact=self.reality is not None) else ()
+        parts = list(self._densities(best, known, (1.0, *scales)))
+        if excluding := self._excluding(parts):
+            reasons.append(excluding)
+        null = _null_ratios(posterior, draws, rng)
+        if isinstance(known, FittedReality):
+            null = self._fit_again(best, known, posterior, draws, rng, reasons, notes)
+        return gap_of_posterior(
+            parts,
+            posterior,
+            self._single_episodes(predictor, posterior),
+            sensors,
+            noise=known.noise,
+            null=null,
+            fitted=isinstance(known, FittedReality),
+            confidence=self.confidence,
+            rng=rng,
+            reasons=reasons,
+            notes=notes,
+        )
+
+    def _fit_again(
+        self,
+        best: Predictor,
+        fitted: FittedReality,
+        posterior: Posterior,
+        draws: int,
+        rng: np.random.Generator,
+        reasons: list[str],
+        notes: list[str],
+    ) -> Floats:
+        """Draw (draws,) log ratios of a fitted reality for robots of the randomization, and say how good the fit is.
+
+        A fit explains at most what its features do. Where the sensors' noise is as given, the fit to a robot of the
+        randomization leaves as much of the readings' errors as reality itself would.
+        """
+        sensors = self.recording.sensors
+        if doubt := best.doubt(self.recording):
+            reasons.append(doubt)
+        if best.uncertain or not all(chain.plain for chain in best.chains(sensors)[0]):
+            reasons.append(
+                "reality's density is fitted, and how far it is off is known for plainly Gaussian noise only"
+            )
+            return np.full(draws, -0.5 * posterior.freedom / posterior.steps)
+        k = posterior.prior.dimension
+        choice, mode = posterior.modes[0]
+        half = 0.5 * np.sqrt(np.diagonal(mode.covariance))
+        around = best.of(posterior.prior.ensemble(mode.z + np.concatenate([np.diag(half), -np.diag(half)]), choice))
+        width = np.array([chain.deviation for chain in best.chains(sensors)[0]])
+        slope = []
+        for part, _ in around.batches(self.recording):
+            ends = around.expect(part).reading
+            slope.append(np.moveaxis((ends[:k] - ends[k:]) / (2 * half)[:, None, None], 0, 2))
+        again = null_of_fit(fitted, width, np.concatenate(slope), posterior, draws, rng)
+        left = np.square((self._after() - fitted.expected) / width).mean()
+        if left > again.left_over.mean() + _FAR * again.left_over.std():
+            reasons.append(
+                f"reality's density is fitted to other episodes, which leaves errors of {left:.3g} times the square of "
+                f"the noise, {again.left_over.mean():.3g} times where the robot is one of the worlds: the gap is "
+                "larger than this, or the noise is"
+            )
+        return again.ratios
+
+    def _after(self) -> Floats:
+        """Return (N, d) the readings after every transition."""
+        episode, step = self.recording.transitions()
+        return self.recording.observations[episode, step + 1]
+
+    def _single_episodes(self, predictor: Predictor, posterior: Posterior) -> EpisodePosteriors:
+        """Compute the posterior after each episode by itself, by the normal approximation.
+
+        Each combination of discrete values is climbed from its mode of all episodes. One that all episodes exclude is
+        climbed from the best mode, where there are not too many of them.
+        """
+        prior = posterior.prior
+        starts = {choice: mode.z for choice, mode in reversed(posterior.modes)}
+        if len(prior.chances) <= _FEW_CHOICES:
+            starts = dict.fromkeys(range(len(prior.chances)), posterior.mode.z) | starts
+        evidence, divergence = [], []
+        for i in range(len(self.recording)):
+            likelihood = RecordingLikelihood(predictor, self.recording.select(np.array([i])))
+            alone = [climbed(WorldLikelihood(prior, choice, likelihood), z) for choice, z in starts.items()]
+            log_prior = np.log(prior.chances[list(starts)])
+            logs = np.array([mode.log_evidence for mode in alone]) + log_prior
+            evidence.append(float(logsumexp(logs)))
+            chances = np.exp(logs - evidence[-1])
+            parts = np.array([mode.divergence for mode in alone]) + logs - evidence[-1] - log_prior
+            divergence.append(float(chances[chances > 0] @ parts[chances > 0]))
+        return EpisodePosteriors(posterior.mode.by_episode, np.array(evidence), np.array(divergence))
+
+    def _excluding(self, parts: Sequence[Mapping[float, Densities]]) -> str:
+        """Return why not to rely on a world that knows less of the readings than noise around the last ones does.
+
+        A free fit takes the change of a sensor from one reading to the next for Gaussian noise of any mean and width,
+        whatever the state and the action. '' where the world explains the readings better.
+
+        Args:
+            parts: the densities of all episodes in that world alone.
+        """
+        gain = sum(part[1.0].sensor_log_sim[0].sum(axis=0) for part in parts)
+        episode, step = self.recording.transitions()
+        change = np.diff(self.recording.observations, axis=1)[episode, step]
+        spread = np.maximum(change.std(axis=0), np.finfo(float).tiny)
+        gain = gain + len(change) * (np.log(spread) + 0.5 + 0.5 * np.log(2 * np.pi))
+        if gain.sum() >= 0:
+            return ""
+        worst = [self.recording.sensors[i] for i in np.argsort(gain) if gain[i] < 0]
+        return (
+            "even the best world explains the readings less than noise around the last ones does, so that only their "
+            f"difference is certain; excluded by {listed(worst)}"
+        )
+
     def _densities(
         self, simulated: Predictor, known: Reality, scales: Sequence[float]
     ) -> Iterator[Mapping[float, Densities]]:
@@ -200,7 +391,7 @@ class _Comparison:
             yield {scale: reading_densities(part, expected, real, scale) for scale in scales}
 
     def with_null(self, found: PredictiveGap, sim: Trajectories, rng: np.random.Generator) -> PredictiveGap:
-        """Add to the gap its null: the gap of a robot that is one of the fibre's worlds.
+        """Add to the gap of one episode its null: that of a robot that is one of the fibre's worlds.
 
         Simulated episodes are held against the fibre with the density of their own member as the truth, which gives
         each world its own gap: what the mixture costs a robot that lives there. Worlds are the units: where the robot
@@ -213,7 +404,9 @@ class _Comparison:
         """
         if self.noise == "fitted" or np.any(self.state_deviation):
             return _without_null(found, "the simulated episodes have other noise, or states without errors")
-        usable = np.flatnonzero(sim.kept & (sim.lengths > 0) & (found.weights[sim.member_index] > 0))
+        assert found.members is not None, "simulated episodes are of a fibre"
+        weights = found.members.weights
+        usable = np.flatnonzero(sim.kept & (sim.lengths > 0) & (weights[sim.member_index] > 0))
         worlds = np.unique(sim.member_index[usable])
         if not len(worlds):
             return _without_null(found, "no episode of a member with a weight went on")
@@ -221,24 +414,35 @@ class _Comparison:
         shuffled = rng.permutation(usable)
         drawn = np.concatenate([shuffled[sim.member_index[shuffled] == member][:each] for member in worlds])
         drawn.sort()
-        own = predictive_gap(
-            self.world,
-            sim.select(drawn),
-            fibre=self.fibre,
-            reality=self.fibre,
-            states=self.states,
-            state_deviation=self.state_deviation,
-            confidence=self.confidence,
-            rng=rng,
-            threads=self.threads,
-        )
-        member = sim.member_index[drawn][own.episode]
-        gaps = np.array([own.terms[member == one].mean() for one in worlds])
-        as_large = p_value(gaps, found.estimate.raw, sampled=True)
+        own = replace(self, recording=sim.select(drawn), reality=self.fibre)
+        with on_one_thread():
+            simulated, known = own.sides()
+            batches = own._densities(simulated, known, (1.0,))
+            mixed = follow_batches(batches, np.log(weights, where=weights > 0, out=np.full(len(weights), -np.inf)))[1.0]
+        member = sim.member_index[drawn][mixed.episode]
+        gaps = np.array([mixed.terms[member == one].mean() for one in worlds])
+        as_large = p_value(gaps, found.episode.raw, sampled=True)
         why = [_EXACT]
         if 1 / (1 + len(worlds)) > _WORTH_A_WORD:
             why.append(f"with {len(worlds)} worlds the p-value is at least {1 / (1 + len(worlds)):.2g}")
         return _with(found, Null((), (float(gaps.mean()),), as_large, 1, tuple(why)))
+
+
+def _null_ratios(posterior: Posterior, draws: int, rng: np.random.Generator) -> Floats:
+    """Draw (draws,) log ratios per control step of a robot that is a world of the randomization and its best world.
+
+    With the information F at the mode, readings of a world z have the score s ~ N(0, F), and the mode of their
+    posterior lies δ = P⁻¹ (s - z) away, for the precision P. There the log-likelihood is sᵀδ - ½ δᵀFδ above that of z.
+    The worlds z are drawn from the posterior.
+    """
+    mode = posterior.mode
+    k = len(mode.z)
+    values, vectors = np.linalg.eigh(mode.information)
+    score = (rng.standard_normal((draws, k)) * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    robot = mode.z + rng.standard_normal((draws, k)) @ np.linalg.cholesky(mode.covariance).T
+    off = (score - robot) @ mode.covariance
+    gain = (score * off).sum(axis=1) - 0.5 * np.einsum("ni,ij,nj->n", off, mode.information, off)
+    return np.asarray(-gain / posterior.steps)
 
 
 _EXACT = "no A/A of the real side: its episodes are held against their own density already"
@@ -250,5 +454,5 @@ def _without_null(found: PredictiveGap, reason: str) -> PredictiveGap:
 
 
 def _with(found: PredictiveGap, null: Null) -> PredictiveGap:
-    """Return the gap with a null in its estimate."""
-    return replace(found, estimate=replace(found.estimate, null=null))
+    """Return the gap with a null of one episode."""
+    return replace(found, episode=replace(found.episode, null=null))

@@ -10,13 +10,17 @@ import numpy as np
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError
+from sim2real_cat.posteriors.densities import normal
 from sim2real_cat.posteriors.expectation import Expectation, Predictor
 from sim2real_cat.posteriors.readings import FittedReadings
+from sim2real_cat.posteriors.worlds_posterior import Posterior
 from sim2real_cat.recordings.trajectories import Trajectories
 
 _MOST_FOLDS = 10
 # An error below this share of a sensor's magnitude is rounding.
 _EXACT = 1e-9
+# Readings, of all draws and sensors, that are fitted at a time.
+_NUMBERS_AT_ONCE = 2_000_000
 # Candidates for the ridge, in units of the mean squared singular value: from a free regression to none at all.
 _RIDGES = np.logspace(-6, 4, 21)
 # A mean squared error above this, relative to the expected one, does not come from chance.
@@ -67,16 +71,23 @@ class FittedReality:
     Attributes:
         expected: (N, d) of each reading.
         deviation: (N, d) of the error.
-        folds: how many groups of episodes were left out in turn.
+        design: (N, p) the features of the fit.
+        fold: (N,) the group of episodes that each transition was left out with.
         calibration: mean square of the errors over their deviations, 1 where these are right.
         noise: the noise that the sensors are taken to have, and its origin.
     """
 
     expected: Floats
     deviation: Floats
-    folds: int
+    design: Floats
+    fold: Ints
     calibration: float
     noise: str = "as given"
+
+    @property
+    def folds(self) -> int:
+        """Return how many groups of episodes were left out in turn."""
+        return int(self.fold.max()) + 1
 
     @property
     def reasons(self) -> Sequence[str]:
@@ -92,8 +103,8 @@ class FittedReality:
     def notes(self) -> Sequence[str]:
         """Notes for the reader."""
         return (
-            f"reality's own density is fitted to episodes left out in {self.folds} turns: on average the gap is too "
-            "small rather than too large",
+            f"reality's own density is fitted to episodes left out in {self.folds} turns: on average the gap "
+            "is too small rather than too large",
         )
 
     def expect(self, part: Trajectories, rows: slice) -> FittedReadings:
@@ -150,59 +161,118 @@ def fit_residuals(reading: Floats, simulated: Floats, features: Floats, episode:
     if folds < 2:
         raise GapError("reality's own density is fitted to episodes left out, and there is a single one: add episodes")
     design = np.hstack([np.ones((len(reading), 1)), _standard(features), _standard(simulated)])
-    residual = reading - simulated
-    expected, deviation = np.empty_like(reading), np.empty_like(reading)
-    for fold in range(folds):
-        out = index % folds == fold
-        x, y = design[~out], residual[~out]
-        if len(x) < 2 * design.shape[1]:
-            raise GapError(
-                f"{len(x)} transitions are too few to fit reality's density with {design.shape[1]} features: "
-                "add episodes"
-            )
-        for sensor in range(reading.shape[1]):
-            fit = _Ridge.fit(x, y[:, sensor])
-            if fit.spread <= _EXACT * np.abs(reading[:, sensor]).max():
-                raise GapError(f"sensor {sensor} repeats what is expected exactly: it has no density")
-            correction, leverage = fit.at(design[out])
-            expected[out, sensor] = simulated[out, sensor] + correction
-            deviation[out, sensor] = fit.spread * np.sqrt(1.0 + leverage)
+    fold = index % folds
+    if (fewest := min(int((fold != out).sum()) for out in range(folds))) < 2 * design.shape[1]:
+        raise GapError(
+            f"{fewest} transitions are too few to fit reality's density with {design.shape[1]} features: add episodes"
+        )
+    correction, deviation, spread = _left_out(design, reading - simulated, fold)
+    for sensor in np.flatnonzero((spread <= _EXACT * np.abs(reading).max(axis=0)).any(axis=0)):
+        raise GapError(f"sensor {sensor} repeats what is expected exactly: it has no density")
+    expected = simulated + correction
     calibration = float(np.square((reading - expected) / deviation).mean())
-    return FittedReality(expected, deviation, folds, calibration)
+    return FittedReality(expected, deviation, design, fold, calibration)
+
+
+def _left_out(design: Floats, residual: Floats, fold: Ints) -> tuple[Floats, Floats, Floats]:
+    """Fit residuals (N, c) to features (N, p) with each fold left out in turn.
+
+    Returns:
+        (N, c) the fit to the other folds, (N, c) the deviation of its error, (folds, c) the spread that it leaves.
+    """
+    fit, deviation = np.empty_like(residual), np.empty_like(residual)
+    spreads = []
+    for out in range(int(fold.max()) + 1):
+        left = fold == out
+        ridge = _Ridge.fit(design[~left], residual[~left])
+        fit[left], leverage = ridge.at(design[left])
+        deviation[left] = ridge.spread * np.sqrt(1.0 + leverage)
+        spreads.append(ridge.spread)
+    return fit, deviation, np.array(spreads)
+
+
+@dataclass(frozen=True, eq=False)
+class FitNull:
+    """Draws of a fitted reality where the robot is a world of a randomization.
+
+    Attributes:
+        ratios: (B,) ln of the fit's density minus that of the best world, mean over transitions.
+        left_over: (B,) mean square of the fit's errors over the deviation of the sensors' noise.
+    """
+
+    ratios: Floats
+    left_over: Floats
+
+
+def null_of_fit(
+    fitted: FittedReality, width: Floats, slope: Floats, posterior: Posterior, draws: int, rng: np.random.Generator
+) -> FitNull:
+    """Fit reality again to readings of robots that are worlds of a randomization, linearised around the best world.
+
+    Readings of a world z, σε around what it expects, have their mode δ = P⁻¹ (Jᵀε/σ - z) away, for the precision P, and
+    leave the residuals σε - Jδ there. The worlds z are drawn from the posterior.
+
+    Args:
+        fitted: the fit to the recording.
+        width: (d,) deviation σ of the noise of each sensor.
+        slope: (N, d, k) the change J of what is expected with the coordinates.
+        posterior: after all episodes.
+        draws: how many robots.
+        rng: draws worlds and noise.
+    """
+    mode, (n, d, k) = posterior.mode, slope.shape
+    flat, covariance = (slope / width[:, None]).reshape(n * d, k), mode.covariance
+    root = np.linalg.cholesky(covariance)
+    ratios, left_over = np.empty(draws), np.empty(draws)
+    for some in np.array_split(np.arange(draws), -(-draws * n * d // _NUMBERS_AT_ONCE)):
+        noise = rng.standard_normal((n * d, len(some)))
+        robot = mode.z[:, None] + root @ rng.standard_normal((k, len(some)))
+        noise -= flat @ (covariance @ (flat.T @ noise - robot))
+        residual = noise.reshape(n, d * len(some)) * np.repeat(width, len(some))
+        fit, deviation, _ = _left_out(fitted.design, residual, fitted.fold)
+        apart = normal(residual - fit, deviation) - normal(residual, np.repeat(width, len(some)))
+        ratios[some] = apart.reshape(n, d, -1).sum(axis=1).mean(axis=0)
+        left_over[some] = np.square((residual - fit) / np.repeat(width, len(some))).reshape(n * d, -1).mean(axis=0)
+    return FitNull(ratios, left_over)
 
 
 @dataclass(frozen=True, eq=False)
 class _Ridge:
-    """A linear fit with a penalty on its coefficients.
+    """Linear fits with a penalty on their coefficients, of several columns to the same features.
 
     Attributes:
-        coefficients: (p,).
-        inverse: (p, p) of the penalised Gram matrix.
-        spread: standard deviation of what the fit leaves.
+        coefficients: (p, c).
+        right, singular: of the features' singular value decomposition, (p, p) and (p,).
+        ridges: (c,) the penalty of each column.
+        spread: (c,) standard deviation of what each fit leaves.
     """
 
     coefficients: Floats
-    inverse: Floats
-    spread: float
+    right: Floats
+    singular: Floats
+    ridges: Floats
+    spread: Floats
 
     @classmethod
     def fit(cls, x: Floats, y: Floats) -> _Ridge:
         """Fit with the ridge whose generalized cross-validation error, n |y - ŷ|² / (n - trace)², is least."""
         left, singular, right = np.linalg.svd(x, full_matrices=False)
         rotated = left.T @ y
-        outside = float(y @ y - rotated @ rotated)
+        outside = np.square(y).sum(axis=0) - np.square(rotated).sum(axis=0)
         ridges = _RIDGES * np.square(singular).mean()
         shrink = np.square(singular) / (np.square(singular) + ridges[:, None])
-        left_over = outside + np.square((1.0 - shrink) * rotated).sum(axis=1)
+        left_over = outside + np.square(1.0 - shrink) @ np.square(rotated)
         freedom = len(x) - shrink.sum(axis=1)
-        best = int(np.argmin(left_over / np.square(freedom)))
-        inverse = (right.T / (np.square(singular) + ridges[best])) @ right
-        coefficients = inverse @ (x.T @ y)
-        return cls(coefficients, inverse, float(np.sqrt(max(left_over[best], 0.0) / freedom[best])))
+        best = np.argmin(left_over / np.square(freedom)[:, None], axis=0)
+        chosen = left_over[best, np.arange(y.shape[1])]
+        scaled = rotated * singular[:, None] / (np.square(singular)[:, None] + ridges[best])
+        spread = np.sqrt(np.maximum(chosen, 0.0) / freedom[best])
+        return cls(right.T @ scaled, right, singular, ridges[best], spread)
 
     def at(self, x: Floats) -> tuple[Floats, Floats]:
-        """Return the fit at new rows, and what its own uncertainty adds to the variance, relative to it."""
-        return x @ self.coefficients, np.einsum("np,pq,nq->n", x, self.inverse, x)
+        """Return the fits (n, c) at new rows, and what their own uncertainty adds to the variance, relative to it."""
+        leverage = np.square(x @ self.right.T) @ (1.0 / (np.square(self.singular)[:, None] + self.ridges))
+        return x @ self.coefficients, leverage
 
 
 def _standard(columns: Floats) -> Floats:

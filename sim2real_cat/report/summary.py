@@ -7,9 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from sim2real_cat.errors import listed
+from sim2real_cat.gaps.estimate import Estimate
+from sim2real_cat.predictive.estimate import PredictiveGap
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.law import intervals
 from sim2real_cat.transfer.laws.report import LawReport
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,42 @@ def summaries(instance: TransferInstance, report: LawReport) -> list[PolicySumma
             )
         )
     return found
+
+
+def gap_lines(found: PredictiveGap, worlds: Ensemble) -> list[str]:
+    """Return the parts of a predictive gap as lines: what it is of, its three numbers, and the nearest world.
+
+    Args:
+        found: the gap.
+        worlds: the fibre, where it is of one.
+    """
+    fibre = found.members
+    what = "the randomization, integrated" if fibre is None else f"a fibre of {len(fibre.weights)} worlds"
+    null = found.estimate.null or found.episode.null
+    lines = [
+        f"gap of {what}: rate {_with_ends(found.estimate)}, complexity {_with_ends(found.complexity)}, "
+        f"one episode {_with_ends(found.episode)}"
+    ]
+    if null is not None and null.p_value is not None:
+        lines.append(f"p-value of a robot that is one of the worlds: {p_text(null.p_value)}")
+    if fibre is not None and len(worlds) > 1:
+        values = listed(f"{parameter} {value:.4g}" for parameter, value in worlds.row(fibre.best).items())
+        lines.append(f"nearest of {len(worlds)} worlds: {fibre.best}, probability {fibre.chances.max():.3g}: {values}")
+    if found.posterior is not None:
+        for name in found.posterior.prior.parameters:
+            middle, low, high = found.posterior.interval(name)
+            lines.append(f"{name}: {middle:.4g} [{low:.4g}, {high:.4g}]")
+    return lines
+
+
+def p_text(p_value: float) -> str:
+    """Return a p-value as text."""
+    return "< 0.001" if p_value <= 0.001 else f"{p_value:.3f}"
+
+
+def _with_ends(estimate: Estimate) -> str:
+    """Return an estimate with its interval as text."""
+    return f"{_short(estimate.value)} [{_short(estimate.low)}, {_short(estimate.high)}]"
 
 
 def _short(value: float) -> str:

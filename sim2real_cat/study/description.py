@@ -15,6 +15,7 @@ import numpy as np
 from sim2real_cat.errors import PolicyError, StudyError, WorldError, listed, unknown_name
 from sim2real_cat.policies.files import load_policy
 from sim2real_cat.policies.policy import Policy
+from sim2real_cat.predictive.estimate import GAPS_OF, GapOf
 from sim2real_cat.toml_table import TomlTable
 from sim2real_cat.training.random_search import RandomSearch
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
@@ -87,6 +88,11 @@ class Candidate:
     training: RandomSearch
     weights: Weights | None
 
+    @property
+    def varying(self) -> Randomization | None:
+        """Return the randomization; None where nothing varies in it."""
+        return self.randomization if self.randomization.changes else None
+
 
 @dataclass(frozen=True)
 class Description:
@@ -97,6 +103,7 @@ class Description:
         seed: all randomness of the study comes from it.
         epsilon: nats per control step under which a policy transfers.
         method: the method by which `measure` measures gaps.
+        gap_of: the worlds of a predictive gap: the randomization of a policy, or its finite fibre.
         confidence: nominal coverage of the intervals.
         real_episodes: episodes of each policy on its robot.
         sim_episodes: episodes of each policy in each world of its fibre.
@@ -109,6 +116,7 @@ class Description:
     seed: int
     epsilon: float
     method: MeasureMethod
+    gap_of: GapOf
     confidence: float
     real_episodes: int
     sim_episodes: int
@@ -148,6 +156,9 @@ def read_description(path: Path) -> Description:
     method = head.text("method", "auto")
     if method not in MEASURE_METHODS:
         raise StudyError(f"{head.place}: " + unknown_name("method", method, MEASURE_METHODS))
+    gap_of = head.text("gap_of", "randomization")
+    if gap_of not in GAPS_OF:
+        raise StudyError(f"{head.place}: " + unknown_name("gap_of", gap_of, GAPS_OF))
     confidence = head.number("confidence", 0.95, above=0.0)
     if confidence >= 1:
         raise StudyError(f"{head.place}: confidence needs to be under 1, got {confidence:g}")
@@ -156,6 +167,7 @@ def read_description(path: Path) -> Description:
         seed=head.integer("seed", 0, least=0),
         epsilon=head.number("epsilon", DEFAULT_EPSILON, above=0.0),
         method=method,
+        gap_of=gap_of,
         confidence=confidence,
         real_episodes=head.integer("real_episodes", 24, least=2),
         sim_episodes=head.integer("sim_episodes", 4, least=2),

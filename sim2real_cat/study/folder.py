@@ -174,9 +174,10 @@ class _Remeasurement:
 
     def __call__(self, instance: ACSet, policy: int) -> Recomputed:
         try:
-            found, note = measure_again(
+            found, fibre, note = measure_again(
                 self._deployment(TransferInstance(instance), policy),
                 method=self._described.method,
+                gap_of=self._described.gap_of,
                 confidence=self._described.confidence,
                 rng=generator(self._described.seed, "gap", str(instance.subpart("policy_name", policy))),
                 threads=self.threads,
@@ -187,7 +188,8 @@ class _Remeasurement:
             return Recomputed(reason=f"cannot be measured again: {error}")
         if found is None:
             return Recomputed(note=note)
-        return Recomputed(found.value, found.low, found.high, note=_versions(self._described.source))
+        fibre_gap = None if fibre is None else fibre.value
+        return Recomputed(found.value, found.low, found.high, fibre_gap, note=_versions(self._described.source))
 
     @property
     def _described(self) -> Description:
@@ -217,6 +219,7 @@ class _Remeasurement:
             self._of_robot(self._verified(acset, int(acset.subpart("deploy.observe_real", policy)))).of_policy(name),
             world=robot.world,
             reality=robot.reality,
+            randomization=known[name].varying,
         )
 
     def _verified(self, acset: ACSet, observation: int) -> Path:

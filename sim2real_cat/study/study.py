@@ -27,6 +27,7 @@ from sim2real_cat.transfer.measurement import MeasuredGap, measure
 from sim2real_cat.worlds.parameters.apply import actuator_delays
 from sim2real_cat.worlds.parameters.channels import with_period
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.simulation.prediction import predict_steps
 from sim2real_cat.worlds.world import World
 
@@ -66,11 +67,23 @@ class Study:
         Raises:
             StudyError: the study has no policy of that name.
         """
+        chosen = self._candidate(policy)
+        return chosen.robot.world, _fibre(self.description, chosen)
+
+    def randomization(self, policy: str) -> Randomization | None:
+        """Return the randomization from which a policy's fibre is drawn; None where nothing varies in it.
+
+        Raises:
+            StudyError: the study has no policy of that name.
+        """
+        return self._candidate(policy).varying
+
+    def _candidate(self, policy: str) -> Candidate:
+        """Return a policy of the study by name."""
         candidates = {candidate.name: candidate for candidate in self.description.candidates}
         if policy not in candidates:
             raise StudyError(f"study '{self.description.name}': " + unknown_name("policy", policy, candidates))
-        chosen = candidates[policy]
-        return chosen.robot.world, _fibre(self.description, chosen)
+        return candidates[policy]
 
     def run(
         self,
@@ -154,6 +167,7 @@ def _deploy(described: Description, candidate: Candidate, show: Progress, thread
         name=name,
         robot=robot.name,
         fibre=fibre,
+        randomization=candidate.varying,
         reality=robot.reality,
         episodes=described.real_episodes,
         sim_episodes=described.sim_episodes,
@@ -171,7 +185,14 @@ def _measure(
 ) -> tuple[MeasuredGap, EventLog | None]:
     """Measure the gap of a deployment and its events; where there are no events the gap's note says why."""
     rng = generator(described.seed, "gap", deployment.policy)
-    measured = measure(deployment, method=described.method, confidence=described.confidence, rng=rng, threads=threads)
+    measured = measure(
+        deployment,
+        method=described.method,
+        gap_of=described.gap_of,
+        confidence=described.confidence,
+        rng=rng,
+        threads=threads,
+    )
     if measured.transition is None:
         return measured, None
     try:

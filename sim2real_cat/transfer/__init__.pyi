@@ -8,7 +8,7 @@ from .deployment import deploy_recording as deploy_recording
 from .instance import TransferInstance as TransferInstance
 from .measurement import MeasuredGap as MeasuredGap
 from .measurement import MeasureMethod as MeasureMethod
-from .measurement import MemberGaps as MemberGaps
+from .measurement import WorldGaps as WorldGaps
 from .measurement import measure as measure
 from .schema import SchSim2RealTransfer as SchSim2RealTransfer
 from .schema import SchTransferStudy as SchTransferStudy

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sim2real_cat.acsets.acset import ACSet
 from sim2real_cat.acsets.engines import EngineName
 from sim2real_cat.errors import InstanceError
-from sim2real_cat.gaps.estimate import Null
+from sim2real_cat.gaps.estimate import Estimate, Null
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.transfer.instance import TransferInstance
 from sim2real_cat.transfer.laws.law import DEFAULT_EPSILON
-from sim2real_cat.transfer.measurement import MeasuredGap, MemberGaps, measure
+from sim2real_cat.transfer.measurement import MeasuredGap, WorldGaps, measure
 from sim2real_cat.transfer.schema import SchTransferStudy
 
 
@@ -123,7 +123,7 @@ def takeovers(deployments: Sequence[Deployment], gaps: Sequence[MeasuredGap], ep
 
 
 def _add_fibre(
-    acset: ACSet, policy: int, deployment: Deployment, by_world: MemberGaps | None, recording: RecordingFile | None
+    acset: ACSet, policy: int, deployment: Deployment, by_world: WorldGaps | None, recording: RecordingFile | None
 ) -> None:
     """Add a SimEnv, its observation and its draws for every member of a policy's fibre."""
     fibre = deployment.fibre
@@ -176,10 +176,21 @@ def _measurements(measured: MeasuredGap) -> dict[str, object]:
         row |= {"gap_method": transition.method, "gap_level": transition.level, "gap_reliable": transition.reliable}
         episodes = transition.episodes_real
         row |= {"gap_steps": transition.n_real / episodes, "gap_episodes": episodes} | _null(transition.null)
+    if (predictive := measured.predictive) is not None:
+        row |= {"gap_of": predictive.gap_of, "gap_uncorrected": float(predictive.terms.mean())}
+        row |= _attributes("kl_gap_episode", predictive.episode) | _attributes("gap_complexity", predictive.complexity)
+        row |= _null(predictive.estimate.null or predictive.episode.null)
+    if measured.fibre is not None:
+        row |= _attributes("fibre_gap", measured.fibre.episode)
     if (occupancy := measured.occupancy) is not None:
         numbers = (occupancy.value, occupancy.low, occupancy.high)
         row |= _interval("occupancy_gap", "occupancy_low", "occupancy_high", *numbers)
     return row
+
+
+def _attributes(name: str, estimate: Estimate) -> dict[str, object]:
+    """Return an estimate as an attribute and those of its interval."""
+    return _interval(name, f"{name}_low", f"{name}_high", estimate.value, estimate.low, estimate.high)
 
 
 def _null(null: Null | None) -> dict[str, object]:
@@ -190,7 +201,7 @@ def _null(null: Null | None) -> dict[str, object]:
     return {"gap_null": max(float(np.mean(values)), 0.0) if values else None, "gap_p_value": null.p_value}
 
 
-def _of_world(by_world: MemberGaps, member: int) -> dict[str, object]:
+def _of_world(by_world: WorldGaps, member: int) -> dict[str, object]:
     """Return the attributes of a SimEnv that its own gap and its square fill, where these were measured."""
     row: dict[str, object] = {}
     if np.isfinite(by_world.gaps[member, 0]):

@@ -14,6 +14,7 @@ from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.training.trained import Trained, Trainer
 from sim2real_cat.worlds.external.world import ExternalWorld
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
+from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.sensors.sensing import sensed
 from sim2real_cat.worlds.simulation.replay import replay
 from sim2real_cat.worlds.simulation.rollout import rollout
@@ -37,6 +38,7 @@ class Deployment:
         world: the world that the fibre varies; None where it cannot be set to a recorded state.
         reality: the parameters of the real world where that is one of MuJoCo's, by `real.member_index`; None where
             only the recording is known.
+        randomization: the randomization that the fibre was drawn from; None where there is none, or it is not known.
     """
 
     policy: str
@@ -50,6 +52,7 @@ class Deployment:
     entropy_coefficient: float | None = None
     world: World | None = None
     reality: Ensemble | None = None
+    randomization: Randomization | None = None
 
 
 def deploy(
@@ -59,6 +62,7 @@ def deploy(
     name: str,
     robot: str,
     fibre: Ensemble | None = None,
+    randomization: Randomization | None = None,
     reality: Ensemble | None = None,
     real: Trajectories | None = None,
     episodes: int = 24,
@@ -78,6 +82,7 @@ def deploy(
         robot: the name of the real world.
         fibre: the worlds that trained the policy. Where none is given, those of the training result, and the world as
             it is for a policy alone.
+        randomization: the randomization that the fibre was drawn from, whose gap `measure` takes where it is given.
         reality: the parameters of the world that plays the robot. Beside `real`, those of the world that it was
             recorded in, by `real.member_index`.
         real: episodes of the policy on the robot; they are simulated in `reality` where none are given.
@@ -135,6 +140,7 @@ def deploy(
         None if trained is None else trained.entropy_coefficient,
         world=world if isinstance(world, World) else None,
         reality=reality,
+        randomization=randomization,
     )
 
 
@@ -160,6 +166,7 @@ def deploy_recording(
     *,
     robot: str,
     fibre: Ensemble,
+    randomization: Randomization | None = None,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
 ) -> Deployment:
@@ -175,6 +182,7 @@ def deploy_recording(
         recording: episodes of one policy, with states.
         robot: the name of the real world.
         fibre: the simulated worlds that play the actions.
+        randomization: the randomization that the fibre was drawn from, whose gap `measure` takes where it is given.
         rng: a generator, or a seed for one: the noise of the simulated sensors.
         threads: physics threads; 0 means one per available core.
 
@@ -187,7 +195,9 @@ def deploy_recording(
         raise InstanceError(f"a deployment is of one named policy, the recording is of {listed(map(repr, names))}")
     played = replay(world, recording, fibre=fibre, threads=threads)
     sim = sensed(world, played, rng=rng, fibre=fibre)
-    return Deployment(names[0], robot, _digest(recording), None, fibre, sim, recording, world=world)
+    return Deployment(
+        names[0], robot, _digest(recording), None, fibre, sim, recording, world=world, randomization=randomization
+    )
 
 
 def _digest(recording: Trajectories) -> str:

@@ -13,11 +13,12 @@ from sim2real_cat.errors import GapError, WorldError, unknown_name
 from sim2real_cat.gaps.estimate import Estimate, SampleMethod
 from sim2real_cat.gaps.kl_gap import gap
 from sim2real_cat.gaps.samples import Level
-from sim2real_cat.predictive.estimate import PredictiveGap
+from sim2real_cat.predictive.estimate import GAPS_OF, GapOf, PredictiveGap
 from sim2real_cat.predictive.gap import predictive_gap
 from sim2real_cat.recordings.trajectories import Trajectories
 from sim2real_cat.transfer.deployment import Deployment
 from sim2real_cat.worlds.parameters.channels import changes_period
+from sim2real_cat.worlds.world import World
 
 MeasureMethod = Literal["auto", "predictive", "gaussian", "knn", "ratio"]
 """The ways to measure the gap of a deployment: by predictions where the world allows it, or from samples."""
@@ -28,7 +29,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
-class MemberGaps:
+class WorldGaps:
     """The gap and the square of each world of a fibre, in its order.
 
     Attributes:
@@ -53,6 +54,7 @@ class MeasuredGap:
         occupancy: the gap of the marginal distributions, in nats per observation; None likewise.
         note: why a gap is missing or not to be relied on, '' where there is nothing to say.
         predictive: what `transition` was taken from where its method is "predictive".
+        fibre: the predictive gap of the finite fibre; the same where no randomization was integrated.
         by_world: the same of each world of the fibre by itself; None where that was not asked for.
     """
 
@@ -60,18 +62,23 @@ class MeasuredGap:
     occupancy: Estimate | None
     note: str
     predictive: PredictiveGap | None = field(default=None, compare=False)
-    by_world: MemberGaps | None = field(default=None, compare=False)
+    fibre: PredictiveGap | None = field(default=None, compare=False)
+    by_world: WorldGaps | None = field(default=None, compare=False)
 
 
 def measure(
     deployment: Deployment,
     *,
     method: MeasureMethod = "auto",
+    gap_of: GapOf = "randomization",
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
 ) -> MeasuredGap:
-    """Measure KL(P_real || P_sim) of a deployment, the simulated side being the weighted mixture over its fibre.
+    """Measure KL(P_real || P_sim) of a deployment.
+
+    The simulated side is the randomization that its fibre was drawn from, integrated, where there is one and the method
+    is "predictive". Otherwise it is the weighted mixture over its fibre.
 
     Episodes that diverged are left out. Where the samples allow no estimate, there is none, and the note says why.
 
@@ -79,6 +86,7 @@ def measure(
         deployment: what was deployed, and both recordings.
         method: "auto" is "predictive" where the world allows it and "gaussian", with a note why, where it does not.
             The gap of the marginal distributions is "gaussian" beside "predictive".
+        gap_of: "fibre" takes the mixture over the fibre where there is a randomization too.
         confidence: nominal coverage of the intervals.
         rng: a generator, or a seed for one; deals episodes into blocks.
         threads: physics threads; 0 means one per core.
@@ -86,26 +94,37 @@ def measure(
     Raises:
         GapError: a method that is not known.
     """
-    asked = _Measuring(deployment, method, confidence, np.random.default_rng(rng), threads)
+    asked = _Measuring(deployment, method, gap_of, confidence, np.random.default_rng(rng), threads)
     found, transition = asked.transition()
+    fibre = asked.beside(found)
     occupancy = asked.noting("occupancy", lambda: asked.compare("occupancy"))
     for level, estimate in (("transition", transition), ("occupancy", occupancy)):
         if estimate is not None and not estimate.reliable:
             asked.notes.append(f"{level}: {'; '.join(estimate.why)}")
-    by_world = member_gaps(deployment, found, method=asked.of_samples, confidence=confidence, rng=asked.rng)
-    return MeasuredGap(transition, occupancy, " | ".join(asked.notes), found, by_world)
+    by_world = member_gaps(deployment, fibre, method=asked.of_samples, confidence=confidence, rng=asked.rng)
+    return MeasuredGap(transition, occupancy, " | ".join(asked.notes), found, fibre, by_world)
 
 
 def measure_again(
-    deployment: Deployment, *, method: MeasureMethod, confidence: float, rng: np.random.Generator, threads: int = 0
-) -> tuple[Estimate | None, str]:
-    """Measure the gap per control step as `measure` does with the same generator, and return it with its notes.
+    deployment: Deployment,
+    *,
+    method: MeasureMethod,
+    gap_of: GapOf,
+    confidence: float,
+    rng: np.random.Generator,
+    threads: int = 0,
+) -> tuple[Estimate | None, Estimate | None, str]:
+    """Measure a gap as `measure` does with the same generator.
 
     What takes most of `measure`'s time is left out: the null, the marginal distributions and single worlds.
+
+    Returns:
+        The gap per control step, that of one episode of the finite fibre, and notes.
     """
-    asked = _Measuring(deployment, method, confidence, rng, threads)
-    _, transition = asked.transition(null=False)
-    return transition, " | ".join(asked.notes)
+    asked = _Measuring(deployment, method, gap_of, confidence, rng, threads)
+    found, transition = asked.transition(null=False)
+    fibre = asked.beside(found)
+    return transition, None if fibre is None else fibre.episode, " | ".join(asked.notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +133,7 @@ class _Measuring:
 
     deployment: Deployment
     method: MeasureMethod
+    gap_of: GapOf
     confidence: float
     rng: np.random.Generator
     threads: int
@@ -122,6 +142,8 @@ class _Measuring:
     def __post_init__(self) -> None:
         if self.method not in MEASURE_METHODS:
             raise GapError(unknown_name("method", self.method, MEASURE_METHODS))
+        if self.gap_of not in GAPS_OF:
+            raise GapError(unknown_name("gap_of", self.gap_of, GAPS_OF))
 
     @property
     def of_samples(self) -> SampleMethod:
@@ -132,19 +154,45 @@ class _Measuring:
         """Measure the gap per control step, and return the predictive gap too where it was taken from one."""
         found: PredictiveGap | None = None
         if self.method in ("auto", "predictive"):
-            found = self.noting("predictive", lambda: self.predict(null=null))
+            if self.gap_of == "randomization" and self.deployment.randomization is not None:
+                found = self.noting("not of the randomization but of its fibre", self.integrate)
+            if found is None:
+                found = self.noting("predictive", lambda: self.predict(null=null))
         if found is not None or self.method == "predictive":
             return found, None if found is None else found.estimate
         splits = None if null else 0
         return None, self.noting("transition", lambda: self.compare("transition", splits))
 
-    def predict(self, *, null: bool) -> PredictiveGap:
-        """Compute the predictive gap, with its null where that is asked for."""
-        deployment = self.deployment
-        if deployment.world is None:
+    def beside(self, found: PredictiveGap | None) -> PredictiveGap | None:
+        """Return the gap of the fibre, which is computed beside that of a randomization."""
+        if found is None or found.gap_of == "fibre":
+            return found
+        return self.noting("fibre", lambda: self.predict(null=False))
+
+    @property
+    def _world(self) -> World:
+        """Return the simulated world."""
+        if self.deployment.world is None:
             raise GapError("the simulated world cannot be set to a recorded state")
+        return self.deployment.world
+
+    def integrate(self) -> PredictiveGap:
+        """Compute the predictive gap of the deployment's randomization."""
         return predictive_gap(
-            deployment.world,
+            self._world,
+            self.deployment.real,
+            randomization=self.deployment.randomization,
+            reality=self.deployment.reality,
+            confidence=self.confidence,
+            rng=self.rng,
+            threads=self.threads,
+        )
+
+    def predict(self, *, null: bool) -> PredictiveGap:
+        """Compute the predictive gap of the fibre, with its null where that is asked for."""
+        deployment = self.deployment
+        return predictive_gap(
+            self._world,
             deployment.real,
             fibre=deployment.fibre,
             reality=deployment.reality,
@@ -194,13 +242,13 @@ def member_gaps(
     method: SampleMethod,
     confidence: float,
     rng: np.random.Generator,
-) -> MemberGaps:
+) -> WorldGaps:
     """Measure the gap and the square of every world of a fibre.
 
     Args:
         deployment: the fibre, with episodes in it and on the robot.
-        predictive: the fibre's predictive gap, which knows that of its members; None to compare the samples of each
-            world by `method`, at the level "transition". The squares always compare samples.
+        predictive: the predictive gap of the fibre, which knows that of its members; None to compare the samples of
+            each world by `method`, at the level "transition". The squares always compare samples.
         method: one of the methods of `sim2real_cat.gap`.
         confidence: nominal coverage of the intervals.
         rng: deals episodes into blocks.
@@ -215,8 +263,8 @@ def member_gaps(
             return np.nan, np.nan, np.nan
         return found.value, found.low, found.high
 
-    worlds = range(len(deployment.fibre))
-    return MemberGaps(
-        np.array([between(e, "transition") for e in worlds]) if predictive is None else predictive.member_gaps,
+    worlds, known = range(len(deployment.fibre)), None if predictive is None else predictive.members
+    return WorldGaps(
+        np.array([between(e, "transition") for e in worlds]) if known is None else known.gaps,
         np.array([between(e, "occupancy") for e in worlds]),
     )

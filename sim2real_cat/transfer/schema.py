@@ -52,6 +52,17 @@ SchTransferStudy = SchSim2RealTransfer.extend(
         "return_real": ("Policy", "Number"),
         "gap_low": ("Policy", "TransferGap"),
         "gap_high": ("Policy", "TransferGap"),
+        "gap_uncorrected": ("Policy", "TransferGap"),
+        "gap_of": ("Policy", "Name"),
+        "kl_gap_episode": ("Policy", "TransferGap"),
+        "kl_gap_episode_low": ("Policy", "TransferGap"),
+        "kl_gap_episode_high": ("Policy", "TransferGap"),
+        "gap_complexity": ("Policy", "TransferGap"),
+        "gap_complexity_low": ("Policy", "TransferGap"),
+        "gap_complexity_high": ("Policy", "TransferGap"),
+        "fibre_gap": ("Policy", "TransferGap"),
+        "fibre_gap_low": ("Policy", "TransferGap"),
+        "fibre_gap_high": ("Policy", "TransferGap"),
         "gap_method": ("Policy", "Name"),
         "gap_level": ("Policy", "Name"),
         "gap_reliable": ("Policy", "Flag"),
@@ -79,7 +90,12 @@ counted. `kl_gap`, `gap_low` and `gap_high` are in nats per control step where `
 `occupancy_*` are in nats per observation. `gap_note` says why a gap is missing or not to be relied on. The gap
 was measured over `gap_episodes` real episodes of `gap_steps` control steps on average; `gap_null` is what the same
 estimator says where there is no gap, of one side against itself, and `gap_p_value` is that of "no more than that".
-`member_gap` is the gap of one simulated world by itself, as `kl_gap` is that of the mixture. `square_gap` is the
+A predictive gap says what it is of: `gap_of` is ``randomization`` where its worlds were integrated, ``fibre`` where the
+finite mixture was taken. `kl_gap` is its rate, the divergence from the best world; `gap_uncorrected` is the same before
+the correction for having been fitted, the mean over the events. `kl_gap_episode` is the gap of one episode by itself,
+and `gap_complexity`, the difference, is the price of not knowing the world when an episode starts. `fibre_gap` is the
+episode's gap of the finite mixture.
+`member_gap` is the gap of one simulated world by itself, as `fibre_gap` is that of the mixture. `square_gap` is the
 divergence between what one simulated world showed and what its policy's robot showed, at `square_level`, ``occupancy``
 or ``transition``.
 """

@@ -88,9 +88,9 @@ def test_the_estimate_says_what_it_is():
     assert (estimate.n_real, estimate.n_sim, estimate.episodes_real, estimate.n_members) == (240, 720, 8, 3)
     assert estimate.raw == found.terms.mean()
     assert estimate.low < estimate.value < estimate.high
-    assert found.weights.tolist() == [0.25, 0.25, 0.5]
-    assert found.episode_posterior.shape == (8, 3)
-    np.testing.assert_allclose(found.episode_posterior.sum(axis=1), 1)
+    assert found.members.weights.tolist() == [0.25, 0.25, 0.5]
+    assert found.members.episode_chances.shape == (8, 3)
+    np.testing.assert_allclose(found.members.episode_chances.sum(axis=1), 1)
     assert estimate.why[0].startswith("noise as given; with 2 of its deviation the gap would be ")
     assert estimate.why[-1] == "a note"
 
@@ -113,7 +113,7 @@ def test_many_blocks_are_one():
     joined = gap_of_densities(halves, np.ones(3), ("a", "b"), noise="")
     assert joined.estimate == whole.estimate
     np.testing.assert_array_equal(joined.terms, whole.terms)
-    np.testing.assert_array_equal(joined.posterior, whole.posterior)
+    np.testing.assert_array_equal(joined.members.chances, whole.members.chances)
 
 
 def test_intervals_cover():

@@ -47,7 +47,7 @@ def test_a_robot_that_is_in_the_fibre_has_no_gap(world, table, states):
 @pytest.mark.parametrize("table", TABLES)
 def test_a_robot_that_is_not_has_one(world, table):
     found = predictive_gap(world, recorded(world, table), reality=Ensemble.single(table), rng=0)
-    assert found.member_gaps[0, 0] > 1e-7
+    assert found.members.gaps[0, 0] > 1e-7
 
 
 def test_a_late_sensor_with_a_gain_has_no_gap_either(world):
@@ -63,7 +63,9 @@ def test_the_gap_of_a_gain(world):
     table = {"observation_gain[qpos[rail]]": {"set": 1.5}}
     real = recorded(world, table)
     found = predictive_gap(world, real, reality=Ensemble.single(table), rng=0)
-    assert found.member_gaps[0, 0] == pytest.approx(np.mean(0.5 * np.square(0.5 * real.qpos[:, 1:, 1] / 0.2)), rel=1e-9)
+    assert found.members.gaps[0, 0] == pytest.approx(
+        np.mean(0.5 * np.square(0.5 * real.qpos[:, 1:, 1] / 0.2)), rel=1e-9
+    )
 
 
 def test_the_gap_of_exchanged_channels(world):
@@ -74,7 +76,7 @@ def test_the_gap_of_exchanged_channels(world):
     truth = real.qpos[:, 1:]
     apart = np.square(truth[:, :, 0] - truth[:, :, 3])
     expected = sum(0.5 * ((s**2 + apart) / t**2 - 1) + np.log(t / s) for s, t in ((0.1, 0.4), (0.4, 0.1))).mean()
-    assert found.member_gaps[0, 0] == pytest.approx(expected, rel=1e-9)
+    assert found.members.gaps[0, 0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_gap_of_an_action_gain(world):
@@ -83,15 +85,15 @@ def test_the_gap_of_an_action_gain(world):
     real = recorded(world, table)
     found = predictive_gap(world, real, reality=Ensemble.single(table), rng=0)
     further = 0.01**2 * 3 * real.actions[:, :, 0] / 2.0
-    assert found.member_gaps[0, 0] == pytest.approx(np.mean(0.5 * np.square(further / 0.2)), rel=1e-9)
+    assert found.members.gaps[0, 0] == pytest.approx(np.mean(0.5 * np.square(further / 0.2)), rel=1e-9)
 
 
 def test_the_posterior_finds_the_flag(world):
     table = {"observation_swap[qpos[drop], qpos[turn]]": {"set": 1}}
     fibre = members("observation_swap[qpos[drop], qpos[turn]]", "set", [0, 1])
     found = predictive_gap(world, recorded(world, table), fibre=fibre, reality=Ensemble.single(table), rng=0)
-    np.testing.assert_allclose(found.posterior, [0, 1], atol=1e-9)
-    assert found.member_gaps[1, 0] < 1e-3 < found.member_gaps[0, 0]
+    np.testing.assert_allclose(found.members.chances, [0, 1], atol=1e-9)
+    assert found.members.gaps[1, 0] < 1e-3 < found.members.gaps[0, 0]
 
 
 def test_a_stuck_sensor_is_certain(world):
@@ -100,8 +102,8 @@ def test_a_stuck_sensor_is_certain(world):
     fibre, reality = members("observation_stuck[qpos[coil]]", "set", [0, 1]), Ensemble.single(table)
     real = recorded(world, table, episodes=40)
     found = predictive_gap(world, real, fibre=fibre, reality=reality, rng=0)
-    assert found.estimate.raw == pytest.approx(np.log(2) / STEPS, rel=1e-6)
-    np.testing.assert_allclose(found.posterior, [0, 1], atol=1e-12)
+    assert found.episode.raw == pytest.approx(np.log(2) / STEPS, rel=1e-6)
+    np.testing.assert_allclose(found.members.chances, [0, 1], atol=1e-12)
     with pytest.raises(GapError, match="sensor 2 repeats what is expected exactly"):
         predictive_gap(world, real, fibre=fibre, rng=0)
 
@@ -116,7 +118,7 @@ def test_a_member_that_is_stuck_cannot_have_read_what_changes(world):
     fibre = members("observation_stuck[qpos[coil]]", "set", [0, 1])
     nominal = Ensemble.nominal()
     found = predictive_gap(world, recorded(world, {}), fibre=fibre, reality=nominal, rng=0)
-    np.testing.assert_allclose(found.posterior, [1, 0], atol=1e-12)
+    np.testing.assert_allclose(found.members.chances, [1, 0], atol=1e-12)
 
 
 def test_what_cannot_be_predicted_is_refused(world):

@@ -162,9 +162,9 @@ def test_the_true_member_is_found(spring, driven):
     fibre = stiffer(*factors)
     real = driven(world, stiffer(factors[20]))
     found = predictive_gap(world, real, fibre=fibre, reality=stiffer(factors[20]), threads=1)
-    assert found.member == 20
-    assert found.posterior[20] > 0.99
-    assert found.posterior.sum() == pytest.approx(1.0)
+    assert found.members.best == 20
+    assert found.members.chances[20] > 0.99
+    assert found.members.chances.sum() == pytest.approx(1.0)
     assert 0 < found.estimate.value < np.log(32) / 60
     alone = predictive_gap(world, real, fibre=stiffer(factors[20]), reality=stiffer(factors[20]), threads=1)
     np.testing.assert_allclose(alone.terms, 0.0, atol=1e-9)
@@ -214,7 +214,7 @@ def test_bias_and_lateness_are_expected(spring, driven):
         fibre = Ensemble((parameter,), ("set",), np.array([[0.0], [value]]), np.full(2, 0.5))
         real = driven(world, real_world)
         found = predictive_gap(world, real, fibre=fibre, reality=real_world, threads=1)
-        assert found.member == 1
+        assert found.members.best == 1
         assert found.estimate.value < 1.01 * np.log(2) / 60
         none = predictive_gap(world, real, reality=real_world, threads=1)
         assert none.estimate.low > 0.05
@@ -316,16 +316,16 @@ def test_against_itself_the_fibre_costs_what_a_mixture_costs(spring, driven):
     table = ActionTable(np.ones((60, 1)))
     sim = rollout(world, table, rng=1, fibre=fibre, episodes=1, steps=60, threads=1)
     real = rollout(world, table, rng=2, fibre=stiffer(5.0), episodes=8, steps=60, threads=1)
-    null = predictive_gap(world, real, fibre=fibre, reality=stiffer(5.0), sim=sim, threads=1).estimate.null
+    null = predictive_gap(world, real, fibre=fibre, reality=stiffer(5.0), sim=sim, threads=1).episode.null
     assert len(null.simulated) == 1
     assert 0 <= null.simulated[0] <= 1.5 * np.log(24) / 60
     assert null.p_value == pytest.approx(1 / 25)
     assert null.real == ()
     at_home = rollout(world, table, rng=3, fibre=stiffer(1.0), episodes=8, steps=60, threads=1)
-    inside = predictive_gap(world, at_home, fibre=fibre, reality=stiffer(1.0), sim=sim, threads=1).estimate.null
+    inside = predictive_gap(world, at_home, fibre=fibre, reality=stiffer(1.0), sim=sim, threads=1).episode.null
     assert inside.p_value > 0.05
     two = sim.select([0, 1])
-    few = predictive_gap(world, real, fibre=fibre, sim=two, reality=stiffer(5.0), threads=1).estimate.null
+    few = predictive_gap(world, real, fibre=fibre, sim=two, reality=stiffer(5.0), threads=1).episode.null
     assert few.why[-1] == "with 2 worlds the p-value is at least 0.33"
 
 
@@ -338,7 +338,7 @@ def test_false_alarms_of_the_null_are_rare(spring):
         sim = rollout(world, table, rng=rng, fibre=fibre, episodes=1, steps=20, threads=1)
         real = rollout(world, table, rng=rng, fibre=robot, episodes=6, steps=20, threads=1)
         found = predictive_gap(world, real, fibre=fibre, reality=robot, sim=sim, threads=1)
-        alarms += found.estimate.null.p_value <= 0.05
+        alarms += found.episode.null.p_value <= 0.05
     assert alarms <= stats.binom.ppf(0.999, 30, 0.05)
 
 
@@ -347,14 +347,14 @@ def test_a_null_that_cannot_be_had_says_why(spring, driven):
     real = driven(world, stiffer(1.0))
     sim = rollout(world, ActionTable(np.ones((60, 1))), rng=1, fibre=fibre, episodes=3, steps=60, threads=1)
     for options in ({"noise": "fitted"}, {"state_deviation": 0.001}):
-        null = predictive_gap(world, real, fibre=fibre, sim=sim, threads=1, **options).estimate.null
+        null = predictive_gap(world, real, fibre=fibre, sim=sim, threads=1, **options).episode.null
         assert (null.simulated, null.p_value) == ((), None)
         assert "have other noise, or states without errors" in null.why[-1]
     with pytest.raises(WorldError, match="simulated episodes ran in member 1, the fibre has 1"):
         predictive_gap(world, real, sim=sim, threads=1)
     weightless = replace(fibre, weights=np.array([1.0, 0.0]))
     only_other = sim.select(np.flatnonzero(sim.member_index == 1))
-    null = predictive_gap(world, real, fibre=weightless, sim=only_other, threads=1).estimate.null
+    null = predictive_gap(world, real, fibre=weightless, sim=only_other, threads=1).episode.null
     assert "no episode of a member with a weight went on" in null.why[-1]
 
 
@@ -388,7 +388,7 @@ def test_episodes_of_different_lengths_have_different_sums(spring):
         for n in (10, 150)
     ]
     found = predictive_gap(world, concatenate(parts), reality=stiffer(2.0), threads=1)
-    sums = [found.terms[found.episode == i].sum() for i in range(10)]
+    sums = [found.terms[found.episode_index == i].sum() for i in range(10)]
     half = stats.t.ppf(0.975, 9) * np.std(sums, ddof=1) / np.sqrt(10)
     assert found.trajectory.raw == pytest.approx(np.mean(sums))
     assert found.trajectory.high == pytest.approx(np.mean(sums) + half)
@@ -409,7 +409,7 @@ def test_a_member_that_diverges_is_out_of_the_mixture(spring, driven):
     fibre = stiffer(1.0, 1e12)
     for options in ({}, {"state_deviation": 0.001}, {"states": "hidden", "state_deviation": 0.1}):
         found = predictive_gap(world, real, fibre=fibre, threads=1, **options)
-        assert found.posterior[0] == 1.0
+        assert found.members.chances[0] == 1.0
 
 
 def test_recordings_of_something_else(spring, driven):

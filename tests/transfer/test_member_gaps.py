@@ -13,7 +13,7 @@ from sim2real_cat.posteriors.densities import gaussian_densities
 from sim2real_cat.predictive.estimate import gap_of_densities
 from sim2real_cat.transfer.build import build_instance
 from sim2real_cat.transfer.deployment import Deployment
-from sim2real_cat.transfer.measurement import MemberGaps, measure, member_gaps
+from sim2real_cat.transfer.measurement import WorldGaps, measure, member_gaps
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
 
 SHIFTS = np.array([0.1, -0.3, 2.0])
@@ -41,8 +41,8 @@ def of_shifts(shifts, weights, episodes=40, steps=25, seed=0, reach=np.inf):
 def test_a_member_s_gap_is_half_its_shift_squared():
     """KL(N(0,1) || N(μ,1)) = μ²/2."""
     found = of_shifts(SHIFTS, WEIGHTS, episodes=400)
-    assert found.member_gaps.shape == (3, 3)
-    value, low, high = found.member_gaps.T
+    assert found.members.gaps.shape == (3, 3)
+    value, low, high = found.members.gaps.T
     assert value == pytest.approx(SHIFTS**2 / 2, abs=0.08, rel=0.05)
     assert ((low <= value) & (value <= high)).all()
     assert value[0] == pytest.approx(0.005, abs=0.004)
@@ -51,7 +51,7 @@ def test_a_member_s_gap_is_half_its_shift_squared():
 def test_the_intervals_of_members_cover():
     hits = np.zeros(3)
     for seed in range(60):
-        _, low, high = of_shifts(SHIFTS, WEIGHTS, episodes=12, seed=seed).member_gaps.T
+        _, low, high = of_shifts(SHIFTS, WEIGHTS, episodes=12, seed=seed).members.gaps.T
         hits += (low <= SHIFTS**2 / 2) & (high >= SHIFTS**2 / 2)
     assert (hits / 60 > 0.85).all()
 
@@ -59,24 +59,24 @@ def test_the_intervals_of_members_cover():
 def test_a_single_member_has_the_gap_of_the_mixture():
     found = of_shifts([0.7], [3.0])
     estimate = found.estimate
-    assert found.member_gaps[0] == pytest.approx([estimate.value, estimate.low, estimate.high], rel=1e-12)
+    assert found.members.gaps[0] == pytest.approx([estimate.value, estimate.low, estimate.high], rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_bound_of_the_fibre_holds_of_the_estimates(seed):
     found = of_shifts(SHIFTS, WEIGHTS, episodes=3, steps=4, seed=seed)
-    bounds = 4 * found.member_gaps[:, 0] - np.log(WEIGHTS)
+    bounds = 4 * found.members.gaps[:, 0] - np.log(WEIGHTS)
     assert (found.trajectory.value <= bounds + 1e-9).all()
 
 
 def test_a_member_that_excludes_a_reading_is_infinitely_far():
     found = of_shifts(SHIFTS, WEIGHTS, reach=0.5)
-    assert np.isinf(found.member_gaps[2, [0, 2]]).all()
-    assert np.isfinite(found.member_gaps[:2]).all()
+    assert np.isinf(found.members.gaps[2, [0, 2]]).all()
+    assert np.isfinite(found.members.gaps[:2]).all()
 
 
 def test_a_single_episode_has_no_interval_of_members():
-    assert of_shifts(SHIFTS, WEIGHTS, episodes=1, steps=100).member_gaps[:, 1:].tolist() == [[0.0, np.inf]] * 3
+    assert of_shifts(SHIFTS, WEIGHTS, episodes=1, steps=100).members.gaps[:, 1:].tolist() == [[0.0, np.inf]] * 3
 
 
 # of samples
@@ -113,7 +113,7 @@ def test_a_world_that_cannot_be_compared_says_nothing(deployment):
 
 
 def test_the_instance_holds_what_was_measured(deployment, make_gap):
-    members = MemberGaps(
+    members = WorldGaps(
         np.array([[np.inf, np.inf, np.inf], [0.2, 0.1, np.inf]]), np.array([[3.0, 2.0, 4.0], [np.nan, np.nan, np.nan]])
     )
     measured = replace(make_gap(0.3, 0.2, 0.4), by_world=members)

@@ -2,7 +2,7 @@ r"""The laws that compare a policy's gap with what was measured of its worlds, o
 
 `fibre-bound`: a mixture is at most worse than any of its members by the weight it gives it. A mixture is at least w_e
 times its member e, so that along a trajectory of T steps ln P_sim >= ln w_e + ln P_e and
-T kl_gap(π) <= T kl_gap(e) + ln 1/w_e. It is a bound for whole trajectories, whose mixture remembers which member the
+T fibre_gap(π) <= T kl_gap(e) + ln 1/w_e. It is a bound for whole trajectories, whose mixture remembers which member the
 past spoke for. A method that compares single steps forgets it, and pays ln 1/w_e again at every step: its gaps are not
 asked about.
 
@@ -63,7 +63,7 @@ class FibreBounds:
     """Both sides of `fibre-bound` for every policy, (n,) each, in nats per episode; NaN where one is not known.
 
     Attributes:
-        gap: T kl_gap(π).
+        gap: T fibre_gap(π).
         gap_low: lower end of its interval.
         bound: min over e of T member_gap(e) + ln 1/w_e.
         bound_high: the same from the upper ends of the members' intervals.
@@ -86,7 +86,7 @@ class FibreBounds:
 
 def fibre_bounds(instance: ACSet) -> FibreBounds:
     """Read both sides of the inequality from an instance."""
-    gap, low, _ = intervals(instance)
+    gap, low, _ = _of_fibre(instance)
     steps = _steps(instance)
     train = instance.column_ids("train")
     names = ("member_gap", "member_gap_low", "member_gap_high")
@@ -99,6 +99,11 @@ def fibre_bounds(instance: ACSet) -> FibreBounds:
     bound = np.where(np.isinf(bound), np.nan, bound)
     with np.errstate(over="ignore"):
         return FibreBounds(steps * gap, steps * low, bound, bound_high, of_world, train)
+
+
+def _of_fibre(instance: ACSet) -> tuple[Floats, Floats, Floats]:
+    """Return the gap of one episode of each policy's finite mixture, with its interval; NaN where undefined."""
+    return with_interval(*(numbers(instance, "Policy", f"fibre_gap{end}") for end in ("", "_low", "_high")))
 
 
 def _steps(instance: ACSet) -> Floats:
@@ -133,7 +138,7 @@ def _fibre_bound_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 
     def message(row: int) -> str:
         return (
-            f"T·kl_gap is {sides.gap[row]:.4g} nats, but SimEnv {sides.binding(row)} alone bounds it by "
+            f"T·fibre_gap is {sides.gap[row]:.4g} nats, but SimEnv {sides.binding(row)} alone bounds it by "
             f"{sides.bound[row]:.4g}"
         )
 
@@ -152,7 +157,7 @@ def _fibre_bound_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
                 "Policy",
                 known & ~broken,
                 lambda row: (
-                    f"T·kl_gap is {sides.gap[row]:.4g} nats; SimEnv {sides.binding(row)} binds it, "
+                    f"T·fibre_gap is {sides.gap[row]:.4g} nats; SimEnv {sides.binding(row)} binds it, "
                     f"at {sides.bound[row]:.4g}"
                 ),
                 minus(sides.gap, sides.bound),
@@ -162,19 +167,19 @@ def _fibre_bound_witnesses(instance: ACSet, epsilon: float) -> Witnesses:
 
 
 def _fibre_bound_lacking(instance: ACSet) -> str:
-    known = ~np.isnan(_steps(instance)) & ~np.isnan(intervals(instance)[0])
+    known = ~np.isnan(_steps(instance)) & ~np.isnan(_of_fibre(instance)[0])
     measured = ~np.isnan(numbers(instance, "SimEnv", "member_gap"))
     if (measured & np.append(known, False)[instance.column_ids("train")]).any():
         return ""
-    return "no policy has a predictive kl_gap, its gap_steps, and the member_gap of a world that trained it"
+    return "no policy has a fibre_gap, its gap_steps, and the member_gap of a world that trained it"
 
 
 FIBRE_BOUND = Law(
     "fibre-bound",
     "The gap of the mixture over an episode is at most that of any world of the fibre, plus ln 1/weight of that world.",
-    "T·kl_gap(π) <= min_{e ∈ train⁻¹(π)} (T·kl_gap(e) + ln 1/w_e)",
+    "T·fibre_gap(π) <= min_{e ∈ train⁻¹(π)} (T·kl_gap(e) + ln 1/w_e)",
     _fibre_bound_witnesses,
-    needs=("train", "kl_gap", "gap_steps", "member_gap"),
+    needs=("train", "fibre_gap", "gap_steps", "member_gap"),
     lacking=_fibre_bound_lacking,
     python_only=_MEASURED,
 )
@@ -220,7 +225,10 @@ def square_divergences(instance: ACSet) -> SquareDivergences:
     gap, low, high = with_interval(*(numbers(instance, "SimEnv", name) for name in _ATTRIBUTES["square"]))
     mixtures = {
         "occupancy": with_interval(*(numbers(instance, "Policy", name) for name in _ATTRIBUTES["occupancy"])),
-        "transition": intervals(instance),
+        "transition": tuple(
+            np.where(np.isnan(fibre), whole, fibre)
+            for fibre, whole in zip(_of_fibre(instance), intervals(instance), strict=True)
+        ),
     }
     mixture, mixture_low = np.full((2, len(train)), np.nan)
     for name, (value, least, _) in mixtures.items():
@@ -314,6 +322,7 @@ class Recomputed:
         value: the gap, as `kl_gap`; None where it cannot be measured.
         low: the lower end of its interval, as `gap_low`.
         high: the upper end, infinite where there is none.
+        fibre_gap: the gap of one episode of the finite fibre, as `fibre_gap`; None where it cannot be measured.
         reason: why it could not be measured again, '' where it was.
         broken: what is wrong with the recordings it was measured from, '' where they are unchanged.
         note: what explains a difference, such as other versions.
@@ -322,6 +331,7 @@ class Recomputed:
     value: float | None = None
     low: float = 0.0
     high: float = np.inf
+    fibre_gap: float | None = None
     reason: str = ""
     broken: str = ""
     note: str = ""
@@ -338,7 +348,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
     """Make the law from a function that measures again; without one, it is not asked."""
 
     def witnesses(instance: ACSet, epsilon: float) -> Iterator[Witness]:
-        columns = intervals(instance)
+        columns = (*intervals(instance), _of_fibre(instance)[0])
         for policy in instance.parts("Policy").tolist():
             if not np.isnan(columns[0][policy]) and recompute is not None:
                 recorded = tuple(float(column[policy]) for column in columns)
@@ -363,7 +373,7 @@ def gap_recomputes(recompute: Recompute | None = None) -> Law:
 
 
 def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Iterator[Witness]:
-    """Yield the differences between the recorded gap with its interval and the one measured again."""
+    """Yield the differences between the recorded gaps, with the interval of `kl_gap`, and those measured again."""
     because = f" ({again.note})" if again.note else ""
     if again.broken:
         yield Witness("violated", "Policy", policy, again.broken)
@@ -372,8 +382,10 @@ def _compare(policy: int, recorded: tuple[float, ...], again: Recomputed) -> Ite
     elif again.value is None:
         yield Witness("violated", "Policy", policy, f"kl_gap is {recorded[0]:.8g}, but there is none again{because}")
     else:
-        found = (again.value, again.low, again.high)
-        for name, old, new in zip(("kl_gap", "gap_low", "gap_high"), recorded, found, strict=True):
+        found = (again.value, again.low, again.high, np.nan if again.fibre_gap is None else again.fibre_gap)
+        for name, old, new in zip(("kl_gap", "gap_low", "gap_high", "fibre_gap"), recorded, found, strict=True):
+            if name == "fibre_gap" and (np.isnan(old) or np.isnan(new)):
+                continue
             if not np.isclose(old, new, rtol=TOLERANCE, atol=_SMALL):
                 off = abs(old - new)
                 text = f"{name} is {old:.8g}, but measured again it is {new:.8g}{because}"

@@ -25,7 +25,7 @@ NOISE = 1e-6
 """Deviation of every sensor in its own unit: so little that one control step tells most members of a fibre apart."""
 
 FIBRE_BOUND = np.log(MEMBERS) / STEPS
-"""T·kl_gap <= ln(1/w): no member of a fibre of equal weights is further from it, in nats per control step."""
+"""T·fibre_gap <= ln(1/w): no member of a fibre of equal weights is further from it, in nats per control step."""
 JUST_OVER = FIBRE_BOUND * (1 + 1e-9)
 """The bound is reached, to the last digit, where all members are told apart; the law asks for less than epsilon."""
 
@@ -40,7 +40,7 @@ def deployed(world, fibre, reality, rng):
     assert sim.kept.all()
     found = predictive_gap(world, real, fibre=fibre, reality=reality, confidence=CONFIDENCE, rng=rng, threads=1)
     deployment = Deployment("policy", "robot", policy.digest, None, fibre, sim, real, world=world, reality=reality)
-    return deployment, MeasuredGap(found.estimate, None, "", found)
+    return deployment, MeasuredGap(found.estimate, None, "", found, found)
 
 
 def claiming(deployment, gap, epsilon):
@@ -80,7 +80,7 @@ def test_a_member_of_the_fibre_is_found_outside_no_more_often_than_stated(family
     verdicts = [claiming(*home, JUST_OVER).check(JUST_OVER)["transfer-identity"].verdict for home, _ in family]
     level = (1 - CONFIDENCE) / 2
     assert verdicts.count("violated") <= stats.binom.ppf(0.999, len(family), level)
-    reached = [gap.transition.high >= FIBRE_BOUND * (1 - 1e-9) for (_, gap), _ in family]
+    reached = [gap.predictive.episode.high >= FIBRE_BOUND * (1 - 1e-9) for (_, gap), _ in family]
     assert np.mean(reached) > 0.5, "the bound is reached in many worlds, so that to stay within it says something"
 
 

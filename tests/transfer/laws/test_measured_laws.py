@@ -58,7 +58,7 @@ def test_without_its_attributes_a_law_is_not_asked(name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("fibre-bound", "no policy has a predictive kl_gap, its gap_steps, and the member_gap"),
+        ("fibre-bound", "no policy has a fibre_gap, its gap_steps, and the member_gap"),
         ("square", "no SimEnv has a square_gap"),
         ("gap-recomputes", "the gaps were not measured again"),
     ],
@@ -76,29 +76,34 @@ def test_where_nothing_was_recorded_a_law_is_not_asked(fibre, name, reason):
     ("policy", "worlds", "verdict", "excess"),
     [
         # 10 · 0.3 <= 10 · 0.25 + ln 2
-        ({"kl_gap": 0.3}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "holds", None),
-        ({"kl_gap": 0.25 + LN2 / 10}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "holds", None),
-        ({"kl_gap": 0.4}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "violated", 1.5 - LN2),
+        ({"fibre_gap": 0.3}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "holds", None),
+        ({"fibre_gap": 0.25 + LN2 / 10}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "holds", None),
+        ({"fibre_gap": 0.4}, [{"member_gap": 0.25}, {"member_gap": 9.0}], "violated", 1.5 - LN2),
         # the first world is all but left out, so that it bounds little
-        ({"kl_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": 1e-3}, {"member_gap": 9.0}], "holds", None),
-        ({"kl_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": 0.0}, {"member_gap": 9.0}], "holds", None),
+        ({"fibre_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": 1e-3}, {"member_gap": 9.0}], "holds", None),
+        ({"fibre_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": 0.0}, {"member_gap": 9.0}], "holds", None),
         # a world that cannot have produced what was read has no gap, and bounds nothing
-        ({"kl_gap": 0.4}, [{}, {"member_gap": 0.4}], "holds", None),
-        ({"kl_gap": 0.5}, [{}, {"member_gap": 0.4}], "violated", 1.0 - LN2),
+        ({"fibre_gap": 0.4}, [{}, {"member_gap": 0.4}], "holds", None),
+        ({"fibre_gap": 0.5}, [{}, {"member_gap": 0.4}], "violated", 1.0 - LN2),
         # a missing weight makes all equal
-        ({"kl_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": None}, {"member_gap": 9.0}], "violated", 1.5 - LN2),
-        ({"kl_gap": 0.25 + LN2 / 10}, [{"member_gap": 0.25, "sim_weight": None}, {"sim_weight": 0.1}], "holds", None),
-        ({"kl_gap": 0.3}, [{"member_gap": 0.2, "sim_weight": None}, {"sim_weight": 0.1}], "violated", 1.0 - LN2),
+        ({"fibre_gap": 0.4}, [{"member_gap": 0.25, "sim_weight": None}, {"member_gap": 9.0}], "violated", 1.5 - LN2),
+        (
+            {"fibre_gap": 0.25 + LN2 / 10},
+            [{"member_gap": 0.25, "sim_weight": None}, {"sim_weight": 0.1}],
+            "holds",
+            None,
+        ),
+        ({"fibre_gap": 0.3}, [{"member_gap": 0.2, "sim_weight": None}, {"sim_weight": 0.1}], "violated", 1.0 - LN2),
         # a single world is the mixture
-        ({"kl_gap": 0.7}, [{"member_gap": 0.7, "sim_weight": 3.0}], "holds", None),
-        ({"kl_gap": 0.7 + 1e-13}, [{"member_gap": 0.7}], "holds", None),
-        ({"kl_gap": 0.7 + 1e-6}, [{"member_gap": 0.7}], "violated", 1e-5),
+        ({"fibre_gap": 0.7}, [{"member_gap": 0.7, "sim_weight": 3.0}], "holds", None),
+        ({"fibre_gap": 0.7 + 1e-13}, [{"member_gap": 0.7}], "holds", None),
+        ({"fibre_gap": 0.7 + 1e-6}, [{"member_gap": 0.7}], "violated", 1e-5),
         # intervals: both must be left behind
-        ({"kl_gap": 0.8, "gap_low": 0.6}, [{"member_gap": 0.5, "member_gap_high": 0.55}], "violated", 0.5),
-        ({"kl_gap": 0.8, "gap_low": 0.54}, [{"member_gap": 0.5, "member_gap_high": 0.55}], "undecided", 3.0),
-        ({"kl_gap": 0.8, "gap_low": 0.6}, [{"member_gap": 0.5, "member_gap_low": 0.1}], "undecided", 3.0),
-        ({"kl_gap": 0.8, "gap_reliable": False}, [{"member_gap": 0.5}], "undecided", 3.0),
-        ({"kl_gap": 0.4, "gap_low": 0.0, "gap_high": 9.0}, [{"member_gap": 0.5}], "holds", None),
+        ({"fibre_gap": 0.8, "fibre_gap_low": 0.6}, [{"member_gap": 0.5, "member_gap_high": 0.55}], "violated", 0.5),
+        ({"fibre_gap": 0.8, "fibre_gap_low": 0.54}, [{"member_gap": 0.5, "member_gap_high": 0.55}], "undecided", 3.0),
+        ({"fibre_gap": 0.8, "fibre_gap_low": 0.6}, [{"member_gap": 0.5, "member_gap_low": 0.1}], "undecided", 3.0),
+        ({"fibre_gap": 0.8, "gap_reliable": False}, [{"member_gap": 0.5}], "undecided", 3.0),
+        ({"fibre_gap": 0.4, "fibre_gap_low": 0.0, "fibre_gap_high": 9.0}, [{"member_gap": 0.5}], "holds", None),
     ],
 )
 def test_a_mixture_is_no_worse_than_its_worlds(fibre, policy, worlds, verdict, excess):
@@ -114,19 +119,19 @@ def test_a_mixture_is_no_worse_than_its_worlds(fibre, policy, worlds, verdict, e
 
 def test_the_world_that_binds_is_named(fibre):
     worlds = [{"member_gap": 0.5}, {"member_gap": 0.2}, {"member_gap": 0.1, "sim_weight": 1e-9}]
-    holds = asked(fibre({"kl_gap": 0.2, "gap_steps": 10.0}, *worlds), "fibre-bound")
-    assert holds.notes[0].message == "T·kl_gap is 2 nats; SimEnv 1 binds it, at 2.693"
-    breaks = asked(fibre({"kl_gap": 0.4, "gap_steps": 10.0}, *worlds), "fibre-bound")
-    assert breaks.witnesses[0].message == "T·kl_gap is 4 nats, but SimEnv 1 alone bounds it by 2.693"
+    holds = asked(fibre({"fibre_gap": 0.2, "gap_steps": 10.0}, *worlds), "fibre-bound")
+    assert holds.notes[0].message == "T·fibre_gap is 2 nats; SimEnv 1 binds it, at 2.693"
+    breaks = asked(fibre({"fibre_gap": 0.4, "gap_steps": 10.0}, *worlds), "fibre-bound")
+    assert breaks.witnesses[0].message == "T·fibre_gap is 4 nats, but SimEnv 1 alone bounds it by 2.693"
     assert breaks.witnesses[0].excess == pytest.approx(4 - 2 - LN2)
 
 
 @pytest.mark.parametrize(
-    "policy", [{"gap_method": "gaussian"}, {"gap_steps": None}, {"gap_steps": 0.0}, {"kl_gap": None}]
+    "policy", [{"gap_method": "gaussian"}, {"gap_steps": None}, {"gap_steps": 0.0}, {"fibre_gap": None}]
 )
 def test_what_is_no_trajectory_gap_is_not_asked_about(fibre, policy):
     """The gaps of single steps forget which member the past spoke for, and are not bounded by it."""
-    row = {"kl_gap": 9.0, "gap_steps": 10.0, "gap_method": "predictive"}
+    row = {"fibre_gap": 9.0, "gap_steps": 10.0, "gap_method": "predictive"}
     assert asked(fibre(row, {"member_gap": 0.1}), "fibre-bound").verdict == "violated"
     assert not asked(fibre(row | policy, {"member_gap": 0.1}), "fibre-bound").asked
 
@@ -142,14 +147,14 @@ def test_the_bound_holds_of_random_mixtures_and_their_members(data):
     own = (real * np.log(real / members)).sum(axis=1) / steps
     mixed = (real * np.log(real / (weights @ members))).sum() / steps
     x = ACSet(SchTransferStudy)
-    x.add("Policy", kl_gap=mixed, gap_steps=steps, occupancy_gap=mixed * steps)
+    x.add("Policy", fibre_gap=mixed, gap_steps=steps, occupancy_gap=mixed * steps)
     x.add_parts(
         "SimEnv", m, train=0, sim_weight=7 * weights, member_gap=own, square_gap=own * steps, square_level="occupancy"
     )
     assert laws.FIBRE_BOUND.check(x).verdict == "holds"
     assert laws.SQUARE.check(x).verdict == "holds"
     least = (own * steps - np.log(weights)).min()
-    x.set("Policy", 0, kl_gap=least / steps + 1e-3, occupancy_gap=least + 1e-3)
+    x.set("Policy", 0, fibre_gap=least / steps + 1e-3, occupancy_gap=least + 1e-3)
     assert laws.FIBRE_BOUND.check(x).ids("Policy", "violated").tolist() == [0]
     binding = laws.SQUARE.check(x).ids("SimEnv", "violated").tolist()
     assert int((own * steps - np.log(weights)).argmin()) in binding
@@ -291,7 +296,9 @@ def test_without_recordings_nothing_is_measured_again(fibre):
 
 
 def test_laws_that_julia_does_not_state_are_evaluated_here(catlab_engine, fibre):
-    x = fibre({"kl_gap": 0.4, "gap_steps": 10.0}, {"member_gap": 0.25, "square_gap": 1.0, "square_level": "occupancy"})
+    x = fibre(
+        {"fibre_gap": 0.4, "gap_steps": 10.0}, {"member_gap": 0.25, "square_gap": 1.0, "square_level": "occupancy"}
+    )
     names = ["fibre-bound", "square"]
     here = x.check(0.5, names)
     assert x.to_engine(catlab_engine).check(0.5, names) == here
