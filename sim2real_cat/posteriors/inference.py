@@ -15,7 +15,16 @@ from sim2real_cat.errors import GapError, listed
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor, first_states
 from sim2real_cat.posteriors.likelihood import GROWTH_STEPS, FilteredLikelihood, RecordingLikelihood, Score
-from sim2real_cat.posteriors.modes import Climb, Explored, Mode, explored, sampled_ends
+from sim2real_cat.posteriors.modes import (
+    LOOKS,
+    Climb,
+    Explored,
+    Mode,
+    explored,
+    log_posterior_at,
+    sampled_ends,
+    t_draws,
+)
 from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.posteriors.readings import require_readings
 from sim2real_cat.posteriors.sampling import ENOUGH, draw
@@ -48,6 +57,8 @@ _WORTHLESS = 0.05
 taken, as it makes the likelihood smooth."""
 _BETTER = 3.0
 """Nats by which the gains of another world are to be better to take them anew once more."""
+_SURPRISED = 2.0
+"""Deviations of the squared innovations above their expectation from which process noise between two is tried."""
 _FILTERS = 4
 """The most worlds that are filtered on the way to a mode, for each process noise."""
 _CLIMB = 3
@@ -57,9 +68,11 @@ _NEAR = 0.5
 _ROUGH = 0.01
 """Nats a step by which a likelihood may change over a hundredth of a deviation against what its slope says."""
 _HUNDREDTH = 0.01
+_LEAST_FALL = 0.25
+"""The least share of the fall that a normal approximation says, from which its information is taken for right."""
 _DRIFT_DRAWS = 1999
 """Draws with which the differences of episodes are compared."""
-_DIRECTIONS = 3
+_DIRECTIONS = 1
 """Directions in which that is measured."""
 
 
@@ -340,6 +353,13 @@ class _Place:
     z: Floats
     value: float
 
+    @property
+    def surprise(self) -> float:
+        """Return by how many deviations the squared innovations are more than expected."""
+        assert isinstance(self.target.likelihood, FilteredLikelihood)
+        n = self.target.readings
+        return float((self.target.likelihood.filtered().square.sum() - n) / math.sqrt(2.0 * n))
+
 
 def hidden_posterior_of(
     prior: WorldPrior,
@@ -351,8 +371,8 @@ def hidden_posterior_of(
     """Compute the posterior of a prior and of readings, where the first state alone is known, with an error.
 
     From much process noise to none, a mode is climbed on the likelihood of innovations with the gains of one world,
-    and these are taken anew where it led to. Then the process noise is chosen by the likelihood, and raised as long as
-    it is rough.
+    and these are taken anew where it led to. Then the process noise is chosen: the most that explains the readings
+    nearly as well as any.
 
     Raises:
         GapError: a first state without error, or every world that was tried gives the recording probability zero.
@@ -379,7 +399,7 @@ def hidden_posterior_of(
     tolerated = _WORTHLESS * int(recording.lengths.sum())
     process = _most(found, best - tolerated)
     above = min((level for level in found if level > process), default=0.0)
-    if process > 0 and above > 0:
+    if process > 0 and above > 0 and max(found[process], key=lambda place: place.value).surprise > _SURPRISED:
         between = math.sqrt(process * above)
         found[between] = [_climbed(place, between) for place in found[process]]
         process = _most(found, max(map(_total, found.values())) - tolerated)
@@ -451,7 +471,10 @@ def _settled(place: _Place, rng: np.random.Generator) -> tuple[Explored, _Place]
         "by_episode": score.by_episode[0],
         "square": float(score.square[0].sum()),
     }
-    return replace(found, mode=replace(found.mode, **exact)), after
+    found = replace(found, mode=replace(found.mode, **exact))
+    if len(place.z) and _falls(after.target, found.mode) < _LEAST_FALL:
+        found = _widened(found, after.target, rng)
+    return found, after
 
 
 def _roughness(target: WorldLikelihood, mode: Mode, rng: np.random.Generator) -> float:
@@ -463,6 +486,32 @@ def _roughness(target: WorldLikelihood, mode: Mode, rng: np.random.Generator) ->
     step = _HUNDREDTH * rng.standard_normal((_DIRECTIONS, len(mode.z))) @ np.linalg.cholesky(mode.covariance).T
     own = target.likelihood.exact(target.prior.ensemble(mode.z + step, target.choice)) - mode.log_likelihood
     return float(np.sqrt(np.mean(np.square(own - step @ mode.z))))
+
+
+def _falls(target: WorldLikelihood, mode: Mode) -> float:
+    """Measure the share of the fall that the normal approximation says, over a deviation along what is seen best.
+
+    A simulation with the gains of one world has sharper kinks than the points of a filter, so that the information from
+    its differences can be too high by far.
+    """
+    assert isinstance(target.likelihood, FilteredLikelihood)
+    width, vectors = np.linalg.eigh(mode.covariance)
+    along = math.sqrt(width[0]) * vectors[:, 0]
+    own = target.likelihood.exact(target.prior.ensemble(mode.z + np.array([along, -along]), target.choice))
+    said = float(along @ (mode.precision - np.eye(len(along))) @ along)
+    return float(2 * mode.log_likelihood - own.sum()) / max(said, 1e-300)
+
+
+def _widened(found: Explored, target: WorldLikelihood, rng: np.random.Generator) -> Explored:
+    """Return a mode with the information of filters around it, and draws around that."""
+    assert isinstance(target.likelihood, FilteredLikelihood)
+    mode, prior = found.mode, target.prior
+    half = np.maximum(0.5 * np.sqrt(np.diagonal(mode.covariance)), _HUNDREDTH)
+    around = np.concatenate([mode.z[None], mode.z + np.diag(half), mode.z - np.diag(half)])
+    information = target.likelihood.exact_information(prior.ensemble(around, target.choice), 2 * half)
+    mode = replace(mode, information=information, precision=mode.precision - mode.information + information)
+    drawn = t_draws(mode, LOOKS, rng)
+    return Explored(mode, drawn, log_posterior_at(target, drawn))
 
 
 def _hidden(

@@ -251,6 +251,28 @@ class FilteredLikelihood:
         expected = self.predictor.of(worlds).expect(self.recording)
         return np.asarray(log_densities(self.recording, expected).sum(axis=1))
 
+    def exact_information(self, worlds: Ensemble, steps: Floats) -> Floats:
+        """Compute (k, k) the Fisher information of coordinates from filters of all worlds.
+
+        It is Σ ∂μᵀ S⁻¹ ∂μ + ½ tr(S⁻¹ ∂S S⁻¹ ∂S) of innovations with means μ and covariances S.
+
+        Args:
+            worlds: 1 + 2 k worlds: the centre, a step along each coordinate, and a step back.
+            steps: (k,) how long they are, both ways together.
+        """
+        k, found = len(steps), self.predictor.of(worlds).expect(self.recording)
+        assert found.spread is not None
+        unit = np.eye(found.spread.shape[-1])
+        total = found.spread + np.square(self._deviations(worlds))[:, None, :, None] * unit
+        inverse = np.linalg.inv(np.linalg.cholesky(total[0]))
+        mean, spread = (
+            np.nan_to_num((of[1 : k + 1] - of[k + 1 :]) / steps.reshape(-1, *(1,) * (of.ndim - 1)))
+            for of in (found.reading, total)
+        )
+        flat = _whitened(inverse, mean).reshape(k, -1)
+        turned = (inverse @ spread @ np.swapaxes(inverse, 1, 2)).reshape(k, -1)
+        return np.asarray(flat @ flat.T + 0.5 * turned @ turned.T)
+
     def score(self, worlds: Ensemble, rows: Ints | None = None) -> Score:
         """Compute the likelihood in every world, as `RecordingLikelihood.score`."""
         score, _ = self._scored(self._followed(worlds), self._deviations(worlds))

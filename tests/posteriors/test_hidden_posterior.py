@@ -61,7 +61,7 @@ def pendulum():
 @pytest.mark.parametrize("factors", [(1.0, 1.0), (2.0, 0.8)])
 def test_a_pendulum_of_the_randomization_is_found_through_errors_of_the_states(pendulum, factors):
     reality = s2r.Ensemble.single({"dof_damping": {"scale": factors[0]}, "actuator_gear": {"scale": factors[1]}})
-    real = recorded(pendulum, reality, episodes=4, steps=40)
+    real = recorded(pendulum, reality, episodes=6, steps=50)
     found = s2r.posterior(pendulum, real, randomization=RANDOMIZATION, states="hidden", state_deviation=NOISE, draws=64)
     assert found.reliable, found.reasons
     assert abs(rate(pendulum, real, found, reality)) < 0.02

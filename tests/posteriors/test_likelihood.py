@@ -75,6 +75,8 @@ def test_the_information_is_that_of_differences_and_of_the_noise(recorded):
     reading = predictor.of(around).expect(real).reading
     slope = (reading[1] - reading[0]) / 1e-3 / NOISE
     assert information[0, 0] == pytest.approx(np.square(slope).sum(), rel=1e-3)
+    both = worlds((1, 1), (1 + 1e-3, 1), (1, 1 + 1e-3), (1 - 1e-3, 1), (1, 1 - 1e-3))
+    assert likelihood.exact_information(both, 2 * steps) == pytest.approx(information, rel=1e-2, abs=1e-3)
     some = np.arange(5)
     weighted = likelihood.linearised(around, steps, 10.0, some)[1]
     weight = 1 / (1 + likelihood.filtered().square[0, some] / 10)
