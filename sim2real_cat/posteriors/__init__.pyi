@@ -2,6 +2,7 @@ from .densities import Densities as Densities
 from .expectation import Expectation as Expectation
 from .expectation import HiddenPredictor as HiddenPredictor
 from .expectation import Predictor as Predictor
+from .inference import States as States
 from .inference import posterior as posterior
 from .inference import posterior_of as posterior_of
 from .likelihood import FilteredLikelihood as FilteredLikelihood

@@ -16,7 +16,7 @@ from sim2real_cat.gaps.permutation import p_value
 from sim2real_cat.linear_algebra import on_one_thread
 from sim2real_cat.posteriors.densities import Densities
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor
-from sim2real_cat.posteriors.inference import WorldLikelihood, posterior_of
+from sim2real_cat.posteriors.inference import States, WorldLikelihood, posterior_of
 from sim2real_cat.posteriors.likelihood import RecordingLikelihood
 from sim2real_cat.posteriors.modes import climbed
 from sim2real_cat.posteriors.prior import WorldPrior
@@ -36,9 +36,6 @@ from sim2real_cat.worlds.randomization.change import Change
 from sim2real_cat.worlds.randomization.ensemble import Ensemble, fibre_or_nominal
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
-
-States = Literal["recorded", "hidden"]
-"""The states that members know: every recorded one, or the first one alone."""
 
 NoiseSource = Literal["given", "fitted"]
 """The noise of the sensors: the world's, or fitted to the real readings where the world has none."""
