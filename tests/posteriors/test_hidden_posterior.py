@@ -218,11 +218,11 @@ def test_faults_inside_the_randomization_have_no_rate_and_are_recovered(robot, l
 
 
 @pytest.mark.nightly
-def test_motion_that_is_chaotic_against_the_noise_is_undecided():
+def test_motion_that_is_chaotic_against_the_noise_comes_out_right_or_is_undecided():
     world = noisy_world("HalfCheetah")
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         real = recorded(world, episodes=6, steps=50, seed=seed)
-        found = s2r.posterior(world, real, randomization=ALL, states="hidden", state_deviation=NOISE, draws=16)
-        print(f"HalfCheetah seed {seed}: rate {rate(world, real, found, s2r.Ensemble.nominal()):.3f}, {found.reasons}")
-        assert not found.reliable
-        assert any("the likelihood is rough" in reason for reason in found.reasons)
+        found = s2r.posterior(world, real, randomization=ALL, states="hidden", state_deviation=NOISE, draws=128)
+        rated = rate(world, real, found, s2r.Ensemble.nominal())
+        print(f"HalfCheetah seed {seed}: rate {rated:.3f}, at {found.best.values[0].round(3)}, {found.reasons}")
+        assert not found.reliable or (abs(rated) < 0.1 and np.abs(found.best.values - 1).max() < 0.05)
