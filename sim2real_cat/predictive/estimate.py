@@ -221,7 +221,7 @@ def gap_of_posterior(
     found = follow_batches(batches, np.zeros(1))
     best = found[1.0]
     total, k = float(best.steps.sum()), posterior.freedom
-    about = _About(best, confidence, np.random.default_rng(rng), 1, tuple(sensors), (*reasons, *posterior.reasons))
+    about = _About(best, confidence, np.random.default_rng(rng), 1, tuple(sensors), tuple(reasons))
     log_evidence, half = episodes.log_evidence, 0.5 * k / total
     ratio, divergence = float(best.ratios.mean()), float(best.terms.mean())
     share, closed = 1.0, not np.array_equal(best.ratios, best.terms)
@@ -239,7 +239,7 @@ def gap_of_posterior(
         for factor, of in sorted(found.items())
         if factor != 1
     }
-    why = [*_said(noise, sensitivity, terms), *notes, *posterior.notes]
+    why = [*_said(noise, sensitivity, terms), *notes]
     estimate = about.per_step(terms, ratio, why, correction, variance)
     return PredictiveGap(
         gap_of="randomization",

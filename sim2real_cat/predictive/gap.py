@@ -21,6 +21,7 @@ from sim2real_cat.posteriors.likelihood import RecordingLikelihood
 from sim2real_cat.posteriors.modes import climbed
 from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.posteriors.readings import reading_densities, require_readings
+from sim2real_cat.posteriors.sampling import ENOUGH
 from sim2real_cat.posteriors.worlds_posterior import Posterior
 from sim2real_cat.predictive.estimate import (
     EpisodePosteriors,
@@ -44,7 +45,7 @@ SCALES = (0.5, 2.0)
 """Factors of the noise's deviations at which the gap is computed too."""
 
 # Draws of the posterior after all episodes.
-_DRAWS = 128
+_DRAWS = 64
 # Deviations of the errors that a fitted reality leaves beyond which they are too large.
 _FAR = 4.0
 # So many combinations of discrete values are all asked about in single episodes.
@@ -264,7 +265,10 @@ class _Comparison:
         posterior = posterior_of(prior, RecordingLikelihood(predictor, self.recording), _DRAWS, rng)
         best = predictor.of(posterior.best)
         known: Reality = self._known(self.reality) if self.reality is not None else fit_reality(best, self.recording)
-        reasons, notes = [*known.reasons], [*known.notes]
+        reasons, notes = [*known.reasons], [*known.notes, *posterior.notes]
+        # That no world explains the readings makes its parameters doubtful, not its distance.
+        shaped = posterior.efficiency * len(posterior.weights) >= ENOUGH
+        (notes if shaped else reasons).extend(posterior.reasons)
         if best.uncertain:
             notes.append("the error of the recorded states goes through the dynamics, linearised over one deviation")
         scales = SCALES if best.scalable(sensors, exact=self.reality is not None) else ()

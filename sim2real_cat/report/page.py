@@ -69,11 +69,11 @@ def _policies(policies: list[PolicySummary]) -> str:
     titles = ("policy", "robot", "return simulated", "return real", "gap", "verdict")
     lines = ["<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
     for policy in policies:
-        note = f"<br><small>{html.escape(policy.note)}</small>" if policy.note else ""
+        note = _small(policy.note)
         lines.append(
             f"<tr><td>{html.escape(policy.name)}</td><td>{html.escape(policy.robot)}</td>"
             f'<td class="number">{_number(policy.return_sim)}</td><td class="number">{_number(policy.return_real)}</td>'
-            f'<td class="number">{policy.interval}</td>'
+            f'<td class="number">{policy.interval}{_small(_parts(policy))}</td>'
             f'<td class="{policy.kind}">{html.escape(policy.verdict)}{note}</td></tr>'
         )
     return "\n".join([*lines, "</table>"])
@@ -96,6 +96,18 @@ def _laws(instance: TransferInstance, report: LawReport) -> str:
             f"<small>{html.escape(result.law.symbols)}</small></td>{verdict}</tr>"
         )
     return "\n".join([*lines, "</table>"])
+
+
+def _parts(policy: PolicySummary) -> str:
+    """Return what a predictive gap is of and made of, '' of another."""
+    if not policy.gap_of:
+        return ""
+    return f"rate of the {policy.gap_of}; + complexity {policy.complexity} = one episode {policy.episode}"
+
+
+def _small(text: str) -> str:
+    """Return a text as a small line of its own, '' where there is none."""
+    return f"<br><small>{html.escape(text)}</small>" if text else ""
 
 
 def _number(value: float) -> str:

@@ -28,6 +28,9 @@ class PolicySummary:
         gap: in nats; NaN where it was not measured.
         low: lower end of its interval, as `intervals` has it.
         high: upper end, infinite where there is none.
+        gap_of: the worlds of a predictive gap, '' of another.
+        complexity: the price of not knowing the world when an episode starts, as text; '' where there is none.
+        episode: the gap of one episode, as text; '' where there is none.
         decided: whether the law `transfer-identity` is decided for it.
         transfers: whether `transfer` sends it to itself.
         verdict: whether it transfers or is replaced, in words.
@@ -41,6 +44,9 @@ class PolicySummary:
     gap: float
     low: float
     high: float
+    gap_of: str
+    complexity: str
+    episode: str
     decided: bool
     transfers: bool
     verdict: str
@@ -96,6 +102,9 @@ def summaries(instance: TransferInstance, report: LawReport) -> list[PolicySumma
                 gap=gap,
                 low=float(lows[policy]),
                 high=float(highs[policy]),
+                gap_of=_text(instance, policy, "gap_of"),
+                complexity=_text(instance, policy, "gap_complexity"),
+                episode=_text(instance, policy, "kl_gap_episode"),
                 decided=decided,
                 transfers=target == policy,
                 verdict=verdict,
@@ -103,6 +112,12 @@ def summaries(instance: TransferInstance, report: LawReport) -> list[PolicySumma
             )
         )
     return found
+
+
+def _text(instance: TransferInstance, policy: int, attribute: str) -> str:
+    """Return an attribute of a policy as text, '' where it has none."""
+    value = instance.acset.subpart(attribute, policy) if attribute in instance.acset.schema.attrs else None
+    return value if isinstance(value, str) else _short(value) if isinstance(value, float) else ""
 
 
 def gap_lines(found: PredictiveGap, worlds: Ensemble) -> list[str]:

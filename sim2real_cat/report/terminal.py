@@ -28,9 +28,14 @@ _KINDS = {"transfers": "green", "fails": "red", "open": "yellow"}
 
 
 def policies_table(policies: list[PolicySummary]) -> Table:
-    """Return a table of policies: robot, returns in simulation and reality, gap with interval, verdict."""
+    """Return a table of policies: robot, returns in simulation and reality, gap with interval, verdict.
+
+    A predictive gap is shown with what it is made of: the rate and the complexity, which add up to that of an episode.
+    """
     numeric = ("return sim", "return real", "gap [nats/step]")
-    table = _empty_table("policy", "robot", *numeric, "verdict", right=numeric)
+    parts = ("+ complexity", "= episode") if any(policy.gap_of for policy in policies) else ()
+    of = ("of the",) if parts else ()
+    table = _empty_table("policy", "robot", *numeric, *parts, *of, "verdict", right=(*numeric, *parts))
     for policy in policies:
         numbers = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (policy.return_sim, policy.return_real)]
         table.add_row(
@@ -38,6 +43,7 @@ def policies_table(policies: list[PolicySummary]) -> Table:
             Text(policy.robot),
             *numbers,
             Text(policy.interval),
+            *([policy.complexity, policy.episode, policy.gap_of] if parts else []),
             Text(policy.verdict, style=_KINDS[policy.kind]),
         )
     return table

@@ -190,3 +190,28 @@ def test_simulated_episodes_are_of_a_fibre(world, recorded):
     real = recorded(Ensemble.nominal())
     with pytest.raises(GapError, match="sim is of a fibre"):
         integrated(world, real, sim=real)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["InvertedPendulum", "Reacher", "Hopper", "Walker2d", "HalfCheetah"])
+def test_gymnasiums_robots_inside_have_no_rate(name):
+    """Masses, damping and gear of every element, drawn anew: rates below .02, whose intervals cover 0."""
+    robot_world = World.gymnasium(name, noise=0.05)
+    varying = Randomization(
+        {
+            "body_inertial[*]": Change("scale", 0.6, 1.6, each=True),
+            "dof_damping": Change("scale", 0.4, 2.5, "loguniform", each=True),
+            "actuator_gear": Change("scale", 0.7, 1.4, each=True),
+        }
+    ).bind(robot_world)
+    covered = 0
+    for seed in range(3):
+        robot = varying.draw(1, rng=100 + seed)
+        actions = np.random.default_rng(seed).uniform(-0.8, 0.8, (6, 50, robot_world.compile().nu))
+        real = rollout(
+            robot_world, ActionTable(actions), rng=seed, fibre=robot, episodes=6, steps=50, until_terminated=False
+        )
+        found = predictive_gap(robot_world, real, randomization=varying, reality=robot).estimate
+        assert found.value < 0.02
+        covered += found.low <= 0
+    assert covered >= 2
