@@ -11,6 +11,7 @@ Both sides of a comparison run in one process, one after the other, on the same 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -188,18 +189,18 @@ def hopper_recording(data: Path, n: int | None, seed: int = 0) -> tuple[s2r.Worl
     return world, recording
 
 
-def hopper_randomization(*, torso_fixed: bool = False, discrepancy: bool = False) -> s2r.Randomization:
+def hopper_randomization(*, torso_fixed: bool = False, noise_fitted: bool = False) -> s2r.Randomization:
     """Return the prior of masses and inertias.
 
     Args:
         torso_fixed: whether the torso's mass is held 1 kg below the truth.
-        discrepancy: whether every sensor's noise is a parameter too, which takes up what no world explains.
+        noise_fitted: whether every sensor's noise is a parameter too, which takes up what no world explains.
     """
     changes = {f"body_mass[{body}]": s2r.Change("set", 0.5 * mass, 1.5 * mass) for body, mass in MASSES.items()}
     if torso_fixed:
         changes["body_mass[torso]"] = s2r.Change("set", MASSES["torso"] - 1.0, MASSES["torso"] - 1.0)
     changes |= {f"body_inertia[{body}]": s2r.Change("scale", 0.4, 2.5, "loguniform") for body in MASSES}
-    if discrepancy:
+    if noise_fitted:
         changes["observation_noise"] = s2r.Change("set", 1e-4, 1.0, "loguniform", each=True)
     return s2r.Randomization(changes)
 
@@ -207,13 +208,14 @@ def hopper_randomization(*, torso_fixed: bool = False, discrepancy: bool = False
 def hopper(data: Path, sizes: tuple[int | None, ...] = (300, None)) -> None:
     """Print the masses of the recorded Hopper with their intervals and errors."""
     for n in sizes:
-        for discrepancy in (False, True):
+        for noise_fitted, discrepancy in itertools.product((False, True), repeat=2):
             for torso_fixed in (False, True):
                 world, recording = hopper_recording(data, n)
-                randomization = hopper_randomization(torso_fixed=torso_fixed, discrepancy=discrepancy)
+                randomization = hopper_randomization(torso_fixed=torso_fixed, noise_fitted=noise_fitted)
                 begun = time.perf_counter()
-                found = s2r.posterior(world, recording, randomization=randomization)
-                said = ", noise of every sensor fitted" if discrepancy else ""
+                found = s2r.posterior(world, recording, randomization=randomization, discrepancy=discrepancy)
+                said = ", noise of every sensor fitted" if noise_fitted else ""
+                said += ", with a discrepancy" if discrepancy else ""
                 said += ", the torso held 1 kg too light" if torso_fixed else ""
                 print(f"\n{found.steps} transitions{said}, {time.perf_counter() - begun:.0f} s\n{found}")
                 for body, mass in MASSES.items():

@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, listed
 from sim2real_cat.linear_algebra import on_one_thread
+from sim2real_cat.posteriors.discrepancy import SensorErrors, doubts, sensor_errors, tempered
 from sim2real_cat.posteriors.expectation import HiddenPredictor, Predictor, first_states
 from sim2real_cat.posteriors.likelihood import GROWTH_STEPS, FilteredLikelihood, RecordingLikelihood, Score
 from sim2real_cat.posteriors.modes import (
@@ -30,6 +31,7 @@ from sim2real_cat.posteriors.readings import require_readings
 from sim2real_cat.posteriors.sampling import ENOUGH, draw
 from sim2real_cat.posteriors.worlds_posterior import EpisodeDrift, Posterior
 from sim2real_cat.recordings.trajectories import Trajectories
+from sim2real_cat.worlds.randomization.ensemble import Ensemble
 from sim2real_cat.worlds.randomization.randomization import Randomization
 from sim2real_cat.worlds.world import World
 
@@ -70,6 +72,10 @@ _ROUGH = 0.01
 _HUNDREDTH = 0.01
 _LEAST_FALL = 0.25
 """The least share of the fall that a normal approximation says, from which its information is taken for right."""
+_TEMPERED = 4
+"""The most posteriors with powers that are taken from the errors of the one before."""
+_SAME_POWER = 0.2
+"""The change of the logarithm of a power that is not worth another posterior."""
 _DRIFT_DRAWS = 1999
 """Draws with which the differences of episodes are compared."""
 _DIRECTIONS = 1
@@ -83,6 +89,7 @@ def posterior(
     randomization: Randomization,
     states: States = "recorded",
     state_deviation: float | Sequence[float] = 0.0,
+    discrepancy: bool = False,
     draws: int = _DRAWS,
     rng: np.random.Generator | int = 0,
     threads: int = 0,
@@ -104,6 +111,9 @@ def posterior(
         state_deviation: standard deviation of the error of the recorded states: one number, two for positions and
             velocities, or one for each of the 2 nv coordinates. With hidden states and a recording that has none, the
             first readings tell the first states.
+        discrepancy: whether the worlds may be wrong. Where the errors of the best one are clearly no independent noise,
+            or larger than it (`sim2real_cat.posteriors.discrepancy`), a sensor's likelihood is raised to a power below
+            1, one over the factor by which such errors widen the variance of a mean. For exact recorded states.
         draws: how many draws refine the approximation.
         rng: a generator, or a seed for one.
         threads: physics threads; 0 means one per core.
@@ -111,11 +121,14 @@ def posterior(
     Raises:
         GapError: no transition, a sensor without noise, no randomization, no draws, or a recording to which every
             world of the prior that was tried gives probability zero; with hidden states, noise that is not Gaussian,
-            first states without error, or none and first readings that leave it open.
+            first states without error, or none and first readings that leave it open; a
+            discrepancy where states are hidden or have errors.
         WorldError: the recording does not fit the world; with hidden states, a sensor that is late.
     """
     if states not in get_args(States):
         raise GapError(f"states is '{states}': give 'recorded' or 'hidden'")
+    if discrepancy and (states == "hidden" or np.any(state_deviation)):
+        raise GapError("a discrepancy is found for exact recorded states: leave out discrepancy, or state_deviation")
     if draws < 2:
         raise GapError(f"a posterior needs draws, at least two, got {draws}")
     generator = np.random.default_rng(rng)
@@ -137,6 +150,12 @@ def posterior(
     with on_one_thread():
         likelihood = RecordingLikelihood(predictor, recording)
         found = posterior_of(prior, likelihood, draws, generator)
+        errors = errors_of(found.best, likelihood, generator.spawn(1)[0])
+        if discrepancy:
+            found, likelihood, errors = _with_discrepancy(found, likelihood, errors, draws, generator)
+        else:
+            found = replace(found, reasons=(*found.reasons, *doubts(errors)))
+        found = replace(found, errors=errors)
         target = WorldLikelihood(prior, found.modes[0][0], likelihood)
         return replace(found, drift=drift_of(target, found.mode, generator))
 
@@ -214,6 +233,41 @@ def posterior_of(
     order = np.argsort(-log_chance, kind="stable")
     modes = [found[i] for i in order]
     return _refined(targets, modes, np.exp(log_chance[order] - logsumexp(log_chance)), draws, rng)
+
+
+def errors_of(world: Ensemble, likelihood: RecordingLikelihood, rng: np.random.Generator) -> Mapping[str, SensorErrors]:
+    """Test the errors that one world leaves, sensor by sensor.
+
+    Sensors whose noise is not plainly Gaussian are left out: drifting noise lasts, and is modelled so.
+    """
+    recording = likelihood.recording
+    episode, step = recording.transitions()
+    known = np.hstack([of[episode, step] for of in (recording.qpos, recording.qvel, recording.actions)])
+    plain = likelihood.plain(world)
+    found = sensor_errors(likelihood.errors(world)[0][:, plain], known, episode, rng)
+    names = [name for name, one in zip(recording.sensors, plain, strict=True) if one]
+    return dict(zip(names, found, strict=True))
+
+
+def _with_discrepancy(
+    found: Posterior,
+    likelihood: RecordingLikelihood,
+    errors: Mapping[str, SensorErrors],
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[Posterior, RecordingLikelihood, Mapping[str, SensorErrors]]:
+    """Raise sensors' likelihoods to the powers that their errors allow, until these stay as they are."""
+    powers = likelihood.powers
+    for _ in range(_TEMPERED):
+        before = powers
+        powers = np.array([errors[name].power if name in errors else 1.0 for name in likelihood.recording.sensors])
+        if np.abs(np.log(powers / before)).max() < _SAME_POWER:
+            break
+        likelihood = RecordingLikelihood(likelihood.predictor, likelihood.recording, powers)
+        found = posterior_of(found.prior, likelihood, draws, rng, near=found.mode.z)
+        errors = errors_of(found.best, likelihood, rng.spawn(1)[0])
+    notes = tempered(likelihood.recording.sensors, likelihood.powers)
+    return replace(found, notes=(*found.notes, *notes)), likelihood, errors
 
 
 def _impossible(targets: Sequence[WorldLikelihood], rng: np.random.Generator) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sim2real_cat.arrays import Floats, Ints
+from sim2real_cat.arrays import Bools, Floats, Ints
 from sim2real_cat.posteriors.expectation import Expectation, HiddenPredictor, Predictor
 from sim2real_cat.posteriors.kalman import Innovations
 from sim2real_cat.posteriors.readings import log_densities, sensor_log_densities, widths
@@ -44,15 +44,19 @@ class RecordingLikelihood:
     Args:
         predictor: a predictor of the world's readings, whatever its members.
         recording: episodes without divergence, of at least one step each.
+        powers: (d,) the power of each sensor's likelihood, for errors that are no independent noise; where one is not
+            1, recorded states are exact.
 
     Attributes:
         recording: the recording.
         steps: N, its transitions.
         readings: N d, its readings.
+        powers: (d,) the power of each sensor's likelihood.
     """
 
-    def __init__(self, predictor: Predictor, recording: Trajectories) -> None:
+    def __init__(self, predictor: Predictor, recording: Trajectories, powers: Floats | None = None) -> None:
         self.predictor, self.recording = predictor, recording
+        self.powers = np.ones(len(recording.sensors)) if powers is None else powers
         self.steps = int(recording.lengths.sum())
         self.readings = self.steps * len(recording.sensors)
 
@@ -94,30 +98,42 @@ class RecordingLikelihood:
         for part, expected, chosen in self._expected(worlds, rows):
             episode, reading = _readings(part)
             width = _whole_width(expected)
-            errors = np.square((reading[chosen] - expected.reading) / width).sum(axis=2)
+            errors = np.square((reading[chosen] - expected.reading) / width) @ self.powers
             square.append(np.where(np.isnan(errors), np.inf, errors))
             if rows is None:
                 starts = np.flatnonzero(np.diff(episode, prepend=-1))
-                density.append(np.add.reduceat(log_densities(part, expected, atoms=atoms), starts, axis=1))
+                if (self.powers == 1).all():
+                    own = log_densities(part, expected, atoms=atoms)
+                else:
+                    own = sensor_log_densities(part, expected, atoms=atoms) @ self.powers
+                density.append(np.add.reduceat(own, starts, axis=1))
             if steps is not None:
                 weights = None if tolerated is None else 1.0 / (1.0 + square[-1][0] / tolerated)
-                information += _information(expected.reading, width, steps, weights)
+                information += _information(expected.reading, width, steps, weights, self.powers)
         by_episode = np.concatenate(density, axis=1) if density else np.zeros((len(worlds), 0))
         return Score(by_episode, np.concatenate(square, axis=1)), information
 
     def of_episode(self, episode: int) -> RecordingLikelihood:
         """Return the likelihood of one episode alone."""
-        return RecordingLikelihood(self.predictor, self.recording.select(np.array([episode])))
+        return RecordingLikelihood(self.predictor, self.recording.select(np.array([episode])), self.powers)
 
     def by_sensor(self, worlds: Ensemble) -> Floats:
         """Compute (n, episodes, d) the sum of each sensor's squared errors in an episode, in units of its noise."""
+        errors = np.square(self.errors(worlds))
+        starts = np.flatnonzero(np.diff(self.recording.transitions()[0], prepend=-1))
+        return np.asarray(np.add.reduceat(np.where(np.isnan(errors), np.inf, errors), starts, axis=1))
+
+    def errors(self, worlds: Ensemble) -> Floats:
+        """Compute (n, N, d) the error of each reading in units of its noise; NaN where a world is lost."""
         found = []
         for part, expected, _ in self._expected(worlds, None):
-            episode, reading = _readings(part)
-            starts = np.flatnonzero(np.diff(episode, prepend=-1))
-            errors = np.square((reading - expected.reading) / _whole_width(expected))
-            found.append(np.add.reduceat(np.where(np.isnan(errors), np.inf, errors), starts, axis=1))
+            found.append((_readings(part)[1] - expected.reading) / _whole_width(expected))
         return np.concatenate(found, axis=1)
+
+    def plain(self, world: Ensemble) -> Bools:
+        """Return (d,) whether each sensor's noise is plainly Gaussian in one world, and the sensor not stuck."""
+        expected = next(self._expected(world, None))[1]
+        return np.asarray(np.array([chain.plain for chain in expected.chains[0]]) & ~expected.stuck[0])
 
     def excluded(self, worlds: Ensemble) -> str:
         """Return which reading none of the worlds can have produced, '' where each excludes another one."""
@@ -159,7 +175,7 @@ def _readings(part: Trajectories) -> tuple[Ints, Floats]:
     return episode, part.observations[episode, step + 1]
 
 
-def _information(reading: Floats, width: Floats, steps: Floats, weights: Floats | None) -> Floats:
+def _information(reading: Floats, width: Floats, steps: Floats, weights: Floats | None, powers: Floats) -> Floats:
     """Compute (k, k) the Fisher information of some transitions, as `RecordingLikelihood.linearised` says."""
     k = len(steps)
     both = len(reading) > k + 1
@@ -170,6 +186,7 @@ def _information(reading: Floats, width: Floats, steps: Floats, weights: Floats 
         slope = np.broadcast_to(np.where(np.isfinite(slope), slope, 0.0), (k, *reading.shape[1:]))
         if not slope.any():
             continue
+        slope = slope * np.sqrt(powers)
         flat = (slope if weights is None else slope * np.sqrt(weights)[:, None]).reshape(k, -1)
         found += factor * flat @ flat.T
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import logsumexp
 
 from sim2real_cat.arrays import Floats, Ints
 from sim2real_cat.errors import GapError, unknown_name
+from sim2real_cat.posteriors.discrepancy import SensorErrors
 from sim2real_cat.posteriors.modes import Mode
 from sim2real_cat.posteriors.prior import WorldPrior
 from sim2real_cat.worlds.randomization.ensemble import Ensemble
@@ -51,6 +52,7 @@ class Posterior:
         process: where states are hidden, the deviation of the process noise of the filter, in units of the error of the
             first state; 0 elsewhere.
         drift: if the world changed from episode to episode; None of a single one, or where nothing varies continuously.
+        errors: of each sensor in the best world, whether they are independent noise; empty where that was not asked.
     """
 
     prior: WorldPrior
@@ -67,6 +69,7 @@ class Posterior:
     notes: tuple[str, ...]
     process: float = 0.0
     drift: EpisodeDrift | None = None
+    errors: Mapping[str, SensorErrors] = field(default_factory=dict)
 
     @property
     def reliable(self) -> bool:

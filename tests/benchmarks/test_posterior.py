@@ -38,6 +38,10 @@ def test_masses_of_a_recorded_hopper(benchmark):
         assert not one.reliable
         assert "'foot angular velocity'" in one.reasons[0]
     assert found.log_evidence - light.log_evidence > 300
+    wide = s2r.posterior(world, recording, randomization=benchmark.hopper_randomization(), discrepancy=True)
+    for body, mass in benchmark.MASSES.items():
+        _, low, high = wide.interval(f"body_mass[{body}]")
+        assert low < mass < high
 
 
 @pytest.mark.nightly
