@@ -11,12 +11,18 @@ import pytest
 from sim2real_cat.evidence.proof import verify_transfer_success
 
 
-def test_events_average_to_the_gap(tiny_run):
+def test_events_average_to_the_gap_before_its_correction_for_having_been_fitted(tiny_run):
     _, result = tiny_run
     assert [log.policy for log in result.events] == ["plain", "wide"]
+    acset = result.instance.acset
+    names = acset.column("policy_name").tolist()
     for log, gap in zip(result.events, result.gaps, strict=True):
-        assert log.kl_gap.mean() == pytest.approx(gap.transition.raw, rel=1e-9, abs=1e-12)
+        stored = acset.subpart("gap_uncorrected", names.index(log.policy))
+        assert log.kl_gap.mean() == pytest.approx(stored, rel=1e-9, abs=1e-12)
         assert len(log) == gap.transition.n_real
+    plain, wide = result.gaps
+    assert plain.transition.raw == pytest.approx(result.events[0].kl_gap.mean(), rel=1e-9)
+    assert wide.transition.raw != pytest.approx(result.events[1].kl_gap.mean(), rel=1e-3)
 
 
 def test_events_are_the_transitions_of_reality(tiny_run):
