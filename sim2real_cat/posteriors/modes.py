@@ -41,7 +41,7 @@ _STARTS = 4
 _WORTH = 30.0
 """Nats below the best end of a climb, of all transitions, up to which another end is climbed to its mode."""
 _AGAIN = 3
-"""How often a climb is begun again from a better place that was drawn around its end."""
+"""Climbs that are begun again from a better place, drawn around the end of the one before."""
 LOOKS = 64
 """Draws around a mode, of which a better one starts another climb."""
 _HEAVY = 5.0

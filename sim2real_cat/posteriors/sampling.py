@@ -37,7 +37,7 @@ ENOUGH = 25.0
 _WORTH_MORE = 32
 """Draws below which more is not done where few of them count."""
 _ADAPTED = 2
-"""How often as many draws again are taken, from what was learned by those before."""
+"""Rounds of further draws, from what was learned by those before."""
 _SWEEPS = 3
 """Moves of every draw at each temperature."""
 _TEMPERATURES = 40

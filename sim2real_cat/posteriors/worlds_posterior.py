@@ -150,7 +150,8 @@ class Posterior:
             raise GapError(f"posterior: {unknown_name('parameter', parameter, self.prior.parameters)}")
         column = self.values[:, self.prior.parameters.index(parameter)]
         tail = (1 - confidence) / 2
-        return tuple(_weighted_quantiles(column, self.weights, (0.5, tail, 1 - tail)))  # type: ignore[return-value]
+        median, low, high = _weighted_quantiles(column, self.weights, (0.5, tail, 1 - tail))
+        return median, low, high
 
     def correlations(self) -> Floats:
         """Return (k, k) correlations of the continuous coordinates."""

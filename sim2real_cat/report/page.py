@@ -21,6 +21,7 @@ table { border-collapse: collapse; width: 100% } th, td { padding: .35rem .7rem;
 th { border-bottom: 2px solid #444 } td { border-bottom: 1px solid #ddd }
 td:first-child, td.number { white-space: nowrap }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
+td.number small { display: inline-block; max-width: 14em; white-space: normal }
 .transfers, .holds { color: #2a7f4f } .fails, .violated { color: #b5412f } .open, .undecided { color: #777 }
 svg { width: 100%; height: auto } small { color: #666 }
 """

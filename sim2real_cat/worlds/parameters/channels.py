@@ -195,7 +195,7 @@ def control_substeps(
     The timestep stays as it is, since another one integrates another motion; so a period is a multiple of it.
 
     Raises:
-        WorldError: a period that is no whole multiple of the model's timestep, not positive, or of more than 100,000
+        WorldError: a period that the model's timestep does not divide, that is not positive, or of more than 100,000
             timesteps.
     """
     timestep = float(model.opt.timestep)

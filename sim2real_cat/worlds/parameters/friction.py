@@ -117,8 +117,8 @@ def friction_parameters(
     """Return the parameters of the friction in every simulation; None where no member says anything about it.
 
     Raises:
-        WorldError: a joint that the model does not have or that is no hinge or slide, or a number that is negative, or
-            0 where it cannot be.
+        WorldError: a joint that the model does not have, or other than a hinge or slide, or a number that is negative,
+            or 0 where it cannot be.
     """
     if not any(split(parameter)[0] in JOINT_FIELDS for parameter in fibre.parameters):
         return None
@@ -145,7 +145,7 @@ def joint_columns(model: mujoco.MjModel, name: str, change: Change) -> list[str]
     """Return the parameters that a change of friction stands for: itself, or one for each joint.
 
     Raises:
-        WorldError: a joint that the model does not have or that is no hinge or slide.
+        WorldError: a joint that the model does not have, or other than a hinge or slide.
     """
     field, parts = split(name)
     names = turning_joints(model)[0]
